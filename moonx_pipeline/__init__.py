@@ -1,0 +1,3 @@
+"""MoonX portfolio sync."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""``python -m moonx_pipeline`` is ``moonx``."""
+
+from moonx_pipeline.cli import main
+
+main()

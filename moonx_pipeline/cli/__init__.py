@@ -1,0 +1,87 @@
+"""``moonx``: the operator's command line.
+
+Each command lives in a module of its own that is imported only when it is called, since Dagster takes
+seconds to import and most commands do not need it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from difflib import get_close_matches
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from moonx_pipeline import __version__
+from moonx_pipeline.errors import EXIT_FAILED, OperatorError
+
+COMMANDS = {
+    "config": ("moonx_pipeline.cli.config:config", "Show every setting, or check them."),
+    "events": ("moonx_pipeline.cli.events:events", "Read the event stream, or publish kept events again."),
+    "migrate": ("moonx_pipeline.cli.migrate:migrate", "Bring the database's schema up to this version."),
+    "portfolio": ("moonx_pipeline.cli.portfolio:portfolio", "Show a user's portfolio."),
+    "relay": ("moonx_pipeline.cli.relay:relay", "Move events from the outbox to Kafka, until stopped."),
+    "simulator": ("moonx_pipeline.cli.simulator:simulator", "Serve the data providers' HTTP from a made-up world."),
+    "user": ("moonx_pipeline.cli.user:user", "Register users and their wallets."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else " 'moonx --help' lists the commands."
+            raise click.UsageError(f"There is no command '{args[0]}'.{hint}", ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in sorted(COMMANDS.items())])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="moonx")
+def cli() -> None:
+    """Keeps crypto portfolios in sync."""
+
+
+def _end_as_interrupted(signum: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Runs a command. An expected failure is one sentence on stderr and its exit code, without a trace."""
+    # A stop by SIGTERM unwinds like Ctrl-C, so that what a command started is stopped with it.
+    signal.signal(signal.SIGTERM, _end_as_interrupted)
+    try:
+        result: Any = cli.main(args=args, prog_name="moonx", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("moonx: stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except KeyboardInterrupt:
+        click.echo("moonx: stopped.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(EXIT_FAILED)
+    except OperatorError as problem:
+        click.echo(f"moonx: {problem}", err=True)
+        sys.exit(problem.exit_code)
+    sys.exit(result if isinstance(result, int) else 0)

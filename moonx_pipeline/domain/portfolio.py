@@ -1,0 +1,113 @@
+"""What a portfolio is made of: balances as read, positions as valued, and the state of each chain.
+
+Rows are named tuples, since a sweep handles millions of them.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+MAX_BALANCE = 2**256 - 1
+"""The largest balance an ERC-20 contract can hold, in its smallest unit."""
+
+
+class TokenKey(NamedTuple):
+    """A token of one chain. ``address`` is lower case; the native coin's is ``NATIVE_TOKEN``."""
+
+    chain_id: int
+    address: str
+
+
+class TokenInfo(NamedTuple):
+    """What a contract, or a provider for it, says of a token. ``None`` is unknown, never a default."""
+
+    symbol: str | None
+    name: str | None
+    decimals: int | None
+    logo_url: str | None = None
+
+
+UNKNOWN_TOKEN = TokenInfo(None, None, None, None)
+
+
+class ChainOutcome(enum.Enum):
+    """How the reading of one wallet on one chain ended."""
+
+    OK = "ok"  # balances are what the chain says now
+    FAILED = "failed"  # no source answered; what is stored stays, marked stale
+    SKIPPED = "skipped"  # not asked on purpose: its breaker is open, or it has no source
+
+
+class Coverage(enum.Enum):
+    """What an answered reading can know."""
+
+    ALL_TOKENS = "all_tokens"  # every token that the wallet ever held
+    KNOWN_TOKENS = "known_tokens"  # only the tokens that were asked for: new ones are not seen
+
+
+@dataclass(frozen=True, slots=True)
+class ChainBalances:
+    """The reading of one wallet on one chain.
+
+    Attributes:
+        wallet: Lower-case address.
+        chain_id: EIP-155 chain id.
+        outcome: Whether ``balances`` can be trusted.
+        balances: Raw balance in the smallest unit by lower-case token address; the native coin under
+            ``NATIVE_TOKEN``. Tokens with a balance of zero may be left out where coverage is
+            ``ALL_TOKENS``; all that was asked for is present where it is ``KNOWN_TOKENS``.
+        unknown: Tokens that the chain holds for the wallet but whose balance could not be read (an
+            empty answer, a reverting contract). Their last known balance stays.
+        tokens: Metadata that came with the balances.
+        coverage: What the source can know.
+        source: The provider that answered, such as ``alchemy`` or ``rpc``.
+        reason: Why it failed or was skipped, or what the coverage leaves out; one sentence for people.
+        retry_at: When a failed or skipped chain may be asked again, where that is known.
+    """
+
+    wallet: str
+    chain_id: int
+    outcome: ChainOutcome
+    balances: dict[str, int] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
+    tokens: dict[str, TokenInfo] = field(default_factory=dict)
+    coverage: Coverage = Coverage.ALL_TOKENS
+    source: str | None = None
+    reason: str | None = None
+    retry_at: datetime | None = None
+
+
+class Position(NamedTuple):
+    """One token of one wallet, valued.
+
+    ``amount`` is ``None`` where the decimals are unknown, ``value_usd`` where amount or price are.
+    ``stale`` positions are the last known ones of a chain that did not answer.
+    """
+
+    wallet: str
+    chain_id: int
+    token: str
+    symbol: str | None
+    name: str | None
+    decimals: int | None
+    balance: int
+    amount: Decimal | None
+    price_usd: Decimal | None
+    value_usd: Decimal | None
+    price_source: str | None
+    price_at: datetime | None
+    change_24h: Decimal | None
+    is_spam: bool
+    spam_reasons: tuple[str, ...]
+    is_verified: bool
+    flags: tuple[str, ...]
+    logo_url: str | None
+    stale: bool
+
+    @property
+    def key(self) -> TokenKey:
+        return TokenKey(self.chain_id, self.token)

@@ -1,0 +1,1 @@
+"""From the outbox to those who listen: relay, Kafka, replay, the published schemas."""

@@ -1,0 +1,1 @@
+"""One module a data provider: its HTTP, its shapes, its errors; nothing of ours."""

@@ -1,0 +1,90 @@
+"""What can go wrong with a provider, as types a caller can tell apart.
+
+No message ever holds a URL: the key is a part of it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class ProviderError(Exception):
+    """A call to a provider did not give what was asked for.
+
+    Attributes:
+        provider: Its name, such as ``alchemy``.
+        chain_id: The chain asked about; ``None`` where the call is about several or none.
+        status: HTTP status; ``None`` where no response arrived.
+        code: The provider's own error code, where it sent one.
+        retry_at: When the provider may be asked again, where that is known.
+        retryable: Whether the same call may succeed within seconds.
+    """
+
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        chain_id: int | None = None,
+        status: int | None = None,
+        code: int | str | None = None,
+        retry_at: datetime | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.chain_id = chain_id
+        self.status = status
+        self.code = code
+        self.retry_at = retry_at
+
+
+class Unavailable(ProviderError):
+    """The provider is down, overloaded or unreachable: 5xx, a reset connection, a refused one."""
+
+    retryable = True
+
+
+class CallTimeout(Unavailable):
+    """No whole answer within the call's time or the sync's deadline."""
+
+
+class Malformed(ProviderError):
+    """An answer that is not what the provider documents; the message names what was wrong."""
+
+    retryable = True
+
+
+class RateLimited(ProviderError):
+    """429 or 418: wait until ``retry_at``, or back off where it is unknown."""
+
+    retryable = True
+
+
+class QuotaExhausted(ProviderError):
+    """The plan's monthly capacity is used up; it will not come back within minutes."""
+
+
+class KeyRejected(ProviderError):
+    """The key is missing, wrong, inactive, or not allowed for this network or origin."""
+
+
+class Restricted(ProviderError):
+    """The provider refuses this machine: a firewall rule or a geographic block."""
+
+
+class BadRequest(ProviderError):
+    """The provider refused what we asked (400, 404, 422): our fault, not worth a repeat."""
+
+
+class BatchTooLarge(BadRequest):
+    """More items than the plan allows in a call.
+
+    Attributes:
+        limit: How many are allowed, where the provider says.
+    """
+
+    def __init__(self, message: str, *, limit: int | None, provider: str, status: int | None = None) -> None:
+        super().__init__(message, provider=provider, status=status)
+        self.limit = limit

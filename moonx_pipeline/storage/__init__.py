@@ -1,0 +1,1 @@
+"""PostgreSQL: one module a subject, set-based statements, no rules."""

@@ -1,0 +1,1 @@
+"""The core: open, fetch, price, value, persist. Knows nothing of Dagster."""
