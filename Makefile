@@ -17,7 +17,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
 	@uv=$$(command -v uv || echo $(BIN)/uv); \
-	  $$uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock && \
+	  $$uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock && \
 	  $$uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $(STAMP)
 

@@ -42,7 +42,9 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS:
             near = get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else " 'moonx --help' lists the commands."
@@ -60,7 +62,7 @@ def cli() -> None:
     """Keeps crypto portfolios in sync."""
 
 
-def _end_as_interrupted(signum: int, frame: FrameType | None) -> NoReturn:
+def _end_as_interrupted(_signum: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 

@@ -34,6 +34,7 @@ def parse_address(text: str) -> str:
     if digits not in (digits.lower(), digits.upper()) and not is_checksum_address("0x" + digits):
         right = to_checksum_address(address.lower())
         raise InvalidAddress(
-            f"'{text}' has a wrong EIP-55 checksum, so a character is mistyped (its digits as they are would be {right})."
+            f"'{text}' has a wrong EIP-55 checksum, so a character is mistyped "
+            f"(were its digits right, it would be written {right})."
         )
     return address.lower()

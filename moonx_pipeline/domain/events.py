@@ -1,0 +1,212 @@
+"""The events that tell of a sync, exactly as they go over the wire.
+
+Times are RFC 3339 in UTC with ``Z``; decimals are strings in plain notation, but for the two fields that
+existing consumers read as numbers (``totalValueUsd``, ``valueUsd``), which are exact JSON numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid5
+
+from moonx_pipeline.domain.money import plain
+from moonx_pipeline.domain.portfolio import Position
+from moonx_pipeline.domain.valuation import Totals, is_counted
+
+EVENT_SOURCE: Final = "moonx-pipeline"
+MAX_TOKENS: Final = 100
+"""Positions that ``portfolio.updated`` carries at most, the largest by value."""
+
+_NAMESPACE: Final = UUID("6e2c9f1e-51a4-4a0b-9b0a-0f6f3a3c9d10")
+
+# What the seed's consumers know as the type of a sync, by what started it.
+_SYNC_TYPE: Final = {
+    "manual": "manual",
+    "backfill": "automatic",
+    "schedule": "scheduled",
+    "webhook": "automatic",
+    "login": "automatic",
+}
+
+
+class Event(NamedTuple):
+    """One event.
+
+    Attributes:
+        id: The same for every writing of the same fact.
+        topic: The stream it belongs to, before settings rename it.
+        key: User id; the service for alerts.
+        type: Such as ``sync.completed``.
+        version: The user's portfolio version that it tells of.
+        payload: The value on the wire.
+    """
+
+    id: UUID
+    topic: str
+    key: str
+    type: str
+    version: int
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncFacts:
+    """What all events of one sync share."""
+
+    operation_id: UUID
+    user_id: str
+    first_wallet: str
+    trigger: str
+    started_at: datetime
+    retry_count: int = 0
+
+
+class FailedChain(NamedTuple):
+    """A chain of which at least one wallet was not read, and since when its positions are stale."""
+
+    chain_id: int
+    reason: str
+    stale_since: datetime | None
+
+
+def rfc3339(moment: datetime) -> str:
+    """UTC with ``Z``, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else plain(number)
+
+
+def _number(number: Decimal) -> Decimal:
+    """A decimal whose own text is plain notation, so that JSON shows it as such."""
+    return Decimal(plain(number))
+
+
+def _event(facts: SyncFacts, event_type: str, topic: str, version: int, at: datetime, data: dict[str, Any]) -> Event:
+    event_id = uuid5(_NAMESPACE, f"{facts.operation_id}:{event_type}")
+    payload = {
+        "eventId": str(event_id),
+        "eventType": event_type,
+        "userId": facts.user_id,
+        "walletAddress": facts.first_wallet,
+        "version": version,
+        "timestamp": rfc3339(at),
+        "data": data,
+    }
+    return Event(event_id, topic, facts.user_id, event_type, version, payload)
+
+
+def _who(facts: SyncFacts) -> dict[str, Any]:
+    return {
+        "syncOperationId": str(facts.operation_id),
+        "userId": facts.user_id,
+        "walletAddress": facts.first_wallet,
+    }
+
+
+def sync_started(facts: SyncFacts, *, version: int, chains: Sequence[int]) -> Event:
+    data = {
+        **_who(facts),
+        "syncType": _SYNC_TYPE[facts.trigger],
+        "chains": list(chains),
+        "startedAt": rfc3339(facts.started_at),
+    }
+    return _event(facts, "sync.started", "sync.events", version, facts.started_at, data)
+
+
+def sync_completed(
+    facts: SyncFacts,
+    *,
+    version: int,
+    at: datetime,
+    duration_ms: int,
+    totals: Totals,
+    tokens: int,
+    chains_synced: int,
+    failed: Sequence[FailedChain],
+) -> Event:
+    data = {
+        **_who(facts),
+        "processingTime": duration_ms,
+        "tokensSync": tokens,
+        "chainsSync": chains_synced,
+        "totalValueUsd": _number(totals.value_usd),
+        "success": True,
+        "complete": not failed,
+        "failedChains": [
+            {
+                "chainId": chain.chain_id,
+                "reason": chain.reason,
+                "staleSince": rfc3339(chain.stale_since) if chain.stale_since else None,
+            }
+            for chain in failed
+        ],
+        "completedAt": rfc3339(at),
+    }
+    return _event(facts, "sync.completed", "sync.events", version, at, data)
+
+
+def sync_failed(
+    facts: SyncFacts,
+    *,
+    version: int,
+    at: datetime,
+    duration_ms: int,
+    code: str,
+    message: str,
+    retry_at: datetime | None,
+) -> Event:
+    data = {
+        **_who(facts),
+        "error": {"code": code, "message": message, "retryAt": rfc3339(retry_at) if retry_at else None},
+        "processingTime": duration_ms,
+        "retryCount": facts.retry_count,
+        "failedAt": rfc3339(at),
+    }
+    return _event(facts, "sync.failed", "sync.events", version, at, data)
+
+
+def portfolio_updated(
+    facts: SyncFacts,
+    *,
+    version: int,
+    at: datetime,
+    duration_ms: int,
+    positions: Sequence[Position],
+    totals: Totals,
+) -> Event:
+    """``positions`` are in the order of value; spam and what is kept out of the total are not sent."""
+    shown = [p for p in positions if not p.is_spam and (p.value_usd is None or is_counted(p))]
+    data = {
+        "syncOperationId": str(facts.operation_id),
+        "totalValueUsd": _number(totals.value_usd),
+        "totalTokens": len(shown),
+        "totalChains": len({p.chain_id for p in shown}),
+        "tokens": [
+            {
+                "walletAddress": p.wallet,
+                "chainId": p.chain_id,
+                "tokenAddress": p.token,
+                "symbol": p.symbol,
+                "amount": _text(p.amount),
+                "priceUsd": _text(p.price_usd),
+                "valueUsd": None if p.value_usd is None else _number(p.value_usd),
+                "change24h": _text(p.change_24h),
+            }
+            for p in shown[:MAX_TOKENS]
+        ],
+        "omitted": {
+            "unpriced": totals.unpriced,
+            "spam": totals.spam,
+            "flagged": totals.flagged,
+            "staleChains": list(totals.stale_chains),
+        },
+        "syncDuration": duration_ms,
+        "updatedAt": rfc3339(at),
+    }
+    return _event(facts, "portfolio.updated", "portfolio.updates", version, at, data)
