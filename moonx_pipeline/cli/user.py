@@ -1,0 +1,130 @@
+"""``moonx user``: users and their wallets."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from moonx_pipeline.domain.addresses import InvalidAddress, parse_address
+from moonx_pipeline.errors import OperatorError, WrongUse
+
+MAX_USER_ID = 255
+
+
+@click.group()
+def user() -> None:
+    """Register users and their wallets."""
+
+
+def checked_user_id(user_id: str) -> str:
+    """A user's id as given, if it can be one.
+
+    Raises:
+        WrongUse: It is empty, too long, or has characters that do not show.
+    """
+    if not user_id.strip() or len(user_id) > MAX_USER_ID or not user_id.isprintable() or user_id != user_id.strip():
+        raise WrongUse(
+            f"'{user_id[:60]}' can't be a user id: it must be 1 to {MAX_USER_ID} characters that show, "
+            "without spaces at its ends."
+        )
+    return user_id
+
+
+def _checked_wallets(addresses: tuple[str, ...]) -> list[str]:
+    wallets, problems = [], []
+    for address in addresses:
+        try:
+            wallets.append(parse_address(address))
+        except InvalidAddress as problem:
+            problems.append(str(problem))
+    if problems:
+        raise WrongUse(" ".join(problems) + " Nothing was registered.")
+    return list(dict.fromkeys(wallets))
+
+
+@user.command()
+@click.argument("user_id", metavar="USER")
+@click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
+def add(user_id: str, addresses: tuple[str, ...]) -> None:
+    """Register wallets of USER; with mixed case, their EIP-55 checksum must be right."""
+    checked_user_id(user_id)
+    wallets = _checked_wallets(addresses)
+    from moonx_pipeline.settings import load_settings
+    from moonx_pipeline.storage.database import ready_engine
+    from moonx_pipeline.storage.users import MAX_WALLETS, add_wallets, wallets_of
+
+    engine = ready_engine(load_settings())
+    with engine.begin() as connection:
+        new = add_wallets(connection, user_id, wallets)
+        count = len(wallets_of(connection, user_id))
+        if count > MAX_WALLETS:
+            raise WrongUse(
+                f"User '{user_id}' would have {count} wallets, but {MAX_WALLETS} are the most. Nothing was registered."
+            )
+    _add_partition(user_id)
+    known = len(wallets) - len(new)
+    click.echo(
+        f"User '{user_id}' has {count} wallet{'s' * (count != 1)}: {len(new)} new"
+        + (f", {known} known before." if known else ".")
+    )
+
+
+def _add_partition(user_id: str) -> None:
+    """A user is a partition in Dagster, so that his sync can be started there."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("users", [user_id])
+
+
+@user.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_all(as_json: bool) -> None:
+    """List users, their wallets and when they were last read."""
+    from moonx_pipeline.domain.events import rfc3339
+    from moonx_pipeline.domain.money import plain
+    from moonx_pipeline.domain.show import usd
+    from moonx_pipeline.settings import load_settings
+    from moonx_pipeline.storage.database import ready_engine
+    from moonx_pipeline.storage.users import list_users
+
+    with ready_engine(load_settings()).connect() as connection:
+        users = list_users(connection)
+    if as_json:
+        rows = [
+            {
+                "userId": row.user_id,
+                "wallets": list(row.wallets),
+                "syncStatus": row.sync_status,
+                "lastSyncAt": rfc3339(row.last_sync_at) if row.last_sync_at else None,
+                "totalValueUsd": plain(row.total_value_usd) if row.total_value_usd is not None else None,
+            }
+            for row in users
+        ]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not users:
+        click.echo("No users yet: 'moonx user add USER ADDRESS' registers one.")
+    for row in users:
+        read = f"read {rfc3339(row.last_sync_at)}, {usd(row.total_value_usd)}" if row.last_sync_at else "never read"
+        click.echo(f"{row.user_id}  {row.sync_status}  {read}  {' '.join(row.wallets)}")
+
+
+@user.command()
+@click.argument("user_id", metavar="USER")
+def remove(user_id: str) -> None:
+    """Forget USER's wallets, holdings and history."""
+    from moonx_pipeline.settings import load_settings
+    from moonx_pipeline.storage.database import ready_engine
+    from moonx_pipeline.storage.users import remove_user
+
+    with ready_engine(load_settings()).begin() as connection:
+        known = remove_user(connection, user_id)
+    if not known:
+        raise OperatorError(f"There is no user '{user_id}': 'moonx user list' shows who there is.")
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        instance.delete_dynamic_partition("users", user_id)
+    click.echo(f"User '{user_id}' is forgotten; the record of his syncs and events stays.")

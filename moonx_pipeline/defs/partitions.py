@@ -1,0 +1,5 @@
+"""One partition a user."""
+
+import dagster as dg
+
+users = dg.DynamicPartitionsDefinition(name="users")

@@ -1,0 +1,179 @@
+"""The asset ``portfolio``: one partition a user, one run a sync, one op a step."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from dataclasses import dataclass
+from uuid import UUID
+
+import dagster as dg
+from dagster_async_executor import async_executor
+
+from moonx_pipeline.defs.metadata import chain_metadata, outcome_metadata, valued_metadata
+from moonx_pipeline.defs.partitions import users
+from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
+from moonx_pipeline.domain.chains import CHAINS, Chain
+from moonx_pipeline.domain.portfolio import ChainBalances
+from moonx_pipeline.events.publish import publish_pending
+from moonx_pipeline.sync.fetch import BalanceFetch
+from moonx_pipeline.sync.open import open_sync as open_user_sync
+from moonx_pipeline.sync.order import OpenSync, SyncOrder, SyncRefused
+from moonx_pipeline.sync.persist import StoredSync, persist_syncs
+from moonx_pipeline.sync.user_sync import recording_failure, start_fetch, utc_now
+from moonx_pipeline.sync.value import ValuedSync, value_sync
+
+HANDOVER = "handover"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSync:
+    """A sync under way, as the ops of its run share it."""
+
+    sync: OpenSync
+    fetch: BalanceFetch
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSync:
+    """A stored sync and what it stored."""
+
+    valued: ValuedSync
+    stored: StoredSync
+
+
+def _order(context: dg.OpExecutionContext) -> SyncOrder:
+    tags = context.run.tags
+    unattended = "backfill" if "dagster/backfill" in tags else "schedule" if "dagster/schedule_name" in tags else None
+    request = tags.get("moonx/request")
+    return SyncOrder(
+        operation_id=UUID(context.run_id),
+        user_id=context.partition_key,
+        trigger=tags.get("moonx/trigger", unattended or "manual"),
+        priority=tags.get("moonx/priority", "medium"),
+        request_id=UUID(request) if request else None,
+        run_id=context.run_id,
+        worker_id=f"{socket.gethostname()}:{os.getpid()}",
+    )
+
+
+@dg.op(out=dg.Out(io_manager_key=HANDOVER))
+def open_sync(context: dg.OpExecutionContext, database: Database, providers: Providers) -> dg.Output[RunningSync]:
+    """Checks the user, records the sync as running, and begins to read balances."""
+    order = _order(context)
+    try:
+        sync = open_user_sync(database.engine, order, utc_now())
+    except SyncRefused as refusal:
+        raise dg.Failure(str(refusal), metadata={"code": refusal.code}, allow_retries=False) from None
+    with recording_failure(database.engine, providers.sources, sync):
+        context.instance.add_run_tags(context.run_id, {"moonx/user": order.user_id, "moonx/trigger": order.trigger})
+        fetch = start_fetch(database.engine, providers.sources, sync)
+    return dg.Output(
+        RunningSync(sync, fetch),
+        metadata={"wallets": len(sync.wallets), "first_read": sync.first_read, "try": sync.facts.retry_count},
+    )
+
+
+def _fetch_op(chain: Chain) -> dg.OpDefinition:
+    @dg.op(
+        name=f"fetch_{chain.slug}",
+        description=f"Reads the balances of all wallets on {chain.name}; a failure is an outcome, not an error.",
+        out=dg.Out(io_manager_key=HANDOVER),
+    )
+    async def fetch_chain(
+        context: dg.OpExecutionContext, running: RunningSync, database: Database, providers: Providers
+    ) -> dg.Output[list[ChainBalances]]:
+        with recording_failure(database.engine, providers.sources, running.sync):
+            readings = await asyncio.to_thread(running.fetch.read_chain, chain.id)
+        for reading in readings:
+            if reading.reason:
+                context.log.warning(f"{chain.name}, wallet {reading.wallet}: {reading.reason}")
+        return dg.Output(readings, metadata=chain_metadata(readings))
+
+    return fetch_chain
+
+
+_FETCH_OPS = [_fetch_op(chain) for chain in CHAINS]
+
+
+@dg.op(out=dg.Out(io_manager_key=HANDOVER))
+def value_portfolio(
+    context: dg.OpExecutionContext,
+    running: RunningSync,
+    readings: list[list[ChainBalances]],
+    database: Database,
+    providers: Providers,
+) -> dg.Output[ValuedSync]:
+    """Names and prices what is held, and sums it up."""
+    with recording_failure(database.engine, providers.sources, running.sync):
+        valued = value_sync(
+            database.engine,
+            providers.sources,
+            running.sync,
+            [reading for chain in readings for reading in chain],
+            quotes=running.fetch.quotes(),
+            scope=running.fetch.scope,
+            read_at=running.sync.facts.started_at,
+        )
+    for outage in valued.outages:
+        context.log.warning(f"A source of prices did not answer: {outage}")
+    return dg.Output(valued, metadata=valued_metadata(valued))
+
+
+@dg.op(out=dg.Out(io_manager_key=HANDOVER))
+def persist_portfolio(valued: ValuedSync, database: Database, providers: Providers) -> dg.Output[EndedSync]:
+    """Stores holdings, history, status and events in one transaction."""
+    sources = providers.sources
+    with recording_failure(database.engine, sources, valued.sync):
+        (stored,) = persist_syncs(database.engine, [valued], intervals=sources.intervals, now=utc_now())
+    return dg.Output(
+        EndedSync(valued, stored),
+        metadata={
+            "status": stored.status,
+            "version": stored.version,
+            "rows_inserted": stored.rows.inserted,
+            "rows_updated": stored.rows.updated,
+            "rows_deleted": stored.rows.deleted,
+        },
+    )
+
+
+@dg.op(out=dg.Out(io_manager_key=HANDOVER))
+def publish_events(
+    context: dg.OpExecutionContext, ended: EndedSync, database: Database, settings: PipelineSettings
+) -> dg.Output[None]:
+    """Sees the sync's events on their way. Kafka being down delays them; it never fails a sync."""
+    published = publish_pending(database.engine, settings.values, key=ended.stored.user_id)
+    if published.reason:
+        context.log.warning(published.reason)
+    metadata = {**outcome_metadata(ended.valued, ended.stored), "events_published": published.published}
+    if ended.stored.status not in ("completed", "partial"):
+        raise dg.Failure(
+            f"The sync of user '{ended.stored.user_id}' ended as {ended.stored.status}. {ended.stored.message}",
+            metadata=metadata,
+            allow_retries=False,
+        )
+    return dg.Output(None, metadata=metadata)
+
+
+@dg.graph_asset(
+    partitions_def=users,
+    group_name="portfolios",
+    description="A user's portfolio: every wallet on every chain, priced, stored and told of.",
+)
+def portfolio() -> None:
+    running = open_sync()
+    readings = [fetch(running) for fetch in _FETCH_OPS]
+    return publish_events(persist_portfolio(value_portfolio(running, readings)))
+
+
+portfolio_sync = dg.define_asset_job(
+    "portfolio_sync",
+    selection=dg.AssetSelection.assets(portfolio),
+    partitions_def=users,
+    executor_def=async_executor,
+    description="Syncs one user: the partition is the user's id.",
+    # What can be repeated is repeated within the sync; a second layer above it would multiply the waits.
+    tags={"dagster/retry_on_asset_or_op_failure": "false"},
+)

@@ -1,0 +1,154 @@
+"""Real EVM chains on this machine, with tokens of every sort and funded wallets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.curated import CURATED
+from moonx_pipeline.simulator.evm_chain import EvmChain
+from moonx_pipeline.simulator.evm_toolchain import Toolchain, ensure_toolchain
+
+_NAME_SLOTS: Final = (3, 4)
+"""Where an OpenZeppelin ERC-20 stores name and symbol; its decimals are a part of our tokens' code."""
+
+
+class EvmToken(NamedTuple):
+    """A token to deploy.
+
+    Attributes:
+        contract: Name of its Solidity contract.
+        types: Types of the constructor's arguments.
+        arguments: Their values.
+        funds: What each wallet of the world holds at the start, in the smallest unit.
+    """
+
+    contract: str
+    types: tuple[str, ...]
+    arguments: tuple[object, ...]
+    funds: tuple[int, ...] = ()
+
+
+_STRINGS: Final = ("string", "string", "uint8")
+ODD_TOKENS: Final[Mapping[str, EvmToken]] = {
+    "points": EvmToken("StandardToken", _STRINGS, ("Loyalty Points", "PTS", 0), (4_200, 0)),
+    "maker": EvmToken("Bytes32Token", ("bytes32", "bytes32"), (b"Maker", b"MKR"), (15 * 10**17, 0)),
+    "taxed": EvmToken("FeeToken", _STRINGS, ("Taxed Coin", "TAX", 9), (10_000 * 10**9, 0)),
+    "undecided": EvmToken("NoDecimalsToken", ("string", "string"), ("Undecided", "UND"), (777, 0)),
+    "fickle": EvmToken("FickleToken", _STRINGS, ("Fickle", "FCK", 18), (3 * 10**18, 0)),
+}
+"""Tokens that test a reader, by label, on every chain: no decimals, 32-byte names, a fee on transfers,
+decimals that revert, and balances that revert when told to."""
+
+CURATED_FUNDS: Final[Mapping[str, tuple[int, int]]] = {
+    "USDC": (1_250_500_000, 75_000_001),
+    "WETH": (2 * 10**18, 1),
+    "WPOL": (900 * 10**18, 0),
+    "LINK": (42 * 10**18, 0),
+}
+"""What each wallet holds at the start of the curated tokens, by symbol. They stand at their real addresses,
+so that prices and marks of the real token apply; their label is the symbol in lower case."""
+
+
+class EvmWorld:
+    """Running chains with funded wallets.
+
+    Attributes:
+        chains: The chains by id.
+        wallets: Two wallets, the same on every chain; the first has some of every token. Lower case.
+        tokens: Token addresses by chain id and label, such as ``tokens[137]["usdc"]``, lower case.
+    """
+
+    def __init__(self, chains: Mapping[int, EvmChain], toolchain: Toolchain) -> None:
+        self.chains = chains
+        self._toolchain = toolchain
+        self._treasury, *wallets = next(iter(chains.values())).accounts()[:3]
+        self.wallets = tuple(wallets)
+        with ThreadPoolExecutor(len(chains)) as pool:
+            self.tokens = dict(zip(chains, pool.map(self._populate, chains.values()), strict=True))
+
+    def environment(self) -> dict[str, str]:
+        """The settings that make these chains the source of balances."""
+        return {
+            f"RPC_URL_{chain.slug.upper()}": self.chains[chain.id].url for chain in CHAINS if chain.id in self.chains
+        }
+
+    def deploy(self, chain_id: int, token: EvmToken) -> str:
+        """Creates one more token and funds the wallets with it; returns its lower-case address."""
+        chain = self.chains[chain_id]
+        code = self._toolchain.bytecode[token.contract]
+        address = chain.deploy(self._treasury, code, token.types, token.arguments)
+        self._fund(chain, address, token)
+        return address
+
+    def transfer(self, chain_id: int, token: str, amount: int, *, sender: str, to: str) -> None:
+        """Moves tokens, and returns when the transfer is in a block.
+
+        Args:
+            chain_id: Which chain.
+            token: Address, or ``NATIVE_TOKEN``.
+            amount: How many of the smallest unit.
+            sender: A wallet of the world.
+            to: Any address.
+        """
+        if token == NATIVE_TOKEN:
+            self.chains[chain_id].send(sender, to, wei=amount)
+        else:
+            self.chains[chain_id].send(sender, token, "transfer(address,uint256)", [to, amount])
+
+    def balance(self, chain_id: int, token: str, wallet: str) -> int:
+        """What the chain itself says that a wallet holds of a token, in the smallest unit."""
+        if token == NATIVE_TOKEN:
+            return self.chains[chain_id].balance(wallet)
+        return int(self.chains[chain_id].call(token, "balanceOf(address)", [wallet], "uint256"))
+
+    @contextmanager
+    def rolled_back(self) -> Iterator[EvmWorld]:
+        """Takes back, at its end, whatever happened on the chains within it."""
+        before = {chain_id: chain.rpc("evm_snapshot") for chain_id, chain in self.chains.items()}
+        try:
+            yield self
+        finally:
+            for chain_id, snapshot in before.items():
+                self.chains[chain_id].rpc("evm_revert", snapshot)
+
+    def _populate(self, chain: EvmChain) -> dict[str, str]:
+        tokens = {label: self.deploy(chain.chain_id, token) for label, token in ODD_TOKENS.items()}
+        for key, curated in CURATED.items():
+            if key.chain_id == chain.chain_id and curated.symbol in CURATED_FUNDS:
+                arguments = (curated.name, curated.symbol, curated.decimals)
+                token = EvmToken("StandardToken", _STRINGS, arguments, CURATED_FUNDS[curated.symbol])
+                draft = self.deploy(chain.chain_id, token._replace(funds=()))
+                tokens[curated.symbol.lower()] = chain.move_contract(draft, key.address, _NAME_SLOTS)
+                self._fund(chain, key.address, token)
+        return tokens
+
+    def _fund(self, chain: EvmChain, address: str, token: EvmToken) -> None:
+        for wallet, amount in zip(self.wallets, token.funds, strict=False):
+            if amount:
+                chain.send(self._treasury, address, "mint(address,uint256)", [wallet, amount])
+
+
+@contextmanager
+def running_evm(cache_dir: Path) -> Iterator[EvmWorld]:
+    """Starts all chains, and stops them at the end.
+
+    Args:
+        cache_dir: Where the node, the compiler and the compiled contracts are kept between runs.
+
+    Raises:
+        ToolchainMissing: npm is not installed, or could not fetch the packages.
+        OperatorError: A chain did not start.
+    """
+    toolchain = ensure_toolchain(cache_dir)
+    with contextlib.ExitStack() as stack:
+        chains = {}
+        for chain in CHAINS:
+            chains[chain.id] = EvmChain(toolchain.anvil, chain.id)
+            stack.callback(chains[chain.id].stop)
+        yield EvmWorld({chain_id: chain.ready() for chain_id, chain in chains.items()}, toolchain)

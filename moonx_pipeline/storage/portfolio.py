@@ -1,0 +1,85 @@
+"""A user's portfolio as it is stored: positions, total, and the state of each chain."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from moonx_pipeline.domain.portfolio import Position
+from moonx_pipeline.domain.valuation import Totals, totals_of
+
+
+class ChainState(NamedTuple):
+    """One chain over all of a user's wallets: stale when one of them is, and as old as the oldest."""
+
+    chain_id: int
+    status: str
+    synced_at: datetime | None
+    error: str | None
+
+
+class StoredPortfolio(NamedTuple):
+    """What is stored.
+
+    Attributes:
+        user_id: Whose.
+        version: Grows by one with each change.
+        as_of: End of the last sync that read a chain; ``None`` before the first.
+        total_value_usd: As the last sync stored it.
+        positions: The largest value first, spam included.
+        totals: Summed up from the positions.
+        chains: Those that were ever tried.
+    """
+
+    user_id: str
+    version: int
+    as_of: datetime | None
+    total_value_usd: Decimal | None
+    positions: tuple[Position, ...]
+    totals: Totals
+    chains: tuple[ChainState, ...]
+
+
+_CHAINS = """
+SELECT chain_id, CASE WHEN bool_or(status = 'never') THEN 'never' WHEN bool_or(status = 'stale') THEN 'stale'
+                      ELSE 'fresh' END,
+       min(last_success_at), min(error)
+FROM user_chain_status WHERE user_id = %s GROUP BY chain_id
+ORDER BY array_position(ARRAY[1, 137, 10, 42161, 8453], chain_id)
+"""
+
+_POSITIONS = """
+SELECT wallet_address, chain_id, token_address, token_symbol, token_name, token_decimals, balance::text,
+       balance_formatted, price_usd, value_usd, price_source, price_at, change_24h, is_spam, spam_reasons, is_verified,
+       flags, logo_url, is_stale
+FROM current_portfolio WHERE user_id = %s
+ORDER BY value_usd DESC NULLS LAST, wallet_address, chain_id, token_address
+"""
+
+
+def read_portfolio(connection: Connection, user_id: str) -> StoredPortfolio | None:
+    """A user's portfolio; ``None`` for a user without wallets.
+
+    Args:
+        connection: Inside a transaction of one snapshot, so that what is read fits together.
+        user_id: Whose.
+    """
+    status = connection.exec_driver_sql(
+        "SELECT coalesce(s.portfolio_version, 0), s.last_sync_at, s.total_value_usd "
+        "FROM (SELECT DISTINCT user_id FROM user_wallets WHERE user_id = %s) w "
+        "LEFT JOIN user_sync_status s USING (user_id)",
+        (user_id,),
+    ).one_or_none()
+    if status is None:
+        return None
+    version, as_of, total = status
+    chains = tuple(ChainState(*row) for row in connection.exec_driver_sql(_CHAINS, (user_id,)))
+    positions = tuple(
+        Position(*row[:6], int(row[6]), *row[7:14], tuple(row[14]), row[15], tuple(row[16]), *row[17:])
+        for row in connection.exec_driver_sql(_POSITIONS, (user_id,))
+    )
+    stale = [chain.chain_id for chain in chains if chain.status != "fresh"]
+    return StoredPortfolio(user_id, version, as_of, total, positions, totals_of(positions, stale), chains)

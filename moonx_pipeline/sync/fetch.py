@@ -1,0 +1,136 @@
+"""Reading balances: as few provider calls as the APIs allow, begun as soon as a sync opens.
+
+Three ways, each tried for what the one before could not read: Alchemy's data API (several wallets and
+networks a call), Alchemy's JSON-RPC (one wallet and chain), the operator's own node (known tokens only).
+A failure is data: the reading says so, and never raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future
+from datetime import datetime
+
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS
+from moonx_pipeline.domain.curated import curated_contracts
+from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
+from moonx_pipeline.domain.quotes import Quote
+from moonx_pipeline.providers.alchemy import Alchemy, BalanceReading
+from moonx_pipeline.providers.errors import ProviderError, QuotaExhausted, RateLimited
+from moonx_pipeline.providers.evm import EvmNode
+from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.sync.sources import Sources
+
+HeldTokens = Callable[[str, int], Iterable[str]]
+"""The tokens that a wallet held on a chain when it was last read; asked only where a node needs them."""
+
+
+class BalanceFetch:
+    """The reading of a user's wallets on all chains, under way.
+
+    The shared calls are begun by ``start``; ``read_chain`` waits for the part of one chain and goes on with
+    the other ways for what is missing. Chains may be read from several threads at once.
+    """
+
+    def __init__(
+        self, sources: Sources, wallets: Sequence[str], *, first_read: bool, held_tokens: HeldTokens, scope: CallScope
+    ) -> None:
+        self.scope = scope
+        self._sources = sources
+        self._wallets = tuple(wallets)
+        self._first_read = first_read
+        self._held_tokens = held_tokens
+        self._shared: dict[tuple[str, int], Future[BalanceReading]] = {}
+
+    def start(self) -> BalanceFetch:
+        """Begins the shared calls and returns at once."""
+        alchemy = self._sources.alchemy
+        if alchemy is not None:
+            pairs = [(wallet, chain.id) for wallet in self._wallets for chain in CHAINS if alchemy.serves(chain.id)]
+            for group in alchemy.plan_requests(pairs, with_metadata=self._first_read):
+                call = self._executor.submit(
+                    alchemy.read_balances, group, with_metadata=self._first_read, scope=self.scope
+                )
+                self._shared |= {(wallet, chain_id): call for wallet, chain_ids in group for chain_id in chain_ids}
+        return self
+
+    @property
+    def _executor(self) -> Executor:
+        return self._sources.executor
+
+    def read_chain(self, chain_id: int) -> list[ChainBalances]:
+        """The readings of all wallets on one chain, in the order of the wallets."""
+        first = [self._shared_reading(wallet, chain_id) for wallet in self._wallets]
+        if all(reading.outcome is ChainOutcome.OK for reading in first):
+            return first
+        again = [
+            reading if reading.outcome is ChainOutcome.OK else self._executor.submit(self._other_ways, reading, error)
+            for reading, error in ((r, self._shared_error(r.wallet, chain_id)) for r in first)
+        ]
+        return [reading.result() if isinstance(reading, Future) else reading for reading in again]
+
+    def quotes(self) -> dict[TokenKey, Quote]:
+        """Prices that came along with the balances, once all chains are read."""
+        found: dict[TokenKey, Quote] = {}
+        for call in set(self._shared.values()):
+            if call.exception() is None:
+                found |= call.result().quotes
+        return found
+
+    def _shared_error(self, wallet: str, chain_id: int) -> ProviderError | None:
+        call = self._shared.get((wallet, chain_id))
+        error = call.exception() if call else None
+        return error if isinstance(error, ProviderError) else None
+
+    def _shared_reading(self, wallet: str, chain_id: int) -> ChainBalances:
+        call = self._shared.get((wallet, chain_id))
+        if call is None:
+            return _no_source(wallet, chain_id)
+        try:
+            return call.result().balances[wallet, chain_id]
+        except ProviderError as error:
+            return _failed(wallet, chain_id, str(error), error.retry_at)
+
+    def _other_ways(self, reading: ChainBalances, error: ProviderError | None) -> ChainBalances:
+        """Asks by the other ways for what the shared call did not give."""
+        alchemy, node = self._sources.alchemy, self._sources.nodes.get(reading.chain_id)
+        if alchemy is not None and reading.outcome is ChainOutcome.FAILED and _worth_asking_again(error):
+            reading = self._by_rpc(alchemy, reading)
+        if node is not None and reading.outcome is not ChainOutcome.OK:
+            reading = self._by_node(node, reading)
+        return reading
+
+    def _by_rpc(self, alchemy: Alchemy, failed: ChainBalances) -> ChainBalances:
+        try:
+            return alchemy.rpc_balances(failed.wallet, failed.chain_id, self.scope)
+        except ProviderError as error:
+            return _failed(failed.wallet, failed.chain_id, f"{failed.reason} Then: {error}", error.retry_at)
+
+    def _by_node(self, node: EvmNode, failed: ChainBalances) -> ChainBalances:
+        wallet, chain_id = failed.wallet, failed.chain_id
+        tokens = dict.fromkeys([*self._held_tokens(wallet, chain_id), *curated_contracts(chain_id)])
+        try:
+            return node.balances(wallet, tuple(tokens), self.scope)
+        except ProviderError as error:
+            before = f"{failed.reason} Then: " if failed.outcome is ChainOutcome.FAILED else ""
+            return _failed(wallet, chain_id, f"{before}{error}", error.retry_at or failed.retry_at)
+
+
+def _worth_asking_again(error: ProviderError | None) -> bool:
+    """Whether JSON-RPC may answer where the data API did not; one account shares one limit over both."""
+    return not isinstance(error, RateLimited | QuotaExhausted)
+
+
+def _failed(wallet: str, chain_id: int, reason: str, retry_at: datetime | None) -> ChainBalances:
+    return ChainBalances(wallet, chain_id, ChainOutcome.FAILED, reason=reason, retry_at=retry_at)
+
+
+def _no_source(wallet: str, chain_id: int) -> ChainBalances:
+    chain = CHAIN_BY_ID[chain_id]
+    name = chain.slug.upper()
+    return ChainBalances(
+        wallet,
+        chain_id,
+        ChainOutcome.SKIPPED,
+        reason=f"{chain.name} has no source of balances: set ALCHEMY_API_KEY_{name}, ALCHEMY_API_KEY or RPC_URL_{name}.",
+    )

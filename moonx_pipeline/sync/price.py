@@ -1,0 +1,134 @@
+"""Pricing a portfolio's tokens: the book first, then the sources in the order of trust.
+
+Only what is worth asking is asked: tokens whose entry is too old, never what is plainly spam, and at most
+so many that a wallet of thousands of tokens costs a bounded number of calls; the next sync goes on there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.curated import BINANCE_SYMBOLS, CURATED, USDT_KEY
+from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
+from moonx_pipeline.domain.pricing import BookPrice, choose_price, keep_price
+from moonx_pipeline.domain.quotes import Quote
+from moonx_pipeline.domain.spam import metadata_reasons
+from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.sync.order import PERSONAL_TRIGGERS
+from moonx_pipeline.sync.quotes import QuoteRound
+from moonx_pipeline.sync.sources import Sources
+
+PERSON_MAX_AGE: Final = timedelta(seconds=5)
+"""Prices older than this are read anew for a person who asks."""
+
+UNPRICED_FACTOR: Final = 12
+"""A token without a price anywhere is asked about this many times less often."""
+
+MAX_ASKED: Final = 300
+"""Tokens beyond the curated ones whose price one sync asks for at most."""
+
+ALWAYS_IN_BOOK: Final = frozenset({USDT_KEY, *(TokenKey(chain.id, NATIVE_TOKEN) for chain in CHAINS)})
+"""Tokens whose entries pricing reads even where the user holds none: others are quoted in them."""
+
+
+@dataclass(slots=True)
+class Pricing:
+    """What pricing came to.
+
+    Attributes:
+        prices: An entry for each token that has one, fresh or not.
+        learned: The entries that are new, for the book.
+        outages: Sources that did not answer, and why.
+    """
+
+    prices: dict[TokenKey, BookPrice] = field(default_factory=dict)
+    learned: dict[TokenKey, BookPrice] = field(default_factory=dict)
+    outages: list[str] = field(default_factory=list)
+
+
+def price_tokens(
+    keys: Collection[TokenKey],
+    *,
+    tokens: Mapping[TokenKey, TokenInfo],
+    book: Mapping[TokenKey, BookPrice],
+    quotes: Mapping[TokenKey, Quote],
+    sources: Sources,
+    trigger: str,
+    scope: CallScope,
+    now: datetime,
+) -> Pricing:
+    """Prices tokens. A source that fails is an outage in the result, never an exception.
+
+    Args:
+        keys: The tokens.
+        tokens: What they are called, as far as known.
+        book: The book's entries so far of the tokens and of ``ALWAYS_IN_BOOK``.
+        quotes: Prices that came along with the balances.
+        sources: Whom to ask.
+        trigger: What started the sync: for a person, prices are read anew.
+        scope: Deadline and tally.
+        now: The time of reading.
+    """
+    max_age = PERSON_MAX_AGE if trigger in PERSONAL_TRIGGERS else sources.fresh_for
+    due = {key for key in keys if _is_due(book.get(key), max_age, now)}
+    curated = {key for key in due if key in CURATED}
+    others = _worth_asking(due - curated, tokens, book, quotes)
+    # Pools are quoted in the native coin, and Binance in USDT: their prices are needed to judge the others.
+    curated |= {key for key in _natives_of(others) if _is_due(book.get(key), sources.fresh_for, now)}
+    if curated & BINANCE_SYMBOLS.keys() and _is_due(book.get(USDT_KEY), sources.fresh_for, now):
+        curated.add(USDT_KEY)
+
+    answers = QuoteRound(sources, scope, now, book)
+    answers.add({key: quote for key, quote in quotes.items() if key in curated or key in others})
+    answers.ask(curated, others)
+
+    pricing = Pricing(outages=answers.outages)
+    asked = curated | others
+    for key in {*keys, *asked}:
+        entry = book.get(key)
+        if key in asked and (key in answers.quotes or key not in answers.unanswered):
+            entry = pricing.learned[key] = choose_price(
+                answers.quotes.get(key, {}),
+                curated=key in CURATED,
+                thin=key in answers.thin,
+                previous=entry,
+                read_at=now,
+                limits=sources.price_limits,
+                notes=answers.notes.get(key, ()),
+            )
+        elif entry is not None and key in due:
+            entry = keep_price(entry, now=now, oldest=sources.stale_after)
+        if entry is not None:
+            pricing.prices[key] = entry
+    return pricing
+
+
+def _is_due(entry: BookPrice | None, max_age: timedelta, now: datetime) -> bool:
+    if entry is None:
+        return True
+    return now - entry.read_at > (max_age if entry.price_usd is not None else max_age * UNPRICED_FACTOR)
+
+
+def _natives_of(keys: Iterable[TokenKey]) -> set[TokenKey]:
+    return {TokenKey(key.chain_id, NATIVE_TOKEN) for key in keys}
+
+
+def _worth_asking(
+    wanted: Iterable[TokenKey],
+    tokens: Mapping[TokenKey, TokenInfo],
+    book: Mapping[TokenKey, BookPrice],
+    quotes: Mapping[TokenKey, Quote],
+) -> set[TokenKey]:
+    """The tokens to ask about: those once priced first, then those with a claim, then the longest unasked."""
+    candidates = [key for key in wanted if key not in tokens or not metadata_reasons(tokens[key])]
+
+    def urgency(key: TokenKey) -> tuple[bool, bool, float, TokenKey]:
+        entry = book.get(key)
+        never_priced = entry is None or entry.price_usd is None
+        return (never_priced, key not in quotes, entry.read_at.timestamp() if entry else 0, key)
+
+    return set(sorted(candidates, key=urgency)[:MAX_ASKED])
