@@ -46,14 +46,14 @@ def _write_csv(positions: list[dict[str, Any]]) -> None:
     writer = csv.writer(sys.stdout)
     writer.writerow(columns)
     for position in positions:
-        writer.writerow([_cell(position[column]) for column in columns])
+        writer.writerow([_cell(column, position[column]) for column in columns])
 
 
-def _cell(value: Any) -> Any:
-    """A value for a spreadsheet: a name that it would take for a formula is quoted."""
+def _cell(column: str, value: Any) -> Any:
+    """A value for a spreadsheet; a token's name that it would take for a formula is quoted."""
     if isinstance(value, list):
         return " ".join(value)
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+    if column in ("symbol", "name", "logoUrl") and value and value.lstrip()[:1] in ("=", "+", "-", "@"):
         return "'" + value
     return value
 

@@ -11,9 +11,10 @@ from typing import Final
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import MAX_BALANCE, ChainBalances, ChainOutcome, Coverage, TokenInfo
 from moonx_pipeline.providers import erc20
-from moonx_pipeline.providers.errors import Malformed, ProviderError
+from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.providers.http import HttpClient
-from moonx_pipeline.providers.node_calls import PROVIDER, Answer, Call, NodeCalls, Refusal
+from moonx_pipeline.providers.node_answers import Refusal
+from moonx_pipeline.providers.node_calls import PROVIDER, Answer, Call, NodeCalls
 from moonx_pipeline.providers.scope import CallScope
 
 _LATEST: Final = "latest"
@@ -102,7 +103,8 @@ class EvmNode:
             ProviderError: The node did not answer.
         """
         asked = self._contracts(tokens)
-        self._newest_block(scope)
+        if not self._is_of_chain:
+            self._newest_block(scope)
         questions = (erc20.SYMBOL, erc20.NAME, erc20.DECIMALS)
         calls = [_eth_call(token, question, _LATEST) for token in asked for question in questions]
         said = [None if isinstance(answer, Refusal) else answer for answer in self._calls.ask(calls, scope)]
@@ -150,11 +152,7 @@ class EvmNode:
         except ValueError:
             number = -1
         if not 0 <= number <= MAX_BALANCE:
-            raise Malformed(
-                f"The node of chain {self.chain_id} answered {method} with '{answer[:80]}', not a number in hex.",
-                provider=PROVIDER,
-                chain_id=self.chain_id,
-            )
+            raise self._calls.malformed(f"{method} with '{answer[:80]}', which is no number in hex")
         return number
 
 

@@ -1,0 +1,1 @@
+"""Stored data as people and other systems see it."""

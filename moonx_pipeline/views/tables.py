@@ -1,0 +1,89 @@
+"""A portfolio as a table in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from moonx_pipeline.domain.chains import CHAIN_BY_ID
+from moonx_pipeline.domain.portfolio import Position
+from moonx_pipeline.domain.pricing import BLOCKING_FLAGS
+from moonx_pipeline.domain.show import safe_text, significant, usd
+from moonx_pipeline.storage.portfolio import ChainState, StoredPortfolio
+
+
+def portfolio_table(stored: StoredPortfolio, *, include_spam: bool = False, most: int | None = None) -> Group:
+    """The positions by value, the total, and in plain words what it leaves out."""
+    shown = [p for p in stored.positions if include_spam or not p.is_spam]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Token", no_wrap=True)
+    table.add_column("Chain")
+    for column in ("Amount", "Price", "Value"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("Note", style="yellow")
+    for position in shown[:most]:
+        table.add_row(
+            Text(safe_text(position.symbol or position.token)),
+            CHAIN_BY_ID[position.chain_id].name,
+            significant(position.amount),
+            f"{_price(position)}",
+            usd(position.value_usd),
+            _note(position),
+        )
+    lines: list[Text] = []
+    if not shown:
+        lines.append(Text("No tokens.", style="dim"))
+    if most is not None and len(shown) > most:
+        lines.append(Text(f"… and {len(shown) - most} smaller positions", style="dim"))
+    total = Text("Total ", style="bold").append(usd(stored.totals.value_usd))
+    return Group(table, *lines, total, Text(honest_line(stored), style="dim"))
+
+
+def honest_line(stored: StoredPortfolio) -> str:
+    """What the total rests on and what it leaves out, in one sentence."""
+    totals = stored.totals
+    parts = [
+        *(_chain_state(chain) for chain in stored.chains if chain.status != "fresh"),
+        _count(totals.unpriced, "token has no price", "tokens have no price"),
+        _count(
+            totals.flagged, "position has a price that can't be trusted", "positions have prices that can't be trusted"
+        ),
+        _count(totals.spam, "spam token hidden", "spam tokens hidden"),
+    ]
+    if stored.chains and totals.complete:
+        parts.insert(0, f"All {len(stored.chains)} chains read")
+    notes = [
+        f"{CHAIN_BY_ID[chain.chain_id].name}: {chain.error}"
+        for chain in stored.chains
+        if chain.status == "fresh" and chain.error
+    ]
+    return " · ".join([*filter(None, parts), *notes]) or "Never read."
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return "" if number == 0 else f"{number:,} {one if number == 1 else many}"
+
+
+def _chain_state(chain: ChainState) -> str:
+    name = CHAIN_BY_ID[chain.chain_id].name
+    if chain.synced_at is None:
+        return f"{name} was never read: {chain.error}"
+    return f"{name} as of {chain.synced_at:%H:%M:%S} UTC, it did not answer"
+
+
+def _price(position: Position) -> str:
+    if position.price_usd is None:
+        return "unknown"
+    return f"${significant(position.price_usd)}"
+
+
+def _note(position: Position) -> str:
+    notes: Iterable[str] = [
+        *(["stale"] if position.stale else []),
+        *(f"{flag} (not counted)" if flag in BLOCKING_FLAGS else flag for flag in position.flags),
+        *position.spam_reasons,
+    ]
+    return ", ".join(note.replace("_", " ") for note in notes)

@@ -1,0 +1,54 @@
+"""A real HTTP server before a real EVM node, that answers some requests in the node's place."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import requests
+
+Forward = Callable[[Any], Any]
+"""Sends a JSON-RPC body on to the node and returns what it answers."""
+
+Rule = Callable[[Any, Forward], tuple[int, Any]]
+"""From a request's JSON-RPC body to a status and a body: text as it is, all else as JSON."""
+
+
+@contextmanager
+def node_proxy(node_url: str, rule: Rule, *, path: str = "") -> Iterator[str]:
+    """Runs the server, and gives its URL with ``path`` at the end."""
+    session = requests.Session()
+    session.trust_env = False
+
+    def forward(body: Any) -> Any:
+        return session.post(node_url, json=body, timeout=10).json()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            status, answer = rule(json.loads(self.rfile.read(int(self.headers["Content-Length"]))), forward)
+            raw = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+            """Says nothing on stderr."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}{path}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        session.close()
