@@ -140,5 +140,3 @@ BEGIN
     RETURN created;
 END
 $$;
-
-SELECT ensure_history_partitions();

@@ -78,7 +78,7 @@ class Response(msgspec.Struct):
         return answer if isinstance(answer, Refusal) else None
 
 
-_DECODER: Final = msgspec.json.Decoder(list[Response] | Response)
+_DECODER: Final[msgspec.json.Decoder[list[Response] | Response]] = msgspec.json.Decoder(list[Response] | Response)
 
 
 def decode_responses(body: bytes) -> list[Response] | Response:

@@ -1,0 +1,26 @@
+"""``moonx migrate``: the schema of the database."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def migrate(as_json: bool) -> None:
+    """Bring the database's schema up to this version; doing it again does nothing."""
+    from moonx_pipeline.settings import load_settings
+    from moonx_pipeline.storage.database import database_url, open_engine, reach
+    from moonx_pipeline.storage.migrations import migrate as apply
+
+    engine = open_engine(database_url(load_settings()))
+    reach(engine)
+    applied = apply(engine)
+    if as_json:
+        click.echo(json.dumps({"applied": list(applied)}))
+    elif applied:
+        click.echo("Applied " + ", ".join(applied) + ".")
+    else:
+        click.echo("The schema is current: nothing to do.")

@@ -1,0 +1,31 @@
+"""Running the real job in this process, as ``dagster job execute`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+
+def _portfolio_sync() -> dg.JobDefinition:
+    from moonx_pipeline.definitions import defs
+
+    return defs.resolve_job_def("portfolio_sync")
+
+
+def run_portfolio_sync(
+    instance: dg.DagsterInstance, user_id: str, tags: Mapping[str, str] | None = None
+) -> dg.ExecuteJobResult:
+    """Executes ``portfolio_sync`` for one user, with the job's own executor, and waits for its end.
+
+    Args:
+        instance: Where the run is recorded.
+        user_id: The partition.
+        tags: Run tags beside the partition's, such as ``moonx/request``.
+    """
+    return dg.execute_job(
+        dg.reconstructable(_portfolio_sync),
+        instance=instance,
+        tags={"dagster/partition": user_id, **(tags or {})},
+        raise_on_error=False,
+    )

