@@ -24,7 +24,7 @@ class InRunHandover(dg.IOManager):
         key = tuple(context.get_identifier())
         if key not in self._given:
             raise dg.Failure(
-                f"What the op before '{context.step_key}' gave was in the memory of a run that is over. "
+                f"What the op before '{context.op_def.name}' gave was in the memory of a run that is over. "
                 "Start a new run of this partition: a sync is repeated as a whole.",
                 allow_retries=False,
             )

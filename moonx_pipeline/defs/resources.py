@@ -10,7 +10,7 @@ from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.sync.sources import Sources, process_sources
 
 
-class PipelineSettings(dg.ConfigurableResource):
+class PipelineSettings(dg.ConfigurableResource[None]):
     """The settings, read from the environment: run configuration holds none of them, and so no secret."""
 
     @property
@@ -18,7 +18,7 @@ class PipelineSettings(dg.ConfigurableResource):
         return load_settings()
 
 
-class Database(dg.ConfigurableResource):
+class Database(dg.ConfigurableResource[None]):
     """The pipeline's database."""
 
     settings: PipelineSettings
@@ -29,7 +29,7 @@ class Database(dg.ConfigurableResource):
         return ready_engine(self.settings.values)
 
 
-class Providers(dg.ConfigurableResource):
+class Providers(dg.ConfigurableResource[None]):
     """The providers of balances and prices."""
 
     settings: PipelineSettings

@@ -43,6 +43,7 @@ _POL = CuratedToken("POL", "POL", NATIVE_DECIMALS, "POL", "polygon-ecosystem-tok
 _WPOL = CuratedToken("WPOL", "Wrapped POL", 18, "POL", "wmatic")
 _USDC = CuratedToken("USDC", "USD Coin", 6, "USDC", "usd-coin", is_dollar=True)
 _USDC_E = CuratedToken("USDC.e", "Bridged USDC", 6, None, "bridged-usdc", is_dollar=True)
+_USDBC = CuratedToken("USDbC", "USD Base Coin", 6, None, "bridged-usd-coin-base", is_dollar=True)
 _USDT = CuratedToken("USDT", "Tether USD", 6, None, "tether", is_dollar=True)
 _DAI = CuratedToken("DAI", "Dai Stablecoin", 18, None, "dai", is_dollar=True)
 _WBTC = CuratedToken("WBTC", "Wrapped BTC", 8, "WBTC", "wrapped-bitcoin")
@@ -81,9 +82,9 @@ _CONTRACTS: Final[tuple[tuple[CuratedToken, dict[str, str]], ...]] = (
             "polygon": "0x2791bca1f2de4661ed88a30c99a7a9449aa84174",
             "optimism": "0x7f5c764cbc14f9669b88837ca1490cca17c31607",
             "arbitrum": "0xff970a61a04b1ca14834a43f5de4533ebddb5cc8",
-            "base": "0xd9aaec86b65d86f6a7b5b1b0c42ffa531710b6ca",
         },
     ),
+    (_USDBC, {"base": "0xd9aaec86b65d86f6a7b5b1b0c42ffa531710b6ca"}),
     (
         _USDT,
         {
@@ -170,8 +171,8 @@ CURATED: Final[dict[TokenKey, CuratedToken]] = {
 USDT_KEY: Final = TokenKey(1, "0xdac17f958d2ee523a2206206994597c13d831ec7")
 """The token whose price turns a quote in USDT into one in USD."""
 
-# bridged-usdc stands for several bridges at CoinGecko, so it is asked for by contract instead.
-COINGECKO_IDS: Final = {key: token.coingecko_id for key, token in CURATED.items() if token is not _USDC_E}
+# CoinGecko lists bridged dollars bridge by bridge, so they are asked for by contract instead.
+COINGECKO_IDS: Final = {key: token.coingecko_id for key, token in CURATED.items() if token not in (_USDC_E, _USDBC)}
 BINANCE_SYMBOLS: Final = {key: f"{token.binance_base}USDT" for key, token in CURATED.items() if token.binance_base}
 CURATED_SYMBOLS: Final = frozenset(token.symbol.upper() for token in CURATED.values()) | {"BTC", "MATIC"}
 

@@ -83,7 +83,7 @@ def _text(number: Decimal | None) -> str | None:
 
 
 def _number(number: Decimal) -> Decimal:
-    """A decimal whose own text is plain notation, so that JSON shows it as such."""
+    """A JSON number, exact and without needless zeros. One below 0.000001 may have an exponent, as JSON allows."""
     return Decimal(plain(number))
 
 

@@ -66,5 +66,5 @@ def _unread(reading: ChainBalances, before: Mapping[str, int]) -> list[Holding]:
     return [
         Holding(reading.wallet, reading.chain_id, token, balance, (BALANCE_UNKNOWN,))
         for token, balance in before.items()
-        if token in reading.unknown or (reading.coverage is Coverage.KNOWN_TOKENS and token not in reading.balances)
+        if token not in reading.balances and (token in reading.unknown or reading.coverage is Coverage.KNOWN_TOKENS)
     ]

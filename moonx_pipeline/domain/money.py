@@ -54,12 +54,17 @@ def parse_price(text: str | int | Decimal) -> Decimal:
         price = Decimal(text)
     except InvalidOperation:
         raise ValueError(f"'{str(text)[:40]}' is no number") from None
-    if not price.is_finite() or price < 0:
+    if not price.is_finite() or price.is_signed():
         raise ValueError(f"'{str(text)[:40]}' is no price")
     _, digits, exponent = price.as_tuple()
     if len(digits) + abs(int(exponent)) > _PRICE_DIGITS:
         raise ValueError(f"'{str(text)[:40]}' is beyond the size of any price")
     return price
+
+
+def without_zeros(number: Decimal) -> Decimal:
+    """The same number without trailing zeros, so that equal numbers have equal digits, whoever wrote them."""
+    return _EXACT.normalize(number)
 
 
 def plain(number: Decimal) -> str:

@@ -28,4 +28,5 @@ def next_due(now: datetime, failures: int, intervals: Intervals) -> datetime:
     """
     in_market_hours = MARKET_OPENS <= now.astimezone(UTC).hour < MARKET_CLOSES
     interval = intervals.market_hours if in_market_hours else intervals.off_hours
-    return now + interval * 2 ** min(failures, _MOST_DOUBLINGS)
+    doublings: int = min(failures, _MOST_DOUBLINGS)
+    return now + interval * (1 << doublings)

@@ -23,22 +23,33 @@ _LURE = re.compile(
 )
 
 # Letters of other scripts that look like Latin ones, beyond what Unicode's compatibility forms fold
-# (a subset of Unicode TR39's confusables, for the letters that symbols are forged with).
+# (a subset of Unicode TR39's confusables, for the letters that symbols are forged with): Cyrillic, Greek
+# and signs; then Armenian and Lisu; then Cherokee, which have the U, D and S that the first lack.
 _CONFUSABLES = str.maketrans(
-    "АВСЕНІЈКМОРЅТХУаеосрхуіѕјԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαορτυν₮Ð",
-    "ABCEHIJKMOPSTXYaeocpxyisjdqwABEZHIKMNOPTYXaoptuvTD",
+    "АВСЕНІЈКМОРЅТХУаеосрхуіѕјԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαιορτυνϹϲ₮ÐՍՏꓐꓑꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴᎪᏴᏟᎠᎬᏀᎻᎫᏦᏞᎷᏢᏚᎢᏙᎳᏃ",
+    "ABCEHIJKMOPSTXYaeocpxyisjdqwABEZHIKMNOPTYXaioptuvCcTDUSBPDTGKJCZFMNLSRVHWXYAEIOUABCDEGHJKLMPSTVWZ",
 )
+
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Fillers that count as letters or signs but show nothing."""
+
+
+def _as_read(text: str) -> str:
+    """Text as the eye reads it: compatibility forms, look-alikes, accents and invisible marks folded."""
+    if text.isascii():
+        return text
+    folded = unicodedata.normalize("NFKD", text.translate(_CONFUSABLES)).translate(_CONFUSABLES)
+    return "".join(c for c in folded if not (_is_hidden(c) or unicodedata.category(c)[0] == "M"))
 
 
 def _folded(symbol: str) -> str:
-    """The symbol as the eye reads it: compatibility forms, look-alikes, accents and invisible marks folded."""
-    text = unicodedata.normalize("NFKD", symbol).translate(_CONFUSABLES)
-    return "".join(c for c in text if unicodedata.category(c)[0] in "LNPS" and not c.isspace()).strip("$ ").upper()
+    """A symbol without what does not tell it from another: spaces, a dollar sign before it, case."""
+    return "".join(c for c in _as_read(symbol) if unicodedata.category(c)[0] in "LNPS").strip("$").upper()
 
 
-def _has_hidden_characters(text: str) -> bool:
-    """Whether it has control, bidirectional or zero-width characters."""
-    return any(unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs") for character in text)
+def _is_hidden(character: str) -> bool:
+    """Whether it is a control, bidirectional, zero-width or otherwise blank character that is no space."""
+    return character in _BLANKS or unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
 
 def metadata_reasons(info: TokenInfo) -> tuple[str, ...]:
@@ -50,14 +61,15 @@ def metadata_reasons(info: TokenInfo) -> tuple[str, ...]:
     """
     symbol, name = info.symbol or "", info.name or ""
     both = f"{name} {symbol}"
+    read = _as_read(both)
     reasons = []
     if not symbol.strip() and not name.strip():
         reasons.append("no_metadata")
-    if _LINK.search(both):
+    if _LINK.search(read):
         reasons.append("link_in_name")
-    if _LURE.search(both):
+    if _LURE.search(read):
         reasons.append("lure_in_name")
-    if _has_hidden_characters(both):
+    if not (both.isascii() and both.isprintable()) and any(map(_is_hidden, both)):
         reasons.append("hidden_characters")
     if _folded(symbol) in CURATED_SYMBOLS:
         reasons.append("lookalike_symbol")

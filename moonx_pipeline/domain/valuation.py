@@ -10,7 +10,7 @@ from decimal import Decimal
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.curated import CURATED
 from moonx_pipeline.domain.holdings import Holding
-from moonx_pipeline.domain.money import amount_of, total_of, value_of
+from moonx_pipeline.domain.money import amount_of, total_of, value_of, without_zeros
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, Position, TokenInfo, TokenKey
 from moonx_pipeline.domain.pricing import BLOCKING_FLAGS, THIN_LIQUIDITY, UNCONFIRMED_PRICE, BookPrice, PriceLimits
 from moonx_pipeline.domain.quotes import PriceSource
@@ -147,8 +147,13 @@ def content_hash(positions: Iterable[Position], stale: Iterable[tuple[str, int]]
         stale: The wallets and chains whose positions are the last known ones.
     """
     rows = sorted(
-        (p.wallet, p.chain_id, p.token, p.symbol, p.name, p.decimals, p.balance, p.price_usd, p.price_source,
-         p.change_24h, p.spam_reasons, p.is_verified, p.flags, p.logo_url)
+        (p.wallet, p.chain_id, p.token, p.symbol, p.name, p.decimals, p.balance, _digits(p.price_usd), p.price_source,
+         _digits(p.change_24h), p.spam_reasons, p.is_verified, p.flags, p.logo_url)
         for p in positions
     )  # fmt: skip
     return hashlib.blake2b(repr((rows, sorted(stale))).encode(), digest_size=16).digest()
+
+
+def _digits(number: Decimal | None) -> Decimal | None:
+    """A number as it is hashed: 1.50 of a provider and 1.5 of the book are the same price."""
+    return None if number is None else without_zeros(number)

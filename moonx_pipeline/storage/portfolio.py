@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -77,9 +78,13 @@ def read_portfolio(connection: Connection, user_id: str) -> StoredPortfolio | No
         return None
     version, as_of, total = status
     chains = tuple(ChainState(*row) for row in connection.exec_driver_sql(_CHAINS, (user_id,)))
-    positions = tuple(
-        Position(*row[:6], int(row[6]), *row[7:14], tuple(row[14]), row[15], tuple(row[16]), *row[17:])
-        for row in connection.exec_driver_sql(_POSITIONS, (user_id,))
-    )
+    positions = tuple(_position(row) for row in connection.exec_driver_sql(_POSITIONS, (user_id,)))
     stale = [chain.chain_id for chain in chains if chain.status != "fresh"]
     return StoredPortfolio(user_id, version, as_of, total, positions, totals_of(positions, stale), chains)
+
+
+def _position(row: Sequence[Any]) -> Position:
+    values = list(row)
+    values[6] = int(row[6])
+    values[14], values[16] = tuple(row[14]), tuple(row[16])
+    return Position._make(values)

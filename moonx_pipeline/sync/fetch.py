@@ -132,5 +132,5 @@ def _no_source(wallet: str, chain_id: int) -> ChainBalances:
         wallet,
         chain_id,
         ChainOutcome.SKIPPED,
-        reason=f"{chain.name} has no source of balances: set ALCHEMY_API_KEY_{name}, ALCHEMY_API_KEY or RPC_URL_{name}.",
+        reason=f"{chain.name} has no source of balances: set ALCHEMY_API_KEY or RPC_URL_{name}.",
     )

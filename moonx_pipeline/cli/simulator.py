@@ -1,0 +1,25 @@
+"""``moonx simulator``: the providers' HTTP from a made-up world."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port on the loopback interface; SIMULATOR_PORT by default."
+)
+@click.option("--latency-ms", type=click.FloatRange(0), default=0.0, help="Delay of every answer.")
+def simulator(port: int | None, latency_ms: float) -> None:
+    """Serve Alchemy, Binance, CoinGecko and DexScreener as documented, until Ctrl-C."""
+    from moonx_pipeline.settings import load_settings
+    from moonx_pipeline.simulator.answering import Simulation
+    from moonx_pipeline.simulator.server import provider_settings, serve
+
+    simulation = Simulation()
+    simulation.faults.latency_ms["all"] = latency_ms
+    chosen = load_settings().service.simulator_port if port is None else port
+    click.echo("# The simulator serves until Ctrl-C. To point the pipeline at it:")
+    for name, value in provider_settings(f"http://127.0.0.1:{chosen}").items():
+        click.echo(f"export {name}='{value}'")
+    serve(chosen, simulation)

@@ -1,0 +1,167 @@
+"""Alchemy: balances by two ways, metadata, and DEX prices by contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from moonx_pipeline.domain.chains import NATIVE_TOKEN
+from moonx_pipeline.domain.portfolio import ChainBalances, TokenInfo, TokenKey
+from moonx_pipeline.domain.quotes import Quote
+from moonx_pipeline.providers.alchemy_data import (
+    BalanceReading,
+    Group,
+    Pair,
+    TokenPrice,
+    plan_groups,
+    quote_of,
+    read_group,
+)
+from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_UNITS, NETWORKS
+from moonx_pipeline.providers.alchemy_rpc import AlchemyRpc
+from moonx_pipeline.providers.bodies import malformed
+from moonx_pipeline.providers.classification import refusal
+from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.scope import CallScope
+
+__all__ = ["Alchemy", "BalanceReading"]
+
+_PRICES_A_CALL: Final = 25
+_NETWORKS_A_CALL: Final = 3
+
+
+class _PriceRow(msgspec.Struct, rename="camel"):
+    network: str
+    address: str
+    prices: list[TokenPrice] = []
+    error: str | dict[str, Any] | None = None
+
+
+class _Prices(msgspec.Struct, rename="camel"):
+    data: list[_PriceRow]
+
+
+_decode_prices = msgspec.json.Decoder(_Prices).decode
+
+
+class Alchemy:
+    """Alchemy with the operator's keys. One instance a process, shared by its threads."""
+
+    def __init__(
+        self,
+        keys: Mapping[int, str],
+        *,
+        data_base_url: str,
+        prices_base_url: str,
+        rpc_url_template: str,
+        http: HttpClient,
+        max_pages: int,
+    ) -> None:
+        """Takes keys and addresses; nothing is sent yet.
+
+        Args:
+            keys: By chain id; chains without one are not served.
+            data_base_url: Of the token data API, which the key follows.
+            prices_base_url: Of the price API, which the key follows.
+            rpc_url_template: With ``{network}`` and ``{api_key}``.
+            http: Connections, whose provider is ``alchemy``.
+            max_pages: More pages of one list are an error.
+        """
+        self._keys = dict(keys)
+        self._data_base_url = data_base_url
+        self._prices_base_url = prices_base_url
+        self._http = http
+        self._max_pages = max_pages
+        self._rpc = {
+            chain_id: AlchemyRpc(
+                chain_id, rpc_url_template.format(network=NETWORKS[chain_id], api_key=key), http, max_pages
+            )
+            for chain_id, key in self._keys.items()
+        }
+
+    def serves(self, chain_id: int) -> bool:
+        """Whether there is a key for the chain."""
+        return chain_id in self._keys
+
+    def plan_requests(self, pairs: Iterable[Pair], *, with_metadata: bool) -> list[list[tuple[str, list[int]]]]:
+        """Packs wallets and chains into as few calls as the API allows; chains of one call share a key."""
+        by_key: dict[str, list[Pair]] = {}
+        for wallet, chain_id in pairs:
+            by_key.setdefault(self._keys[chain_id], []).append((wallet, chain_id))
+        return [group for mine in by_key.values() for group in plan_groups(mine, with_metadata=with_metadata)]
+
+    def read_balances(self, group: Group, *, with_metadata: bool, scope: CallScope) -> BalanceReading:
+        """Reads one group of ``plan_requests``, all pages.
+
+        Raises:
+            ProviderError: Nothing of the group is known to be whole.
+        """
+        key = self._keys[group[0][1][0]]
+        return read_group(
+            self._http,
+            f"{self._data_base_url}/{key}",
+            group,
+            with_metadata=with_metadata,
+            max_pages=self._max_pages,
+            scope=scope,
+        )
+
+    def rpc_balances(self, wallet: str, chain_id: int, scope: CallScope) -> ChainBalances:
+        """Reads one wallet on one chain by JSON-RPC.
+
+        Raises:
+            ProviderError: Some of it could not be read.
+        """
+        return self._rpc[chain_id].balances(wallet, scope)
+
+    def token_metadata(self, chain_id: int, contracts: Sequence[str], scope: CallScope) -> dict[str, TokenInfo]:
+        """Names and decimals of tokens, those that could be had.
+
+        Raises:
+            ProviderError: A request failed as a whole.
+        """
+        return self._rpc[chain_id].metadata(contracts, scope)
+
+    def prices(self, keys: Sequence[TokenKey], scope: CallScope) -> dict[TokenKey, Quote]:
+        """DEX prices by contract; tokens without one are left out.
+
+        Raises:
+            ProviderError: A call failed as a whole.
+        """
+        found: dict[TokenKey, Quote] = {}
+        contracts = [key for key in keys if key.address != NATIVE_TOKEN and self.serves(key.chain_id)]
+        for chunk in self._price_chunks(contracts):
+            body = self._http.send(
+                "POST",
+                f"{self._prices_base_url}/{self._keys[chunk[0].chain_id]}/tokens/by-address",
+                scope=scope,
+                endpoint="prices/by-address",
+                compute_units=COMPUTE_UNITS["prices/by-address"],
+                json={"addresses": [{"network": NETWORKS[key.chain_id], "address": key.address} for key in chunk]},
+                classify=lambda status, headers, body: (
+                    refusal("alchemy", status, headers, body) or malformed(_decode_prices, body, "alchemy")
+                ),
+            )
+            now = datetime.now(UTC)
+            for row in _decode_prices(body).data:
+                quote = quote_of(row.prices, now)
+                chain_id = CHAIN_OF_NETWORK.get(row.network)
+                if quote is not None and chain_id is not None:
+                    found[TokenKey(chain_id, row.address.lower())] = quote
+        return {key: quote for key, quote in found.items() if key in set(contracts)}
+
+    def _price_chunks(self, keys: Sequence[TokenKey]) -> list[list[TokenKey]]:
+        """Groups of at most 25 tokens on at most 3 networks, of one API key each."""
+        chunks: list[list[TokenKey]] = []
+        for key in sorted(keys, key=lambda key: (self._keys[key.chain_id], key)):
+            last = chunks[-1] if chunks else []
+            networks = {other.chain_id for other in last} | {key.chain_id}
+            same_account = {self._keys[chain_id] for chain_id in networks} == {self._keys[key.chain_id]}
+            if last and len(last) < _PRICES_A_CALL and len(networks) <= _NETWORKS_A_CALL and same_account:
+                last.append(key)
+            else:
+                chunks.append([key])
+        return chunks

@@ -1,0 +1,132 @@
+"""What a provider's refusal means: one table, read from top to bottom.
+
+A refusal's text beats its status, and its code: providers sit behind firewalls and caches that answer in
+HTML, and the same refusal comes with different statuses (Alchemy's used-up plan is a 403 or a 429).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final, NamedTuple
+
+from moonx_pipeline.providers.errors import (
+    BadRequest,
+    BatchTooLarge,
+    KeyRejected,
+    Malformed,
+    ProviderError,
+    QuotaExhausted,
+    RateLimited,
+    Restricted,
+    Unavailable,
+)
+
+
+class Rule(NamedTuple):
+    """A row: it fits where each of its columns that is not ``None`` does.
+
+    Attributes:
+        error: What the refusal means.
+        statuses: HTTP statuses, as a range.
+        provider: Only of this provider.
+        text: A pattern in the body.
+        meaning: For people; what to do where there is something.
+    """
+
+    error: type[ProviderError]
+    statuses: range | None = None
+    provider: str | None = None
+    text: str | None = None
+    meaning: str = ""
+
+
+def _status(first: int, last: int | None = None) -> range:
+    return range(first, (last or first) + 1)
+
+
+RULES: Final = (
+    # The text beats the status.
+    Rule(QuotaExhausted, text="monthly (capacity|credit|call)", meaning="the plan's monthly capacity is used up"),
+    Rule(BatchTooLarge, provider="coingecko", text="exceeds the allowed limit", meaning="too many contracts in a call"),
+    Rule(BatchTooLarge, _status(414), meaning="the address of the call is too long"),
+    Rule(Restricted, _status(451), meaning="it does not serve this location"),
+    Rule(RateLimited, _status(418), meaning="it banned this machine's address for ignoring its limit"),
+    Rule(RateLimited, _status(429), meaning="its rate limit is reached"),
+    Rule(RateLimited, text="error code: 1015", meaning="its rate limit is reached"),
+    # A firewall refuses in HTML; a provider that refuses a key says so in JSON.
+    Rule(Restricted, _status(403), text=r"^\s*<", meaning="its firewall refused this machine"),
+    Rule(Restricted, _status(403), "binance", meaning="its firewall refused this machine"),
+    Rule(Restricted, _status(403), text="error code: 1020", meaning="its firewall refused this machine"),
+    Rule(KeyRejected, provider="coingecko", text="1001[01]|root URL", meaning="the key is for its other host"),
+    Rule(KeyRejected, _status(401), meaning="the key is missing or wrong"),
+    Rule(KeyRejected, _status(403), meaning="the key is not allowed to ask this"),
+    Rule(Unavailable, _status(408), meaning="it gave up waiting"),
+    Rule(Unavailable, _status(500, 599), meaning="it has a fault of its own"),
+    Rule(Malformed, _status(300, 399), meaning="it points to another address"),
+    Rule(BadRequest, _status(400, 499), meaning="it does not take what was asked"),
+)
+
+_ALLOWED: Final = re.compile(r"allowed limit \((\d+)")
+_BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
+_MESSAGE: Final = re.compile(rb'"(?:message|msg|error_message|reason|error)"\s*:\s*"((?:[^"\\]|\\.){1,200})')
+_CODE: Final = re.compile(rb'"(?:code|error_code)"\s*:\s*(-?\d{1,6})')
+_SHOWN: Final = 160
+
+
+def refusal(
+    provider: str, status: int, headers: Mapping[str, str], body: bytes, *, chain_id: int | None = None
+) -> ProviderError | None:
+    """What is wrong with a response by its status and text; ``None`` for one of status 2xx.
+
+    Args:
+        provider: Who answered.
+        status: HTTP status.
+        headers: Of the response.
+        body: Of the response; JSON, HTML, text or nothing.
+        chain_id: The chain asked about, where it is one.
+    """
+    if 200 <= status < 300:
+        return None
+    text = body[:4096].decode("utf-8", errors="replace")
+    rule = next(rule for rule in RULES if _fits(rule, provider, status, text))
+    said = _MESSAGE.search(body[:4096])
+    quoted = f": {said[1].decode('utf-8', errors='replace')[:_SHOWN]}" if said else ""
+    message = f"{provider} refused with status {status}, {rule.meaning}{quoted}"
+    if rule.error is BatchTooLarge:
+        allowed = _ALLOWED.search(text)
+        return BatchTooLarge(message, limit=int(allowed[1]) if allowed else None, provider=provider, status=status)
+    code = _CODE.search(body[:4096])
+    return rule.error(
+        message,
+        provider=provider,
+        chain_id=chain_id,
+        status=status,
+        code=int(code[1]) if code else None,
+        retry_at=retry_time(headers, text) if rule.error in (RateLimited, Unavailable) else None,
+    )
+
+
+def _fits(rule: Rule, provider: str, status: int, text: str) -> bool:
+    return (
+        (rule.provider is None or rule.provider == provider)
+        and (rule.statuses is None or status in rule.statuses)
+        and (rule.text is None or re.search(rule.text, text, re.IGNORECASE) is not None)
+    )
+
+
+def retry_time(headers: Mapping[str, str], text: str = "") -> datetime | None:
+    """When a provider may be asked again: by its Retry-After (seconds or a date), or by what it says."""
+    now = datetime.now(UTC)
+    after = headers.get("Retry-After", "").strip()
+    if after.isdigit():
+        return now + timedelta(seconds=min(int(after), 10**7))
+    if after:
+        try:
+            return parsedate_to_datetime(after).astimezone(UTC)
+        except ValueError:
+            return None
+    banned = _BANNED_UNTIL.search(text)
+    return datetime.fromtimestamp(int(banned[1]) / 1000, UTC) if banned else None

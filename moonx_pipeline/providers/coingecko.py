@@ -1,0 +1,134 @@
+"""CoinGecko: listed coins by id, and listed tokens by contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from moonx_pipeline.domain.money import parse_price
+from moonx_pipeline.domain.quotes import PriceSource, Quote
+from moonx_pipeline.providers.bodies import malformed
+from moonx_pipeline.providers.classification import refusal
+from moonx_pipeline.providers.errors import BatchTooLarge, ProviderError
+from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.scope import CallScope
+
+_PLATFORMS: Final = {1: "ethereum", 137: "polygon-pos", 10: "optimistic-ethereum", 42161: "arbitrum-one", 8453: "base"}
+_BATCH: Final = {True: 100, False: 30}  # of a paid plan, and of others
+
+
+class _Price(msgspec.Struct):
+    usd: Decimal | None = None
+    usd_24h_change: Decimal | None = None
+    last_updated_at: Decimal | None = None
+
+
+_decode = msgspec.json.Decoder(dict[str, _Price]).decode
+
+
+def is_paid_host(base_url: str) -> bool:
+    """Whether the URL is of the host of paid plans, which takes another header for the key."""
+    return (urlsplit(base_url).hostname or "").startswith("pro-")
+
+
+def key_header(base_url: str, key: str | None) -> dict[str, str]:
+    """The header that carries a key."""
+    if not key:
+        return {}
+    return {"x-cg-pro-api-key" if is_paid_host(base_url) else "x-cg-demo-api-key": key}
+
+
+class CoinGecko:
+    """CoinGecko with the operator's key, if he has one. One instance a process, shared by its threads.
+
+    Attributes:
+        has_key: Without one, a contract is a call of its own.
+        batch_size: Contracts in a call; learned to be less where the plan allows less.
+    """
+
+    def __init__(self, base_url: str, *, http: HttpClient, has_key: bool) -> None:
+        """Takes where CoinGecko is; nothing is sent yet.
+
+        Args:
+            base_url: Such as ``https://api.coingecko.com/api/v3``.
+            http: Connections, whose provider is ``coingecko`` and whose headers carry the key.
+            has_key: Whether they do.
+        """
+        self.has_key = has_key
+        self.batch_size = _BATCH[is_paid_host(base_url)]
+        self._base_url = base_url.rstrip("/")
+        self._http = http
+
+    def coin_prices(self, ids: Sequence[str], scope: CallScope) -> dict[str, Quote]:
+        """Prices of coins by CoinGecko's ids; those without one are left out.
+
+        Raises:
+            ProviderError: CoinGecko did not answer.
+        """
+        return self._ask("simple/price", {"ids": ",".join(ids)}, scope, None)
+
+    def token_prices(self, chain_id: int, addresses: Sequence[str], scope: CallScope) -> dict[str, Quote]:
+        """Prices of tokens by contract; those that are not listed are left out.
+
+        Args:
+            chain_id: Their chain.
+            addresses: Lower-case contracts; more than the plan takes in a call are asked for in several.
+            scope: Deadline and tally.
+
+        Raises:
+            ProviderError: CoinGecko did not answer.
+        """
+        found: dict[str, Quote] = {}
+        rest = list(addresses)
+        while rest:
+            batch = rest[: self.batch_size]
+            try:
+                path = f"simple/token_price/{_PLATFORMS[chain_id]}"
+                found |= self._ask(path, {"contract_addresses": ",".join(batch)}, scope, chain_id)
+            except BatchTooLarge as error:
+                if len(batch) == 1:
+                    raise
+                self.batch_size = min(error.limit or len(batch) // 2, len(batch) - 1)
+                continue
+            rest = rest[len(batch) :]
+        return found
+
+    def _ask(self, path: str, which: Mapping[str, str], scope: CallScope, chain_id: int | None) -> dict[str, Quote]:
+        def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
+            error = refusal("coingecko", status, headers, body, chain_id=chain_id)
+            return error or malformed(_decode, body, "coingecko", chain_id)
+
+        body = self._http.send(
+            "GET",
+            f"{self._base_url}/{path}",
+            scope=scope,
+            endpoint=path.split("/")[1],
+            chain_id=chain_id,
+            params={
+                **which,
+                "vs_currencies": "usd",
+                "include_24hr_change": "true",
+                "include_last_updated_at": "true",
+                "precision": "full",
+            },
+            classify=classify,
+        )
+        now = datetime.now(UTC)
+        quotes = {name.lower(): _quote(price, now) for name, price in _decode(body).items()}
+        return {name: quote for name, quote in quotes.items() if quote is not None}
+
+
+def _quote(price: _Price, now: datetime) -> Quote | None:
+    if price.usd is None:
+        return None
+    try:
+        usd = parse_price(price.usd)
+        at = datetime.fromtimestamp(int(price.last_updated_at), UTC) if price.last_updated_at else None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return Quote(PriceSource.COINGECKO, usd, at, now, change_24h=price.usd_24h_change) if usd else None

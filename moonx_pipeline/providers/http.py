@@ -1,0 +1,238 @@
+"""HTTP as every provider is asked: deadlines that hold, bounded bodies, typed errors, one layer of retries.
+
+The key is a part of many URLs, so no message, and no cause of an error, ever holds one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from moonx_pipeline.providers.errors import CallTimeout, Malformed, ProviderError, RateLimited, Unavailable
+from moonx_pipeline.providers.scope import CallScope, ProviderCall
+
+Classify = Callable[[int, Mapping[str, str], bytes], ProviderError | None]
+"""Says what is wrong with a response by its status, headers and body; ``None`` is a good one."""
+
+CONNECT_SECONDS: Final = 3.0
+LONGEST_WAIT: Final = 2.0
+"""A provider that asks for a longer wait is not waited for: there are other sources, and a next sync."""
+
+_CHUNK: Final = 65_536
+
+
+class HttpClient:
+    """One provider's connections. One instance a process, shared by its threads."""
+
+    def __init__(
+        self,
+        provider: str,
+        *,
+        timeout_s: float,
+        retries: int,
+        retry_delay_s: float,
+        max_body_bytes: int,
+        pool_size: int = 32,
+        headers: Mapping[str, str] | None = None,
+        secrets: Collection[str] = (),
+    ) -> None:
+        """Prepares connections; nothing is sent yet.
+
+        Args:
+            provider: Its name in errors and tallies.
+            timeout_s: The longest that one try may take, from connecting to the body's last byte.
+            retries: Tries of one call, the first included.
+            retry_delay_s: The wait before the second try; it doubles, and each is drawn from zero to it.
+            max_body_bytes: A longer answer is an error.
+            pool_size: Connections that are kept.
+            headers: Sent with each call; they may hold a key.
+            secrets: Keys, to be hidden where a provider repeats them in its answer.
+        """
+        self.provider = provider
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._retry_delay_s = retry_delay_s
+        self._max_body_bytes = max_body_bytes
+        self._secrets = tuple(secret for secret in secrets if secret)
+        self._session = requests.Session()
+        self._session.headers.update({"Accept": "application/json", "User-Agent": "moonx-pipeline", **(headers or {})})
+        # A proxy of the environment is the operator's wish; a login in ~/.netrc is not for providers.
+        self._session.auth = _no_login
+        adapter = HTTPAdapter(pool_connections=8, pool_maxsize=pool_size, max_retries=0)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        scope: CallScope,
+        endpoint: str,
+        classify: Classify,
+        chain_id: int | None = None,
+        compute_units: int = 0,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+    ) -> bytes:
+        """Asks, and asks again what may succeed within the deadline.
+
+        Args:
+            method: ``GET`` or ``POST``.
+            url: Where; never shown.
+            scope: Deadline and tally; each try is a call of it.
+            endpoint: Short name of what is asked, for the tally.
+            classify: Says what is wrong with a response.
+            chain_id: The chain asked about, where it is one.
+            compute_units: What each try costs.
+            params: Of the query.
+            json: Body.
+
+        Returns:
+            The body of a good response.
+
+        Raises:
+            ProviderError: Of the last try.
+        """
+
+        def attempt() -> bytes:
+            started, outcome = time.monotonic(), "ok"
+            try:
+                body = self._once(method, url, scope, chain_id, params, json, classify)
+            except ProviderError as error:
+                outcome = type(error).__name__
+                raise
+            finally:
+                seconds = time.monotonic() - started
+                units = 0 if outcome in _FREE else compute_units
+                scope.calls.append(ProviderCall(self.provider, chain_id, endpoint, outcome, seconds, units))
+            return body
+
+        jitter = wait_random_exponential(multiplier=self._retry_delay_s, max=LONGEST_WAIT * 4)
+
+        def wait(state: RetryCallState) -> float:
+            return _asked_wait(state) or jitter(state)
+
+        def worth_it(error: BaseException) -> bool:
+            if not isinstance(error, ProviderError) or not error.retryable or error.status == 418:
+                return False
+            wait_s = _seconds_until(error.retry_at)
+            return wait_s <= LONGEST_WAIT and wait_s < scope.remaining()
+
+        retrying = Retrying(
+            stop=stop_after_attempt(self._retries),
+            wait=wait,
+            retry=retry_if_exception(worth_it),
+            sleep=lambda seconds: time.sleep(min(seconds, scope.remaining())),
+            reraise=True,
+        )
+        return retrying(attempt)
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        scope: CallScope,
+        chain_id: int | None,
+        params: Mapping[str, str] | None,
+        json: Any,
+        classify: Classify,
+    ) -> bytes:
+        budget = min(self._timeout_s, scope.remaining())
+        if budget <= 0:
+            raise CallTimeout(
+                f"{self.provider} was not asked: the sync's time is over.", provider=self.provider, chain_id=chain_id
+            )
+        end = time.monotonic() + budget
+        try:
+            with self._session.request(
+                method,
+                url,
+                params=params,
+                json=json,
+                timeout=(min(CONNECT_SECONDS, budget), budget),
+                stream=True,
+                allow_redirects=False,
+            ) as response:
+                body = self._read(response, end, chain_id)
+                status, headers = response.status_code, response.headers
+        except (requests.Timeout, urllib3.exceptions.TimeoutError):
+            raise self._late(budget, chain_id) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as problem:
+            # Its text holds the URL, and so the key: only its kind is told.
+            raise Unavailable(
+                f"{self.provider} can't be reached ({_kind(problem)}).", provider=self.provider, chain_id=chain_id
+            ) from None
+        error = classify(status, headers, body)
+        if error is not None:
+            error.args = tuple(self._hidden(argument) for argument in error.args)
+            raise error
+        return body
+
+    def _hidden(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return text
+
+    def _read(self, response: requests.Response, end: float, chain_id: int | None) -> bytes:
+        """The body, within time and size; a slow drip ends at the deadline, not at the last byte."""
+        parts, size = [], 0
+        while True:
+            # read1 gives what has arrived; read would wait for a full chunk, however slowly it drips in.
+            part = response.raw.read1(_CHUNK, decode_content=True)
+            if not part and response.raw.closed:
+                break
+            parts.append(part)
+            size += len(part)
+            if size > self._max_body_bytes:
+                raise Malformed(
+                    f"{self.provider} sent more than {self._max_body_bytes} bytes.",
+                    provider=self.provider,
+                    chain_id=chain_id,
+                    status=response.status_code,
+                )
+            if time.monotonic() > end:
+                raise self._late(self._timeout_s, chain_id)
+        return b"".join(parts)
+
+    def _late(self, seconds: float, chain_id: int | None) -> CallTimeout:
+        return CallTimeout(
+            f"{self.provider} did not answer in full within {seconds:.1f} s.", provider=self.provider, chain_id=chain_id
+        )
+
+
+# Alchemy bills nothing for a refusal, nor can anything be billed that did not arrive.
+_FREE: Final = frozenset({"RateLimited", "KeyRejected", "QuotaExhausted", "CallTimeout"})
+
+
+def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+_KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (requests.exceptions.SSLError, "its certificate or encryption was not accepted"),
+    (requests.exceptions.ProxyError, "the proxy did not let us through"),
+    (urllib3.exceptions.ProtocolError, "the connection broke in the middle of its answer"),
+    (urllib3.exceptions.DecodeError, "its answer could not be unpacked"),
+    (requests.exceptions.ConnectionError, "no connection, or it was cut"),
+)
+
+
+def _kind(problem: Exception) -> str:
+    return next((text for kind, text in _KINDS if isinstance(problem, kind)), type(problem).__name__)
+
+
+def _seconds_until(moment: datetime | None) -> float:
+    return 0.0 if moment is None else max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _asked_wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return _seconds_until(error.retry_at) if isinstance(error, RateLimited) else 0.0

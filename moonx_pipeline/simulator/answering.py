@@ -1,0 +1,70 @@
+"""How every simulated answer is given: counted, delayed, and spoiled where a fault says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from starlette.responses import Response
+
+from moonx_pipeline.simulator.faults import Faults, faulty_response
+from moonx_pipeline.simulator.world import World
+
+_UNBILLED = frozenset({403, 429})
+
+
+@dataclass(slots=True)
+class Simulation:
+    """The world and its faults.
+
+    Attributes:
+        world: Who holds what.
+        faults: What goes wrong, and the tally.
+        contracts_a_call: Contracts that CoinGecko's plan takes in a call.
+    """
+
+    world: World = field(default_factory=World)
+    faults: Faults = field(default_factory=Faults)
+    contracts_a_call: int = 30
+
+    def reset(self) -> None:
+        """As at the start."""
+        self.world = World()
+        self.faults = Faults()
+        self.contracts_a_call = 30
+
+
+async def answer(
+    simulation: Simulation,
+    provider: str,
+    endpoint: str,
+    good: Callable[[], Response],
+    *,
+    networks: set[str] | None = None,
+    wallets: set[str] | None = None,
+    units: int = 0,
+) -> Response:
+    """Gives the good answer, or the one that the first fitting fault makes of it.
+
+    Args:
+        simulation: The world and its faults.
+        provider: Whose route it is.
+        endpoint: Its short name.
+        good: Makes the answer that a healthy provider gives.
+        networks: Networks that are asked about.
+        wallets: Wallets that are asked about.
+        units: Compute units of the call.
+    """
+    faults = simulation.faults
+    delay = faults.latency_ms.get(provider, faults.latency_ms.get("all", 0.0))
+    if delay:
+        await asyncio.sleep(delay / 1000)
+    response = good()
+    fault = next(faults.take(provider, endpoint, networks=networks or set(), wallets=wallets or set()), None)
+    if fault is not None:
+        response = faulty_response(fault, bytes(response.body))
+    faults.requests[f"{provider} {endpoint} {response.status_code}"] += 1
+    if response.status_code not in _UNBILLED:
+        faults.compute_units += units
+    return response

@@ -1,0 +1,157 @@
+"""The simulator as a server, in this process or on its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.simulator.alchemy import AlchemyRoutes
+from moonx_pipeline.simulator.answering import Simulation
+from moonx_pipeline.simulator.prices import PriceRoutes
+
+KEY = "simulator"
+
+
+def provider_settings(base_url: str) -> dict[str, str]:
+    """The settings that point the pipeline at a simulator."""
+    return {
+        "ALCHEMY_API_KEY": KEY,
+        "ALCHEMY_DATA_BASE_URL": f"{base_url}/alchemy/data/v1",
+        "ALCHEMY_PRICES_BASE_URL": f"{base_url}/alchemy/prices/v1",
+        "ALCHEMY_RPC_URL_TEMPLATE": f"{base_url}/alchemy/rpc/{{network}}/v2/{{api_key}}",
+        "BINANCE_BASE_URL": f"{base_url}/binance",
+        "COINGECKO_BASE_URL": f"{base_url}/coingecko/api/v3",
+        "DEXSCREENER_BASE_URL": f"{base_url}/dexscreener/latest",
+    }
+
+
+def simulator_app(simulation: Simulation) -> Starlette:
+    """The ASGI application of a simulation: the providers' routes, and ``/admin`` to change the world."""
+
+    async def faults(request: Request) -> Response:
+        if request.method == "DELETE":
+            simulation.faults.clear(int(request.path_params["id"]) if "id" in request.path_params else None)
+            return JSONResponse({})
+        try:
+            return JSONResponse({"id": simulation.faults.add(**await request.json()).id}, 201)
+        except (TypeError, ValueError) as problem:
+            return JSONResponse({"error": str(problem)}, 400)
+
+    async def latency(request: Request) -> Response:
+        simulation.faults.latency_ms |= await request.json()
+        return JSONResponse(simulation.faults.latency_ms)
+
+    async def world(request: Request) -> Response:
+        change = await request.json()
+        for name, price in change.get("prices", {}).items():
+            simulation.world.set_price(name, Decimal(price))
+        for item in change.get("balances", []):
+            token = simulation.world.token(item["chainId"], item["tokenAddress"].lower())
+            if token is None:
+                return JSONResponse({"error": f"There is no token {item['tokenAddress']}."}, 400)
+            simulation.world.set_balance(item["wallet"].lower(), token, int(item["balance"]))
+        return JSONResponse({})
+
+    async def stats(request: Request) -> Response:
+        tally = simulation.faults
+        if request.method == "DELETE":
+            tally.requests.clear()
+            tally.compute_units = 0
+        return JSONResponse({"requests": dict(tally.requests), "computeUnits": tally.compute_units})
+
+    async def reset(_request: Request) -> Response:
+        simulation.reset()
+        return JSONResponse({})
+
+    return Starlette(
+        routes=[
+            *AlchemyRoutes(simulation).routes(),
+            *PriceRoutes(simulation).routes(),
+            Route("/admin/faults", faults, methods=["POST", "DELETE"]),
+            Route("/admin/faults/{id:int}", faults, methods=["DELETE"]),
+            Route("/admin/latency", latency, methods=["POST"]),
+            Route("/admin/world", world, methods=["POST"]),
+            Route("/admin/stats", stats, methods=["GET", "DELETE"]),
+            Route("/admin/reset", reset, methods=["POST"]),
+        ]
+    )
+
+
+class RunningSimulator:
+    """A simulator in a thread of this process, with its world at hand."""
+
+    def __init__(self, base_url: str, simulation: Simulation) -> None:
+        self.base_url = base_url
+        self.simulation = simulation
+
+    def environment(self) -> dict[str, str]:
+        """The settings that point the pipeline at it."""
+        return provider_settings(self.base_url)
+
+    def fault(self, kind: str, provider: str = "alchemy", **where: Any) -> int:
+        """Switches a fault on; returns its number."""
+        return self.simulation.faults.add(kind=kind, provider=provider, **where).id
+
+    def requests(self, prefix: str = "") -> int:
+        """How many requests were answered whose ``provider endpoint status`` begins so."""
+        return sum(count for name, count in self.simulation.faults.requests.items() if name.startswith(prefix))
+
+
+def listening_socket(port: int) -> socket.socket:
+    """A socket on the loopback interface; port 0 takes a free one.
+
+    Raises:
+        OperatorError: The port is taken.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as problem:
+        listener.close()
+        raise OperatorError(
+            f"The simulator can't listen on port {port}: {problem.strerror}. Choose another with SIMULATOR_PORT."
+        ) from None
+    listener.listen(512)
+    return listener
+
+
+def _server(simulation: Simulation) -> uvicorn.Server:
+    config = uvicorn.Config(
+        simulator_app(simulation), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+    )
+    return uvicorn.Server(config)
+
+
+def serve(port: int, simulation: Simulation) -> None:
+    """Serves until it is interrupted."""
+    listener = listening_socket(port)
+    with listener:
+        _server(simulation).run(sockets=[listener])
+
+
+@contextmanager
+def running_simulator(port: int = 0) -> Iterator[RunningSimulator]:
+    """A simulator in a thread, for as long as the block lasts."""
+    simulation = Simulation()
+    server = _server(simulation)
+    with listening_socket(port) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="simulator", daemon=True)
+        thread.start()
+        try:
+            # The socket listens already: the first requests wait in it until the thread takes them.
+            yield RunningSimulator(f"http://127.0.0.1:{listener.getsockname()[1]}", simulation)
+        finally:
+            server.should_exit = True
+            thread.join(5)

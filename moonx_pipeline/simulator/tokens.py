@@ -1,0 +1,113 @@
+"""The tokens of the made-up world: real ones by their real contracts, and every kind that wallets collect."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.curated import CURATED
+
+PRICES: Final = {
+    "ETH": "2500.10", "WETH": "2500.10", "POL": "0.4512", "WPOL": "0.4512", "USDC": "0.9998", "USDC.e": "0.9991",
+    "USDT": "1", "DAI": "0.9999", "WBTC": "64210.55", "LINK": "14.32", "UNI": "8.91", "AAVE": "171.4", "ARB": "0.5521",
+    "OP": "1.203", "LDO": "1.11", "CRV": "0.402", "GMX": "27.6", "SHIB": "0.0000134", "PEPE": "0.00000791",
+    "stETH": "2498.7", "wstETH": "2951.2",
+}  # fmt: skip
+"""USD at the start, by symbol."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimToken:
+    """A token contract, and who knows what of it.
+
+    Attributes:
+        chain_id: Its chain.
+        address: Lower case; ``NATIVE_TOKEN`` for the native coin.
+        symbol, name: As the contract says; ``None`` where it says nothing.
+        decimals: ``None`` where the contract does not say.
+        price: Name of its price in the world; ``None`` where nobody has one.
+        listed: Whether CoinGecko lists its contract.
+        pool_usd: Trusted side of its deepest pool; ``None`` where it has no pool.
+        alchemy_price: A price that only Alchemy claims.
+    """
+
+    chain_id: int
+    address: str
+    symbol: str | None
+    name: str | None
+    decimals: int | None
+    price: str | None = None
+    listed: bool = False
+    pool_usd: int | None = None
+    alchemy_price: str | None = None
+
+    @property
+    def is_native(self) -> bool:
+        return self.address == NATIVE_TOKEN
+
+
+def derived_address(label: str) -> str:
+    """An address that depends on nothing but its label."""
+    return "0x" + hashlib.sha256(label.encode()).hexdigest()[:40]
+
+
+_LONG_TAIL: Final = (
+    ("NIMB", "Nimbus Network", 18, "1.27", 850_000),
+    ("KELP", "Kelp Restake", 18, "0.0842", 310_000),
+    ("BRINE", "Brine Fi Token", 9, "3.415", 95_000),
+    ("OAK", "Oakfield", 6, "0.00000413", 41_000),
+    ("MESA", "Mesa Credit", 8, "22.9", 1_900_000),
+)
+LONG_TAIL_PRICES: Final = {symbol: price for symbol, _, _, price, _ in _LONG_TAIL}
+
+
+def _long_tail(chain_id: int) -> list[SimToken]:
+    tokens = [
+        SimToken(chain_id, derived_address(f"{chain_id}:{symbol}"), symbol, name, decimals, symbol, False, pool)
+        for symbol, name, decimals, _, pool in _LONG_TAIL
+    ]
+    vault = SimToken(chain_id, derived_address(f"{chain_id}:vault"), "vMESA", "Mesa Vault Share", 18)
+    return [*tokens, vault]
+
+
+def spam_token(number: int) -> SimToken:
+    """One of as many spam tokens as anyone wants, of every kind there is."""
+    chain_id = CHAINS[number % len(CHAINS)].id
+    address = derived_address(f"spam:{number}")
+    kinds = (
+        (f"CLAIM{number}", f"Visit free-drop-{number}.xyz to claim", 18, None, None),
+        ("USDC", "USD Coin", 6, None, None),
+        (f"$ {number} REWARD", f"Voucher {number}", 0, None, None),
+        ("U\u0405DT", "Tether USD", 6, None, None),  # a Cyrillic letter
+        (f"RICH{number}", f"Rich Dog {number}", 18, 350, "41000.5"),  # a price, and next to no pool
+        (None, None, 18, None, None),
+        ("ETH\u200b", "Ether", 18, None, None),  # a zero-width space
+        (f"MOON{number}", f"moon{number}.io airdrop", None, None, None),
+    )
+    symbol, name, decimals, pool, alchemy_price = kinds[number % len(kinds)]
+    return SimToken(chain_id, address, symbol, name, decimals, None, False, pool, alchemy_price)
+
+
+def _curated() -> list[SimToken]:
+    return [
+        SimToken(key.chain_id, key.address, token.symbol, token.name, token.decimals, token.symbol, True, 25_000_000)
+        for key, token in CURATED.items()
+    ]
+
+
+TOKENS: Final = {
+    (token.chain_id, token.address): token
+    for token in [*_curated(), *(token for chain in CHAINS for token in _long_tail(chain.id))]
+}
+"""The tokens that are not spam, by chain and address."""
+
+HOSTILE: Final = SimToken(1, derived_address("hostile"), "<img onerror=alert(1)>", "\u202eevil\x1b[2J", 18)
+"""A token whose name attacks whoever shows it."""
+
+
+def price_table() -> dict[str, Decimal]:
+    """The world's prices at its start."""
+    return {name: Decimal(price) for name, price in {**PRICES, **LONG_TAIL_PRICES}.items()}

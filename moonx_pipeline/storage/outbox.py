@@ -1,0 +1,171 @@
+"""The outbox: events as rows of the transactions they tell of.
+
+Events of one key are inserted under that user's lock, so ``seq`` has the order in which their transactions
+commit. Across keys it has not: a later ``seq`` may be seen before an earlier one is committed. So nothing
+here reads "everything after a number" but what is still unpublished, or what no running transaction can
+come before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from moonx_pipeline.domain.events import Event
+from moonx_pipeline.storage.recordset import recordset
+
+SHARDS = 16
+CHANNEL = "moonx_outbox"
+_SHARD_LOCKS = 0x6F757462  # class of the advisory locks that the publishers of shards hold
+
+_encode_payload = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class OutboxRow(NamedTuple):
+    """An event as it is stored; ``payload`` is the JSON text that goes over the wire."""
+
+    seq: int
+    tx: int
+    id: UUID
+    topic: str
+    key: str
+    type: str
+    version: int
+    payload: str
+    created_at: datetime
+
+
+_COLUMNS = "seq, tx::text::bigint, id, topic, key, type, version, payload::text, created_at"
+
+
+def insert_events(connection: Connection, events: Sequence[Event]) -> None:
+    """Puts events into the outbox, in their order; one that is there already stays as it is.
+
+    Args:
+        connection: Inside the transaction that the events tell of, holding the locks of their users.
+        events: Of any keys.
+    """
+    if not events:
+        return
+    rows = [
+        {
+            "id": event.id,
+            "topic": event.topic,
+            "key": event.key,
+            "type": event.type,
+            "version": event.version,
+            "payload": msgspec.Raw(_encode_payload(event.payload)),
+        }
+        for event in events
+    ]
+    connection.exec_driver_sql(
+        "INSERT INTO outbox_events (id, topic, key, type, version, payload) "
+        "SELECT x.id, x.topic, x.key, x.type, x.version, x.payload FROM ROWS FROM (json_to_recordset(%s::json) AS "
+        "(id uuid, topic text, key text, type text, version bigint, payload jsonb)) WITH ORDINALITY "
+        "AS x(id, topic, key, type, version, payload, n) ORDER BY n ON CONFLICT (id) DO NOTHING",
+        (recordset(rows),),
+    )
+
+
+def shard_of(connection: Connection, key: str) -> int:
+    """The shard of a key, as the database computes it."""
+    shard: int = connection.exec_driver_sql("SELECT (hashtextextended(%s, 0) & 15)::int", (key,)).scalar_one()
+    return shard
+
+
+def lock_shards(connection: Connection, shards: Collection[int]) -> set[int]:
+    """Becomes the publisher of those shards that have none; the locks last as long as the connection.
+
+    Args:
+        connection: In autocommit mode, kept for as long as it publishes.
+        shards: Those to try.
+    """
+    rows = connection.exec_driver_sql(
+        "SELECT x.shard FROM unnest(%s::int[]) AS x(shard) WHERE pg_try_advisory_lock(%s, x.shard)",
+        (sorted(shards), _SHARD_LOCKS),
+    )
+    return set(rows.scalars())
+
+
+def unlock_shards(connection: Connection, shards: Collection[int]) -> None:
+    """Gives shards back."""
+    connection.exec_driver_sql(
+        "SELECT pg_advisory_unlock(%s, x.shard) FROM unnest(%s::int[]) AS x(shard)", (_SHARD_LOCKS, sorted(shards))
+    )
+
+
+def unpublished(connection: Connection, shards: Collection[int], limit: int) -> list[OutboxRow]:
+    """Events of the shards that no broker has acknowledged yet, the oldest first."""
+    rows = connection.exec_driver_sql(
+        f"SELECT {_COLUMNS} FROM outbox_events WHERE published_at IS NULL AND shard = ANY(%s::smallint[]) "  # noqa: S608
+        "ORDER BY seq LIMIT %s",
+        (sorted(shards), limit),
+    )
+    return [OutboxRow(*row) for row in rows]
+
+
+def mark_published(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Marks events that the broker has acknowledged."""
+    connection.exec_driver_sql("UPDATE outbox_events SET published_at = now() WHERE id = ANY(%s::uuid[])", (list(ids),))
+
+
+def set_aside(connection: Connection, event_id: UUID, error: str) -> None:
+    """Marks an event that the broker will never take, so that those behind it can go on."""
+    connection.exec_driver_sql(
+        "UPDATE outbox_events SET published_at = now(), error = %s WHERE id = %s", (error, event_id)
+    )
+
+
+class Cursor(NamedTuple):
+    """How far a reader of the outbox has come."""
+
+    tx: int
+    seq: int
+
+
+BEGINNING = Cursor(0, 0)
+
+
+def newest(connection: Connection) -> Cursor:
+    """The cursor behind which only what is still to come will appear."""
+    tx: int = connection.exec_driver_sql("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint").scalar_one()
+    return Cursor(tx - 1, 2**62)
+
+
+def read_after(connection: Connection, after: Cursor, limit: int) -> list[OutboxRow]:
+    """Events behind a cursor, in the order of their transactions.
+
+    Only those of transactions older than every one that still runs: a commit that comes late is then never
+    behind the cursor.
+    """
+    rows = connection.exec_driver_sql(
+        f"SELECT {_COLUMNS} FROM outbox_events "  # noqa: S608 - a constant
+        "WHERE (tx, seq) > (%s::text::xid8, %s) AND tx < pg_snapshot_xmin(pg_current_snapshot()) "
+        "ORDER BY tx, seq LIMIT %s",
+        (after.tx, after.seq, limit),
+    )
+    return [OutboxRow(*row) for row in rows]
+
+
+def read_since(connection: Connection, since: datetime, user_id: str | None, after: int, limit: int) -> list[OutboxRow]:
+    """Kept events from a time on, the oldest first, behind a ``seq``."""
+    rows = connection.exec_driver_sql(
+        f"SELECT {_COLUMNS} FROM outbox_events WHERE created_at >= %s AND seq > %s "  # noqa: S608 - a constant
+        "AND (%s::text IS NULL OR key = %s) ORDER BY seq LIMIT %s",
+        (since, after, user_id, user_id, limit),
+    )
+    return [OutboxRow(*row) for row in rows]
+
+
+def lag(connection: Connection) -> tuple[int, float]:
+    """How many events are unpublished, and how many seconds the oldest of them waits."""
+    count, seconds = connection.exec_driver_sql(
+        "SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 "
+        "FROM outbox_events WHERE published_at IS NULL"
+    ).one()
+    return count, seconds
