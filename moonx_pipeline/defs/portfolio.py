@@ -144,10 +144,14 @@ def publish_events(
     context: dg.OpExecutionContext, ended: EndedSync, database: Database, settings: PipelineSettings
 ) -> dg.Output[None]:
     """Sees the sync's events on their way. Kafka being down delays them; it never fails a sync."""
-    published = publish_pending(database.engine, settings.values, key=ended.stored.user_id)
-    if published.reason:
-        context.log.warning(published.reason)
-    metadata = {**outcome_metadata(ended.valued, ended.stored), "events_published": published.published}
+    sent = publish_pending(database.engine, settings.values.kafka, key=ended.stored.user_id)
+    if sent.problem:
+        context.log.warning(sent.problem)
+    metadata = {
+        **outcome_metadata(ended.valued, ended.stored),
+        "events_published": sent.published,
+        "events_published_by": sent.by,
+    }
     if ended.stored.status not in ("completed", "partial"):
         raise dg.Failure(
             f"The sync of user '{ended.stored.user_id}' ended as {ended.stored.status}. {ended.stored.message}",
@@ -162,7 +166,7 @@ def publish_events(
     group_name="portfolios",
     description="A user's portfolio: every wallet on every chain, priced, stored and told of.",
 )
-def portfolio() -> None:
+def portfolio():  # type: ignore[no-untyped-def]  # it composes ops: what it returns is Dagster's own
     running = open_sync()
     readings = [fetch(running) for fetch in _FETCH_OPS]
     return publish_events(persist_portfolio(value_portfolio(running, readings)))

@@ -20,8 +20,8 @@ from moonx_pipeline.providers.scope import CallScope
 _CHAINS: Final = {1: "ethereum", 137: "polygon", 10: "optimism", 42161: "arbitrum", 8453: "base"}
 _ADDRESSES_A_CALL: Final = 30
 _POOLS_A_CALL: Final = 30
-_ASKED_ALONE: Final = 5
-"""A popular token can push others out of an answer, which has room for some 30 pools: so many are asked alone."""
+_ROUNDS: Final = 4
+"""Popular tokens push others out of an answer, which has room for some 30 pools: those are asked for again."""
 
 
 class _Token(msgspec.Struct):
@@ -79,13 +79,15 @@ class DexScreener:
         """
         found: list[Pool] = []
         for start in range(0, len(addresses), _ADDRESSES_A_CALL):
-            batch = addresses[start : start + _ADDRESSES_A_CALL]
-            pools = self._ask(chain_id, batch, scope)
-            if len(pools) >= _POOLS_A_CALL and len(batch) > 1:
+            asked = list(addresses[start : start + _ADDRESSES_A_CALL])
+            for _ in range(_ROUNDS):
+                pools = self._ask(chain_id, asked, scope)
+                found += pools
                 seen = {address for pool in pools for address in (pool.base_address, pool.quote_address)}
-                for address in [address for address in batch if address not in seen][:_ASKED_ALONE]:
-                    pools += self._ask(chain_id, [address], scope)
-            found += pools
+                missing = [address for address in asked if address not in seen]
+                if len(pools) < _POOLS_A_CALL or len(missing) in (0, len(asked)):
+                    break
+                asked = missing
         return found
 
     def _ask(self, chain_id: int, addresses: Sequence[str], scope: CallScope) -> list[Pool]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -38,6 +39,7 @@ _BINANCE: Final = (
 _SYMBOLS: Final = re.compile(r'^\[("[A-Z0-9\-_.]{1,50}"(,"[A-Z0-9\-_.]{1,50}"){0,}){0,1}\]$')
 _COIN_OF_ID: Final = {coin: CURATED[key].symbol for key, coin in COINGECKO_IDS.items()}
 _POOLS_AN_ANSWER: Final = 30
+_WIDE: Final = Context(prec=24)
 
 
 def _binance_error(code: int, message: str, status: int = 400) -> Response:
@@ -81,7 +83,7 @@ class PriceRoutes:
 
     def _in_usdt(self, base: str) -> str:
         prices = self._sim.world.prices
-        return plain((prices[base] / prices["USDT"]).quantize(Decimal("1e-12")))
+        return plain(_WIDE.divide(prices[base], prices["USDT"]))
 
     async def coins(self, request: Request) -> Response:
         def good() -> Response:
@@ -157,7 +159,7 @@ class PriceRoutes:
             "labels": ["v3"],
             "baseToken": {"address": token.address, "name": token.name, "symbol": token.symbol},
             "quoteToken": {"address": native.wrapped_native, "name": "Wrapped", "symbol": f"W{native.native_symbol}"},
-            "priceNative": plain((usd / native_usd).quantize(Decimal("1e-24"))),
+            "priceNative": plain(_WIDE.divide(usd, native_usd)),
             "priceUsd": plain(usd),
             "txns": {"h24": {"buys": 120, "sells": 98}},
             "volume": {"h24": Decimal("15234.5")},
@@ -165,8 +167,8 @@ class PriceRoutes:
             # A scam's own side is worth whatever its maker says: only the other side shows what a pool is.
             "liquidity": {
                 "usd": depth_usd * 2,
-                "base": (depth_usd / usd).quantize(Decimal("1e-9")) if usd else 0,
-                "quote": (depth_usd / native_usd).quantize(Decimal("1e-12")),
+                "base": _WIDE.divide(depth_usd, usd) if usd else 0,
+                "quote": _WIDE.divide(depth_usd, native_usd),
             },
             "pairCreatedAt": 1700000000000,
         }
@@ -174,7 +176,5 @@ class PriceRoutes:
 
 def _json_numbers(content: Any) -> Response:
     """JSON whose decimals are numbers, exactly."""
-    import msgspec
-
     body = msgspec.json.Encoder(decimal_format="number").encode(content)
     return Response(body, media_type="application/json")

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.curated import BINANCE_SYMBOLS, COINGECKO_IDS, CURATED, USDT_KEY
 from moonx_pipeline.domain.money import value_of
 from moonx_pipeline.domain.pools import Pool, pool_quote
@@ -146,18 +147,18 @@ class QuoteRound:
 
     def _trusted_quotes(self, chain_id: int) -> dict[str, Decimal]:
         """Prices of the curated tokens in which a chain's pools are quoted, to weigh their liquidity with."""
-        trusted: dict[str, Decimal] = {}
-        for key, token in CURATED.items():
-            if key.chain_id != chain_id:
-                continue
-            said, entry = self.quotes.get(key), self._book.get(key)
-            if said:
-                trusted[key.address] = next(iter(said.values())).price_usd
-            elif entry is not None and entry.price_usd is not None:
-                trusted[key.address] = entry.price_usd
-            elif token.is_dollar:
-                trusted[key.address] = _PAR
-        return trusted
+        known = {key.address: self._known_price(key) for key in CURATED if key.chain_id == chain_id}
+        # The wrapped coin is the native one under a contract.
+        known[CHAIN_BY_ID[chain_id].wrapped_native] = known[NATIVE_TOKEN]
+        return {address: price for address, price in known.items() if price is not None}
+
+    def _known_price(self, key: TokenKey) -> Decimal | None:
+        said, entry = self.quotes.get(key), self._book.get(key)
+        if said:
+            return next(iter(said.values())).price_usd
+        if entry is not None and entry.price_usd is not None:
+            return entry.price_usd
+        return _PAR if CURATED[key].is_dollar else None
 
     def _ask_alchemy(self, keys: Sequence[TokenKey]) -> None:
         alchemy = self._sources.alchemy

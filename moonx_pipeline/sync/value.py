@@ -104,7 +104,9 @@ def value_sync(
         read_at: When its reading began.
     """
     wanting = [(reading.wallet, reading.chain_id) for reading in readings if needs_stored(reading)]
-    with engine.connect() as connection:
+    # Each statement by itself: a transaction around them would cost two round trips more.
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit.connect() as connection:
         stored = stored_state(connection, sync.order.user_id, wanting) if wanting else None
         holdings = holdings_after(readings, stored.balances if stored else {})
         keys = {TokenKey(holding.chain_id, holding.token) for holding in holdings}
@@ -123,7 +125,7 @@ def value_sync(
         now=read_at,
     )
     if described or pricing.learned:
-        with engine.begin() as connection:
+        with autocommit.connect() as connection:
             write_book(connection, tokens=described, prices=pricing.learned)
     valuing = Valuing(known, pricing.prices, sources.price_limits)
     positions, totals = _value(holdings, readings, valuing)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from moonx_pipeline.domain.chains import CHAINS, ETHEREUM, NATIVE_TOKEN
+from moonx_pipeline.domain.events import Event, SyncFacts, portfolio_updated
 from moonx_pipeline.domain.holdings import Holding
 from moonx_pipeline.domain.portfolio import MAX_BALANCE, Position, TokenInfo, TokenKey
 from moonx_pipeline.domain.pricing import (
@@ -22,17 +25,19 @@ from moonx_pipeline.domain.pricing import (
     BookPrice,
     PriceLimits,
 )
-from moonx_pipeline.domain.valuation import value_holdings
+from moonx_pipeline.domain.valuation import totals_of, value_holdings
 
 # How long one example takes says nothing of a rule, and on a busy machine it varies.
 settings.register_profile("rules", deadline=None)
 settings.load_profile("rules")
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+LATER = NOON + timedelta(milliseconds=1500)
 WALLET = "0x" + "ab" * 20
 OTHER_WALLET = "0x" + "cd" * 20
 USDC = "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48"
 LIMITS = PriceLimits()
+FACTS = SyncFacts(UUID(int=1), "user-1", WALLET, "manual", NOON, retry_count=2)
 
 
 def token(number: int) -> str:
@@ -53,6 +58,27 @@ def price(
     if usd is None:
         return BookPrice(None, None, None, None, None, flags, NOON)
     return BookPrice(Decimal(usd), source, NOON, None, None if change is None else Decimal(change), flags, NOON)
+
+
+def updated(
+    positions: tuple[Position, ...], facts: SyncFacts = FACTS, stale: tuple[int, ...] = (), version: int = 7
+) -> Event:
+    """The event that tells of a portfolio."""
+    totals = totals_of(positions, stale)
+    return portfolio_updated(facts, version=version, at=LATER, duration_ms=1500, positions=positions, totals=totals)
+
+
+def envelope(event: Event, event_type: str, at: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The whole value of an event of ``FACTS``."""
+    return {
+        "eventId": str(event.id),
+        "eventType": event_type,
+        "userId": "user-1",
+        "walletAddress": WALLET,
+        "version": 7,
+        "timestamp": at,
+        "data": data,
+    }
 
 
 def without_floats(value: object) -> bool:

@@ -1,0 +1,153 @@
+"""Kafka: the producer as events need it, and how an event becomes a message."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Final
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+
+from moonx_pipeline.domain.events import EVENT_SOURCE, rfc3339
+from moonx_pipeline.settings.events import KafkaSettings
+from moonx_pipeline.storage.outbox import OutboxRow
+
+TOPICS: Final = ("portfolio.updates", "sync.events", "system.alerts", "user.activities")
+"""The topics by the names that events carry; settings may give them others."""
+
+Header = tuple[str, bytes]
+
+
+class BrokerUnavailable(Exception):
+    """No broker took the events; the message says why, and they wait in the outbox."""
+
+
+class EventRefused(Exception):
+    """The broker will never take this event."""
+
+
+def topic_names(settings: KafkaSettings) -> dict[str, str]:
+    """The names that the settings give to the topics of events."""
+    return {
+        "portfolio.updates": settings.topic_portfolio_updates,
+        "sync.events": settings.topic_sync_events,
+        "system.alerts": settings.topic_system_alerts,
+        "user.activities": settings.topic_user_activities,
+    }
+
+
+def connection_options(settings: KafkaSettings) -> dict[str, Any]:
+    """What producers and consumers share: brokers, encryption, login."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": list(settings.brokers),
+        "client_id": settings.client_id,
+        "connections_max_idle_ms": settings.idle_timeout_ms,
+        "reconnect_backoff_ms": settings.retry_initial_delay_ms,
+        "reconnect_backoff_max_ms": settings.retry_max_delay_ms,
+        "bootstrap_timeout_ms": settings.connection_timeout_ms + settings.request_timeout_ms,
+        "metrics_enabled": False,
+    }
+    protocol = "SSL" if settings.ssl else "PLAINTEXT"
+    if settings.ssl:
+        options["ssl_context"] = ssl.create_default_context()
+    if settings.sasl_username:
+        protocol = f"SASL_{protocol}"
+        options |= {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": settings.sasl_password.get_secret_value() if settings.sasl_password else "",
+        }
+    return {**options, "security_protocol": protocol}
+
+
+def headers_of(row: OutboxRow) -> list[Header]:
+    """CloudEvents 1.0 in binary mode (https://github.com/cloudevents/spec, Kafka protocol binding)."""
+    texts = {
+        "ce_id": str(row.id),
+        "ce_type": row.type,
+        "ce_source": EVENT_SOURCE,
+        "ce_specversion": "1.0",
+        "ce_time": rfc3339(row.created_at),
+        "ce_subject": row.key,
+        "content-type": "application/json",
+    }
+    return [(name, text.encode()) for name, text in texts.items()]
+
+
+class EventProducer:
+    """Sends events to Kafka and waits for their acknowledgement. Used by one thread at a time."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        """Connects.
+
+        Raises:
+            BrokerUnavailable: No broker answers.
+        """
+        self._topics = topic_names(settings)
+        self._request_seconds = (settings.connection_timeout_ms + settings.request_timeout_ms) / 1000
+        try:
+            self._producer = KafkaProducer(
+                **connection_options(settings),
+                acks="all",
+                enable_idempotence=settings.idempotent,
+                max_in_flight_requests_per_connection=settings.max_in_flight,
+                retries=settings.retries,
+                retry_backoff_ms=settings.retry_initial_delay_ms,
+                request_timeout_ms=settings.request_timeout_ms,
+                delivery_timeout_ms=settings.request_timeout_ms * 2,
+                max_block_ms=settings.connection_timeout_ms + settings.request_timeout_ms,
+                linger_ms=2,
+                compression_type=None if settings.compression == "none" else settings.compression,
+            )
+        except KafkaError as problem:
+            raise BrokerUnavailable(_sentence(settings, problem)) from None
+        self._settings = settings
+
+    def send(self, rows: list[OutboxRow]) -> tuple[list[OutboxRow], dict[OutboxRow, Exception]]:
+        """Sends events of different keys side by side.
+
+        Args:
+            rows: At most one of a key, so that nothing can overtake anything.
+
+        Returns:
+            Those that the broker has acknowledged, and for the others why not: ``EventRefused`` or
+            ``BrokerUnavailable``.
+        """
+        failed: dict[OutboxRow, Exception] = {}
+        under_way = []
+        for row in rows:
+            try:
+                future = self._producer.send(
+                    self._topics.get(row.topic, row.topic),
+                    key=row.key.encode(),
+                    value=row.payload.encode(),
+                    headers=headers_of(row),
+                )
+            except (KafkaError, ValueError) as problem:
+                failed[row] = self._error(problem)
+                if isinstance(failed[row], BrokerUnavailable):
+                    break
+            else:
+                under_way.append((row, future))
+        acknowledged = []
+        for row, future in under_way:
+            try:
+                future.get(timeout=self._request_seconds * 2)
+                acknowledged.append(row)
+            except KafkaError as problem:
+                failed[row] = self._error(problem)
+        return acknowledged, failed
+
+    def _error(self, problem: Exception) -> Exception:
+        if isinstance(problem, MessageSizeTooLargeError | RecordListTooLargeError):
+            return EventRefused(f"The broker does not take an event of this size: {problem}")
+        return BrokerUnavailable(_sentence(self._settings, problem))
+
+    def close(self) -> None:
+        """Drops the connections; what is under way is not waited for."""
+        self._producer.close(timeout=0)
+
+
+def _sentence(settings: KafkaSettings, problem: Exception) -> str:
+    brokers = ", ".join(settings.brokers)
+    return f"Kafka at {brokers} takes no events ({type(problem).__name__}): they wait in the outbox."

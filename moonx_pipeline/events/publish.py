@@ -1,0 +1,82 @@
+"""Publishing at the end of a sync, where no relay does it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Final, NamedTuple
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer
+from moonx_pipeline.events.relay import publish_batch
+from moonx_pipeline.settings.events import KafkaSettings
+from moonx_pipeline.storage.outbox import CHANNEL, lock_shards, shard_of, unlock_shards
+
+DEADLINE_SECONDS: Final = 3.0
+_producers: dict[tuple[int, KafkaSettings], EventProducer] = {}
+_lock = threading.Lock()
+
+
+class PublishOutcome(NamedTuple):
+    """What became of a user's events.
+
+    Attributes:
+        published: Events that were published here.
+        by: ``sync`` (here), ``relay`` (it has the shard and was woken), or ``outbox`` (there is no Kafka:
+            consumers read the outbox).
+        problem: Why events wait, where they do.
+    """
+
+    published: int
+    by: str
+    problem: str | None = None
+
+
+def publish_pending(engine: Engine, kafka: KafkaSettings, *, key: str) -> PublishOutcome:
+    """Publishes what waits in a user's shard, or wakes the relay that has it. Never raises for Kafka's sake.
+
+    Args:
+        engine: The pipeline's database.
+        kafka: Where to; without brokers nothing is published.
+        key: The user.
+    """
+    if not kafka.brokers:
+        return PublishOutcome(0, "outbox")
+    published = 0
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            shard = shard_of(connection, key)
+            if not lock_shards(connection, {shard}):
+                connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+                return PublishOutcome(0, "relay")
+            try:
+                end = time.monotonic() + DEADLINE_SECONDS
+                with _lock:
+                    producer = _process_producer(kafka)
+                    while time.monotonic() < end and (count := publish_batch(connection, producer, {shard})):
+                        published += count
+            finally:
+                unlock_shards(connection, {shard})
+    except BrokerUnavailable as problem:
+        _forget_producer(kafka)
+        return PublishOutcome(published, "sync", str(problem))
+    except DBAPIError as problem:
+        return PublishOutcome(published, "sync", f"The outbox could not be read: {problem.orig}")
+    return PublishOutcome(published, "sync")
+
+
+def _process_producer(kafka: KafkaSettings) -> EventProducer:
+    """One producer a process: it costs connections; a forked process makes its own."""
+    key = (os.getpid(), kafka)
+    if key not in _producers:
+        _producers[key] = EventProducer(kafka)
+    return _producers[key]
+
+
+def _forget_producer(kafka: KafkaSettings) -> None:
+    producer = _producers.pop((os.getpid(), kafka), None)
+    if producer is not None:
+        producer.close()

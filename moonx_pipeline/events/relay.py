@@ -1,0 +1,150 @@
+"""The relay: moves events from the outbox to Kafka, in the order of each user, and marks what was acknowledged."""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from collections.abc import Collection
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer, EventRefused
+from moonx_pipeline.settings.events import KafkaSettings
+from moonx_pipeline.storage.outbox import (
+    CHANNEL,
+    SHARDS,
+    OutboxRow,
+    lock_shards,
+    mark_published,
+    set_aside,
+    unpublished,
+)
+
+BATCH: Final = 500
+POLL_SECONDS: Final = 5.0
+"""A notification that was lost costs no more than this."""
+
+_LONGEST_PAUSE: Final = 10.0
+_log = structlog.get_logger("relay")
+
+
+def publish_batch(connection: Connection, producer: EventProducer, shards: Collection[int], limit: int = BATCH) -> int:
+    """Publishes the oldest events of shards whose locks the caller holds.
+
+    Events of one key go one after the other, each acknowledged before the next is sent; those of different
+    keys go side by side. What is acknowledged is marked even when something behind it fails.
+
+    Returns:
+        How many were published or set aside; 0 when there was nothing to publish.
+
+    Raises:
+        BrokerUnavailable: Kafka did not take all of them.
+    """
+    rows = unpublished(connection, shards, limit)
+    done = 0
+    while rows:
+        first_of_key: dict[str, OutboxRow] = {}
+        for row in rows:
+            first_of_key.setdefault(row.key, row)
+        acknowledged, failed = producer.send(list(first_of_key.values()))
+        mark_published(connection, [row.id for row in acknowledged])
+        done += len(acknowledged)
+        for row, error in failed.items():
+            if isinstance(error, EventRefused):
+                # It would hold up everything behind it for ever.
+                _log.error("event set aside", event=str(row.id), type=row.type, user=row.key, reason=str(error))
+                set_aside(connection, row.id, str(error))
+                done += 1
+        unavailable = next((error for error in failed.values() if isinstance(error, BrokerUnavailable)), None)
+        if unavailable is not None:
+            raise unavailable
+        sent = set(first_of_key.values())
+        rows = [row for row in rows if row not in sent]
+    return done
+
+
+class Relay:
+    """Publishes the shards that nobody else publishes, until it is told to stop."""
+
+    def __init__(self, engine: Engine, kafka: KafkaSettings) -> None:
+        """Takes where to read and where to publish; nothing is connected yet."""
+        self._engine = engine
+        self._kafka = kafka
+        self._stop = threading.Event()
+        self._producer: EventProducer | None = None
+        self._down = False
+
+    def stop(self) -> None:
+        """Ends ``run`` after the batch under way; may be called from a signal handler."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Publishes until stopped. The database or Kafka being away is waited for, as long as it takes."""
+        pause = 0.1
+        while not self._stop.is_set():
+            try:
+                with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    try:
+                        self._publish_shards(connection)
+                    finally:
+                        # The locks are the connection's: it must not go back to the pool with them.
+                        connection.invalidate()
+            except BrokerUnavailable as problem:
+                self._note_down(str(problem))
+                self._drop_producer()
+            except DBAPIError as problem:
+                self._note_down(f"The database is away: {problem.orig}")
+            else:
+                pause = 0.1
+                continue
+            self._stop.wait(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        self._drop_producer()
+
+    def _publish_shards(self, connection: Connection) -> None:
+        connection.exec_driver_sql(f"LISTEN {CHANNEL}")
+        held: set[int] = set()
+        tried = 0.0
+        while not self._stop.is_set():
+            if len(held) < SHARDS and time.monotonic() - tried >= POLL_SECONDS:
+                held |= lock_shards(connection, set(range(SHARDS)) - held)
+                tried = time.monotonic()
+            if self._producer is None:
+                self._producer = EventProducer(self._kafka)
+            published = publish_batch(connection, self._producer, held)
+            if published:
+                self._note_up(published)
+            else:
+                self._wait_for_events(connection)
+
+    def _wait_for_events(self, connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert driver is not None  # noqa: S101 - it is checked out
+        end = time.monotonic() + POLL_SECONDS
+        while not self._stop.is_set() and time.monotonic() < end:
+            ready, _, _ = select.select([driver], [], [], 0.5)
+            if ready:
+                driver.poll()
+                if driver.notifies:
+                    driver.notifies.clear()
+                    return
+
+    def _note_down(self, reason: str) -> None:
+        if not self._down:
+            _log.warning("events wait", reason=reason)
+        self._down = True
+
+    def _note_up(self, published: int) -> None:
+        if self._down:
+            _log.info("events flow again")
+        self._down = False
+        _log.debug("published", events=published)
+
+    def _drop_producer(self) -> None:
+        if self._producer is not None:
+            self._producer.close()
+            self._producer = None
