@@ -20,6 +20,7 @@ from moonx_pipeline.errors import EXIT_FAILED, OperatorError
 
 COMMANDS = {
     "config": ("moonx_pipeline.cli.config:config", "Show every setting, or check them."),
+    "demo": ("moonx_pipeline.cli.demo:demo", "Sync made-up users through real Dagster runs."),
     "events": ("moonx_pipeline.cli.events:events", "Read the event stream, or publish kept events again."),
     "migrate": ("moonx_pipeline.cli.migrate:migrate", "Bring the database's schema up to this version."),
     "portfolio": ("moonx_pipeline.cli.portfolio:portfolio", "Show a user's portfolio."),

