@@ -1,6 +1,9 @@
 """Checks of a stored portfolio, read back from the database."""
 
+import warnings
+
 import dagster as dg
+from dagster_shared.utils.warnings import PreviewWarning
 from sqlalchemy import Engine
 
 from moonx_pipeline.defs.partitions import users
@@ -10,6 +13,9 @@ from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.storage.portfolio import StoredPortfolio, read_portfolio
+
+# A check of partitions is a preview feature, but without it all users would share one state of a check.
+warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec", category=PreviewWarning)
 
 
 def _stored(engine: Engine, user_id: str) -> StoredPortfolio:
