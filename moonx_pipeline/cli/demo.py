@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ class DemoUser:
     user_id: str
     story: str
     wallets: tuple[str, ...]
+    meanwhile: Callable[[], str] | None = None  # does something to the world, says what; then he is synced again
 
 
 @dataclass(slots=True)
@@ -57,13 +58,13 @@ def demo(chain: str) -> None:
     console = Console(width=None if sys.stdout.isatty() else 118)
     started_at = time.monotonic()
     with ExitStack() as parts:
-        simulator, users = parts.enter_context(_sources(console, chain))
+        users = parts.enter_context(_sources(console, chain))
         brokers = parts.enter_context(_broker(console))
         engine, instance = parts.enter_context(_pipeline(console, users))
         cursor = _newest(engine)
         tally = Tally()
         for user in users:
-            _sync_and_show(console, engine, instance, user, tally, simulator)
+            _sync_and_show(console, engine, instance, user, tally)
         events = _show_events(console, engine, cursor, brokers)
         _summary(console, engine, tally, events, time.monotonic() - started_at)
 
@@ -84,7 +85,7 @@ def _project_root() -> str:
 
 
 @contextmanager
-def _sources(console: Console, chain: str) -> Iterator[tuple[RunningSimulator | None, list[DemoUser]]]:
+def _sources(console: Console, chain: str) -> Iterator[list[DemoUser]]:
     """Where balances and prices come from, and the users to show it with."""
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.simulator import world
@@ -96,27 +97,37 @@ def _sources(console: Console, chain: str) -> Iterator[tuple[RunningSimulator | 
         with running_simulator() as simulator, evm_users(console) as (environment, users):
             prices = {name: url for name, url in simulator.environment().items() if not name.startswith("ALCHEMY")}
             _configure({**prices, **environment, "ALCHEMY_API_KEY": ""})
-            yield None, users
+            yield users
         return
     plain = DemoUser("demo-plain", "one wallet, five chains", (world.PLAIN_WALLET,))
     three = DemoUser("demo-three-wallets", "three wallets in one portfolio", world.THREE_WALLETS)
     if load_settings().alchemy.key:
         console.print("Balances come from Alchemy, with your key.")
-        yield None, [plain, three]
+        yield [plain, three]
         return
     with running_simulator() as simulator:
         _configure(simulator.environment())
         console.print(f"Providers: simulated at {simulator.base_url} (set ALCHEMY_API_KEY for real ones).")
-        yield (
-            simulator,
-            [
-                plain,
-                three,
-                DemoUser("demo-spam", "3,000 tokens, most of them spam", (world.SPAM_WALLET,)),
-                DemoUser("demo-polygon-down", "Polygon stops answering after the first sync", (world.POLYGON_WALLET,)),
-                DemoUser("demo-empty", "a wallet that holds nothing", (world.EMPTY_WALLET,)),
-            ],
-        )
+        yield [
+            plain,
+            three,
+            DemoUser("demo-spam", "3,000 tokens, most of them spam", (world.SPAM_WALLET,)),
+            DemoUser(
+                "demo-polygon-down",
+                "Polygon stops answering after the first sync",
+                (world.POLYGON_WALLET,),
+                meanwhile=lambda: _polygon_goes_down(simulator),
+            ),
+            DemoUser("demo-empty", "a wallet that holds nothing", (world.EMPTY_WALLET,)),
+        ]
+
+
+def _polygon_goes_down(simulator: RunningSimulator) -> str:
+    from moonx_pipeline.simulator.world import POLYGON_WALLET
+
+    simulator.fault("partial_error", network="polygon-mainnet", wallet=POLYGON_WALLET)
+    simulator.fault("forbidden", network="polygon-mainnet", wallet=POLYGON_WALLET, endpoint="eth_getBalance")
+    return "Polygon goes down, for Alchemy's data API and its JSON-RPC."
 
 
 def _configure(environment: dict[str, str]) -> None:
@@ -175,7 +186,6 @@ def _sync_and_show(
     instance: dg.DagsterInstance,
     user: DemoUser,
     tally: Tally,
-    simulator: RunningSimulator | None,
 ) -> None:
     from rich.rule import Rule
 
@@ -185,12 +195,9 @@ def _sync_and_show(
     console.print()
     console.print(Rule(f"[bold]{user.user_id}[/bold]  {user.story}", align="left"))
     _sync(console, instance, user, tally)
-    if simulator is not None and user.user_id == "demo-polygon-down":
-        console.print("Polygon goes down, for Alchemy's data API and its JSON-RPC.", style="yellow")
-        simulator.fault("partial_error", network="polygon-mainnet")
-        simulator.fault("forbidden", network="polygon-mainnet", endpoint="eth_getBalance")
+    if user.meanwhile is not None:
+        console.print(user.meanwhile(), style="yellow")
         _sync(console, instance, user, tally)
-        simulator.simulation.faults.clear()
     with engine.connect() as connection:
         stored = read_portfolio(connection, user.user_id)
     if stored is not None:

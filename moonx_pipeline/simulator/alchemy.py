@@ -81,7 +81,7 @@ class AlchemyRoutes:
         addresses = body.get("addresses", [])
         unknown = {name for _, name in pairs}.difference(CHAIN_OF_NETWORK)
         if unknown:
-            return f"Unsupported network: {sorted(unknown)[0]}"
+            return f"Unsupported network: {min(unknown)}"
         if not addresses or len(addresses) > (2 if rich else 3):
             return f"addresses must have 1 to {2 if rich else 3} items"
         if rich and any(len(item["networks"]) > 5 for item in addresses):

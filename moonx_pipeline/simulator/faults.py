@@ -13,27 +13,46 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 HTML: Final = "<!DOCTYPE html><html><head><title>Error</title></head><body>Sorry, you have been blocked</body></html>"
 _MONTHLY: Final = "Monthly capacity limit exceeded. Visit https://dashboard.alchemy.com/settings/billing to upgrade."
+_OVER_CAPACITY: Final = "Your app has exceeded its compute units per second capacity."
+_OVER_WEIGHT: Final = "Too much request weight used; current limit is 6000 request weight per 1 MINUTE."
+_BANNED: Final = "Way too much request weight used; IP banned until 1999999999999. Please use WebSocket Streams."
+_PRO_HOST: Final = "If you are using Pro API key, please change your root URL"
+
+_Answer = tuple[int, dict[str, str], Any]
+
+
+def _json_rpc(code: int, message: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": message}}
+
+
+def _html(status: int) -> _Answer:
+    return status, {"Content-Type": "text/html"}, HTML
+
 
 # Whole answers, by provider and kind: status, headers, body.
-_ANSWERS: Final[dict[tuple[str, str], tuple[int, dict[str, str], Any]]] = {
-    ("alchemy", "rate_limit"): (429, {}, {"error": {"code": 429, "message": "Your app has exceeded its compute units per second capacity."}}),
-    ("alchemy", "quota"): (403, {}, {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": _MONTHLY}}),
-    ("alchemy", "bad_key"): (401, {}, {"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "Must be authenticated!"}}),
+_ANSWERS: Final[dict[tuple[str, str], _Answer]] = {
+    ("alchemy", "rate_limit"): (429, {}, {"error": {"code": 429, "message": _OVER_CAPACITY}}),
+    ("alchemy", "quota"): (403, {}, _json_rpc(-32600, _MONTHLY)),
+    ("alchemy", "bad_key"): (401, {}, _json_rpc(-32600, "Must be authenticated!")),
     ("alchemy", "forbidden"): (403, {}, {"error": {"message": "App is inactive."}}),
-    ("alchemy", "outage"): (503, {}, {"error": {"code": -32000, "message": "Unable to complete request at this time."}}),
-    ("binance", "rate_limit"): (429, {"X-MBX-USED-WEIGHT-1M": "6100"}, {"code": -1003, "msg": "Too much request weight used; current limit is 6000 request weight per 1 MINUTE."}),
-    ("binance", "banned"): (418, {"Retry-After": "120"}, {"code": -1003, "msg": "Way too much request weight used; IP banned until 1999999999999. Please use WebSocket Streams for live updates to avoid bans."}),
-    ("binance", "firewall"): (403, {"Content-Type": "text/html"}, HTML),
-    ("binance", "geo_block"): (451, {}, {"code": 0, "msg": "Service unavailable from a restricted location according to 'b. Eligibility'."}),
-    ("binance", "outage"): (500, {}, {"code": -1008, "msg": "Server is currently overloaded with other requests. Please try again in a few minutes."}),
-    ("coingecko", "rate_limit"): (429, {"retry-after": "60"}, {"status": {"error_code": 429, "error_message": "You've exceeded the Rate Limit."}}),
-    ("coingecko", "firewall"): (403, {"Content-Type": "text/html"}, HTML),
+    ("alchemy", "outage"): (503, {}, _json_rpc(-32000, "Unable to complete request at this time.")),
+    ("binance", "rate_limit"): (429, {"X-MBX-USED-WEIGHT-1M": "6100"}, {"code": -1003, "msg": _OVER_WEIGHT}),
+    ("binance", "banned"): (418, {"Retry-After": "120"}, {"code": -1003, "msg": _BANNED}),
+    ("binance", "firewall"): _html(403),
+    ("binance", "geo_block"): (451, {}, {"code": 0, "msg": "Service unavailable from a restricted location"}),
+    ("binance", "outage"): (500, {}, {"code": -1008, "msg": "Server is currently overloaded with other requests."}),
+    ("coingecko", "rate_limit"): (
+        429,
+        {"retry-after": "60"},
+        {"status": {"error_code": 429, "error_message": "You've exceeded the Rate Limit."}},
+    ),
+    ("coingecko", "firewall"): _html(403),
     ("coingecko", "bad_key"): (401, {}, {"status": {"error_code": 10002, "error_message": "API Key Missing."}}),
-    ("coingecko", "wrong_host"): (400, {}, {"timestamp": "2026-01-01T00:00:00Z", "error_code": 10010, "status": {"error_message": "If you are using Pro API key, please change your root URL"}}),
-    ("coingecko", "outage"): (503, {"Content-Type": "text/html"}, HTML),
+    ("coingecko", "wrong_host"): (400, {}, {"error_code": 10010, "status": {"error_message": _PRO_HOST}}),
+    ("coingecko", "outage"): _html(503),
     ("dexscreener", "rate_limit"): (429, {"Content-Type": "text/plain"}, "error code: 1015"),
-    ("dexscreener", "outage"): (502, {"Content-Type": "text/html"}, HTML),
-}  # fmt: skip
+    ("dexscreener", "outage"): _html(502),
+}
 
 BROKEN: Final = frozenset({"hang", "reset", "truncate", "malformed", "wrong_types", "slow_drip", "oversized"})
 """Faults of the connection or the body, which any provider's answer can have."""

@@ -152,16 +152,18 @@ def _take_lease(home: Path) -> None:
     file = (home / _LEASE).open("ab")
     fcntl.flock(file, fcntl.LOCK_SH)
     _leases[home] = (os.getpid(), file)
-    atexit.register(_release, home)
+    atexit.register(release, home)
 
 
-def _release(home: Path) -> None:
-    """Stops the server if nobody else uses it."""
+def release(home: Path) -> None:
+    """Ends this process's use of the server under ``home``, and stops it if nobody else uses it."""
     process_id, file = _leases.get(home, (0, None))
     if file is None or process_id != os.getpid():
         return
     del _leases[home]
     file.close()
+    if not home.is_dir():
+        return  # removed with all that was in it, the server's socket included
     with _locked(home / _START_LOCK), (home / _LEASE).open("ab") as everyone:
         try:
             fcntl.flock(everyone, fcntl.LOCK_EX | fcntl.LOCK_NB)

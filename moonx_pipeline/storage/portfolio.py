@@ -14,12 +14,17 @@ from moonx_pipeline.domain.valuation import Totals, totals_of
 
 
 class ChainState(NamedTuple):
-    """One chain over all of a user's wallets: stale when one of them is, and as old as the oldest."""
+    """One chain over all of a user's wallets: stale when one of them is, and as old as the oldest.
+
+    ``error`` is why it is not fresh, or what its source can't know; ``known_tokens_only``: new tokens are
+    not seen.
+    """
 
     chain_id: int
     status: str
     synced_at: datetime | None
     error: str | None
+    known_tokens_only: bool
 
 
 class StoredPortfolio(NamedTuple):
@@ -47,7 +52,7 @@ class StoredPortfolio(NamedTuple):
 _CHAINS = """
 SELECT chain_id, CASE WHEN bool_or(status = 'never') THEN 'never' WHEN bool_or(status = 'stale') THEN 'stale'
                       ELSE 'fresh' END,
-       min(last_success_at), min(error)
+       min(last_success_at), min(error), bool_or(coverage IS NOT DISTINCT FROM 'known_tokens')
 FROM user_chain_status WHERE user_id = %s GROUP BY chain_id
 ORDER BY array_position(ARRAY[1, 137, 10, 42161, 8453], chain_id)
 """

@@ -55,12 +55,10 @@ def honest_line(stored: StoredPortfolio) -> str:
     ]
     if stored.chains and totals.complete:
         parts.insert(0, f"All {len(stored.chains)} chains read")
-    notes = [
-        f"{CHAIN_BY_ID[chain.chain_id].name}: {chain.error}"
-        for chain in stored.chains
-        if chain.status == "fresh" and chain.error
-    ]
-    return " · ".join([*filter(None, parts), *notes]) or "Never read."
+    by_node = ", ".join(CHAIN_BY_ID[chain.chain_id].name for chain in stored.chains if chain.known_tokens_only)
+    if by_node:
+        parts.append(f"read from your nodes, which do not tell of new tokens: {by_node}")
+    return " · ".join(filter(None, parts)) or "Never read."
 
 
 def _count(number: int, one: str, many: str) -> str:

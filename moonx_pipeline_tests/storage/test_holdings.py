@@ -65,7 +65,9 @@ def test_an_empty_portfolio_is_stored_as_empty(engine: Engine) -> None:
     balance=st.one_of(st.integers(1, MAX_BALANCE), st.just(MAX_BALANCE), st.just(1)),
     decimals=st.one_of(st.none(), st.integers(0, 77)),
     price=st.one_of(st.none(), st.decimals(0, 10**12, places=18).map(str), st.just("0.000000000000000000000001")),
-    symbol=st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=80)),
+    symbol=st.one_of(
+        st.none(), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=80)
+    ),
 )
 def test_every_number_and_name_comes_back_exactly(engine: Engine, balance, decimals, price, symbol) -> None:
     register(engine, "ann")

@@ -1,0 +1,46 @@
+"""The demo on real EVM chains: five local nodes, real contracts, real transfers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from moonx_pipeline.cli.demo import DemoUser
+from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.simulator.evm_world import EvmWorld, running_evm
+
+
+def cache_folder() -> Path:
+    """Where downloaded nodes and compilers are kept between runs."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "moonx"
+
+
+@contextmanager
+def evm_users(console: Console) -> Iterator[tuple[dict[str, str], list[DemoUser]]]:
+    """Five chains with funded wallets: the settings that name their nodes, and the users who own the wallets."""
+    console.print("Balances: five real EVM nodes on this machine (anvil), read by plain JSON-RPC.")
+    with running_evm(cache_folder()) as world:
+        first, second = world.wallets
+        yield (
+            world.environment(),
+            [
+                DemoUser(
+                    "demo-evm",
+                    "real ERC-20 contracts on five chains",
+                    (first,),
+                    meanwhile=lambda: _pay(world, first, second),
+                ),
+                DemoUser("demo-evm-paid", "the wallet that was paid", (second,)),
+            ],
+        )
+
+
+def _pay(world: EvmWorld, sender: str, to: str) -> str:
+    """Moves some USDC on every chain, in real transactions."""
+    for chain in CHAINS:
+        world.transfer(chain.id, world.tokens[chain.id]["usdc"], 1_000_000_000, sender=sender, to=to)
+    return f"{sender} pays {to} 1,000 USDC on each chain."

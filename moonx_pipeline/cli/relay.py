@@ -1,0 +1,27 @@
+"""``moonx relay``: moves events from the outbox to Kafka."""
+
+from __future__ import annotations
+
+import signal
+
+import click
+
+from moonx_pipeline.errors import WrongUse
+
+
+@click.command()
+def relay() -> None:
+    """Publish events to Kafka until stopped; several relays share the work."""
+    from moonx_pipeline.events.relay import Relay
+    from moonx_pipeline.settings import load_settings
+    from moonx_pipeline.storage.database import ready_engine
+
+    settings = load_settings()
+    if not settings.kafka.brokers:
+        raise WrongUse("There is no Kafka to publish to: set KAFKA_BROKERS, such as localhost:9092.")
+    running = Relay(ready_engine(settings), settings.kafka)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: running.stop())
+    click.echo(f"Publishing to Kafka at {', '.join(settings.kafka.brokers)}; Ctrl-C stops after the batch under way.")
+    running.run()
+    click.echo("Stopped; what is left waits in the outbox.")

@@ -1,0 +1,54 @@
+"""Publishing kept events again, for a consumer that lost them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer, EventRefused
+from moonx_pipeline.settings.events import KafkaSettings
+from moonx_pipeline.storage.outbox import OutboxRow, read_since
+
+_BATCH = 500
+
+
+def replay_events(engine: Engine, kafka: KafkaSettings, *, since: datetime, user_id: str | None = None) -> int:
+    """Publishes kept events to Kafka again, in the order of each user, with the ids they had.
+
+    Returns:
+        How many.
+
+    Raises:
+        OperatorError: Kafka did not take all of them; doing it again is safe.
+    """
+    try:
+        producer = EventProducer(kafka)
+    except BrokerUnavailable as problem:
+        raise OperatorError(str(problem)) from None
+    count, after = 0, 0
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            while rows := read_since(connection, since, user_id, after, _BATCH):
+                after = rows[-1].seq
+                count += _publish_in_order(producer, rows)
+    finally:
+        producer.close()
+    return count
+
+
+def _publish_in_order(producer: EventProducer, rows: list[OutboxRow]) -> int:
+    count = 0
+    while rows:
+        first_of_key: dict[str, OutboxRow] = {}
+        for row in rows:
+            first_of_key.setdefault(row.key, row)
+        acknowledged, failed = producer.send(list(first_of_key.values()))
+        count += len(acknowledged)
+        lost = next((error for error in failed.values() if not isinstance(error, EventRefused)), None)
+        if lost is not None:
+            raise OperatorError(f"{lost} {count} of this batch were published again; repeat the command.")
+        sent = set(first_of_key.values())
+        rows = [row for row in rows if row not in sent]
+    return count
