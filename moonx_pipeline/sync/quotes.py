@@ -88,7 +88,8 @@ class QuoteRound:
         if direct is not None:
             with self._noting_outage(on_binance):
                 self._take_direct(on_binance, direct.result())
-            self._ask_coins([key for key in on_binance if key not in self.quotes])
+            said = {key for key in on_binance if PriceSource.BINANCE in self.quotes.get(key, {})}
+            self._ask_coins([key for key in on_binance if key not in said])
 
     def _take_direct(self, keys: Sequence[TokenKey], prices: Mapping[str, Decimal]) -> None:
         rate = self._usdt_rate()

@@ -1,0 +1,68 @@
+"""What the tests of the core do: register, sync, look."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from moonx_pipeline.storage.portfolio import StoredPortfolio, read_portfolio
+from moonx_pipeline.storage.users import add_wallets
+from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.persist import StoredSync
+from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.user_sync import sync_user, utc_now
+
+
+def register(engine: Engine, user_id: str, *wallets: str) -> None:
+    with engine.begin() as connection:
+        add_wallets(connection, user_id, wallets)
+
+
+def sync(
+    engine: Engine,
+    sources: Sources,
+    user_id: str = "ann",
+    *,
+    trigger: str = "manual",
+    at: datetime | None = None,
+    **order,
+) -> StoredSync:
+    made = SyncOrder(order.pop("operation_id", None) or uuid.uuid4(), user_id, trigger, **order)
+    return sync_user(engine, sources, made, clock=(lambda: at) if at else utc_now)
+
+
+def portfolio(engine: Engine, user_id: str = "ann") -> StoredPortfolio:
+    with engine.connect() as connection:
+        stored = read_portfolio(connection, user_id)
+    assert stored is not None
+    return stored
+
+
+def events(engine: Engine, user_id: str = "ann") -> list[dict]:
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT payload FROM outbox_events WHERE key = %s ORDER BY seq", (user_id,))
+        return list(rows.scalars())
+
+
+def event_types(engine: Engine, user_id: str = "ann") -> list[str]:
+    return [event["eventType"] for event in events(engine, user_id)]
+
+
+def held(engine: Engine, user_id: str = "ann") -> dict[tuple[int, str], int]:
+    """Balances by chain and token."""
+    return {(p.chain_id, p.token): p.balance for p in portfolio(engine, user_id).positions}
+
+
+def operation(engine: Engine, user_id: str = "ann"):
+    """The operation that started last."""
+    with engine.connect() as connection:
+        return connection.exec_driver_sql(
+            "SELECT * FROM sync_operations WHERE user_id = %s ORDER BY fence DESC NULLS LAST LIMIT 1", (user_id,)
+        ).one()
+
+
+def status(engine: Engine, user_id: str = "ann"):
+    with engine.connect() as connection:
+        return connection.exec_driver_sql("SELECT * FROM user_sync_status WHERE user_id = %s", (user_id,)).one()

@@ -1,0 +1,155 @@
+"""Syncs of one user that overlap: the one that started last stands, and nothing is doubled or lost."""
+
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy import Engine
+
+from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.simulator.server import RunningSimulator
+from moonx_pipeline.simulator.tokens import TOKENS
+from moonx_pipeline.simulator.world import PLAIN_WALLET, THREE_WALLETS
+from moonx_pipeline.storage.users import add_wallets
+from moonx_pipeline.sync.open import open_sync
+from moonx_pipeline.sync.order import OpenSync, SyncOrder
+from moonx_pipeline.sync.persist import fail_sync, persist_syncs
+from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.user_sync import start_fetch, utc_now
+from moonx_pipeline.sync.value import ValuedSync, value_sync
+from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, portfolio, register, status, sync
+
+USDC = next(t for t in TOKENS.values() if (t.chain_id, t.symbol) == (1, "USDC"))
+
+
+def opened(engine: Engine, user_id: str = "ann") -> OpenSync:
+    return open_sync(engine, SyncOrder(uuid.uuid4(), user_id, "schedule"), utc_now())
+
+
+def valued(engine: Engine, sources: Sources, running: OpenSync) -> ValuedSync:
+    fetch = start_fetch(engine, sources, running)
+    readings = [reading for chain in CHAINS for reading in fetch.read_chain(chain.id)]
+    return value_sync(engine, sources, running, readings, quotes=fetch.quotes(), scope=fetch.scope, read_at=utc_now())
+
+
+def stored(engine: Engine, sources: Sources, *syncs: ValuedSync):
+    return persist_syncs(engine, syncs, intervals=sources.intervals, now=utc_now())
+
+
+def test_a_sync_that_started_earlier_never_overwrites_one_that_started_later(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    early = valued(engine, sources, opened(engine))
+    simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, 1)
+    late = valued(engine, sources, opened(engine))
+
+    (late_outcome,) = stored(engine, sources, late)
+    (early_outcome,) = stored(engine, sources, early)
+
+    assert (late_outcome.status, early_outcome.status) == ("completed", "cancelled")
+    assert held(engine)[1, USDC.address] == 1
+    assert portfolio(engine).version == 1
+    assert event_types(engine) == ["sync.started"] * 2 + ["sync.completed", "portfolio.updated", "sync.failed"]
+    assert events(engine)[-1]["data"]["error"]["code"] == "superseded"
+    assert status(engine).sync_status == "completed"
+
+
+def test_storing_a_sync_twice_is_storing_it_once(engine: Engine, sources: Sources) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    once = valued(engine, sources, opened(engine))
+
+    (first,) = stored(engine, sources, once)
+    (second,) = stored(engine, sources, once)
+
+    assert (first.status, first.changed, second.status, second.changed) == ("completed", True, "completed", False)
+    assert event_types(engine) == ["sync.started", "sync.completed", "portfolio.updated"]
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM user_token_holdings_history").scalar_one() == len(
+            [p for p in portfolio(engine).positions if not p.is_spam]
+        )
+
+
+def test_what_a_later_sync_kept_is_what_an_earlier_one_stored_meanwhile(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(engine, sources, trigger="schedule")
+    simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, 42)
+    early = valued(engine, sources, opened(engine))
+    simulator.fault("partial_error", network="eth-mainnet")
+    simulator.fault("outage", network="eth-mainnet", endpoint="eth_getBalance")
+    late = valued(engine, sources, opened(engine))  # keeps the balance of before, since Ethereum fails it
+
+    stored(engine, sources, early)
+    (outcome,) = stored(engine, sources, late)
+
+    assert outcome.status == "partial"
+    assert held(engine)[1, USDC.address] == 42
+
+
+def test_wallets_that_change_under_a_sync_make_it_void(engine: Engine, sources: Sources) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    running = valued(engine, sources, opened(engine))
+    with engine.begin() as connection:
+        add_wallets(connection, "ann", [THREE_WALLETS[0]])
+
+    (outcome,) = stored(engine, sources, running)
+
+    assert outcome.status == "cancelled"
+    assert held(engine) == {}
+
+
+def test_users_stored_together_have_each_their_own_outcome(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "bob", THREE_WALLETS[0])
+    register(engine, "ann", PLAIN_WALLET)
+    good = valued(engine, sources, opened(engine, "bob"))
+    simulator.fault("outage")
+    bad = valued(engine, sources, opened(engine, "ann"))
+
+    outcomes = stored(engine, sources, good, bad)
+
+    assert [(o.user_id, o.status) for o in outcomes] == [("bob", "completed"), ("ann", "failed")]
+    assert event_types(engine, "bob")[-1] == "portfolio.updated"
+    assert event_types(engine, "ann") == ["sync.started", "sync.failed"]
+
+
+def test_a_failure_after_the_end_is_not_recorded(engine: Engine, sources: Sources) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    running = opened(engine)
+    stored(engine, sources, valued(engine, sources, running))
+
+    assert fail_sync(engine, running, code="late", message="m", intervals=sources.intervals, now=utc_now()) is None
+    assert operation(engine).status == "completed"
+
+
+def test_many_syncs_of_one_user_at_once_leave_one_consistent_portfolio(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    numbers = iter(range(1, 1000))
+    lock = threading.Lock()
+
+    def move_and_sync(_: int) -> None:
+        with lock:
+            simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, next(numbers))
+        sync(engine, sources, trigger="schedule")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(move_and_sync, range(40)))
+
+    outcomes = events(engine)
+    versions = [e["version"] for e in outcomes]
+    updated = [e["version"] for e in outcomes if e["eventType"] == "portfolio.updated"]
+    assert versions == sorted(versions)
+    assert updated == list(range(1, len(updated) + 1))
+    assert len({e["eventId"] for e in outcomes}) == len(outcomes)
+    started = [e["data"]["syncOperationId"] for e in outcomes if e["eventType"] == "sync.started"]
+    ended = [e["data"]["syncOperationId"] for e in outcomes if e["eventType"] in ("sync.completed", "sync.failed")]
+    assert sorted(started) == sorted(ended)
+    with engine.connect() as connection:
+        last = connection.exec_driver_sql("SELECT max(fence) FROM sync_operations").scalar_one()
+    assert status(engine).stored_fence == last
+    assert portfolio(engine).totals.value_usd == portfolio(engine).total_value_usd

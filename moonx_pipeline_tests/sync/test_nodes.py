@@ -1,0 +1,98 @@
+"""The main job on real EVM chains: every stored balance is what the chain itself says."""
+
+from sqlalchemy import Engine
+
+from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.simulator.evm_world import EvmWorld
+from moonx_pipeline.simulator.server import RunningSimulator
+from moonx_pipeline.sync.sources import open_sources
+from moonx_pipeline_tests.sync.acts import event_types, held, portfolio, register, sync
+
+
+def node_settings(simulator: RunningSimulator, world: EvmWorld, **more: str) -> Settings:
+    prices = {name: value for name, value in simulator.environment().items() if "ALCHEMY" not in name}
+    return Settings.from_environment({**prices, **world.environment(), "ALCHEMY_RETRY_DELAY": "1", **more})
+
+
+def curated(world: EvmWorld, chain_id: int) -> list[str]:
+    return [token for label, token in world.tokens[chain_id].items() if label in ("usdc", "weth", "link", "wpol")]
+
+
+def on_chain(world: EvmWorld, wallet: str, chain_id: int, tokens: list[str]) -> dict[tuple[int, str], int]:
+    asked = {(chain_id, token): world.balance(chain_id, token, wallet) for token in [NATIVE_TOKEN, *tokens]}
+    return {key: balance for key, balance in asked.items() if balance}
+
+
+def test_balances_follow_real_transfers_on_all_five_chains(
+    engine: Engine, simulator: RunningSimulator, evm_world: EvmWorld
+) -> None:
+    sources = open_sources(node_settings(simulator, evm_world))
+    payer, paid = evm_world.wallets
+    register(engine, "ann", payer)
+    register(engine, "bob", paid)
+    known = {chain.id: curated(evm_world, chain.id) for chain in CHAINS}
+
+    def assert_as_on_chain(user_id: str, wallet: str) -> None:
+        everything = {
+            key: balance
+            for chain in CHAINS
+            for key, balance in on_chain(evm_world, wallet, chain.id, known[chain.id]).items()
+        }
+        assert held(engine, user_id) == everything
+
+    assert sync(engine, sources, "ann").status == "completed"
+    assert sync(engine, sources, "bob").status == "completed"
+    assert_as_on_chain("ann", payer)
+    assert_as_on_chain("bob", paid)
+
+    for chain in CHAINS:
+        evm_world.transfer(chain.id, evm_world.tokens[chain.id]["usdc"], 123_456_789, sender=payer, to=paid)
+        evm_world.transfer(chain.id, NATIVE_TOKEN, 10**17, sender=paid, to=payer)
+    assert sync(engine, sources, "ann").changed
+    assert sync(engine, sources, "bob").changed
+    assert_as_on_chain("ann", payer)
+    assert_as_on_chain("bob", paid)
+    assert event_types(engine).count("portfolio.updated") == 2
+
+
+def test_a_chain_read_from_a_node_says_what_it_can_not_know(
+    engine: Engine, simulator: RunningSimulator, evm_world: EvmWorld
+) -> None:
+    sources = open_sources(node_settings(simulator, evm_world))
+    register(engine, "ann", evm_world.wallets[0])
+
+    sync(engine, sources)
+
+    chains = portfolio(engine).chains
+    assert {chain.status for chain in chains} == {"fresh"}
+    assert all(chain.known_tokens_only and "new to this wallet" in (chain.error or "") for chain in chains)
+
+
+def test_a_node_serves_the_chain_that_alchemy_refuses(
+    engine: Engine, simulator: RunningSimulator, evm_world: EvmWorld
+) -> None:
+    nodes = {"RPC_URL_POLYGON": evm_world.environment()["RPC_URL_POLYGON"]}
+    alchemy = {**simulator.environment(), "ALCHEMY_RETRY_DELAY": "1"}
+    sources = open_sources(Settings.from_environment({**alchemy, **nodes}))
+    wallet = evm_world.wallets[0].lower()
+    register(engine, "ann", wallet)
+    simulator.fault("partial_error", network="polygon-mainnet")
+    simulator.fault("forbidden", network="polygon-mainnet", endpoint="eth_getBalance")
+
+    assert sync(engine, sources).status == "completed"
+
+    polygon = {key: balance for key, balance in held(engine).items() if key[0] == 137}
+    assert polygon == on_chain(evm_world, wallet, 137, curated(evm_world, 137))
+
+
+def test_chains_without_any_source_are_skipped_with_what_to_set(engine: Engine, evm_world: EvmWorld, simulator) -> None:
+    only_base = {"RPC_URL_BASE": evm_world.environment()["RPC_URL_BASE"]}
+    prices = {name: value for name, value in simulator.environment().items() if "ALCHEMY" not in name}
+    sources = open_sources(Settings.from_environment({**prices, **only_base}))
+    register(engine, "ann", evm_world.wallets[0])
+
+    outcome = sync(engine, sources)
+
+    assert outcome.status == "partial"
+    assert "RPC_URL_POLYGON" in (outcome.message or "")
