@@ -56,7 +56,7 @@ def publish_batch(connection: Connection, producer: EventProducer, shards: Colle
         for row, error in failed.items():
             if isinstance(error, EventRefused):
                 # It would hold up everything behind it for ever.
-                _log.error("event set aside", event=str(row.id), type=row.type, user=row.key, reason=str(error))
+                _log.error("event set aside", event_id=str(row.id), type=row.type, user=row.key, reason=str(error))
                 set_aside(connection, row.id, str(error))
                 done += 1
         unavailable = next((error for error in failed.values() if isinstance(error, BrokerUnavailable)), None)

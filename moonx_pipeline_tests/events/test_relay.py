@@ -1,0 +1,219 @@
+"""The relay against Apache Kafka."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from moonx_pipeline.events.publish import publish_pending
+from moonx_pipeline.events.relay import Relay
+from moonx_pipeline.events.replay import replay_events
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.settings.events import KafkaSettings
+from moonx_pipeline.storage.outbox import SHARDS, lock_shards
+from moonx_pipeline_tests.events.acts import consume, event, put, unpublished_count
+from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
+
+
+@pytest.fixture
+def kafka(kafka_topics: KafkaTopics) -> KafkaSettings:
+    return Settings.from_environment(kafka_topics.environment).kafka
+
+
+@contextmanager
+def running(engine: Engine, kafka: KafkaSettings) -> Iterator[Relay]:
+    relay = Relay(engine, kafka)
+    thread = threading.Thread(target=relay.run)
+    thread.start()
+    try:
+        yield relay
+    finally:
+        relay.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@retry(retry=retry_if_exception_type(AssertionError), wait=wait_fixed(0.05), stop=stop_after_delay(60), reraise=True)
+def until_published(engine: Engine) -> None:
+    assert unpublished_count(engine) == 0
+
+
+def numbers_by_key(records) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for record in records:
+        found.setdefault(record.key.decode(), []).append(json.loads(record.value)["data"]["number"])
+    return found
+
+
+def test_each_event_arrives_with_its_headers_key_and_exact_json(engine: Engine, kafka: KafkaSettings) -> None:
+    sent = event("ann", 1)
+    put(engine, sent)
+
+    with running(engine, kafka):
+        until_published(engine)
+
+    (record,) = consume(kafka, 1)
+    headers = {name: value.decode() for name, value in record.headers}
+    assert (record.key, json.loads(record.value)) == (b"ann", sent.payload)
+    assert headers["ce_id"] == str(sent.id)
+    assert (headers["ce_type"], headers["ce_source"]) == ("sync.started", "moonx-pipeline")
+    assert (headers["ce_specversion"], headers["ce_subject"]) == ("1.0", "ann")
+    assert headers["content-type"] == "application/json"
+    assert headers["ce_time"].endswith("Z")
+
+
+def test_the_order_of_every_user_is_kept_while_many_write_at_once(engine: Engine, kafka: KafkaSettings) -> None:
+    users = [f"user{n}" for n in range(6)]
+
+    def write(user: str) -> None:
+        for number in range(30):
+            put(engine, event(user, number))
+
+    with running(engine, kafka):
+        writers = [threading.Thread(target=write, args=(user,)) for user in users]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        until_published(engine)
+
+    assert numbers_by_key(consume(kafka, 180)) == {user: list(range(30)) for user in users}
+
+
+def test_two_relays_share_the_work_and_send_nothing_twice(engine: Engine, kafka: KafkaSettings) -> None:
+    with running(engine, kafka), running(engine, kafka):
+        for number in range(50):
+            put(engine, event("ann", number), event("bob", number))
+        until_published(engine)
+
+    assert numbers_by_key(consume(kafka, 100)) == {"ann": list(range(50)), "bob": list(range(50))}
+
+
+def test_what_kafka_does_not_take_waits_and_then_arrives_in_order(
+    engine: Engine, kafka: KafkaSettings, kafka_topics: KafkaTopics
+) -> None:
+    put(engine, event("ann", 0))
+    with running(engine, kafka):
+        until_published(engine)
+        kafka_topics.broker.stop()
+        for number in range(1, 20):
+            put(engine, event("ann", number))
+        assert unpublished_count(engine) == 19
+        kafka_topics.broker.start()
+        until_published(engine)
+
+    received = numbers_by_key(consume(kafka, 20))["ann"]
+    assert sorted(set(received)) == list(range(20))
+    assert [n for i, n in enumerate(received) if n not in received[:i]] == list(range(20))
+
+
+def test_an_event_too_large_for_the_broker_does_not_hold_up_the_others(engine: Engine, kafka: KafkaSettings) -> None:
+    huge = event("ann", 1)
+    huge.payload["data"]["filling"] = os.urandom(1_500_000).hex()
+    put(engine, event("ann", 0), huge, event("ann", 2))
+
+    with running(engine, kafka):
+        until_published(engine)
+
+    assert numbers_by_key(consume(kafka, 2)) == {"ann": [0, 2]}
+    with engine.connect() as connection:
+        (error,) = connection.exec_driver_sql("SELECT error FROM outbox_events WHERE id = %s", (huge.id,)).one()
+    assert "size" in error
+
+
+def test_a_killed_relay_loses_nothing(
+    engine: Engine, database_url: str, kafka_topics: KafkaTopics, kafka, tmp_path: Path
+) -> None:
+    environment = {**os.environ, **kafka_topics.environment, "DATABASE_URL": database_url}
+    for number in range(2000):
+        put(engine, event("ann", number), event(f"user{number % 7}", number))
+    relay = subprocess.Popen([sys.executable, "-m", "moonx_pipeline", "relay"], env=environment, cwd=tmp_path)
+    try:
+        some_published(engine)
+    finally:
+        relay.send_signal(signal.SIGKILL)
+        relay.wait()
+    assert unpublished_count(engine) > 0
+
+    with running(engine, kafka):
+        until_published(engine)
+
+    received = numbers_by_key(consume(kafka, 4000))["ann"]
+    assert [n for i, n in enumerate(received) if i == received.index(n)] == list(range(2000))
+
+
+@retry(retry=retry_if_exception_type(AssertionError), wait=wait_fixed(0.01), stop=stop_after_delay(60), reraise=True)
+def some_published(engine: Engine) -> None:
+    assert unpublished_count(engine) < 4000
+
+
+def test_a_relay_stops_when_it_is_told_to(database_url: str, kafka_topics: KafkaTopics, tmp_path: Path) -> None:
+    environment = {**os.environ, **kafka_topics.environment, "DATABASE_URL": database_url, "PYTHONUNBUFFERED": "1"}
+    relay = subprocess.Popen(
+        [sys.executable, "-m", "moonx_pipeline", "relay"],
+        env=environment,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert relay.stdout is not None
+    assert "Publishing to Kafka" in relay.stdout.readline()
+
+    relay.send_signal(signal.SIGTERM)
+
+    assert relay.wait(20) == 0
+    assert "Stopped" in relay.stdout.read()
+
+
+def test_a_sync_publishes_by_itself_where_no_relay_runs(engine: Engine, kafka: KafkaSettings) -> None:
+    put(engine, event("ann", 1), event("ann", 2))
+
+    outcome = publish_pending(engine, kafka, key="ann")
+
+    assert (outcome.published, outcome.by, outcome.problem) == (2, "sync", None)
+    assert numbers_by_key(consume(kafka, 2)) == {"ann": [1, 2]}
+
+
+def test_a_sync_leaves_its_events_to_the_relay_that_has_the_shard(engine: Engine, kafka: KafkaSettings) -> None:
+    put(engine, event("ann", 1))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as relay:
+        lock_shards(relay, set(range(SHARDS)))
+
+        assert publish_pending(engine, kafka, key="ann").by == "relay"
+
+        relay.invalidate()
+    assert unpublished_count(engine) == 1
+
+
+def test_kafka_being_down_delays_events_and_fails_nothing(engine: Engine) -> None:
+    nobody = Settings.from_environment({"KAFKA_BROKERS": "127.0.0.1:1", "KAFKA_REQUEST_TIMEOUT": "200"}).kafka
+    put(engine, event("ann", 1))
+
+    outcome = publish_pending(engine, nobody, key="ann")
+
+    assert (outcome.published, unpublished_count(engine)) == (0, 1)
+    assert "127.0.0.1:1" in (outcome.problem or "")
+    assert publish_pending(engine, KafkaSettings(), key="ann").by == "outbox"
+
+
+def test_replay_sends_kept_events_again_with_their_ids(engine: Engine, kafka: KafkaSettings) -> None:
+    put(engine, event("ann", 1), event("bob", 2), event("ann", 3))
+    publish_pending(engine, kafka, key="ann")
+    publish_pending(engine, kafka, key="bob")
+    with engine.connect() as connection:
+        since = connection.exec_driver_sql("SELECT min(created_at) FROM outbox_events").scalar_one()
+
+    assert replay_events(engine, kafka, since=since, user_id="ann") == 2
+
+    records = consume(kafka, 5)
+    assert numbers_by_key(records) == {"ann": [1, 3, 1, 3], "bob": [2]}
+    assert len({json.loads(record.value)["eventId"] for record in records}) == 3
