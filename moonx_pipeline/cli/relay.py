@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 
 import click
@@ -19,6 +20,7 @@ def relay() -> None:
     settings = load_settings()
     if not settings.kafka.brokers:
         raise WrongUse("There is no Kafka to publish to: set KAFKA_BROKERS, such as localhost:9092.")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the relay itself says when Kafka goes and comes
     running = Relay(ready_engine(settings), settings.kafka)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: running.stop())

@@ -65,6 +65,9 @@ def open_sync(context: dg.OpExecutionContext, database: Database, providers: Pro
     except SyncRefused as refusal:
         raise dg.Failure(str(refusal), metadata={"code": refusal.code}, allow_retries=False) from None
     with recording_failure(database.engine, providers.sources, sync):
+        if not context.instance.has_dynamic_partition("users", order.user_id):
+            # Registered by another system, straight in the database: he is a partition from now on.
+            context.instance.add_dynamic_partitions("users", [order.user_id])
         context.instance.add_run_tags(context.run_id, {"moonx/user": order.user_id, "moonx/trigger": order.trigger})
         fetch = start_fetch(database.engine, providers.sources, sync)
     return dg.Output(
@@ -173,7 +176,6 @@ def portfolio():  # type: ignore[no-untyped-def]  # it composes ops: what it ret
 portfolio_sync = dg.define_asset_job(
     "portfolio_sync",
     selection=dg.AssetSelection.assets(portfolio),
-    partitions_def=users,
     executor_def=async_executor,
     description="Syncs one user: the partition is the user's id.",
     # What can be repeated is repeated within the sync; a second layer above it would multiply the waits.
