@@ -120,6 +120,10 @@ def ensure_schema(engine: Engine, *, is_embedded: bool, folder: Path = SQL_FOLDE
     """
     with engine.connect() as connection:
         state = schema_state(connection, folder)
+        if state.standing is SchemaStanding.OLDER:
+            # Another process may be in the middle of setting it up: look again once it is done.
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+            state = schema_state(connection, folder)
     if state.standing is SchemaStanding.NEWER:
         raise OperatorError(_newer(state))
     if state.standing is SchemaStanding.OLDER and not is_embedded:
