@@ -14,12 +14,13 @@ def simulator(port: int | None, latency_ms: float) -> None:
     """Serve Alchemy, Binance, CoinGecko and DexScreener as documented, until Ctrl-C."""
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.simulator.answering import Simulation
-    from moonx_pipeline.simulator.server import provider_settings, serve
+    from moonx_pipeline.simulator.server import listening_socket, provider_settings, serve
 
     simulation = Simulation()
     simulation.faults.latency_ms["all"] = latency_ms
     chosen = load_settings().service.simulator_port if port is None else port
-    click.echo("# The simulator serves until Ctrl-C. To point the pipeline at it:")
-    for name, value in provider_settings(f"http://127.0.0.1:{chosen}").items():
-        click.echo(f"export {name}='{value}'")
-    serve(chosen, simulation)
+    with listening_socket(chosen) as listener:
+        click.echo("# The simulator serves until Ctrl-C. To point the pipeline at it:")
+        for name, value in provider_settings(f"http://127.0.0.1:{listener.getsockname()[1]}").items():
+            click.echo(f"export {name}='{value}'")
+        serve(listener, simulation)

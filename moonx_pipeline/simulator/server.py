@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -134,10 +134,9 @@ def _server(simulation: Simulation) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def serve(port: int, simulation: Simulation) -> None:
-    """Serves until it is interrupted."""
-    listener = listening_socket(port)
-    with listener:
+def serve(listener: socket.socket, simulation: Simulation) -> None:
+    """Serves on a socket until it is interrupted."""
+    with suppress(KeyboardInterrupt):  # uvicorn has ended in order by then
         _server(simulation).run(sockets=[listener])
 
 

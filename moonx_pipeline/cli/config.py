@@ -1,0 +1,129 @@
+"""``moonx config``: every setting, and whether they can be used."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+import click
+
+from moonx_pipeline.settings import load_settings
+from moonx_pipeline.settings.load import SettingRow, Settings, read_environment, rows, shown_value
+from moonx_pipeline.settings.names import NO_MEANING
+
+
+class ShownSetting(NamedTuple):
+    """A setting with its value as it may be shown, and where that came from."""
+
+    row: SettingRow
+    value: str
+    source: str
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Only say whether the settings can be used.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--markdown", is_flag=True, help="The reference of all settings, as in docs/settings.md.")
+@click.option("--env-example", is_flag=True, help="A file with all settings, as .env.example.")
+def config(check: bool, as_json: bool, markdown: bool, env_example: bool) -> None:
+    """Show every setting: value (secrets hidden), unit, default, and where it came from."""
+    if markdown:
+        click.echo(settings_reference(), nl=False)
+        return
+    if env_example:
+        click.echo(environment_example(), nl=False)
+        return
+    shown = list(_shown(load_settings()))
+    if check:
+        click.echo(f"{len(shown)} settings are right.")
+    elif as_json:
+        click.echo(json.dumps([_as_json(setting) for setting in shown], indent=2))
+    else:
+        _print_table(shown)
+
+
+def _shown(settings: Settings) -> Iterator[ShownSetting]:
+    environment = read_environment()
+    for row in rows():
+        given = next((environment[name] for name in row.names if environment.get(name, ("", ""))[0].strip()), None)
+        value = shown_value(getattr(getattr(settings, row.group), row.attribute))
+        yield ShownSetting(row, value, given[1] if given else "default")
+
+
+def _as_json(setting: ShownSetting) -> dict[str, str | None]:
+    row = setting.row
+    return {
+        "name": row.names[0],
+        "value": setting.value,
+        "unit": row.unit or None,
+        "default": row.default,
+        "source": setting.source,
+        "meaning": row.about,
+    }
+
+
+def _print_table(shown: list[ShownSetting]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Setting", no_wrap=True)
+    for column in ("Value", "Unit", "Default", "From"):
+        table.add_column(column, overflow="fold")
+    for setting in shown:
+        style = "" if setting.source == "default" else "bold"
+        row = setting.row
+        table.add_row(
+            Text(row.names[0], style), Text(setting.value, style), row.unit, Text(row.default), setting.source
+        )
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def settings_reference() -> str:
+    """All settings as Markdown."""
+    lines = [
+        "# Settings",
+        "",
+        "Every setting is an environment variable, or a line of `.env` in the folder where a command is run",
+        "(`MOONX_ENV_FILE` names another file); the environment goes first. An empty value counts as not set.",
+        "`moonx config` shows what is in force, `moonx config --check` whether it can be used. A mistyped name is an",
+        "error that names the right one.",
+        "",
+        "This page is made by `moonx config --markdown`.",
+    ]
+    for group, members in groupby(rows(), key=lambda row: row.group):
+        annotation = Settings.model_fields[group].annotation
+        title = (annotation.__doc__ or "").splitlines()[0].rstrip(".")
+        lines += ["", f"## {title}", "", "| setting | default | unit | meaning |", "| --- | --- | --- | --- |"]
+        lines += [_reference_line(row) for row in members]
+    lines += [
+        "",
+        "## Accepted, without meaning here",
+        "",
+        "Variables of the system before this one. They do nothing, for the reason beside them.",
+        "",
+        "| variable | reason |",
+        "| --- | --- |",
+        *(f"| `{name}` | {reason} |" for name, reason in sorted(NO_MEANING.items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _reference_line(row: SettingRow) -> str:
+    others = f" Also `{'`, `'.join(row.names[1:])}`." if len(row.names) > 1 else ""
+    secret = " Secret." if row.secret else ""
+    default = row.default if row.default == "none" or row.default.startswith("one a") else f"`{row.default}`"
+    return f"| `{row.names[0]}` | {default} | {row.unit} | {row.about}{others}{secret} |"
+
+
+def environment_example() -> str:
+    """All settings as a file to copy, each commented out."""
+    lines = ["# Copy to .env and uncomment what you change. Made by 'moonx config --env-example'.", ""]
+    for row in rows():
+        lines += [f"# {row.about}{f' ({row.unit})' if row.unit else ''}"]
+        lines += [f"#{row.names[0]}={'' if row.default == 'none' or ' ' in row.default else row.default}", ""]
+    return "\n".join(lines)

@@ -1,0 +1,24 @@
+"""Running ``moonx`` as an operator does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_OURS = ("ALCHEMY", "KAFKA", "DB_", "DATABASE", "MOONX", "DAGSTER", "BINANCE", "COINGECKO", "DEXSCREENER", "RPC_")
+
+
+def moonx(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    return subprocess.run(
+        [sys.executable, "-m", "moonx_pipeline", *arguments],
+        env={**clean, "COLUMNS": "200", **environment},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )

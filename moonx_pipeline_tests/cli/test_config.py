@@ -1,0 +1,56 @@
+import json
+from pathlib import Path
+
+from moonx_pipeline_tests.cli.commands import moonx
+
+
+def test_every_setting_is_shown_with_its_source(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("WORKER_RETRIES=2\nWORKER_TIMEOUT=30000\n")
+
+    done = moonx("config", "--json", cwd=tmp_path, WORKER_TIMEOUT="20000")
+
+    shown = {row["name"]: row for row in json.loads(done.stdout)}
+    assert (shown["WORKER_TIMEOUT"]["value"], shown["WORKER_TIMEOUT"]["source"]) == ("20000", "environment")
+    assert (shown["WORKER_RETRIES"]["value"], shown["WORKER_RETRIES"]["source"]) == ("2", ".env")
+    assert (shown["GATEWAY_PORT"]["value"], shown["GATEWAY_PORT"]["source"]) == ("3007", "default")
+    assert shown["WORKER_TIMEOUT"]["unit"] == "ms"
+    assert "GATEWAY_PORT" in moonx("config", cwd=tmp_path).stdout
+
+
+def test_a_check_says_that_all_is_right_or_all_that_is_wrong(tmp_path: Path) -> None:
+    right = moonx("config", "--check", cwd=tmp_path)
+    wrong = moonx("config", "--check", cwd=tmp_path, WORKER_TIMEOUT="30s", WORKER_CONCURENCY="2")
+
+    assert (right.returncode, right.stderr) == (0, "")
+    assert "settings are right" in right.stdout
+    assert wrong.returncode == 2
+    assert "WORKER_TIMEOUT" in wrong.stderr
+    assert "did you mean WORKER_CONCURRENCY?" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_no_character_of_a_secret_is_shown(tmp_path: Path) -> None:
+    secrets = {
+        "ALCHEMY_API_KEY": "zq7alchemyzq7",
+        "DATABASE_URL": "postgresql://u:zq7databasezq7@h/d",
+        "DB_PASSWORD": "zq7passwordzq7",
+        "RPC_URL_BASE": "https://node/zq7nodezq7",
+        "JWT_SECRET": "zq7jwtzq7",
+        "KAFKA_SASL_PASSWORD": "zq7kafkazq7",
+        "REDIS_PASSWORD": "zq7rediszq7",
+        "CELERY_BROKER_URL": "redis://:zq7celeryzq7@h",
+        "COINGECKO_API_KEY": "zq7geckozq7",
+    }
+    for arguments in (("config",), ("config", "--json"), ("config", "--check")):
+        done = moonx(*arguments, cwd=tmp_path, **secrets)
+        assert done.returncode == 0
+        assert "zq7" not in done.stdout + done.stderr
+    wrong = moonx("config", cwd=tmp_path, **{**secrets, "RPC_URL_BASE": "zq7nodezq7", "WORKER_TIMEOUT": "x"})
+    assert wrong.returncode == 2
+    assert "zq7" not in wrong.stdout + wrong.stderr
+
+
+def test_a_missing_file_of_settings_says_so(tmp_path: Path) -> None:
+    done = moonx("config", cwd=tmp_path, MOONX_ENV_FILE="nowhere.env")
+
+    assert (done.returncode, done.stderr) == (2, "moonx: MOONX_ENV_FILE names 'nowhere.env', which is no file.\n")

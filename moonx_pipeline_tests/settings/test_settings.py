@@ -1,0 +1,154 @@
+"""Settings: what is accepted, and what is said about what is not."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from moonx_pipeline.cli.config import environment_example, settings_reference
+from moonx_pipeline.settings import InvalidSettings, Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def problems(**environment: str) -> list[str]:
+    with pytest.raises(InvalidSettings) as invalid:
+        Settings.from_environment(environment)
+    return invalid.value.problems
+
+
+def test_without_any_variable_the_defaults_hold() -> None:
+    settings = Settings.from_environment({})
+
+    assert settings.database.url is None
+    assert settings.kafka.brokers == ()
+    assert settings.alchemy.key_for("base") is None
+    assert (settings.worker.timeout_ms, settings.worker.rate_max, settings.gateway.port) == (60_000, 5, 3007)
+
+
+def test_all_problems_are_told_at_once_each_with_its_name() -> None:
+    told = problems(
+        WORKER_TIMEOUT="soon", WORKER_CONCURRENCY="99", DB_SSL="maybe", KAFKA_BROKERS="nohost", LOG_LEVEL="loud"
+    )
+
+    assert {problem.split(" ")[0] for problem in told} == {
+        "WORKER_TIMEOUT",
+        "WORKER_CONCURRENCY",
+        "DB_SSL",
+        "KAFKA_BROKERS",
+        "LOG_LEVEL",
+    }
+
+
+@pytest.mark.parametrize(("value", "right"), [("30s", "30000"), ("2min", "120000"), ("15000ms", "15000")])
+def test_a_number_with_a_unit_is_told_what_to_write(value: str, right: str) -> None:
+    (problem,) = problems(WORKER_TIMEOUT=value)
+
+    assert "WORKER_TIMEOUT (in ms)" in problem
+    assert right in problem
+
+
+@pytest.mark.parametrize(
+    ("typo", "right"),
+    [
+        ("WORKER_CONCURENCY", "WORKER_CONCURRENCY"),
+        ("ALCHEMY_APIKEY", "ALCHEMY_API_KEY"),
+        ("KAFKA_BROKER", "KAFKA_BROKERS"),
+    ],
+)
+def test_a_mistyped_name_is_told_the_right_one(typo: str, right: str) -> None:
+    assert problems(**{typo: "4"}) == [f"{typo} is no setting: did you mean {right}?"]
+
+
+def test_names_of_others_and_of_the_past_are_left_alone() -> None:
+    Settings.from_environment({"DB_FLAVOUR": "vanilla", "CLUSTER_MODE": "auto", "HOME": "/", "KAFKA_UI_THEME": "dark"})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("false", False), ("FALSE", False), ("0", False), ("off", False), ("true", True), ("Yes", True)]
+)
+def test_a_boolean_is_what_it_says(text: str, value: bool) -> None:
+    assert Settings.from_environment({"PERIODIC_SYNC_ENABLED": text}).periodic.enabled is value
+
+
+def test_an_empty_value_is_no_value() -> None:
+    assert Settings.from_environment({"WORKER_TIMEOUT": "", "ALCHEMY_API_KEY": " "}).alchemy.key is None
+
+
+@pytest.mark.parametrize("value", ["4999", "600001", "0", "-1"])
+def test_a_value_out_of_its_range_is_an_error(value: str) -> None:
+    assert "WORKER_TIMEOUT" in problems(WORKER_TIMEOUT=value)[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("postgres://u:p@h:5/d", "postgresql+psycopg2://u:p@h:5/d"),
+        ("postgresql://u:p@h/d?sslmode=require", "postgresql+psycopg2://u:p@h/d?sslmode=require"),
+        ("postgresql:///d?host=/run/x", "postgresql+psycopg2:///d?host=/run/x"),
+        ("postgresql+psycopg2://h/d", "postgresql+psycopg2://h/d"),
+    ],
+)
+def test_every_way_to_write_a_url_names_the_driver_that_is_there(given: str, url: str) -> None:
+    found = Settings.from_environment({"DATABASE_URL": given}).database.url
+
+    assert found is not None
+    assert found.get_secret_value() == url
+
+
+def test_the_parts_of_a_database_make_its_url() -> None:
+    parts = {"DB_HOST": "db", "DB_NAME": "moon", "DB_USER": "ann", "DB_PASSWORD": "p@ss/w:rd", "DB_SSL": "true"}
+
+    url = Settings.from_environment(parts).database.url
+
+    assert url is not None
+    assert url.get_secret_value() == "postgresql+psycopg2://ann:p%40ss%2Fw%3Ard@db:5432/moon?sslmode=require"
+
+
+def test_another_database_is_refused_without_its_password() -> None:
+    (problem,) = problems(DATABASE_URL="mysql://root:verysecret@h/d")
+
+    assert "PostgreSQL" in problem
+    assert "verysecret" not in problem
+
+
+def test_a_chain_may_have_a_key_of_its_own() -> None:
+    alchemy = Settings.from_environment({"ALCHEMY_API_KEY": "all", "ALCHEMY_API_KEY_BASE": "own"}).alchemy
+
+    assert [key.get_secret_value() for slug in ("base", "polygon") if (key := alchemy.key_for(slug))] == ["own", "all"]
+
+
+def test_names_of_the_past_are_accepted_for_the_same_setting() -> None:
+    settings = Settings.from_environment(
+        {"NODE_ENV": "production", "ALCHEMY_API_KEY": "k", "ALCHEMY_RETRY_ATTEMPTS": "7"}
+    )
+
+    assert (settings.service.env, settings.alchemy.retries) == ("production", 7)
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({}, "ALCHEMY_API_KEY"),
+        ({"ALCHEMY_API_KEY": "k", "DB_HOST": "h"}, "DB_PASSWORD"),
+        ({"ALCHEMY_API_KEY": "k", "DB_HOST": "h", "DB_PASSWORD": "password"}, "DB_PASSWORD"),
+    ],
+)
+def test_production_refuses_what_is_unsafe(environment: dict[str, str], named: str) -> None:
+    (problem,) = problems(MOONX_ENV="production", **environment)
+
+    assert named in problem
+
+
+def test_the_reference_and_the_example_are_up_to_date() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text() == settings_reference()
+    assert (ROOT / ".env.example").read_text() == environment_example()
+
+
+def test_reading_settings_needs_neither_the_database_nor_dagster() -> None:
+    code = (
+        "import sys, moonx_pipeline.settings; sys.exit(bool({'dagster', 'sqlalchemy', 'requests'} & set(sys.modules)))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
