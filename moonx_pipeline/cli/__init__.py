@@ -19,6 +19,7 @@ from moonx_pipeline import __version__
 from moonx_pipeline.errors import EXIT_FAILED, OperatorError
 
 COMMANDS = {
+    "bench": ("moonx_pipeline.cli.bench:bench", "Measure the core against the simulator."),
     "config": ("moonx_pipeline.cli.config:config", "Show every setting, or check them."),
     "demo": ("moonx_pipeline.cli.demo:demo", "Sync made-up users through real Dagster runs."),
     "events": ("moonx_pipeline.cli.events:events", "Read the event stream, or publish kept events again."),
@@ -26,6 +27,7 @@ COMMANDS = {
     "portfolio": ("moonx_pipeline.cli.portfolio:portfolio", "Show a user's portfolio."),
     "relay": ("moonx_pipeline.cli.relay:relay", "Move events from the outbox to Kafka, until stopped."),
     "simulator": ("moonx_pipeline.cli.simulator:simulator", "Serve the data providers' HTTP from a made-up world."),
+    "up": ("moonx_pipeline.cli.up:up", "Run the whole system on this machine until Ctrl-C."),
     "user": ("moonx_pipeline.cli.user:user", "Register users and their wallets."),
 }
 

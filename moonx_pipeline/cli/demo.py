@@ -71,11 +71,12 @@ def demo(chain: str) -> None:
 
 def _quiet() -> None:
     """Libraries tell each step; here the outcome speaks."""
-    os.environ.setdefault("DAGSTER_HOME", str(_project_root()))
+    os.environ.setdefault("DAGSTER_HOME", str(project_root()))
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
-def _project_root() -> str:
+def project_root() -> str:
+    """The folder that holds dagster.yaml: here, above the package, or the current one where there is none."""
     from pathlib import Path
 
     for folder in (Path.cwd(), *Path(__file__).parents):

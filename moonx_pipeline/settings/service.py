@@ -26,6 +26,7 @@ class ServiceSettings(Group):
     graphql_url: Url | None = setting(
         None, "DAGSTER_GRAPHQL_URL", about="Dagster's GraphQL: a request starts its run at once."
     )
+    webserver_port: Int = setting(3000, "WEBSERVER_PORT", about="Port of Dagster's pages.", ge=1, le=65535)
     simulator_port: Int = setting(8900, "SIMULATOR_PORT", about="Port of the simulator.", ge=0, le=65535)
     history_months: Int = setting(
         13, "HISTORY_RETENTION_MONTHS", unit="months", about="How long snapshots of portfolios are kept.", ge=1

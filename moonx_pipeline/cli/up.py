@@ -1,0 +1,109 @@
+"""``moonx up``: every process of the system on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from moonx_pipeline.cli.demo import project_root
+from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.settings import Settings, load_settings
+
+
+@click.command()
+def up() -> None:
+    """Run the system until Ctrl-C: database, simulator unless a source is set, Dagster's processes, relay."""
+    from honcho.manager import Manager
+
+    from moonx_pipeline.storage.database import ready_engine
+
+    os.environ.setdefault("DAGSTER_HOME", project_root())
+    settings = load_settings()
+    _refuse_taken_ports(settings)
+    environment = dict(os.environ)
+    manager = Manager()
+    if not _has_source(settings):
+        from moonx_pipeline.simulator.server import provider_settings
+
+        port = settings.service.simulator_port
+        environment |= provider_settings(f"http://127.0.0.1:{port}")
+        manager.add_process("simulator", _command("-m moonx_pipeline simulator"), env=environment)
+    ready_engine(settings)  # this process holds the embedded database for all of them
+    workspace, code_port = _workspace(settings.home)
+    manager.add_process(
+        "code",
+        _command(f"-m dagster code-server start -m moonx_pipeline.definitions -h 127.0.0.1 -p {code_port}"),
+        env=environment,
+    )
+    # Before the code server listens, the others would only complain that it does not.
+    after_code = f"{sys.executable} -m moonx_pipeline.cli.await_port {code_port} && "
+    web = settings.service.webserver_port
+    manager.add_process(
+        "web", after_code + _command(f"-m dagster_webserver -h 127.0.0.1 -p {web} -w {workspace}"), env=environment
+    )
+    manager.add_process("daemon", after_code + _command(f"-m dagster._daemon run -w {workspace}"), env=environment)
+    if settings.kafka.brokers:
+        manager.add_process("relay", _command("-m moonx_pipeline relay"), env=environment)
+    threading.Thread(target=_announce, args=(web,), daemon=True).start()
+    manager.loop()
+    # A process that ended by itself is a failure of the whole; Ctrl-C is not.
+    failed = manager.returncode not in (None, 0, 130, -2, -15)
+    if failed:
+        raise OperatorError("A process of the system ended by itself: its last lines above say why.")
+
+
+def _has_source(settings: Settings) -> bool:
+    slugs = ("ethereum", "polygon", "optimism", "arbitrum", "base")
+    return any(settings.alchemy.key_for(slug) or settings.nodes.url_for(slug) for slug in slugs)
+
+
+def _command(arguments: str) -> str:
+    return f"exec {sys.executable} {arguments}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _workspace(home: Path) -> tuple[Path, int]:
+    """Where Dagster's processes find the one code server: a workspace file, and the server's port."""
+    home.mkdir(parents=True, exist_ok=True)
+    port, file = _free_port(), home / "workspace.yaml"
+    file.write_text(
+        f"load_from:\n  - grpc_server:\n      host: 127.0.0.1\n      port: {port}\n      location_name: moonx\n"
+    )
+    return file, port
+
+
+def _refuse_taken_ports(settings: Settings) -> None:
+    ports = {"WEBSERVER_PORT": settings.service.webserver_port}
+    if not _has_source(settings):
+        ports["SIMULATOR_PORT"] = settings.service.simulator_port
+    for name, port in ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                raise OperatorError(f"Port {port} is taken: set {name} to a free one.") from None
+
+
+def _announce(port: int) -> None:
+    """Says where the pages are, once they answer."""
+    import requests
+    from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+    @retry(retry=retry_if_exception_type(requests.RequestException), wait=wait_fixed(0.3), stop=stop_after_delay(90))
+    def answers() -> None:
+        requests.get(f"http://127.0.0.1:{port}/server_info", timeout=2).raise_for_status()
+
+    answers()
+    click.echo(f"\nDagster: http://127.0.0.1:{port}/assets/portfolio  (Ctrl-C stops everything)\n")
