@@ -27,6 +27,7 @@ class OpenedRow(NamedTuple):
         never_read: Whether a wallet of his was never read on any chain.
         existing_status: Status of the operation where this very sync had been opened before.
         enabled: Whether his syncs are enabled.
+        tokens_held: Rows of his holdings, spam included.
     """
 
     fence: int
@@ -35,6 +36,7 @@ class OpenedRow(NamedTuple):
     never_read: bool
     existing_status: str | None
     enabled: bool
+    tokens_held: int
 
 
 _OPEN = """
@@ -56,7 +58,8 @@ WITH existing AS (
 )
 SELECT coalesce(e.fence, o.opened_fence, 0), coalesce(o.portfolio_version, 0), coalesce(w.addresses, '{}'),
        coalesce(w.never_read, false), e.status,
-       coalesce(o.is_sync_enabled, true)
+       coalesce(o.is_sync_enabled, true),
+       (SELECT count(*) FROM user_token_holdings h WHERE h.user_id = %(user)s)
 FROM wallets w LEFT JOIN opened o ON true LEFT JOIN existing e ON true
 """
 
@@ -86,8 +89,8 @@ def open_user(connection: Connection, *, user_id: str, operation_id: UUID, activ
         active: Whether a person's act started it, which counts as the user's activity.
     """
     row = connection.exec_driver_sql(_OPEN, {"user": user_id, "operation": operation_id, "active": active}).one()
-    fence, version, wallets, never_read, existing, enabled = row
-    return OpenedRow(fence, version, tuple(wallets), never_read, existing, enabled)
+    fence, version, wallets, never_read, existing, enabled, tokens_held = row
+    return OpenedRow(fence, version, tuple(wallets), never_read, existing, enabled, tokens_held)
 
 
 def begin_operation(

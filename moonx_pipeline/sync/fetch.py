@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from datetime import datetime
+from typing import Final
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS
 from moonx_pipeline.domain.curated import curated_contracts
@@ -20,6 +21,10 @@ from moonx_pipeline.providers.errors import ProviderError, QuotaExhausted, RateL
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.sources import Sources
+
+MANY_TOKENS: Final = 300
+"""Above it a user's chains are asked for apart. Pages of one list come one after the other, so a list a chain
+is read several times as fast, for at most one page a chain more."""
 
 HeldTokens = Callable[[str, int], Iterable[str]]
 """The tokens that a wallet held on a chain when it was last read; asked only where a node needs them."""
@@ -33,12 +38,20 @@ class BalanceFetch:
     """
 
     def __init__(
-        self, sources: Sources, wallets: Sequence[str], *, first_read: bool, held_tokens: HeldTokens, scope: CallScope
+        self,
+        sources: Sources,
+        wallets: Sequence[str],
+        *,
+        first_read: bool,
+        many_tokens: bool,
+        held_tokens: HeldTokens,
+        scope: CallScope,
     ) -> None:
         self.scope = scope
         self._sources = sources
         self._wallets = tuple(wallets)
         self._first_read = first_read
+        self._many_tokens = many_tokens
         self._held_tokens = held_tokens
         self._shared: dict[tuple[str, int], Future[BalanceReading]] = {}
 
@@ -46,8 +59,17 @@ class BalanceFetch:
         """Begins the shared calls and returns at once."""
         alchemy = self._sources.alchemy
         if alchemy is not None:
-            pairs = [(wallet, chain.id) for wallet in self._wallets for chain in CHAINS if alchemy.serves(chain.id)]
-            for group in alchemy.plan_requests(pairs, with_metadata=self._first_read):
+            served = [chain.id for chain in CHAINS if alchemy.serves(chain.id)]
+            together = [[chain_id] for chain_id in served] if self._many_tokens else [served]
+            groups = [
+                group
+                for chain_ids in together
+                for group in alchemy.plan_requests(
+                    [(wallet, chain_id) for wallet in self._wallets for chain_id in chain_ids],
+                    with_metadata=self._first_read,
+                )
+            ]
+            for group in groups:
                 call = self._executor.submit(
                     alchemy.read_balances, group, with_metadata=self._first_read, scope=self.scope
                 )

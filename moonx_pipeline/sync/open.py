@@ -65,7 +65,7 @@ def open_sync(engine: Engine, order: SyncOrder, now: datetime) -> OpenSync:
         if order.request_id is not None and refusal.code in ("no_wallets", "disabled"):
             _refuse(engine, order.request_id, str(refusal))
         raise
-    return OpenSync(order, facts, row.fence, row.wallets, row.never_read)
+    return OpenSync(order, facts, row.fence, row.wallets, row.never_read, row.tokens_held)
 
 
 def _check(order: SyncOrder, row: OpenedRow) -> None:

@@ -50,6 +50,7 @@ class OpenSync:
         fence: Its number among the user's syncs.
         wallets: The user's wallets, the first registered first.
         first_read: A wallet is read for the first time, so metadata is wanted with the balances.
+        tokens_held: How many tokens the user held when he was last read.
     """
 
     order: SyncOrder
@@ -57,6 +58,7 @@ class OpenSync:
     fence: int
     wallets: tuple[str, ...]
     first_read: bool
+    tokens_held: int
 
 
 class SyncRefused(Exception):

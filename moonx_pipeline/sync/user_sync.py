@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.holdings import stored_state
-from moonx_pipeline.sync.fetch import BalanceFetch
+from moonx_pipeline.sync.fetch import MANY_TOKENS, BalanceFetch
 from moonx_pipeline.sync.open import open_sync
 from moonx_pipeline.sync.order import OpenSync, SyncOrder
 from moonx_pipeline.sync.persist import StoredSync, fail_sync, persist_syncs
@@ -37,6 +37,7 @@ def start_fetch(engine: Engine, sources: Sources, sync: OpenSync) -> BalanceFetc
         sources,
         sync.wallets,
         first_read=sync.first_read,
+        many_tokens=sync.tokens_held > MANY_TOKENS,
         held_tokens=held_tokens,
         scope=CallScope.lasting(sources.sync_seconds),
     ).start()
