@@ -1,0 +1,108 @@
+"""What each refusal means, row by row."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from moonx_pipeline.providers.classification import refusal, retry_time
+from moonx_pipeline.providers.errors import (
+    BadRequest,
+    BatchTooLarge,
+    KeyRejected,
+    Malformed,
+    QuotaExhausted,
+    RateLimited,
+    Restricted,
+    Unavailable,
+)
+
+HTML = b"<!DOCTYPE html><html><body>Sorry, you have been blocked</body></html>"
+MONTHLY = b'{"error":{"code":-32600,"message":"Monthly capacity limit exceeded. Visit https://x to upgrade"}}'
+LIMIT_10012 = (
+    b'{"error_code":10012,"status":{"error_message":'
+    b'"Number of contract addresses exceeds the allowed limit (10 addresses)."}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("provider", "status", "body", "meaning"),
+    [
+        ("alchemy", 429, b'{"error":{"code":429,"message":"exceeded its compute units"}}', RateLimited),
+        ("alchemy", 403, MONTHLY, QuotaExhausted),
+        ("alchemy", 429, MONTHLY, QuotaExhausted),
+        ("alchemy", 403, b"Monthly capacity limit exceeded.", QuotaExhausted),
+        ("alchemy", 401, b'{"error":{"code":-32600,"message":"Must be authenticated!"}}', KeyRejected),
+        ("alchemy", 401, b'{"error":"Must be authenticated!"}', KeyRejected),
+        ("alchemy", 401, b"", KeyRejected),
+        ("alchemy", 403, b'{"error":{"message":"App is inactive."}}', KeyRejected),
+        ("alchemy", 403, HTML, Restricted),
+        ("alchemy", 400, b'{"error":{"message":"too many addresses"}}', BadRequest),
+        ("alchemy", 400, b'{"errorMessage":{"message":"Token not found: 0x0"}}', BadRequest),
+        ("alchemy", 500, b'{"error":{"code":-32603,"message":"internal server error"}}', Unavailable),
+        ("alchemy", 503, HTML, Unavailable),
+        ("alchemy", 504, b"", Unavailable),
+        ("binance", 429, b'{"code":-1003,"msg":"Too much request weight used"}', RateLimited),
+        ("binance", 418, b'{"code":-1003,"msg":"IP banned until 1660090423228."}', RateLimited),
+        ("binance", 403, HTML, Restricted),
+        ("binance", 403, b"", Restricted),
+        ("binance", 451, b'{\n "code": 0,\n "msg": "Service unavailable from a restricted location"\n}', Restricted),
+        ("binance", 400, b'{"code":-1121,"msg":"Invalid symbol."}', BadRequest),
+        ("binance", 503, b'{"code":-1008,"msg":"Server is currently overloaded"}', Unavailable),
+        ("coingecko", 429, b'{"status":{"error_code":429,"error_message":"exceeded the Rate Limit"}}', RateLimited),
+        ("coingecko", 429, HTML, RateLimited),
+        ("coingecko", 403, HTML, Restricted),
+        ("coingecko", 401, b'{"status":{"error_code":10002,"error_message":"API Key Missing"}}', KeyRejected),
+        ("coingecko", 401, b'{"status":{"error_code":10005,"error_message":"limited to PRO API"}}', KeyRejected),
+        (
+            "coingecko",
+            400,
+            b'{"error_code":10010,"status":{"error_message":"please change your root URL"}}',
+            KeyRejected,
+        ),
+        ("coingecko", 400, LIMIT_10012, BatchTooLarge),
+        ("coingecko", 414, HTML, BatchTooLarge),
+        ("coingecko", 404, b'{"error":"coin not found"}', BadRequest),
+        ("coingecko", 422, b'{"error":"Missing parameter vs_currencies"}', BadRequest),
+        ("coingecko", 408, b"", Unavailable),
+        ("dexscreener", 429, b"error code: 1015", RateLimited),
+        ("dexscreener", 400, b"", BadRequest),
+        ("dexscreener", 502, HTML, Unavailable),
+        ("rpc", 302, b"", Malformed),
+    ],
+)
+def test_each_refusal_means_one_thing(provider: str, status: int, body: bytes, meaning: type) -> None:
+    error = refusal(provider, status, {}, body)
+
+    assert type(error) is meaning
+    assert (error.provider, error.status) == (provider, status)
+
+
+def test_a_good_status_is_no_refusal() -> None:
+    assert refusal("alchemy", 200, {}, b"") is None
+
+
+def test_what_the_provider_said_is_told_with_its_code() -> None:
+    error = refusal("binance", 400, {}, b'{"code":-1121,"msg":"Invalid symbol."}')
+
+    assert error is not None
+    assert error.code == -1121
+    assert "Invalid symbol." in str(error)
+
+
+def test_the_allowed_size_of_a_batch_is_read() -> None:
+    error = refusal("coingecko", 400, {}, LIMIT_10012)
+
+    assert isinstance(error, BatchTooLarge)
+    assert error.limit == 10
+
+
+def test_the_time_to_come_back_is_read_in_every_form() -> None:
+    now = datetime.now(UTC)
+    in_seconds = retry_time({"Retry-After": "30"})
+    as_date = retry_time({"Retry-After": "Wed, 21 Oct 2099 07:28:00 GMT"})
+
+    assert in_seconds is not None
+    assert timedelta(seconds=29) < in_seconds - now < timedelta(seconds=31)
+    assert as_date == datetime(2099, 10, 21, 7, 28, tzinfo=UTC)
+    assert retry_time({}, "IP banned until 1660090423228.") == datetime.fromtimestamp(1660090423.228, UTC)
+    assert retry_time({"Retry-After": "soon"}) is None

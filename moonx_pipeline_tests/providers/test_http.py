@@ -1,0 +1,147 @@
+"""Deadlines, sizes, retries and errors of every provider call, over real sockets."""
+
+import threading
+import time
+import traceback
+from datetime import UTC, datetime
+
+import pytest
+
+from moonx_pipeline.providers.classification import refusal
+from moonx_pipeline.providers.errors import CallTimeout, Malformed, ProviderError, RateLimited, Unavailable
+from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline_tests.providers.raw_server import answering, http
+
+
+def ask(
+    url: str, scope: CallScope | None = None, *, retries: int = 1, timeout_s: float = 2, most: int = 1 << 20
+) -> bytes:
+    client = HttpClient(
+        "alchemy",
+        timeout_s=timeout_s,
+        retries=retries,
+        retry_delay_s=0.01,
+        max_body_bytes=most,
+        secrets=["sekret-key"],
+    )
+    return client.send(
+        "GET",
+        url,
+        scope=scope or CallScope.lasting(10),
+        endpoint="test",
+        compute_units=7,
+        classify=lambda status, headers, body: refusal("alchemy", status, headers, body),
+    )
+
+
+def test_a_good_answer_is_given_and_counted() -> None:
+    scope = CallScope.lasting(5)
+    with answering(http(b"{}")) as url:
+        assert ask(url, scope) == b"{}"
+
+    (call,) = scope.calls
+    assert (call.provider, call.endpoint, call.outcome, call.compute_units) == ("alchemy", "test", "ok", 7)
+
+
+def test_a_fault_that_passes_is_asked_again_and_each_try_is_counted() -> None:
+    scope = CallScope.lasting(5)
+    with answering(http(b"", "503 Gone"), http(b"", "500 Gone"), http(b"[]")) as url:
+        assert ask(url, scope, retries=3) == b"[]"
+
+    assert [call.outcome for call in scope.calls] == ["Unavailable", "Unavailable", "ok"]
+
+
+@pytest.mark.parametrize("status", ["400 Bad", "401 No", "403 No", "404 None", "418 Teapot", "451 Law"])
+def test_what_will_not_pass_is_asked_once(status: str) -> None:
+    scope = CallScope.lasting(5)
+    with answering(http(b"{}", status)) as url, pytest.raises(ProviderError):
+        ask(url, scope, retries=3)
+
+    assert len(scope.calls) == 1
+
+
+def test_a_short_retry_after_is_waited_for_and_a_long_one_is_not() -> None:
+    scope = CallScope.lasting(5)
+    with answering(http(b"", "429 Slow", "Retry-After: 1\r\n"), http(b"{}")) as url:
+        started = time.monotonic()
+        assert ask(url, scope, retries=2) == b"{}"
+        assert time.monotonic() - started >= 0.9
+    with answering(http(b"", "429 Slow", "Retry-After: 3600\r\n")) as url, pytest.raises(RateLimited) as limited:
+        ask(url, retries=3)
+    assert limited.value.retry_at is not None
+    assert 3500 < (limited.value.retry_at - datetime.now(UTC)).total_seconds() <= 3600
+
+
+def test_a_slow_drip_ends_at_the_deadline() -> None:
+    release = threading.Event()
+
+    def drip(connection) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not release.wait(0.02):
+            connection.sendall(b"x")
+
+    with answering(drip) as url:
+        with pytest.raises(CallTimeout, match="did not answer in full"):
+            ask(url, timeout_s=0.3)
+        release.set()
+
+
+def test_a_server_that_never_answers_ends_at_the_deadline_of_the_sync() -> None:
+    release = threading.Event()
+    with answering(lambda _connection: release.wait(5)) as url:
+        with pytest.raises(CallTimeout):
+            ask(url, CallScope.lasting(0.3), retries=3, timeout_s=30)
+        release.set()
+
+
+def test_after_the_deadline_nothing_is_asked() -> None:
+    scope = CallScope.lasting(0)
+    with pytest.raises(CallTimeout, match="was not asked"):
+        ask("http://127.0.0.1:1/", scope)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nnogzi",
+        b"no http at all",
+        b"",
+    ],
+)
+def test_an_answer_that_breaks_off_is_an_outage_not_a_short_answer(broken: bytes) -> None:
+    with answering(broken) as url, pytest.raises(Unavailable):
+        ask(url)
+
+
+def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
+    with answering(http(b"x" * 100_000)) as url, pytest.raises(Malformed, match="more than 1000 bytes"):
+        ask(url, most=1000)
+
+
+def test_nobody_listening_is_an_outage() -> None:
+    with pytest.raises(Unavailable, match="can't be reached"):
+        ask("http://127.0.0.1:1/v2/sekret-key")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(b'{"error":{"message":"Invalid access key sekret-key"}}', "401 No"),
+        http(b"sekret-key" * 10, "500 Broken"),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+        b"",
+        http(b"", "301 Moved", "Location: http://elsewhere/sekret-key\r\n"),
+    ],
+)
+def test_the_key_is_in_no_error_nor_in_what_caused_it(answer: bytes) -> None:
+    with answering(answer) as url, pytest.raises(ProviderError) as problem:
+        ask(url)
+
+    assert "sekret-key" not in "".join(traceback.format_exception(problem.value, chain=True)[-1:])
+    cause: BaseException | None = problem.value
+    while cause is not None:
+        assert "sekret-key" not in str(cause) + repr(cause)
+        cause = None if cause.__suppress_context__ else cause.__context__
