@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,7 +56,7 @@ def demo(chain: str) -> None:
     from rich.console import Console
 
     _quiet()
-    console = Console(width=None if sys.stdout.isatty() else 118)
+    console = Console(width=None if sys.stdout.isatty() else 118, highlight=False)
     started_at = time.monotonic()
     with ExitStack() as parts:
         users = parts.enter_context(_sources(console, chain))
@@ -77,8 +78,6 @@ def _quiet() -> None:
 
 def project_root() -> str:
     """The folder that holds dagster.yaml: here, above the package, or the current one where there is none."""
-    from pathlib import Path
-
     for folder in (Path.cwd(), *Path(__file__).parents):
         if (folder / "dagster.yaml").is_file():
             return str(folder)
@@ -171,7 +170,8 @@ def _pipeline(console: Console, users: list[DemoUser]) -> Iterator[tuple[Engine,
 
     settings = load_settings()
     engine = ready_engine(settings)
-    console.print(f"Database: {'yours' if settings.database.url else f'embedded PostgreSQL in {settings.home}'}.")
+    home = settings.home.relative_to(Path.cwd()) if settings.home.is_relative_to(Path.cwd()) else settings.home
+    console.print(f"Database: {'yours' if settings.database.url else f'embedded PostgreSQL in {home}'}.")
     with engine.begin() as connection:
         for user in users:
             if wallets_of(connection, user.user_id) != user.wallets:

@@ -73,7 +73,7 @@ def _generated(wallet: str, tokens_a_chain: int = 5) -> dict[int, list[Holding]]
         first = seed[position] % len(others)
         chosen = [native, *(others[(first + step) % len(others)] for step in range(tokens_a_chain - 1))]
         holdings[chain.id] = [
-            Holding(token, (seed[position + step] + 1) * 10 ** ((token.decimals or 0) - 1 if token.decimals else 0))
+            Holding(token, (seed[position + step] + 1) * 10 ** max(0, (token.decimals or 0) - 2))
             for step, token in enumerate(chosen)
         ]
     return holdings

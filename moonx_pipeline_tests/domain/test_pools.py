@@ -57,7 +57,9 @@ def test_a_pool_of_another_chain_or_token_or_without_a_price_does_not_count() ->
 
 
 def test_on_the_quote_side_the_price_is_derived_and_not_the_other_tokens() -> None:
-    turned = pool(base_address=WETH, quote_address=MINE, price="2000", price_native=Decimal(1000), liquidity_base=Decimal(9))
+    turned = pool(
+        base_address=WETH, quote_address=MINE, price="2000", price_native=Decimal(1000), liquidity_base=Decimal(9)
+    )
 
     found = quote(turned)
 
