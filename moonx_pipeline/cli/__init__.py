@@ -7,6 +7,7 @@ seconds to import and most commands do not need it.
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from moonx_pipeline import __version__
+from moonx_pipeline.cli.project import project_root
 from moonx_pipeline.errors import EXIT_FAILED, OperatorError
 
 COMMANDS = {
@@ -73,6 +75,8 @@ def main(args: list[str] | None = None) -> NoReturn:
     """Runs a command. An expected failure is one sentence on stderr and its exit code, without a trace."""
     # A stop by SIGTERM unwinds like Ctrl-C, so that what a command started is stopped with it.
     signal.signal(signal.SIGTERM, _end_as_interrupted)
+    # Dagster's instance and the embedded parts are the project's, wherever a command is run.
+    os.environ.setdefault("DAGSTER_HOME", project_root())
     try:
         result: Any = cli.main(args=args, prog_name="moonx", standalone_mode=False)
     except click.exceptions.Abort:

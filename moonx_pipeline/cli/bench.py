@@ -179,12 +179,10 @@ def _job_run(running: Bench) -> None:
 
     import dagster as dg
 
-    from moonx_pipeline.cli.demo import project_root
-    from moonx_pipeline.defs.launch import run_portfolio_sync
+    from moonx_pipeline.cli.launch import run_portfolio_sync
     from moonx_pipeline.settings import load_settings
 
     load_settings.cache_clear()
-    os.environ.setdefault("DAGSTER_HOME", project_root())
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     with dg.DagsterInstance.get() as instance:
         instance.add_dynamic_partitions("users", ["plain"])

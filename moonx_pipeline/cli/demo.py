@@ -72,16 +72,7 @@ def demo(chain: str) -> None:
 
 def _quiet() -> None:
     """Libraries tell each step; here the outcome speaks."""
-    os.environ.setdefault("DAGSTER_HOME", str(project_root()))
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-
-
-def project_root() -> str:
-    """The folder that holds dagster.yaml: here, above the package, or the current one where there is none."""
-    for folder in (Path.cwd(), *Path(__file__).parents):
-        if (folder / "dagster.yaml").is_file():
-            return str(folder)
-    return str(Path.cwd())
 
 
 @contextmanager
@@ -206,7 +197,7 @@ def _sync_and_show(
 
 
 def _sync(console: Console, instance: dg.DagsterInstance, user: DemoUser, tally: Tally) -> None:
-    from moonx_pipeline.defs.launch import run_portfolio_sync
+    from moonx_pipeline.cli.launch import run_portfolio_sync
 
     started = time.monotonic()
     with run_portfolio_sync(instance, user.user_id, log_level="CRITICAL") as result:

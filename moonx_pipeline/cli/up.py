@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from moonx_pipeline.cli.demo import project_root
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings
 
@@ -22,7 +21,6 @@ def up() -> None:
 
     from moonx_pipeline.storage.database import ready_engine
 
-    os.environ.setdefault("DAGSTER_HOME", project_root())
     settings = load_settings()
     _refuse_taken_ports(settings)
     environment = dict(os.environ)

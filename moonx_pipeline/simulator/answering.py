@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.responses import Response
 
-from moonx_pipeline.simulator.faults import Faults, faulty_response
+from moonx_pipeline.simulator.faults import Fault, Faults, faulty_response
 from moonx_pipeline.simulator.world import World
 
 _UNBILLED = frozenset({403, 429})
@@ -22,17 +24,33 @@ class Simulation:
         world: Who holds what.
         faults: What goes wrong, and the tally.
         contracts_a_call: Contracts that CoinGecko's plan takes in a call.
+        per_minute: Requests a minute by provider; above it the provider's own refusal. Empty is no limit.
     """
 
     world: World = field(default_factory=World)
     faults: Faults = field(default_factory=Faults)
     contracts_a_call: int = 30
+    per_minute: dict[str, int] = field(default_factory=dict)
+    _asked: dict[str, deque[float]] = field(default_factory=dict)
+
+    def is_over_limit(self, provider: str) -> bool:
+        """Counts a request, and tells whether it is one too many within a minute."""
+        limit = self.per_minute.get(provider)
+        if limit is None:
+            return False
+        asked, now = self._asked.setdefault(provider, deque()), time.monotonic()
+        while asked and now - asked[0] > 60:
+            asked.popleft()
+        asked.append(now)
+        return len(asked) > limit
 
     def reset(self) -> None:
         """As at the start."""
         self.world = World()
         self.faults = Faults()
         self.contracts_a_call = 30
+        self.per_minute.clear()
+        self._asked.clear()
 
 
 async def answer(
@@ -62,6 +80,8 @@ async def answer(
         await asyncio.sleep(delay / 1000)
     response = good()
     fault = next(faults.take(provider, endpoint, networks=networks or set(), wallets=wallets or set()), None)
+    if fault is None and simulation.is_over_limit(provider):
+        fault = Fault(0, "rate_limit", provider)
     if fault is not None:
         response = faulty_response(fault, bytes(response.body))
     faults.requests[f"{provider} {endpoint} {response.status_code}"] += 1

@@ -6,16 +6,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from decimal import Decimal
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.simulator.admin import AdminRoutes
 from moonx_pipeline.simulator.alchemy import AlchemyRoutes
 from moonx_pipeline.simulator.answering import Simulation
 from moonx_pipeline.simulator.prices import PriceRoutes
@@ -38,54 +35,8 @@ def provider_settings(base_url: str) -> dict[str, str]:
 
 def simulator_app(simulation: Simulation) -> Starlette:
     """The ASGI application of a simulation: the providers' routes, and ``/admin`` to change the world."""
-
-    async def faults(request: Request) -> Response:
-        if request.method == "DELETE":
-            simulation.faults.clear(int(request.path_params["id"]) if "id" in request.path_params else None)
-            return JSONResponse({})
-        try:
-            return JSONResponse({"id": simulation.faults.add(**await request.json()).id}, 201)
-        except (TypeError, ValueError) as problem:
-            return JSONResponse({"error": str(problem)}, 400)
-
-    async def latency(request: Request) -> Response:
-        simulation.faults.latency_ms |= await request.json()
-        return JSONResponse(simulation.faults.latency_ms)
-
-    async def world(request: Request) -> Response:
-        change = await request.json()
-        for name, price in change.get("prices", {}).items():
-            simulation.world.set_price(name, Decimal(price))
-        for item in change.get("balances", []):
-            token = simulation.world.token(item["chainId"], item["tokenAddress"].lower())
-            if token is None:
-                return JSONResponse({"error": f"There is no token {item['tokenAddress']}."}, 400)
-            simulation.world.set_balance(item["wallet"].lower(), token, int(item["balance"]))
-        return JSONResponse({})
-
-    async def stats(request: Request) -> Response:
-        tally = simulation.faults
-        if request.method == "DELETE":
-            tally.requests.clear()
-            tally.compute_units = 0
-        return JSONResponse({"requests": dict(tally.requests), "computeUnits": tally.compute_units})
-
-    async def reset(_request: Request) -> Response:
-        simulation.reset()
-        return JSONResponse({})
-
-    return Starlette(
-        routes=[
-            *AlchemyRoutes(simulation).routes(),
-            *PriceRoutes(simulation).routes(),
-            Route("/admin/faults", faults, methods=["POST", "DELETE"]),
-            Route("/admin/faults/{id:int}", faults, methods=["DELETE"]),
-            Route("/admin/latency", latency, methods=["POST"]),
-            Route("/admin/world", world, methods=["POST"]),
-            Route("/admin/stats", stats, methods=["GET", "DELETE"]),
-            Route("/admin/reset", reset, methods=["POST"]),
-        ]
-    )
+    parts = (AlchemyRoutes(simulation), PriceRoutes(simulation), AdminRoutes(simulation))
+    return Starlette(routes=[route for part in parts for route in part.routes()])
 
 
 class RunningSimulator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -133,6 +134,14 @@ class World:
         """Moves a price."""
         self.prices[name] = price
         self.price_time = datetime.now(UTC).replace(microsecond=0)
+
+    def tick(self, seed: int) -> None:
+        """Moves every price by up to two percent, as the seed says; USDT keeps its worth."""
+        walk = random.Random(seed)  # noqa: S311 - a made-up market, not a secret
+        for name in sorted(self.prices):
+            step = Decimal(walk.randint(-200, 200)) / 10_000
+            if name != "USDT":
+                self.set_price(name, (self.prices[name] * (1 + step)).normalize())
 
     def token(self, chain_id: int, address: str) -> SimToken | None:
         """A token by its contract, spam included."""

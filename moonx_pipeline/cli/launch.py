@@ -8,7 +8,7 @@ import dagster as dg
 
 
 def _portfolio_sync() -> dg.JobDefinition:
-    from moonx_pipeline.definitions import defs
+    from moonx_pipeline.definitions import defs  # imported by the run, wherever it is executed
 
     return defs.resolve_job_def("portfolio_sync")
 
