@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from kafka import KafkaProducer
@@ -72,6 +73,18 @@ def headers_of(row: OutboxRow) -> list[Header]:
         "content-type": "application/json",
     }
     return [(name, text.encode()) for name, text in texts.items()]
+
+
+def rounds(rows: Iterable[OutboxRow]) -> Iterator[list[OutboxRow]]:
+    """Events in rounds of at most one of a key, in order: what is in a round can't overtake anything."""
+    rest = list(rows)
+    while rest:
+        first_of_key: dict[str, OutboxRow] = {}
+        for row in rest:
+            first_of_key.setdefault(row.key, row)
+        sent = set(first_of_key.values())
+        yield list(first_of_key.values())
+        rest = [row for row in rest if row not in sent]
 
 
 class EventProducer:

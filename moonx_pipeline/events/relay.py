@@ -12,12 +12,11 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer, EventRefused
+from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer, EventRefused, rounds
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.outbox import (
     CHANNEL,
     SHARDS,
-    OutboxRow,
     lock_shards,
     mark_published,
     set_aside,
@@ -44,13 +43,9 @@ def publish_batch(connection: Connection, producer: EventProducer, shards: Colle
     Raises:
         BrokerUnavailable: Kafka did not take all of them.
     """
-    rows = unpublished(connection, shards, limit)
     done = 0
-    while rows:
-        first_of_key: dict[str, OutboxRow] = {}
-        for row in rows:
-            first_of_key.setdefault(row.key, row)
-        acknowledged, failed = producer.send(list(first_of_key.values()))
+    for together in rounds(unpublished(connection, shards, limit)):
+        acknowledged, failed = producer.send(together)
         mark_published(connection, [row.id for row in acknowledged])
         done += len(acknowledged)
         for row, error in failed.items():
@@ -62,8 +57,6 @@ def publish_batch(connection: Connection, producer: EventProducer, shards: Colle
         unavailable = next((error for error in failed.values() if isinstance(error, BrokerUnavailable)), None)
         if unavailable is not None:
             raise unavailable
-        sent = set(first_of_key.values())
-        rows = [row for row in rows if row not in sent]
     return done
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from moonx_pipeline.errors import OperatorError
-from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer, EventRefused
+from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer, EventRefused, rounds
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.outbox import OutboxRow, read_since
 
@@ -40,15 +40,10 @@ def replay_events(engine: Engine, kafka: KafkaSettings, *, since: datetime, user
 
 def _publish_in_order(producer: EventProducer, rows: list[OutboxRow]) -> int:
     count = 0
-    while rows:
-        first_of_key: dict[str, OutboxRow] = {}
-        for row in rows:
-            first_of_key.setdefault(row.key, row)
-        acknowledged, failed = producer.send(list(first_of_key.values()))
+    for together in rounds(rows):
+        acknowledged, failed = producer.send(together)
         count += len(acknowledged)
         lost = next((error for error in failed.values() if not isinstance(error, EventRefused)), None)
         if lost is not None:
             raise OperatorError(f"{lost} {count} of this batch were published again; repeat the command.")
-        sent = set(first_of_key.values())
-        rows = [row for row in rows if row not in sent]
     return count

@@ -247,15 +247,18 @@ WITH ends AS (
 )
 UPDATE user_sync_status s
 SET sync_status = CASE WHEN e.status IN ('completed', 'partial', 'failed') THEN e.status
+                       WHEN s.sync_status <> 'running' THEN s.sync_status
                        WHEN s.last_sync_at IS NULL THEN 'never' ELSE 'completed' END,
     last_sync_at = CASE WHEN e.chains_synced > 0 THEN e.completed_at ELSE s.last_sync_at END,
-    last_sync_operation_id = e.operation_id,
+    last_sync_operation_id = CASE WHEN e.status IN ('completed', 'partial', 'failed') THEN e.operation_id
+                                  ELSE s.last_sync_operation_id END,
     next_sync_at = coalesce(e.next_sync_at, s.next_sync_at),
     consecutive_failures = e.failures,
     last_error_message = CASE WHEN e.status = 'completed' THEN NULL
-                              ELSE coalesce(e.error_message, s.last_error_message) END,
+                              WHEN e.status IN ('partial', 'failed') THEN e.error_message
+                              ELSE s.last_error_message END,
     last_error_at = CASE WHEN e.status = 'completed' THEN NULL
-                         WHEN e.error_message IS NOT NULL THEN e.completed_at ELSE s.last_error_at END,
+                         WHEN e.status IN ('partial', 'failed') THEN e.completed_at ELSE s.last_error_at END,
     total_value_usd = coalesce(CASE WHEN e.chains_synced > 0 THEN e.total_value_usd END, s.total_value_usd),
     portfolio_version = e.version,
     content_hash = coalesce(decode(e.content_hash, 'hex'), s.content_hash),

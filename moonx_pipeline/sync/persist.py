@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS
-from moonx_pipeline.domain.events import Event, portfolio_updated, sync_completed, sync_failed
-from moonx_pipeline.domain.portfolio import ChainOutcome
-from moonx_pipeline.domain.schedule import Intervals, next_due
-from moonx_pipeline.domain.valuation import content_hash
+from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.storage.holdings import HoldingsChange, snapshot_holdings, stored_state, write_holdings
-from moonx_pipeline.storage.operations import ChainStatusRow, LockedUser, OperationEnd, end_operations, lock_users
+from moonx_pipeline.storage.operations import LockedUser, end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.sync.order import OpenSync
+from moonx_pipeline.sync.outcome import Outcome, chain_statuses, failure, nothing_read, success, superseded
 from moonx_pipeline.sync.value import ValuedSync
 
 _SNAPSHOT_TYPE = {"manual": "manual", "login": "manual", "schedule": "scheduled", "webhook": "auto", "backfill": "sync"}
@@ -53,17 +50,12 @@ class StoredSync:
     duration_ms: int
 
 
-@dataclass(slots=True)
-class _Plan:
+class _Plan(NamedTuple):
     """What storing one sync writes."""
 
     valued: ValuedSync
     user: LockedUser
-    end: OperationEnd
-    write: bool
-    snapshot: bool
-    events: list[Event]
-    retry_at: datetime | None
+    outcome: Outcome
 
 
 def persist_syncs(
@@ -109,198 +101,64 @@ def fail_sync(
         user = lock_users(connection, [(order.user_id, order.operation_id)]).get(order.user_id)
         if user is None or user.operation_status in _ENDED:
             return None
-        end, event = _failure(sync, user, code, message, None, intervals, now)
-        end_operations(connection, [end])
-        insert_events(connection, [event])
+        ended = failure(sync, user, code=code, message=message, intervals=intervals, now=now)
+        end_operations(connection, [ended.end])
+        insert_events(connection, ended.events)
     return StoredSync(
-        order.operation_id, order.user_id, "failed", user.version, False, _UNCHANGED, message, None, end.duration_ms
+        order.operation_id,
+        order.user_id,
+        "failed",
+        user.version,
+        False,
+        _UNCHANGED,
+        message,
+        None,
+        ended.end.duration_ms,
     )
 
 
 def _plan(connection: Connection, valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> _Plan:
-    sync = valued.sync
-    if user.stored_fence > sync.fence:
-        message = "A later sync of this user was stored first, so this one was not."
-        end, event = _failure(sync, user, "superseded", message, None, intervals, now)
-        end = end._replace(status="cancelled", failures=user.failures, next_sync_at=None, stored_fence=None)
-        return _Plan(valued, user, end, False, False, [event], None)
-
-    retry_at = min((r.retry_at for r in valued.unread if r.retry_at), default=None)
+    if user.stored_fence > valued.sync.fence:
+        return _Plan(valued, user, superseded(valued.sync, user, intervals, now))
     if len(valued.unread) == len(valued.readings):
-        end, event = _failure(sync, user, "no_chain_read", _unread_sentence(valued), retry_at, intervals, now)
-        end = end._replace(chains=_chain_report(valued), **_costs(valued))
-        return _Plan(valued, user, end, False, False, [event], retry_at)
-
+        return _Plan(valued, user, nothing_read(valued, user, intervals, now))
     if valued.stored is not None and valued.stored.fence != user.stored_fence:
-        kept = [(r.wallet, r.chain_id) for r in valued.readings]
-        valued = valued.based_on(stored_state(connection, user.user_id, kept))
-    return _success(valued, user, intervals, now, retry_at)
-
-
-def _success(
-    valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime, retry_at: datetime | None
-) -> _Plan:
-    sync, totals = valued.sync, valued.totals
-    digest = content_hash(valued.positions, [(r.wallet, r.chain_id) for r in valued.unread])
-    changed = digest != user.content_hash
-    version = user.version + 1 if changed else user.version
-    snapshot = (
-        changed or user.snapshot_at is None or user.snapshot_at.astimezone(UTC).date() < now.astimezone(UTC).date()
-    )
-    failed = valued.failed_chains
-    duration_ms = _milliseconds(sync, now)
-    end = OperationEnd(
-        operation_id=sync.order.operation_id,
-        user_id=user.user_id,
-        status="partial" if failed else "completed",
-        completed_at=now,
-        duration_ms=duration_ms,
-        version=version,
-        tokens=len(valued.positions),
-        chains_synced=len(CHAINS) - len(failed),
-        total_value_usd=totals.value_usd,
-        error_code="chains_failed" if failed else None,
-        error_message=_unread_sentence(valued) if failed else None,
-        stored_fence=sync.fence,
-        content_hash=digest,
-        snapshot=snapshot,
-        next_sync_at=next_due(now, 0, intervals),
-        chains=_chain_report(valued),
-        **_costs(valued),
-    )
-    events = [
-        sync_completed(
-            sync.facts,
-            version=version,
-            at=now,
-            duration_ms=duration_ms,
-            totals=totals,
-            tokens=len(valued.positions),
-            chains_synced=end.chains_synced,
-            failed=failed,
-        )
-    ]
-    if changed:
-        events.append(
-            portfolio_updated(
-                sync.facts,
-                version=version,
-                at=now,
-                duration_ms=duration_ms,
-                positions=valued.positions,
-                totals=totals,
-            )
-        )
-    return _Plan(valued, user, end, changed, snapshot, events, retry_at)
+        every_chain = [(reading.wallet, reading.chain_id) for reading in valued.readings]
+        valued = valued.based_on(stored_state(connection, user.user_id, every_chain))
+    return _Plan(valued, user, success(valued, user, intervals, now))
 
 
 def _write(connection: Connection, plans: Sequence[_Plan], now: datetime) -> HoldingsChange:
-    written = {plan.user.user_id: plan.valued.positions for plan in plans if plan.write}
+    written = {plan.user.user_id: plan.valued.positions for plan in plans if plan.outcome.changed}
     rows = write_holdings(connection, written) if written else _UNCHANGED
     snapshots = [
-        (plan.user.user_id, plan.end.operation_id, _SNAPSHOT_TYPE[plan.valued.sync.order.trigger])
+        (plan.user.user_id, plan.outcome.end.operation_id, _SNAPSHOT_TYPE[plan.valued.sync.order.trigger])
         for plan in plans
-        if plan.snapshot
+        if plan.outcome.end.snapshot
     ]
     if snapshots:
         snapshot_holdings(connection, snapshots, now)
     if plans:
-        statuses = [row for plan in plans if plan.end.status != "cancelled" for row in _chain_statuses(plan.valued)]
-        end_operations(connection, [plan.end for plan in plans], statuses)
-        insert_events(connection, [event for plan in plans for event in plan.events])
+        read = [plan.valued for plan in plans if plan.outcome.end.status != "cancelled"]
+        statuses = [row for valued in read for row in chain_statuses(valued)]
+        end_operations(connection, [plan.outcome.end for plan in plans], statuses)
+        insert_events(connection, [event for plan in plans for event in plan.outcome.events])
     return rows
 
 
 def _result(plan: _Plan, rows: HoldingsChange) -> StoredSync:
-    end, before = plan.end, plan.user.operation_status
-    repeated = before in _ENDED
+    end, before = plan.outcome.end, plan.user.operation_status
+    if before in _ENDED:
+        end = end._replace(status=before, version=plan.user.version)
+    changed = plan.outcome.changed and before not in _ENDED
     return StoredSync(
         end.operation_id,
         end.user_id,
-        before if repeated and before else end.status,
-        plan.user.version if repeated else end.version,
-        plan.write and not repeated,
-        rows if plan.write and not repeated else _UNCHANGED,
+        end.status,
+        end.version,
+        changed,
+        rows if changed else _UNCHANGED,
         end.error_message,
-        plan.retry_at,
+        plan.outcome.retry_at,
         end.duration_ms,
     )
-
-
-def _failure(
-    sync: OpenSync,
-    user: LockedUser,
-    code: str,
-    message: str,
-    retry_at: datetime | None,
-    intervals: Intervals,
-    now: datetime,
-) -> tuple[OperationEnd, Event]:
-    failures = user.failures + 1
-    duration_ms = _milliseconds(sync, now)
-    end = OperationEnd(
-        operation_id=sync.order.operation_id,
-        user_id=user.user_id,
-        status="failed",
-        completed_at=now,
-        duration_ms=duration_ms,
-        version=user.version,
-        error_code=code,
-        error_message=message,
-        next_sync_at=next_due(now, failures, intervals),
-        failures=failures,
-    )
-    event = sync_failed(
-        sync.facts,
-        version=user.version,
-        at=now,
-        duration_ms=duration_ms,
-        code=code,
-        message=message,
-        retry_at=retry_at,
-    )
-    return end, event
-
-
-def _milliseconds(sync: OpenSync, now: datetime) -> int:
-    return max(0, int((now - sync.facts.started_at).total_seconds() * 1000))
-
-
-def _costs(valued: ValuedSync) -> dict[str, Any]:
-    return {"provider_calls": len(valued.scope.calls), "compute_units": valued.scope.compute_units}
-
-
-def _unread_sentence(valued: ValuedSync) -> str:
-    reasons = "; ".join(f"{CHAIN_BY_ID[chain.chain_id].name}: {chain.reason}" for chain in valued.failed_chains)
-    return f"Not read: {reasons}"
-
-
-def _chain_report(valued: ValuedSync) -> list[dict[str, Any]]:
-    return [
-        {
-            "walletAddress": r.wallet,
-            "chainId": r.chain_id,
-            "outcome": r.outcome.value,
-            "source": r.source,
-            "tokens": len(r.balances),
-            "reason": r.reason,
-            "retryAt": r.retry_at,
-        }
-        for r in valued.readings
-    ]
-
-
-def _chain_statuses(valued: ValuedSync) -> list[ChainStatusRow]:
-    return [
-        ChainStatusRow(
-            user_id=valued.sync.order.user_id,
-            wallet_address=r.wallet,
-            chain_id=r.chain_id,
-            ok=r.outcome is ChainOutcome.OK,
-            attempted_at=None if r.outcome is ChainOutcome.SKIPPED else valued.read_at,
-            error=r.reason,
-            source=r.source,
-            coverage=r.coverage.value if r.outcome is ChainOutcome.OK else None,
-        )
-        for r in valued.readings
-    ]

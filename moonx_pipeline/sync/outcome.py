@@ -1,0 +1,195 @@
+"""How a sync ended, in the terms of what is stored and told: operation, chain statuses, events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS
+from moonx_pipeline.domain.events import Event, portfolio_updated, sync_completed, sync_failed
+from moonx_pipeline.domain.portfolio import ChainOutcome
+from moonx_pipeline.domain.schedule import Intervals, next_due
+from moonx_pipeline.domain.valuation import content_hash
+from moonx_pipeline.storage.operations import ChainStatusRow, LockedUser, OperationEnd
+from moonx_pipeline.sync.order import OpenSync
+from moonx_pipeline.sync.value import ValuedSync
+
+
+class Outcome(NamedTuple):
+    """How a sync ended.
+
+    Attributes:
+        end: What becomes of its operation and its user.
+        events: What is told of it, in order.
+        changed: Whether the portfolio changed, so that its positions are written.
+        retry_at: When what failed may be tried again, where that is known.
+    """
+
+    end: OperationEnd
+    events: list[Event]
+    changed: bool = False
+    retry_at: datetime | None = None
+
+
+def failure(
+    sync: OpenSync,
+    user: LockedUser,
+    *,
+    code: str,
+    message: str,
+    intervals: Intervals,
+    now: datetime,
+    retry_at: datetime | None = None,
+) -> Outcome:
+    """A sync that ends with nothing to store."""
+    failures = user.failures + 1
+    duration_ms = _milliseconds(sync, now)
+    end = OperationEnd(
+        operation_id=sync.order.operation_id,
+        user_id=user.user_id,
+        status="failed",
+        completed_at=now,
+        duration_ms=duration_ms,
+        version=user.version,
+        error_code=code,
+        error_message=message,
+        next_sync_at=next_due(now, failures, intervals),
+        failures=failures,
+    )
+    event = sync_failed(
+        sync.facts,
+        version=user.version,
+        at=now,
+        duration_ms=duration_ms,
+        code=code,
+        message=message,
+        retry_at=retry_at,
+    )
+    return Outcome(end, [event], retry_at=retry_at)
+
+
+def superseded(sync: OpenSync, user: LockedUser, intervals: Intervals, now: datetime) -> Outcome:
+    """A sync that came too late: it ends without a word about its user."""
+    message = "A later sync of this user was stored first, or his wallets changed, so this one was not stored."
+    ended = failure(sync, user, code="superseded", message=message, intervals=intervals, now=now)
+    return ended._replace(end=ended.end._replace(status="cancelled", failures=user.failures, next_sync_at=None))
+
+
+def nothing_read(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Outcome:
+    """A sync that no chain answered: its chains are stale, its holdings stay."""
+    message = _unread_sentence(valued)
+    ended = failure(
+        valued.sync,
+        user,
+        code="no_chain_read",
+        message=message,
+        intervals=intervals,
+        now=now,
+        retry_at=_retry_at(valued),
+    )
+    return ended._replace(end=ended.end._replace(chains=_chain_report(valued), **_costs(valued)))
+
+
+def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Outcome:
+    """A sync that at least one chain answered."""
+    sync, totals = valued.sync, valued.totals
+    digest = content_hash(valued.positions, [(r.wallet, r.chain_id) for r in valued.unread])
+    changed = digest != user.content_hash
+    version = user.version + 1 if changed else user.version
+    snapshot = (
+        changed or user.snapshot_at is None or user.snapshot_at.astimezone(UTC).date() < now.astimezone(UTC).date()
+    )
+    failed = valued.failed_chains
+    duration_ms = _milliseconds(sync, now)
+    end = OperationEnd(
+        operation_id=sync.order.operation_id,
+        user_id=user.user_id,
+        status="partial" if failed else "completed",
+        completed_at=now,
+        duration_ms=duration_ms,
+        version=version,
+        tokens=len(valued.positions),
+        chains_synced=len(CHAINS) - len(failed),
+        total_value_usd=totals.value_usd,
+        error_code="chains_failed" if failed else None,
+        error_message=_unread_sentence(valued) if failed else None,
+        stored_fence=sync.fence,
+        content_hash=digest,
+        snapshot=snapshot,
+        next_sync_at=next_due(now, 0, intervals),
+        chains=_chain_report(valued),
+        **_costs(valued),
+    )
+    events = [
+        sync_completed(
+            sync.facts,
+            version=version,
+            at=now,
+            duration_ms=duration_ms,
+            totals=totals,
+            tokens=len(valued.positions),
+            chains_synced=end.chains_synced,
+            failed=failed,
+        )
+    ]
+    if changed:
+        events.append(
+            portfolio_updated(
+                sync.facts,
+                version=version,
+                at=now,
+                duration_ms=duration_ms,
+                positions=valued.positions,
+                totals=totals,
+            )
+        )
+    return Outcome(end, events, changed, _retry_at(valued))
+
+
+def _milliseconds(sync: OpenSync, now: datetime) -> int:
+    return max(0, int((now - sync.facts.started_at).total_seconds() * 1000))
+
+
+def _retry_at(valued: ValuedSync) -> datetime | None:
+    return min((reading.retry_at for reading in valued.unread if reading.retry_at), default=None)
+
+
+def _costs(valued: ValuedSync) -> dict[str, Any]:
+    return {"provider_calls": len(valued.scope.calls), "compute_units": valued.scope.compute_units}
+
+
+def _unread_sentence(valued: ValuedSync) -> str:
+    reasons = "; ".join(f"{CHAIN_BY_ID[chain.chain_id].name}: {chain.reason}" for chain in valued.failed_chains)
+    return f"Not read: {reasons}"
+
+
+def _chain_report(valued: ValuedSync) -> list[dict[str, Any]]:
+    return [
+        {
+            "walletAddress": r.wallet,
+            "chainId": r.chain_id,
+            "outcome": r.outcome.value,
+            "source": r.source,
+            "tokens": len(r.balances),
+            "reason": r.reason,
+            "retryAt": r.retry_at,
+        }
+        for r in valued.readings
+    ]
+
+
+def chain_statuses(valued: ValuedSync) -> list[ChainStatusRow]:
+    """The attempts to read each wallet and chain."""
+    return [
+        ChainStatusRow(
+            user_id=valued.sync.order.user_id,
+            wallet_address=r.wallet,
+            chain_id=r.chain_id,
+            ok=r.outcome is ChainOutcome.OK,
+            attempted_at=None if r.outcome is ChainOutcome.SKIPPED else valued.read_at,
+            error=r.reason,
+            source=r.source,
+            coverage=r.coverage.value if r.outcome is ChainOutcome.OK else None,
+        )
+        for r in valued.readings
+    ]
