@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -29,6 +29,9 @@ MAX_ADDRESSES: Final = {True: 2, False: 3}  # with metadata, and without
 MAX_NETWORKS: Final = {True: 10, False: 20}  # over all addresses of a call; with metadata 5 an address
 
 
+_NOTHING: Final = msgspec.Raw(b"null")
+
+
 class TokenMetadata(msgspec.Struct, rename="camel"):
     symbol: str | None = None
     name: str | None = None
@@ -47,8 +50,9 @@ class _Token(msgspec.Struct, rename="camel"):
     address: str
     token_address: str | None = None
     token_balance: str | None = None
-    token_metadata: TokenMetadata | None = None
-    token_prices: list[TokenPrice] | TokenPrice | None = None
+    # Read leniently: what is odd about a name or a price must not cost the balance.
+    token_metadata: msgspec.Raw = _NOTHING
+    token_prices: msgspec.Raw = _NOTHING
     error: str | dict[str, Any] | None = None
 
 
@@ -74,6 +78,16 @@ class _Page(msgspec.Struct, rename="camel"):
 
 
 _decode = msgspec.json.Decoder(_Page).decode
+_metadata = msgspec.json.Decoder(TokenMetadata | None)
+_prices = msgspec.json.Decoder(list[TokenPrice] | TokenPrice | None)
+_T = TypeVar("_T")
+
+
+def _leniently(decoder: msgspec.json.Decoder[_T], raw: msgspec.Raw) -> _T | None:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 @dataclass(slots=True)
@@ -142,15 +156,16 @@ class _Collector:
             # A token that comes twice was read at two blocks; the later page is the later reading.
             self._balances[pair][token] = balance
             self._unknown[pair].discard(token)
-        if token != NATIVE_TOKEN and row.token_metadata is not None:
-            self._tokens[pair][token] = token_info(row.token_metadata)
+        metadata = _leniently(_metadata, row.token_metadata)
+        if token != NATIVE_TOKEN and metadata is not None:
+            self._tokens[pair][token] = token_info(metadata)
         quote = self._quote(row)
         if quote is not None:
             self.quotes[TokenKey(pair[1], token)] = quote
 
     def _quote(self, row: _Token) -> Quote | None:
-        prices = [row.token_prices] if isinstance(row.token_prices, TokenPrice) else row.token_prices or []
-        return quote_of(prices, self._now)
+        prices = _leniently(_prices, row.token_prices) or []
+        return quote_of([prices] if isinstance(prices, TokenPrice) else prices, self._now)
 
     def reading(self) -> BalanceReading:
         reading = BalanceReading(quotes=self.quotes)

@@ -47,7 +47,12 @@ class Unavailable(ProviderError):
 
 
 class CallTimeout(Unavailable):
-    """No whole answer within the call's time or the sync's deadline."""
+    """No whole answer within the call's time or the sync's deadline.
+
+    It has cost the time of many tries, and there are other ways and other sources: it is not repeated.
+    """
+
+    retryable = False
 
 
 class Malformed(ProviderError):

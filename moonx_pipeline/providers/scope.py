@@ -44,6 +44,10 @@ class CallScope:
         """A scope that ends ``seconds`` from now."""
         return cls(deadline=time.monotonic() + seconds)
 
+    def going_on(self, seconds: float) -> CallScope:
+        """The same tally with another deadline, ``seconds`` from now."""
+        return CallScope(deadline=time.monotonic() + seconds, calls=self.calls)
+
     def remaining(self) -> float:
         """Seconds until the deadline, never negative."""
         return max(0.0, self.deadline - time.monotonic())

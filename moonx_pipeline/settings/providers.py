@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 
 from moonx_pipeline.settings.fields import Float, Group, Int, SecretUrl, Url, setting
 
@@ -48,6 +48,17 @@ class AlchemySettings(Group):
     webhook_signing_key: SecretStr | None = setting(
         None, "ALCHEMY_WEBHOOK_SIGNING_KEY", about="Signs what the webhook sends."
     )
+
+    @field_validator("rpc_url_template")
+    @classmethod
+    def _has_its_places(cls, template: str) -> str:
+        try:
+            template.format(network="n", api_key="k")
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("must have {network} and {api_key} as its only places in braces") from None
+        if "{network}" not in template:
+            raise ValueError("must have {network} in it, which stands for the chain")
+        return template
 
     def key_for(self, chain_slug: str) -> SecretStr | None:
         """The key of a chain, its own or the one for all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +19,9 @@ from moonx_pipeline.sync.order import OpenSync, SyncOrder
 from moonx_pipeline.sync.persist import StoredSync, fail_sync, persist_syncs
 from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline.sync.value import value_sync
+
+READING_SHARE: Final = 0.6
+"""Of a sync's time: a chain that hangs until the end of it leaves enough for prices and for storing."""
 
 
 def utc_now() -> datetime:
@@ -39,7 +43,7 @@ def start_fetch(engine: Engine, sources: Sources, sync: OpenSync) -> BalanceFetc
         first_read=sync.first_read,
         many_tokens=sync.tokens_held > MANY_TOKENS,
         held_tokens=held_tokens,
-        scope=CallScope.lasting(sources.sync_seconds),
+        scope=CallScope.lasting(sources.sync_seconds * READING_SHARE),
     ).start()
 
 

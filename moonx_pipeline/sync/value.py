@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
 
@@ -23,6 +23,9 @@ from moonx_pipeline.sync.describe import describe_tokens
 from moonx_pipeline.sync.order import OpenSync
 from moonx_pipeline.sync.price import ALWAYS_IN_BOOK, price_tokens
 from moonx_pipeline.sync.sources import Sources
+
+VALUING_SHARE: Final = 0.3
+"""Of a sync's time, for metadata and prices."""
 
 
 class Valuing(NamedTuple):
@@ -100,9 +103,10 @@ def value_sync(
         sync: The sync.
         readings: One for each wallet and chain.
         quotes: Prices that came along with the balances.
-        scope: Deadline and tally of the sync's provider calls.
+        scope: Tally of the sync's provider calls so far; valuing has a deadline of its own.
         read_at: When its reading began.
     """
+    scope = scope.going_on(sources.sync_seconds * VALUING_SHARE)
     wanting = [(reading.wallet, reading.chain_id) for reading in readings if needs_stored(reading)]
     # Each statement by itself: a transaction around them would cost two round trips more.
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")

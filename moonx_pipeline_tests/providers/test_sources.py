@@ -14,6 +14,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET, THREE_WALLETS, initial_holdings
 from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline_tests.providers.raw_server import answering, http
 
 CHAIN_IDS = [chain.id for chain in CHAINS]
 LINK = next(key for key, token in TOKENS.items() if (key[0], token.symbol) == (1, "LINK"))
@@ -224,3 +225,17 @@ def test_every_fault_of_a_price_source_is_a_typed_error(
         }[provider]()
 
     assert problem.value.provider == provider
+
+
+def test_what_is_odd_about_a_name_or_a_price_does_not_cost_the_balance(scope: CallScope) -> None:
+    row = (
+        '{"network":"eth-mainnet","address":"%s","tokenAddress":"0x%s","tokenBalance":"0x7",'
+        '"tokenMetadata":{"symbol":7,"decimals":"many"},"tokenPrices":[{"currency":"usd","value":1.5e3}]}'
+    ) % (PLAIN_WALLET, "ab" * 20)
+    with answering(http(f'{{"data":{{"tokens":[{row}]}}}}'.encode())) as url:
+        sources = open_sources(Settings.from_environment({"ALCHEMY_API_KEY": "k", "ALCHEMY_DATA_BASE_URL": url}))
+        assert sources.alchemy is not None
+        reading = sources.alchemy.read_balances([(PLAIN_WALLET, [1])], with_metadata=True, scope=scope)
+
+    assert reading.balances[PLAIN_WALLET, 1].balances == {"0x" + "ab" * 20: 7}
+    assert (reading.balances[PLAIN_WALLET, 1].tokens, reading.quotes) == ({}, {})

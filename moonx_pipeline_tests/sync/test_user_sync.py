@@ -10,6 +10,7 @@ from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.money import total_of
 from moonx_pipeline.domain.valuation import is_counted
 from moonx_pipeline.events.schema import event_schemas
+from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import HOSTILE, TOKENS
 from moonx_pipeline.simulator.world import (
@@ -22,7 +23,7 @@ from moonx_pipeline.simulator.world import (
 )
 from moonx_pipeline.storage.holdings import HoldingsChange
 from moonx_pipeline.sync.order import SyncRefused
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.sources import Sources, open_sources
 from moonx_pipeline_tests.sync.acts import (
     event_types,
     events,
@@ -376,3 +377,29 @@ def test_a_sync_is_a_bounded_number_of_round_trips(engine: Engine, sources: Sour
 
     # Two transactions, each with a BEGIN and a COMMIT that the driver sends by itself.
     assert len(statements) + 4 <= 15
+
+
+def test_an_api_that_hangs_costs_its_time_once_and_the_next_way_is_taken(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.fault("hang", endpoint="tokens/by-address")
+
+    assert sync(engine, sources).status == "completed"
+
+    assert held(engine) == expected(PLAIN_WALLET)
+    assert simulator.requests("alchemy tokens/by-address") == 1
+
+
+def test_a_chain_that_hangs_until_the_end_leaves_time_for_the_others_prices(
+    engine: Engine, simulator: RunningSimulator
+) -> None:
+    environment = {**simulator.environment(), "WORKER_TIMEOUT": "5000", "ALCHEMY_TIMEOUT": "60000"}
+    sources = open_sources(Settings.from_environment(environment))
+    register(engine, "ann", POLYGON_WALLET)
+    simulator.fault("partial_error", network="polygon-mainnet")
+    simulator.fault("hang", network="polygon-mainnet", endpoint="eth_getBalance")
+
+    assert sync(engine, sources).status == "partial"
+
+    assert all(p.price_usd is not None for p in portfolio(engine).positions)
