@@ -66,6 +66,15 @@ def outcome_metadata(valued: ValuedSync, stored: StoredSync) -> Metadata:
     }
 
 
+def outcome_line(valued: ValuedSync, stored: StoredSync) -> str:
+    """The whole sync in one line."""
+    return (
+        f"{stored.status} in {stored.duration_ms / 1000:.2f} s: {usd(valued.totals.value_usd)}, "
+        f"{len(valued.positions)} positions, {'changed' if stored.changed else 'unchanged'}, "
+        f"{len(valued.scope.calls)} provider calls, {valued.scope.compute_units} compute units"
+    )
+
+
 def portfolio_table(positions: Sequence[Position]) -> str:
     """The largest positions that are not spam, as Markdown."""
     shown = [position for position in positions if not position.is_spam]

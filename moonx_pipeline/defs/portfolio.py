@@ -9,7 +9,7 @@ from uuid import UUID
 import dagster as dg
 from dagster_async_executor import async_executor
 
-from moonx_pipeline.defs.metadata import chain_metadata, outcome_metadata, valued_metadata
+from moonx_pipeline.defs.metadata import chain_metadata, outcome_line, outcome_metadata, valued_metadata
 from moonx_pipeline.defs.partitions import users
 from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
 from moonx_pipeline.domain.chains import CHAINS, Chain
@@ -159,6 +159,7 @@ def publish_events(
             metadata=metadata,
             allow_retries=False,
         )
+    context.log.info(outcome_line(ended.valued, ended.stored))
     return dg.Output(None, metadata=metadata)
 
 

@@ -53,6 +53,8 @@ def test_a_run_syncs_one_user_and_shows_what_it_did(engine: Engine, environment:
     done = execute(environment, "ann")
 
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "completed in" in done.stderr
+    assert len(done.stderr.splitlines()) < 10
     assert held(engine) == expected(PLAIN_WALLET)
     assert event_types(engine) == ["sync.started", "sync.completed", "portfolio.updated"]
     ((run_id, run_status),) = dagster_rows(engine, "SELECT run_id, status FROM dagster.runs")
@@ -101,6 +103,7 @@ def test_an_unknown_user_is_one_sentence_and_leaves_nothing(engine: Engine, envi
 
     assert done.returncode != 0
     assert "User 'nobody' has no wallets: register them with 'moonx user add nobody ADDRESS'." in done.stderr
+    assert "Traceback" not in done.stderr
     assert dagster_rows(engine, "SELECT 1 FROM sync_operations UNION SELECT 1 FROM user_sync_status") == []
 
 

@@ -1,5 +1,6 @@
 """The clients of the data providers against the simulator."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -228,11 +229,15 @@ def test_every_fault_of_a_price_source_is_a_typed_error(
 
 
 def test_what_is_odd_about_a_name_or_a_price_does_not_cost_the_balance(scope: CallScope) -> None:
-    row = (
-        '{"network":"eth-mainnet","address":"%s","tokenAddress":"0x%s","tokenBalance":"0x7",'
-        '"tokenMetadata":{"symbol":7,"decimals":"many"},"tokenPrices":[{"currency":"usd","value":1.5e3}]}'
-    ) % (PLAIN_WALLET, "ab" * 20)
-    with answering(http(f'{{"data":{{"tokens":[{row}]}}}}'.encode())) as url:
+    row = {
+        "network": "eth-mainnet",
+        "address": PLAIN_WALLET,
+        "tokenAddress": "0x" + "ab" * 20,
+        "tokenBalance": "0x7",
+        "tokenMetadata": {"symbol": 7, "decimals": "many"},
+        "tokenPrices": [{"currency": "usd", "value": 1500}],
+    }
+    with answering(http(json.dumps({"data": {"tokens": [row]}}).encode())) as url:
         sources = open_sources(Settings.from_environment({"ALCHEMY_API_KEY": "k", "ALCHEMY_DATA_BASE_URL": url}))
         assert sources.alchemy is not None
         reading = sources.alchemy.read_balances([(PLAIN_WALLET, [1])], with_metadata=True, scope=scope)
