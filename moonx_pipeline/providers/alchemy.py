@@ -22,8 +22,7 @@ from moonx_pipeline.providers.alchemy_data import (
 )
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_UNITS, NETWORKS
 from moonx_pipeline.providers.alchemy_rpc import AlchemyRpc
-from moonx_pipeline.providers.bodies import malformed
-from moonx_pipeline.providers.classification import refusal
+from moonx_pipeline.providers.bodies import checked
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
@@ -141,9 +140,7 @@ class Alchemy:
                 endpoint="prices/by-address",
                 compute_units=COMPUTE_UNITS["prices/by-address"],
                 json={"addresses": [{"network": NETWORKS[key.chain_id], "address": key.address} for key in chunk]},
-                classify=lambda status, headers, body: (
-                    refusal("alchemy", status, headers, body) or malformed(_decode_prices, body, "alchemy")
-                ),
+                classify=checked("alchemy", _decode_prices),
             )
             now = datetime.now(UTC)
             for row in _decode_prices(body).data:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -14,9 +14,8 @@ from moonx_pipeline.domain.money import MAX_DECIMALS, parse_price
 from moonx_pipeline.domain.portfolio import MAX_BALANCE, ChainBalances, ChainOutcome, TokenInfo, TokenKey
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_UNITS, NETWORKS
-from moonx_pipeline.providers.bodies import clean_text, malformed
-from moonx_pipeline.providers.classification import refusal
-from moonx_pipeline.providers.errors import Malformed, ProviderError
+from moonx_pipeline.providers.bodies import checked, clean_text
+from moonx_pipeline.providers.errors import Malformed
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
@@ -231,7 +230,7 @@ def read_group(
             endpoint=endpoint,
             compute_units=COMPUTE_UNITS[endpoint],
             json=request,
-            classify=_classify,
+            classify=checked("alchemy", _decode),
         )
         page = _decode(body)
         collector.take(page)
@@ -246,11 +245,6 @@ def read_group(
                 f"alchemy has more than {max_pages} pages for one call; raise PROVIDER_MAX_PAGES.", provider="alchemy"
             )
         request["pageKey"] = key
-
-
-def _classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
-    error = refusal("alchemy", status, headers, body)
-    return error or malformed(_decode, body, "alchemy")
 
 
 def parse_balance(text: str | None, token: str, chain_id: int) -> int | None:

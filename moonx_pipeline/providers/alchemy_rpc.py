@@ -11,8 +11,7 @@ from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, ChainOutcome, TokenInfo
 from moonx_pipeline.providers.alchemy_data import TokenMetadata, parse_balance, token_info
 from moonx_pipeline.providers.alchemy_networks import COMPUTE_UNITS
-from moonx_pipeline.providers.bodies import malformed
-from moonx_pipeline.providers.classification import refusal
+from moonx_pipeline.providers.bodies import checked
 from moonx_pipeline.providers.errors import BadRequest, Malformed, ProviderError, RateLimited, Unavailable
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
@@ -136,10 +135,7 @@ class AlchemyRpc:
                 chain_id=self._chain_id,
                 compute_units=COMPUTE_UNITS["alchemy_getTokenMetadata"] * len(batch),
                 json=requests,
-                classify=lambda status, headers, body: (
-                    refusal("alchemy", status, headers, body, chain_id=self._chain_id)
-                    or malformed(_decode_metadata, body, "alchemy", self._chain_id)
-                ),
+                classify=checked("alchemy", _decode_metadata, self._chain_id),
             )
             said = _decode_metadata(body)
             for response in said if isinstance(said, list) else [said]:
@@ -151,10 +147,10 @@ class AlchemyRpc:
         return found
 
     def _call(self, method: str, params: list[Any], decode: Any, scope: CallScope) -> Any:
+        well_formed = checked("alchemy", decode, self._chain_id)
+
         def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
-            error = refusal("alchemy", status, headers, body, chain_id=self._chain_id)
-            error = error or malformed(decode, body, "alchemy", self._chain_id)
-            return error or self._refused(method, decode(body).error)
+            return well_formed(status, headers, body) or self._refused(method, decode(body).error)
 
         body = self._http.send(
             "POST",

@@ -10,9 +10,8 @@ from typing import Final
 import msgspec
 
 from moonx_pipeline.domain.money import parse_price
-from moonx_pipeline.providers.bodies import malformed
-from moonx_pipeline.providers.classification import refusal
-from moonx_pipeline.providers.errors import BadRequest, ProviderError
+from moonx_pipeline.providers.bodies import checked
+from moonx_pipeline.providers.errors import BadRequest
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
@@ -80,7 +79,7 @@ class Binance:
             endpoint="ticker/price",
             # One that does not trade keeps its last price for ever.
             params={**which, "symbolStatus": "TRADING"},
-            classify=_classify,
+            classify=checked("binance", _decode),
         )
         tickers = _decode(body)
         prices = {}
@@ -92,7 +91,3 @@ class Binance:
             if price:
                 prices[ticker.symbol] = price
         return prices
-
-
-def _classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
-    return refusal("binance", status, headers, body) or malformed(_decode, body, "binance")

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from moonx_pipeline.providers.errors import Malformed
+from moonx_pipeline.providers.classification import refusal
+from moonx_pipeline.providers.errors import Malformed, ProviderError
+from moonx_pipeline.providers.http import Classify
 
 MAX_TEXT = 200
 """Longer names and symbols are cut: they are hostile input, and nobody reads so far."""
+
+
+def checked(provider: str, decode: Callable[[bytes], object], chain_id: int | None = None) -> Classify:
+    """Says what is wrong with a provider's response: its status, its refusal, or a body that it does not document."""
+
+    def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
+        error = refusal(provider, status, headers, body, chain_id=chain_id)
+        return error or malformed(decode, body, provider, chain_id)
+
+    return classify
 
 
 def malformed(

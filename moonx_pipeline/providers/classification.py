@@ -49,7 +49,11 @@ def _status(first: int, last: int | None = None) -> range:
 
 RULES: Final = (
     # The text beats the status.
-    Rule(QuotaExhausted, text="monthly (capacity|credit|call)", meaning="the plan's monthly capacity is used up"),
+    Rule(
+        QuotaExhausted,
+        text="monthly (capacity|credit|call)",
+        meaning="the plan's monthly capacity is used up (raise it at the provider)",
+    ),
     Rule(BatchTooLarge, provider="coingecko", text="exceeds the allowed limit", meaning="too many contracts in a call"),
     Rule(BatchTooLarge, _status(414), meaning="the address of the call is too long"),
     Rule(Restricted, _status(451), meaning="it does not serve this location"),
@@ -61,8 +65,8 @@ RULES: Final = (
     Rule(Restricted, _status(403), "binance", meaning="its firewall refused this machine"),
     Rule(Restricted, _status(403), text="error code: 1020", meaning="its firewall refused this machine"),
     Rule(KeyRejected, provider="coingecko", text="1001[01]|root URL", meaning="the key is for its other host"),
-    Rule(KeyRejected, _status(401), meaning="the key is missing or wrong"),
-    Rule(KeyRejected, _status(403), meaning="the key is not allowed to ask this"),
+    Rule(KeyRejected, _status(401), meaning="the key is missing or wrong (check its setting)"),
+    Rule(KeyRejected, _status(403), meaning="the key is not allowed to ask this (check it at the provider)"),
     Rule(Unavailable, _status(408), meaning="it gave up waiting"),
     Rule(Unavailable, _status(500, 599), meaning="it has a fault of its own"),
     Rule(Malformed, _status(300, 399), meaning="it points to another address"),

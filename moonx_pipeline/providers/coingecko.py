@@ -12,9 +12,8 @@ import msgspec
 
 from moonx_pipeline.domain.money import parse_price
 from moonx_pipeline.domain.quotes import PriceSource, Quote
-from moonx_pipeline.providers.bodies import malformed
-from moonx_pipeline.providers.classification import refusal
-from moonx_pipeline.providers.errors import BatchTooLarge, ProviderError
+from moonx_pipeline.providers.bodies import checked
+from moonx_pipeline.providers.errors import BatchTooLarge
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
@@ -99,10 +98,6 @@ class CoinGecko:
         return found
 
     def _ask(self, path: str, which: Mapping[str, str], scope: CallScope, chain_id: int | None) -> dict[str, Quote]:
-        def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
-            error = refusal("coingecko", status, headers, body, chain_id=chain_id)
-            return error or malformed(_decode, body, "coingecko", chain_id)
-
         body = self._http.send(
             "GET",
             f"{self._base_url}/{path}",
@@ -116,7 +111,7 @@ class CoinGecko:
                 "include_last_updated_at": "true",
                 "precision": "full",
             },
-            classify=classify,
+            classify=checked("coingecko", _decode, chain_id),
         )
         now = datetime.now(UTC)
         quotes = {name.lower(): _quote(price, now) for name, price in _decode(body).items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -11,9 +11,7 @@ import msgspec
 
 from moonx_pipeline.domain.money import parse_price
 from moonx_pipeline.domain.pools import Pool
-from moonx_pipeline.providers.bodies import malformed
-from moonx_pipeline.providers.classification import refusal
-from moonx_pipeline.providers.errors import ProviderError
+from moonx_pipeline.providers.bodies import checked
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
@@ -91,17 +89,13 @@ class DexScreener:
         return found
 
     def _ask(self, chain_id: int, addresses: Sequence[str], scope: CallScope) -> list[Pool]:
-        def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
-            error = refusal("dexscreener", status, headers, body, chain_id=chain_id)
-            return error or malformed(_decode, body, "dexscreener", chain_id)
-
         body = self._http.send(
             "GET",
             f"{self._url}/{_CHAINS[chain_id]}/{','.join(addresses)}",
             scope=scope,
             endpoint="tokens",
             chain_id=chain_id,
-            classify=classify,
+            classify=checked("dexscreener", _decode, chain_id),
         )
         pools = [_pool(raw, chain_id) for raw in _decode(body) or ()]
         return [pool for pool in pools if pool is not None]

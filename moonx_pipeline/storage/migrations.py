@@ -133,6 +133,9 @@ def ensure_schema(engine: Engine, *, is_embedded: bool, folder: Path = SQL_FOLDE
         )
     if state.standing is not SchemaStanding.CURRENT:
         migrate(engine, folder)
+        return
+    with engine.begin() as connection:  # of the months to come
+        connection.exec_driver_sql("SELECT ensure_history_partitions()")
 
 
 def _newer(state: SchemaState) -> str:

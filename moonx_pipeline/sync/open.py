@@ -9,12 +9,14 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.events import SyncFacts, sync_started
+from moonx_pipeline.storage.database import once_more
 from moonx_pipeline.storage.operations import OpenedRow, begin_operation, open_user
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.storage.requests import refuse_request
 from moonx_pipeline.sync.order import PERSONAL_TRIGGERS, TRIGGERS, OpenSync, SyncOrder, SyncRefused
 
 
+@once_more
 def open_sync(engine: Engine, order: SyncOrder, now: datetime) -> OpenSync:
     """Opens a sync, in one transaction; opening the same operation again gives the same sync.
 

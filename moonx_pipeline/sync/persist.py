@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.schedule import Intervals
+from moonx_pipeline.storage.database import once_more
 from moonx_pipeline.storage.holdings import HoldingsChange, snapshot_holdings, stored_state, write_holdings
 from moonx_pipeline.storage.operations import LockedUser, end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
@@ -58,6 +59,7 @@ class _Plan(NamedTuple):
     outcome: Outcome
 
 
+@once_more
 def persist_syncs(
     engine: Engine, syncs: Sequence[ValuedSync], *, intervals: Intervals, now: datetime
 ) -> list[StoredSync]:
@@ -83,6 +85,7 @@ def persist_syncs(
     return [_result(plan, rows) for plan in plans]
 
 
+@once_more
 def fail_sync(
     engine: Engine, sync: OpenSync, *, code: str, message: str, intervals: Intervals, now: datetime
 ) -> StoredSync | None:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import jsonschema
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, create_engine, event
 
 from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.money import total_of
@@ -403,3 +403,17 @@ def test_a_chain_that_hangs_until_the_end_leaves_time_for_the_others_prices(
     assert sync(engine, sources).status == "partial"
 
     assert all(p.price_usd is not None for p in portfolio(engine).positions)
+
+
+def test_connections_that_died_in_the_pool_fail_no_sync(engine: Engine, sources: Sources) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(engine, sources)
+    admin = create_engine(engine.url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    admin.dispose()
+
+    assert sync(engine, sources).status == "completed"
