@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,24 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from moonx_pipeline.cli.demo_users import DemoUser, everyday_users, simulated_users
+
 if TYPE_CHECKING:
     import dagster as dg
     from rich.console import Console
     from sqlalchemy import Engine
 
-    from moonx_pipeline.simulator.server import RunningSimulator
 
 _ROWS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class DemoUser:
-    """A user of the demo and what there is to see."""
-
-    user_id: str
-    story: str
-    wallets: tuple[str, ...]
-    meanwhile: Callable[[], str] | None = None  # does something to the world, says what; then he is synced again
 
 
 @dataclass(slots=True)
@@ -79,7 +70,6 @@ def _quiet() -> None:
 def _sources(console: Console, chain: str) -> Iterator[list[DemoUser]]:
     """Where balances and prices come from, and the users to show it with."""
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.simulator import world
     from moonx_pipeline.simulator.server import running_simulator
 
     if chain == "anvil":
@@ -90,35 +80,14 @@ def _sources(console: Console, chain: str) -> Iterator[list[DemoUser]]:
             _configure({**prices, **environment, "ALCHEMY_API_KEY": ""})
             yield users
         return
-    plain = DemoUser("demo-plain", "one wallet, five chains", (world.PLAIN_WALLET,))
-    three = DemoUser("demo-three-wallets", "three wallets in one portfolio", world.THREE_WALLETS)
     if load_settings().alchemy.key:
         console.print("Balances come from Alchemy, with your key.")
-        yield [plain, three]
+        yield everyday_users()
         return
     with running_simulator() as simulator:
         _configure(simulator.environment())
         console.print(f"Providers: simulated at {simulator.base_url} (set ALCHEMY_API_KEY for real ones).")
-        yield [
-            plain,
-            three,
-            DemoUser("demo-spam", "3,000 tokens, most of them spam", (world.SPAM_WALLET,)),
-            DemoUser(
-                "demo-polygon-down",
-                "Polygon stops answering after the first sync",
-                (world.POLYGON_WALLET,),
-                meanwhile=lambda: _polygon_goes_down(simulator),
-            ),
-            DemoUser("demo-empty", "a wallet that holds nothing", (world.EMPTY_WALLET,)),
-        ]
-
-
-def _polygon_goes_down(simulator: RunningSimulator) -> str:
-    from moonx_pipeline.simulator.world import POLYGON_WALLET
-
-    simulator.fault("partial_error", network="polygon-mainnet", wallet=POLYGON_WALLET)
-    simulator.fault("forbidden", network="polygon-mainnet", wallet=POLYGON_WALLET, endpoint="eth_getBalance")
-    return "Polygon goes down, for Alchemy's data API and its JSON-RPC."
+        yield simulated_users(simulator)
 
 
 def _configure(environment: dict[str, str]) -> None:

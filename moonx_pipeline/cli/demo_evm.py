@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from moonx_pipeline.cli.demo import DemoUser
+from moonx_pipeline.cli.demo_users import DemoUser
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.simulator.evm_world import EvmWorld, running_evm
 

@@ -15,13 +15,12 @@ from moonx_pipeline.providers.alchemy_data import (
     BalanceReading,
     Group,
     Pair,
-    TokenPrice,
     plan_groups,
-    quote_of,
     read_group,
 )
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_UNITS, NETWORKS
 from moonx_pipeline.providers.alchemy_rpc import AlchemyRpc
+from moonx_pipeline.providers.alchemy_values import TokenPrice, quote_of
 from moonx_pipeline.providers.bodies import checked
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope

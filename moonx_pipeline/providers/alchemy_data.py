@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
-from moonx_pipeline.domain.money import MAX_DECIMALS, parse_price
-from moonx_pipeline.domain.portfolio import MAX_BALANCE, ChainBalances, ChainOutcome, TokenInfo, TokenKey
-from moonx_pipeline.domain.quotes import PriceSource, Quote
+from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenInfo, TokenKey
+from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_UNITS, NETWORKS
-from moonx_pipeline.providers.bodies import checked, clean_text
+from moonx_pipeline.providers.alchemy_values import parse_balance, read_metadata, read_quote
+from moonx_pipeline.providers.bodies import checked
 from moonx_pipeline.providers.errors import Malformed
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
@@ -29,19 +29,6 @@ MAX_NETWORKS: Final = {True: 10, False: 20}  # over all addresses of a call; wit
 
 
 _NOTHING: Final = msgspec.Raw(b"null")
-
-
-class TokenMetadata(msgspec.Struct, rename="camel"):
-    symbol: str | None = None
-    name: str | None = None
-    decimals: int | None = None
-    logo: str | None = None
-
-
-class TokenPrice(msgspec.Struct, rename="camel"):
-    currency: str
-    value: str
-    last_updated_at: str | None = None
 
 
 class _Token(msgspec.Struct, rename="camel"):
@@ -77,16 +64,6 @@ class _Page(msgspec.Struct, rename="camel"):
 
 
 _decode = msgspec.json.Decoder(_Page).decode
-_metadata = msgspec.json.Decoder(TokenMetadata | None)
-_prices = msgspec.json.Decoder(list[TokenPrice] | TokenPrice | None)
-_T = TypeVar("_T")
-
-
-def _leniently(decoder: msgspec.json.Decoder[_T], raw: msgspec.Raw) -> _T | None:
-    try:
-        return decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
 
 
 @dataclass(slots=True)
@@ -155,16 +132,12 @@ class _Collector:
             # A token that comes twice was read at two blocks; the later page is the later reading.
             self._balances[pair][token] = balance
             self._unknown[pair].discard(token)
-        metadata = _leniently(_metadata, row.token_metadata)
+        metadata = read_metadata(row.token_metadata)
         if token != NATIVE_TOKEN and metadata is not None:
-            self._tokens[pair][token] = token_info(metadata)
-        quote = self._quote(row)
+            self._tokens[pair][token] = metadata
+        quote = read_quote(row.token_prices, self._now)
         if quote is not None:
             self.quotes[TokenKey(pair[1], token)] = quote
-
-    def _quote(self, row: _Token) -> Quote | None:
-        prices = _leniently(_prices, row.token_prices) or []
-        return quote_of([prices] if isinstance(prices, TokenPrice) else prices, self._now)
 
     def reading(self) -> BalanceReading:
         reading = BalanceReading(quotes=self.quotes)
@@ -245,46 +218,3 @@ def read_group(
                 f"alchemy has more than {max_pages} pages for one call; raise PROVIDER_MAX_PAGES.", provider="alchemy"
             )
         request["pageKey"] = key
-
-
-def parse_balance(text: str | None, token: str, chain_id: int) -> int | None:
-    """A raw balance from hex; ``None`` where the provider has no number to give (``0x`` is none, not 0).
-
-    Raises:
-        Malformed: It is no balance that a contract can hold.
-    """
-    if text is None or text == "0x":
-        return None
-    try:
-        balance = int(text, 16)
-    except ValueError:
-        balance = -1
-    if not text.startswith("0x") or not 0 <= balance <= MAX_BALANCE:
-        raise Malformed(
-            f"alchemy sent '{text[:80]}' as the balance of {token} on chain {chain_id}, which is no balance.",
-            provider="alchemy",
-            chain_id=chain_id,
-        )
-    return balance
-
-
-def token_info(metadata: TokenMetadata) -> TokenInfo:
-    """Metadata with what can't be true left unknown."""
-    decimals = metadata.decimals
-    known = decimals if decimals is not None and 0 <= decimals <= MAX_DECIMALS else None
-    return TokenInfo(clean_text(metadata.symbol), clean_text(metadata.name), known, clean_text(metadata.logo, 2000))
-
-
-def quote_of(prices: Iterable[TokenPrice], now: datetime) -> Quote | None:
-    """Alchemy's price in USD, where it has one that is a price."""
-    for price in prices:
-        if price.currency.lower() == "usd":
-            try:
-                usd = parse_price(price.value)
-                at = datetime.fromisoformat(price.last_updated_at) if price.last_updated_at else None
-            except ValueError:
-                return None
-            if at is not None and at.tzinfo is None:
-                at = at.replace(tzinfo=UTC)
-            return Quote(PriceSource.ALCHEMY, usd, at, now) if usd else None
-    return None

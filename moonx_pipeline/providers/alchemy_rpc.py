@@ -9,8 +9,8 @@ import msgspec
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, ChainOutcome, TokenInfo
-from moonx_pipeline.providers.alchemy_data import TokenMetadata, parse_balance, token_info
 from moonx_pipeline.providers.alchemy_networks import COMPUTE_UNITS
+from moonx_pipeline.providers.alchemy_values import TokenMetadata, parse_balance, token_info
 from moonx_pipeline.providers.bodies import checked
 from moonx_pipeline.providers.errors import BadRequest, Malformed, ProviderError, RateLimited, Unavailable
 from moonx_pipeline.providers.http import HttpClient

@@ -67,7 +67,8 @@ class QuoteRound:
         for keys, pool_call in pools:
             with self._noting_outage(keys):
                 self._judge_pools(keys, pool_call.result())
-        self._ask_alchemy(sorted(key for key in {*curated, *others} if key not in self.quotes))
+        missing = [key for key in [*sorted(curated), *sorted(others)] if key not in self.quotes]
+        self._ask_alchemy(sorted(missing, key=lambda key: not self._was_priced(key)))
 
     @contextmanager
     def _noting_outage(self, keys: Iterable[TokenKey]) -> Iterator[None]:
@@ -161,9 +162,16 @@ class QuoteRound:
             return entry.price_usd
         return _PAR if CURATED[key].is_dollar else None
 
+    def _was_priced(self, key: TokenKey) -> bool:
+        """Whether the token had a price before, or must have one."""
+        entry = self._book.get(key)
+        return key in CURATED or (entry is not None and entry.price_usd is not None)
+
     def _ask_alchemy(self, keys: Sequence[TokenKey]) -> None:
         alchemy = self._sources.alchemy
-        asked = [key for key in keys if alchemy is not None and alchemy.serves(key.chain_id)][:MAX_ALCHEMY_ASKED]
+        served = [key for key in keys if alchemy is not None and alchemy.serves(key.chain_id)]
+        asked, left_out = served[:MAX_ALCHEMY_ASKED], served[MAX_ALCHEMY_ASKED:]
+        self.unanswered.update(key for key in left_out if self._was_priced(key))
         if alchemy is not None and asked:
             with self._noting_outage(asked):
                 self.add(alchemy.prices(asked, self._scope))

@@ -128,3 +128,12 @@ def test_an_outage_erases_no_price(sources: Sources, simulator: RunningSimulator
     assert (pricing.prices[NIMB].price_usd, pricing.prices[NIMB].flags) == (Decimal("1.2"), ("old_price",))
     assert NIMB not in pricing.learned
     assert any("dexscreener" in outage for outage in pricing.outages)
+
+
+def test_a_curated_token_is_not_crowded_out_by_hundreds_of_unknown_ones(sources: Sources) -> None:
+    bridged = next(TokenKey(*key) for key, token in TOKENS.items() if (key[0], token.symbol) == (8453, "USDC.e"))
+    crowd = [TokenKey(1, f"0x{number:040x}") for number in range(1, 301)]
+
+    pricing = price(sources, bridged, *crowd)
+
+    assert (pricing.prices[bridged].price_usd, pricing.prices[bridged].source) == (Decimal("0.9991"), "alchemy")

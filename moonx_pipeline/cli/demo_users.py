@@ -1,0 +1,51 @@
+"""The users of the demo, each with a story."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET, POLYGON_WALLET, SPAM_WALLET, THREE_WALLETS
+
+if TYPE_CHECKING:
+    from moonx_pipeline.simulator.server import RunningSimulator
+
+
+@dataclass(frozen=True, slots=True)
+class DemoUser:
+    """A user of the demo and what there is to see."""
+
+    user_id: str
+    story: str
+    wallets: tuple[str, ...]
+    meanwhile: Callable[[], str] | None = None  # does something to the world, says what; then he is synced again
+
+
+def everyday_users() -> list[DemoUser]:
+    """Users with nothing odd about them."""
+    return [
+        DemoUser("demo-plain", "one wallet, five chains", (PLAIN_WALLET,)),
+        DemoUser("demo-three-wallets", "three wallets in one portfolio", THREE_WALLETS),
+    ]
+
+
+def simulated_users(simulator: RunningSimulator) -> list[DemoUser]:
+    """Those, and users to whom the simulated world is unkind."""
+    return [
+        *everyday_users(),
+        DemoUser("demo-spam", "3,000 tokens, most of them spam", (SPAM_WALLET,)),
+        DemoUser(
+            "demo-polygon-down",
+            "Polygon stops answering after the first sync",
+            (POLYGON_WALLET,),
+            meanwhile=lambda: _polygon_goes_down(simulator),
+        ),
+        DemoUser("demo-empty", "a wallet that holds nothing", (EMPTY_WALLET,)),
+    ]
+
+
+def _polygon_goes_down(simulator: RunningSimulator) -> str:
+    simulator.fault("partial_error", network="polygon-mainnet", wallet=POLYGON_WALLET)
+    simulator.fault("forbidden", network="polygon-mainnet", wallet=POLYGON_WALLET, endpoint="eth_getBalance")
+    return "Polygon goes down, for Alchemy's data API and its JSON-RPC."
