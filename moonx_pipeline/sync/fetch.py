@@ -17,7 +17,7 @@ from moonx_pipeline.domain.curated import curated_contracts
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.alchemy import Alchemy, BalanceReading
-from moonx_pipeline.providers.errors import ProviderError, QuotaExhausted, RateLimited
+from moonx_pipeline.providers.errors import KeyRejected, ProviderError, QuotaExhausted, RateLimited
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.sources import Sources
@@ -139,8 +139,8 @@ class BalanceFetch:
 
 
 def _worth_asking_again(error: ProviderError | None) -> bool:
-    """Whether JSON-RPC may answer where the data API did not; one account shares one limit over both."""
-    return not isinstance(error, RateLimited | QuotaExhausted)
+    """Whether JSON-RPC may answer where the data API did not; both have one account's key and limit."""
+    return not isinstance(error, RateLimited | QuotaExhausted | KeyRejected)
 
 
 def _failed(wallet: str, chain_id: int, reason: str, retry_at: datetime | None) -> ChainBalances:

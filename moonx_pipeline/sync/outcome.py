@@ -159,8 +159,11 @@ def _costs(valued: ValuedSync) -> dict[str, Any]:
 
 
 def _unread_sentence(valued: ValuedSync) -> str:
-    reasons = "; ".join(f"{CHAIN_BY_ID[chain.chain_id].name}: {chain.reason}" for chain in valued.failed_chains)
-    return f"Not read: {reasons}"
+    """Which chains could not be read and why; those with the same reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for chain in valued.failed_chains:
+        by_reason.setdefault(chain.reason, []).append(CHAIN_BY_ID[chain.chain_id].name)
+    return "Not read: " + "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
 
 
 def _chain_report(valued: ValuedSync) -> list[dict[str, Any]]:

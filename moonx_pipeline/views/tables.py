@@ -46,7 +46,8 @@ def honest_line(stored: StoredPortfolio) -> str:
     """What the total rests on and what it leaves out, in one sentence."""
     totals = stored.totals
     parts = [
-        *(_chain_state(chain) for chain in stored.chains if chain.status != "fresh"),
+        *(_stale_chain(chain) for chain in stored.chains if chain.status == "stale"),
+        *_never_read(stored.chains),
         _count(totals.unpriced, "token has no price", "tokens have no price"),
         _count(
             totals.flagged, "position has a price that can't be trusted", "positions have prices that can't be trusted"
@@ -65,11 +66,17 @@ def _count(number: int, one: str, many: str) -> str:
     return "" if number == 0 else f"{number:,} {one if number == 1 else many}"
 
 
-def _chain_state(chain: ChainState) -> str:
-    name = CHAIN_BY_ID[chain.chain_id].name
-    if chain.synced_at is None:
-        return f"{name} was never read: {chain.error}"
-    return f"{name} as of {chain.synced_at:%H:%M:%S} UTC, it did not answer"
+def _stale_chain(chain: ChainState) -> str:
+    return f"{CHAIN_BY_ID[chain.chain_id].name} as of {chain.synced_at:%Y-%m-%d %H:%M} UTC, it did not answer"
+
+
+def _never_read(chains: Iterable[ChainState]) -> list[str]:
+    """Chains that were never read, those with the same reason together."""
+    by_reason: dict[str | None, list[str]] = {}
+    for chain in chains:
+        if chain.status == "never":
+            by_reason.setdefault(chain.error, []).append(CHAIN_BY_ID[chain.chain_id].name)
+    return [f"never read: {', '.join(names)} ({reason})" for reason, names in by_reason.items()]
 
 
 def _price(position: Position) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.sources import Sources, open_sources
 from moonx_pipeline_tests.cli.commands import ROOT, moonx
 from moonx_pipeline_tests.sync.acts import register, sync
 
@@ -154,3 +156,18 @@ def test_the_simulator_says_how_to_use_it_and_ends_at_once(tmp_path: Path) -> No
 
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (0, "")
+
+
+def test_a_bad_key_is_told_once_for_all_chains_with_what_to_check(
+    run, engine: Engine, simulator: RunningSimulator
+) -> None:
+    rejected = open_sources(Settings.from_environment({**simulator.environment(), "ALCHEMY_API_KEY": "bad-key"}))
+    register(engine, "ann", PLAIN_WALLET)
+
+    outcome = sync(engine, rejected)
+
+    reason = "alchemy refused with status 401, the key is missing or wrong (check its setting): Must be authenticated!"
+    chains = "Ethereum, Polygon, Optimism, Arbitrum, Base"
+    assert outcome.message == f"Not read: {chains} ({reason})"
+    assert f"never read: {chains} ({reason})" in " ".join(run("portfolio", "ann").stdout.split())
+    assert simulator.requests("alchemy") == 1
