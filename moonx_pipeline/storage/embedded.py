@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import fasteners
 import psutil
@@ -42,7 +42,17 @@ _SERVER_OPTIONS = {
     # Whoever reaches the socket is trusted, so nobody else may.
     "unix_socket_permissions": "0700",
 }
-_leases: dict[Path, tuple[int, IO[bytes]]] = {}
+
+
+class _Lease(NamedTuple):
+    """A process's use of a server: whose, the file whose lock it is, and where the server listens."""
+
+    process_id: int
+    file: IO[bytes]
+    url: str
+
+
+_leases: dict[Path, _Lease] = {}
 
 
 def embedded_url(home: Path) -> str:
@@ -51,18 +61,26 @@ def embedded_url(home: Path) -> str:
     Raises:
         OperatorError: The folder can't be used, or the server does not start.
     """
+    lease = _leases.get(home)
+    if lease is not None and lease.process_id == os.getpid():
+        return lease.url
     try:
         home.mkdir(parents=True, exist_ok=True)
         folder = home / "postgres"
         with _locked(home / _START_LOCK):
             socket_dir = _running_server(folder)
-            _take_lease(home)
+            url = _url(socket_dir)
+            _take_lease(home, url)
             _ensure_database(socket_dir)
     except OSError as problem:
         raise OperatorError(
             f"The embedded database under '{home}' can't be used: {problem.strerror or problem}. "
             "Set MOONX_HOME to a folder that can be written, or DATABASE_URL to a database of yours."
         ) from None
+    return url
+
+
+def _url(socket_dir: Path) -> str:
     url = URL.create("postgresql+psycopg2", username="postgres", database=DATABASE, query={"host": str(socket_dir)})
     return url.render_as_string(hide_password=False)
 
@@ -142,26 +160,24 @@ def _ensure_database(socket_dir: Path) -> None:
         connection.close()
 
 
-def _take_lease(home: Path) -> None:
+def _take_lease(home: Path, url: str) -> None:
     """Marks this process as a user of the server until it ends; a forked child takes a lease of its own."""
-    process_id, file = _leases.get(home, (0, None))
-    if process_id == os.getpid():
-        return
-    if file is not None:
-        file.close()  # the parent's, which the fork brought along
+    inherited = _leases.get(home)
+    if inherited is not None:
+        inherited.file.close()  # the parent's, which the fork brought along
     file = (home / _LEASE).open("ab")
     fcntl.flock(file, fcntl.LOCK_SH)
-    _leases[home] = (os.getpid(), file)
+    _leases[home] = _Lease(os.getpid(), file, url)
     atexit.register(release, home)
 
 
 def release(home: Path) -> None:
     """Ends this process's use of the server under ``home``, and stops it if nobody else uses it."""
-    process_id, file = _leases.get(home, (0, None))
-    if file is None or process_id != os.getpid():
+    lease = _leases.get(home)
+    if lease is None or lease.process_id != os.getpid():
         return
     del _leases[home]
-    file.close()
+    lease.file.close()
     if not home.is_dir():
         return  # removed with all that was in it, the server's socket included
     with _locked(home / _START_LOCK), (home / _LEASE).open("ab") as everyone:
