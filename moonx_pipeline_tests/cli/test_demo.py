@@ -1,0 +1,50 @@
+"""The demo, as a stranger runs it."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moonx_pipeline.simulator.evm_toolchain import Toolchain
+from moonx_pipeline_tests.cli.commands import ROOT, moonx
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="moonx-demo-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def demo(home: Path, *arguments: str) -> str:
+    done = moonx("demo", *arguments, cwd=home, MOONX_HOME=str(home / "state"), DAGSTER_HOME=str(ROOT))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_it_shows_every_story_its_events_and_what_to_try_next_and_again_the_second_time(home: Path) -> None:
+    for _ in range(2):
+        shown = demo(home)
+
+        assert shown.count("Dagster run") == 6
+        assert "Total $17,325.13" in shown
+        assert "spam tokens hidden" in shown
+        assert "partial in" in shown
+        assert re.search(r"Polygon as of .* UTC, it did not answer", shown)
+        assert "No tokens." in shown
+        assert "6 syncs (5 completed, 1 partial)" in shown
+        assert re.search(r"\d+ events delivered", shown)
+        assert "did not arrive" not in shown
+        assert "Try next:" in shown
+    assert not (home / "state" / "postgres" / "postmaster.pid").exists()
+
+
+def test_on_real_chains_a_payment_between_two_syncs_is_seen(home: Path, evm_toolchain: Toolchain) -> None:
+    shown = demo(home, "--chain", "anvil")
+
+    assert evm_toolchain.bytecode
+    assert "pays" in shown
+    assert "3 syncs (3 completed)" in shown
+    assert "read from your nodes" in shown
+    assert "0 Alchemy compute units" in shown
