@@ -88,7 +88,7 @@ def _prepared() -> Iterator[Bench]:
                 add_wallets(connection, "plain", [PLAIN_WALLET])
                 add_wallets(connection, "large", [SPAM_WALLET])
             os.environ.update({**simulator.environment(), "MOONX_HOME": home})
-            yield Bench(engine, open_sources(settings), simulator)
+            yield Bench(engine, open_sources(settings, engine), simulator)
             engine.dispose()
         os.environ.pop("MOONX_HOME")
         release(Path(home))
@@ -144,7 +144,7 @@ def _large_portfolio(running: Bench) -> None:
 
     running.simulator.simulation.faults.latency_ms.clear()
     for name, target in (("persist_3000_tokens_ms", "<= 150"), ("persist_3000_unchanged_ms", "<= 150")):
-        sync = open_sync(running.engine, SyncOrder(uuid.uuid4(), "large", "schedule"), utc_now())
+        sync = open_sync(running.engine, running.sources, SyncOrder(uuid.uuid4(), "large", "schedule"), utc_now())
         fetch = start_fetch(running.engine, running.sources, sync)
         readings = [reading for chain in CHAINS for reading in fetch.read_chain(chain.id)]
         valued = value_sync(
@@ -157,7 +157,7 @@ def _large_portfolio(running: Bench) -> None:
             read_at=utc_now(),
         )
         started = time.perf_counter()
-        persist_syncs(running.engine, [valued], intervals=running.sources.intervals, now=utc_now())
+        persist_syncs(running.engine, running.sources, [valued], utc_now())
         running.add(name, (time.perf_counter() - started) * 1000, "ms", target)
     running.sync("large")
     again = running.sync("large")

@@ -47,5 +47,5 @@ def simulated_users(simulator: RunningSimulator) -> list[DemoUser]:
 
 def _polygon_goes_down(simulator: RunningSimulator) -> str:
     simulator.fault("partial_error", network="polygon-mainnet", wallet=POLYGON_WALLET)
-    simulator.fault("forbidden", network="polygon-mainnet", wallet=POLYGON_WALLET, endpoint="eth_getBalance")
+    simulator.fault("outage", network="polygon-mainnet", wallet=POLYGON_WALLET, endpoint="eth_getBalance")
     return "Polygon goes down, for Alchemy's data API and its JSON-RPC."

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import dagster as dg
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
+from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.portfolio import ChainBalances, Position
 from moonx_pipeline.domain.show import safe_text, usd
+from moonx_pipeline.sync.breaking import Breakers
 from moonx_pipeline.sync.persist import StoredSync
 from moonx_pipeline.sync.value import ValuedSync
 
@@ -32,6 +35,19 @@ def chain_metadata(readings: Sequence[ChainBalances]) -> Metadata:
     }
 
 
+def breaker_metadata(breakers: Breakers) -> Metadata:
+    """The breakers that are not closed: since when, until when, why."""
+    return {
+        f"breaker {standing.key}": f"{standing.state.replace('_', '-')} since {_time(standing.opened_at)}, next probe "
+        f"{_time(standing.retry_at)}, {standing.cause}: {standing.last_error}"
+        for standing in breakers.not_closed
+    }
+
+
+def _time(moment: datetime | None) -> str:
+    return rfc3339(moment) if moment else "unknown"
+
+
 def valued_metadata(valued: ValuedSync) -> Metadata:
     """The portfolio and what it cost to read."""
     totals, scope = valued.totals, valued.scope
@@ -46,6 +62,7 @@ def valued_metadata(valued: ValuedSync) -> Metadata:
         "stale_chains": ", ".join(CHAIN_BY_ID[chain_id].name for chain_id in totals.stale_chains) or "none",
         "provider_calls": len(scope.calls),
         "compute_units": scope.compute_units,
+        "seconds_waited_for_rate_limits": round(sum(scope.waits), 3),
         **{f"calls {provider}": count for provider, count in sorted(calls.items())},
         "price_outages": list(valued.outages),
         "portfolio": dg.MetadataValue.md(portfolio_table(valued.positions)),

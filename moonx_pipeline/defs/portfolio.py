@@ -1,15 +1,19 @@
 """The asset ``portfolio``: one partition a user, one run a sync, one op a step."""
 
 import asyncio
-import os
-import socket
 from dataclasses import dataclass
 from uuid import UUID
 
 import dagster as dg
 from dagster_async_executor import async_executor
 
-from moonx_pipeline.defs.metadata import chain_metadata, outcome_line, outcome_metadata, valued_metadata
+from moonx_pipeline.defs.metadata import (
+    breaker_metadata,
+    chain_metadata,
+    outcome_line,
+    outcome_metadata,
+    valued_metadata,
+)
 from moonx_pipeline.defs.partitions import users
 from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
 from moonx_pipeline.domain.chains import CHAINS, Chain
@@ -18,8 +22,8 @@ from moonx_pipeline.events.publish import publish_pending
 from moonx_pipeline.sync.fetch import BalanceFetch
 from moonx_pipeline.sync.open import open_sync as open_user_sync
 from moonx_pipeline.sync.order import OpenSync, SyncOrder, SyncRefused
-from moonx_pipeline.sync.persist import StoredSync, persist_syncs
-from moonx_pipeline.sync.user_sync import recording_failure, start_fetch, utc_now
+from moonx_pipeline.sync.persist import StoredSync
+from moonx_pipeline.sync.user_sync import recording_failure, start_fetch, store_sync, utc_now
 from moonx_pipeline.sync.value import ValuedSync, value_sync
 
 HANDOVER = "handover"
@@ -52,7 +56,6 @@ def _order(context: dg.OpExecutionContext) -> SyncOrder:
         priority=tags.get("moonx/priority", "medium"),
         request_id=UUID(request) if request else None,
         run_id=context.run_id,
-        worker_id=f"{socket.gethostname()}:{os.getpid()}",
     )
 
 
@@ -61,9 +64,10 @@ def open_sync(context: dg.OpExecutionContext, database: Database, providers: Pro
     """Checks the user, records the sync as running, and begins to read balances."""
     order = _order(context)
     try:
-        sync = open_user_sync(database.engine, order, utc_now())
+        sync = open_user_sync(database.engine, providers.sources, order, utc_now())
     except SyncRefused as refusal:
-        raise dg.Failure(str(refusal), metadata={"code": refusal.code}, allow_retries=False) from None
+        again = {"retry_at": refusal.retry_at.timestamp()} if refusal.retry_at else {}
+        raise dg.Failure(str(refusal), metadata={"code": refusal.code, **again}, allow_retries=False) from None
     with recording_failure(database.engine, providers.sources, sync):
         if not context.instance.has_dynamic_partition("users", order.user_id):
             # Registered by another system, straight in the database: he is a partition from now on.
@@ -72,7 +76,12 @@ def open_sync(context: dg.OpExecutionContext, database: Database, providers: Pro
         fetch = start_fetch(database.engine, providers.sources, sync)
     return dg.Output(
         RunningSync(sync, fetch),
-        metadata={"wallets": len(sync.wallets), "first_read": sync.first_read, "try": sync.facts.retry_count},
+        metadata={
+            "wallets": len(sync.wallets),
+            "first_read": sync.first_read,
+            "try": sync.facts.retry_count,
+            **breaker_metadata(sync.breakers),
+        },
     )
 
 
@@ -123,11 +132,15 @@ def value_portfolio(
 
 
 @dg.op(out=dg.Out(io_manager_key=HANDOVER))
-def persist_portfolio(valued: ValuedSync, database: Database, providers: Providers) -> dg.Output[EndedSync]:
+def persist_portfolio(
+    context: dg.OpExecutionContext, valued: ValuedSync, database: Database, providers: Providers
+) -> dg.Output[EndedSync]:
     """Stores holdings, history, status and events in one transaction."""
     sources = providers.sources
     with recording_failure(database.engine, sources, valued.sync):
-        (stored,) = persist_syncs(database.engine, [valued], intervals=sources.intervals, now=utc_now())
+        stored = store_sync(database.engine, sources, valued, utc_now())
+    for alert in stored.alerts:
+        context.log.warning(alert.payload["data"]["message"])
     return dg.Output(
         EndedSync(valued, stored),
         metadata={
@@ -145,7 +158,11 @@ def publish_events(
     context: dg.OpExecutionContext, ended: EndedSync, database: Database, settings: PipelineSettings
 ) -> dg.Output[None]:
     """Sees the sync's events on their way. Kafka being down delays them; it never fails a sync."""
-    sent = publish_pending(database.engine, settings.values.kafka, key=ended.stored.user_id)
+    sent = publish_pending(
+        database.engine,
+        settings.values.kafka,
+        [ended.stored.user_id, *(alert.key for alert in ended.stored.alerts)],
+    )
     if sent.problem:
         context.log.warning(sent.problem)
     metadata = {

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 import dagster as dg
 from sqlalchemy import Engine
 
+from moonx_pipeline.domain.events import Event
 from moonx_pipeline.settings import Settings, load_settings
+from moonx_pipeline.storage.breakers import Standing, breakers, closed
 from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline.storage.limiter import Block, Grant, Limit, current_blocks, take
+from moonx_pipeline.sync.breaking import Breakers, read_breakers, reset, settle
+from moonx_pipeline.sync.requests import manual_sync_limit
 from moonx_pipeline.sync.sources import Sources, process_sources
 
 
@@ -30,10 +38,69 @@ class Database(dg.ConfigurableResource[None]):
 
 
 class Providers(dg.ConfigurableResource[None]):
-    """The providers of balances and prices."""
+    """The providers of balances and prices, within the limits that all workers share."""
 
     settings: PipelineSettings
+    database: Database
 
     @property
     def sources(self) -> Sources:
-        return process_sources(self.settings.values)
+        return process_sources(self.settings.values, self.database.engine)
+
+
+class CircuitBreaker(dg.ConfigurableResource[None]):
+    """The circuit breakers, for ops, sensors and schedules that ask before they act."""
+
+    providers: Providers
+
+    def standing(self, key: str) -> Standing:
+        """How a breaker stands; nothing is changed, and no probe begun."""
+        with self.providers.database.engine.connect() as connection:
+            row = next((row for row in breakers(connection) if row.key == key), None)
+        if row is None or not self.providers.sources.breaking.enabled:
+            return closed(key)
+        return Standing(
+            key,
+            row.state == "closed",
+            row.state,
+            row.epoch,
+            row.failure_count,
+            row.opened_at,
+            row.retry_at,
+            row.cause,
+            row.last_error,
+        )
+
+    def ask(self, *keys: str) -> Breakers:
+        """The breakers of keys as a caller who will report by ``tell`` has them; he may be a probe."""
+        return read_breakers(self.providers.database.engine, self.providers.sources.breaking, keys)
+
+    def tell(self, found: Breakers) -> list[Event]:
+        """Takes in what a caller noted; returns the alert of each breaker that opened or closed."""
+        return settle(self.providers.database.engine, self.providers.sources.breaking, found)
+
+    def reset(self, key: str) -> bool:
+        """Closes a breaker by hand; ``False`` where it is closed."""
+        return reset(self.providers.database.engine, key) is not None
+
+
+class RateLimiter(dg.ConfigurableResource[None]):
+    """The rate limits that all workers share."""
+
+    settings: PipelineSettings
+    database: Database
+
+    def take(self, limits: Sequence[Limit], patience: timedelta = timedelta(0)) -> Grant:
+        """Takes what a call costs of its limits, or says when to come back."""
+        with self.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            return take(connection, limits, patience)
+
+    def take_manual_sync(self, user_id: str) -> Grant:
+        """Takes one of the syncs that a person may ask for."""
+        with self.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            return take(connection, [manual_sync_limit(self.settings.values.worker, user_id)])
+
+    def blocks(self) -> list[Block]:
+        """The blocks that hold now."""
+        with self.database.engine.connect() as connection:
+            return current_blocks(connection)

@@ -55,11 +55,11 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SyncFacts:
-    """What all events of one sync share."""
+    """What all events of one sync share; no wallet where the user was removed meanwhile."""
 
     operation_id: UUID
     user_id: str
-    first_wallet: str
+    first_wallet: str | None
     trigger: str
     started_at: datetime
     retry_count: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer
 from moonx_pipeline.events.relay import publish_batch
 from moonx_pipeline.settings.events import KafkaSettings
-from moonx_pipeline.storage.outbox import CHANNEL, lock_shards, shard_of, unlock_shards
+from moonx_pipeline.storage.outbox import CHANNEL, lock_shards, shards_of, unlock_shards
 
 DEADLINE_SECONDS: Final = 3.0
 _producers: dict[tuple[int, KafkaSettings], EventProducer] = {}
@@ -25,7 +26,7 @@ class PublishOutcome(NamedTuple):
 
     Attributes:
         published: Events that were published here.
-        by: ``sync`` (here), ``relay`` (it has the shard and was woken), or ``outbox`` (there is no Kafka:
+        by: ``sync`` (here), ``relay`` (it has the shards and was woken), or ``outbox`` (there is no Kafka:
             consumers read the outbox).
         problem: Why events wait, where they do.
     """
@@ -35,31 +36,33 @@ class PublishOutcome(NamedTuple):
     problem: str | None = None
 
 
-def publish_pending(engine: Engine, kafka: KafkaSettings, *, key: str) -> PublishOutcome:
-    """Publishes what waits in a user's shard, or wakes the relay that has it. Never raises for Kafka's sake.
+def publish_pending(engine: Engine, kafka: KafkaSettings, keys: Collection[str]) -> PublishOutcome:
+    """Publishes what waits in the shards of keys, or wakes the relay that has them. Never raises for Kafka's sake.
 
     Args:
         engine: The pipeline's database.
         kafka: Where to; without brokers nothing is published.
-        key: The user.
+        keys: The user, and what alerts of his sync are about.
     """
     if not kafka.brokers:
         return PublishOutcome(0, "outbox")
     published = 0
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            shard = shard_of(connection, key)
-            if not lock_shards(connection, {shard}):
+            wanted = shards_of(connection, keys)
+            shards = lock_shards(connection, wanted)
+            if shards != wanted:
                 connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+            if not shards:
                 return PublishOutcome(0, "relay")
             try:
                 end = time.monotonic() + DEADLINE_SECONDS
                 with _lock:
                     producer = _process_producer(kafka)
-                    while time.monotonic() < end and (count := publish_batch(connection, producer, {shard})):
+                    while time.monotonic() < end and (count := publish_batch(connection, producer, shards)):
                         published += count
             finally:
-                unlock_shards(connection, {shard})
+                unlock_shards(connection, shards)
     except BrokerUnavailable as problem:
         _forget_producer(kafka)
         return PublishOutcome(published, "sync", str(problem))

@@ -27,6 +27,10 @@ class _Ticker(msgspec.Struct):
 _decode = msgspec.json.Decoder(list[_Ticker] | _Ticker).decode
 
 
+# Request weight by how symbols are named (https://github.com/binance/binance-spot-api-docs, rest-api.md).
+_WEIGHT: Final = {"symbol": 2, "symbols": 4}
+
+
 class Binance:
     """Binance's public prices. One instance a process, shared by its threads."""
 
@@ -77,6 +81,7 @@ class Binance:
             self._url,
             scope=scope,
             endpoint="ticker/price",
+            cost=_WEIGHT[next(iter(which))],
             # One that does not trade keeps its last price for ever.
             params={**which, "symbolStatus": "TRADING"},
             classify=checked("binance", _decode),

@@ -1,7 +1,9 @@
-"""What a provider's refusal means: one table, read from top to bottom.
+"""What a provider's refusal means, and what follows from it: two tables.
 
-A refusal's text beats its status, and its code: providers sit behind firewalls and caches that answer in
-HTML, and the same refusal comes with different statuses (Alchemy's used-up plan is a 403 or a 429).
+``RULES``, read from top to bottom, tells what kind of error a response is. A refusal's text beats its
+status, and its code: providers sit behind firewalls and caches that answer in HTML, and the same refusal
+comes with different statuses (Alchemy's used-up plan is a 403 or a 429). ``EFFECTS`` tells what each kind
+does: whether the call is repeated, whether it blocks the rate limiter, what it means to the breaker.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ from typing import Final, NamedTuple
 
 from moonx_pipeline.providers.errors import (
     BadRequest,
+    Banned,
     BatchTooLarge,
+    CallTimeout,
+    DeadlineOver,
     KeyRejected,
     Malformed,
     ProviderError,
@@ -57,7 +62,7 @@ RULES: Final = (
     Rule(BatchTooLarge, provider="coingecko", text="exceeds the allowed limit", meaning="too many contracts in a call"),
     Rule(BatchTooLarge, _status(414), meaning="the address of the call is too long"),
     Rule(Restricted, _status(451), meaning="it does not serve this location"),
-    Rule(RateLimited, _status(418), meaning="it banned this machine's address for ignoring its limit"),
+    Rule(Banned, _status(418), meaning="it banned this machine's address for ignoring its limit"),
     Rule(RateLimited, _status(429), meaning="its rate limit is reached"),
     Rule(RateLimited, text="error code: 1015", meaning="its rate limit is reached"),
     # A firewall refuses in HTML; a provider that refuses a key says so in JSON.
@@ -72,6 +77,48 @@ RULES: Final = (
     Rule(Malformed, _status(300, 399), meaning="it points to another address"),
     Rule(BadRequest, _status(400, 499), meaning="it does not take what was asked"),
 )
+
+
+class Effect(NamedTuple):
+    """What follows from an error.
+
+    Attributes:
+        repeat: Whether the same call may succeed within seconds, so that the fetch asks again.
+        block: Whether the limiter lets nobody call the provider until the time it says.
+        breaker: What it counts as: ``failure``, of which several in a row open the breaker; a cause that
+            opens it at once; ``none``, which says nothing about the provider's health.
+        open_for: How long it opens the breaker; ``None`` is the setting's time.
+    """
+
+    repeat: bool = False
+    block: bool = False
+    breaker: str = "none"
+    open_for: timedelta | None = None
+
+
+EFFECTS: Final[Mapping[type[ProviderError], Effect]] = {
+    Unavailable: Effect(repeat=True, breaker="failure"),
+    # It has cost the time of many tries, and there are other ways and other sources.
+    CallTimeout: Effect(breaker="failure"),
+    Malformed: Effect(repeat=True, breaker="failure"),
+    RateLimited: Effect(repeat=True, block=True),
+    Banned: Effect(block=True),
+    # Nothing of these passes by itself within minutes; each asks for a person.
+    QuotaExhausted: Effect(breaker="quota_exhausted", open_for=timedelta(hours=1)),
+    KeyRejected: Effect(breaker="key_rejected", open_for=timedelta(minutes=10)),
+    Restricted: Effect(breaker="restricted", open_for=timedelta(hours=1)),
+    # What we asked was wrong, or our time was over: the provider is well.
+    BadRequest: Effect(),
+    BatchTooLarge: Effect(),
+    DeadlineOver: Effect(),
+    ProviderError: Effect(),
+}
+
+
+def effect_of(error: ProviderError) -> Effect:
+    """What follows from an error, by its kind or the kind that it is a special case of."""
+    return next(EFFECTS[kind] for kind in type(error).__mro__ if kind in EFFECTS)
+
 
 _ALLOWED: Final = re.compile(r"allowed limit \((\d+)")
 _BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
@@ -109,7 +156,7 @@ def refusal(
         chain_id=chain_id,
         status=status,
         code=int(code[1]) if code else None,
-        retry_at=retry_time(headers, text) if rule.error in (RateLimited, Unavailable) else None,
+        retry_at=retry_time(headers, text) if rule.error in (RateLimited, Banned, Unavailable) else None,
     )
 
 

@@ -1,6 +1,7 @@
 """What can go wrong with a provider, as types a caller can tell apart.
 
-No message ever holds a URL: the key is a part of it.
+What follows from each (repeat, block, breaker) is the table ``EFFECTS`` of ``classification``. No message
+ever holds a URL: the key is a part of it.
 """
 
 from __future__ import annotations
@@ -17,10 +18,7 @@ class ProviderError(Exception):
         status: HTTP status; ``None`` where no response arrived.
         code: The provider's own error code, where it sent one.
         retry_at: When the provider may be asked again, where that is known.
-        retryable: Whether the same call may succeed within seconds.
     """
-
-    retryable = False
 
     def __init__(
         self,
@@ -43,28 +41,25 @@ class ProviderError(Exception):
 class Unavailable(ProviderError):
     """The provider is down, overloaded or unreachable: 5xx, a reset connection, a refused one."""
 
-    retryable = True
-
 
 class CallTimeout(Unavailable):
-    """No whole answer within the call's time or the sync's deadline.
+    """No whole answer within the call's time."""
 
-    It has cost the time of many tries, and there are other ways and other sources: it is not repeated.
-    """
 
-    retryable = False
+class DeadlineOver(ProviderError):
+    """The sync's time was over before the call, or left it no fair chance: nobody's fault."""
 
 
 class Malformed(ProviderError):
     """An answer that is not what the provider documents; the message names what was wrong."""
 
-    retryable = True
-
 
 class RateLimited(ProviderError):
-    """429 or 418: wait until ``retry_at``, or back off where it is unknown."""
+    """429, or the limit that all workers share: wait until ``retry_at``."""
 
-    retryable = True
+
+class Banned(RateLimited):
+    """418: the machine's address is shut out until ``retry_at``; asking again makes it longer."""
 
 
 class QuotaExhausted(ProviderError):

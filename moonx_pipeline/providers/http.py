@@ -15,16 +15,29 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from moonx_pipeline.providers.errors import CallTimeout, Malformed, ProviderError, RateLimited, Unavailable
+from moonx_pipeline.providers.classification import effect_of
+from moonx_pipeline.providers.errors import (
+    CallTimeout,
+    DeadlineOver,
+    Malformed,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+)
+from moonx_pipeline.providers.gate import Gate, Ungated
 from moonx_pipeline.providers.scope import CallScope, ProviderCall
 
 Classify = Callable[[int, Mapping[str, str], bytes], ProviderError | None]
 """Says what is wrong with a response by its status, headers and body; ``None`` is a good one."""
 
 CONNECT_SECONDS: Final = 3.0
-LONGEST_WAIT: Final = 2.0
+PATIENCE_SECONDS: Final = 2.0
 """A provider that asks for a longer wait is not waited for: there are other sources, and a next sync."""
 
+FAIR_CHANCE_SECONDS: Final = 1.0
+"""A call that the sync's deadline left less time than this says nothing about its provider."""
+
+_LONGEST_JITTER: Final = 8.0
 _CHUNK: Final = 65_536
 
 
@@ -39,6 +52,8 @@ class HttpClient:
         retries: int,
         retry_delay_s: float,
         max_body_bytes: int,
+        gate: Gate | None = None,
+        patience_s: float = PATIENCE_SECONDS,
         pool_size: int = 32,
         headers: Mapping[str, str] | None = None,
         secrets: Collection[str] = (),
@@ -51,6 +66,8 @@ class HttpClient:
             retries: Tries of one call, the first included.
             retry_delay_s: The wait before the second try; it doubles, and each is drawn from zero to it.
             max_body_bytes: A longer answer is an error.
+            gate: The limits that each try has to pass; ``None`` for none.
+            patience_s: The longest wait for what a provider asks after a refusal.
             pool_size: Connections that are kept.
             headers: Sent with each call; they may hold a key.
             secrets: Keys, to be hidden where a provider repeats them in its answer.
@@ -60,6 +77,8 @@ class HttpClient:
         self._retries = retries
         self._retry_delay_s = retry_delay_s
         self._max_body_bytes = max_body_bytes
+        self._gate: Gate = gate or Ungated()
+        self._patience_s = patience_s
         self._secrets = tuple(secret for secret in secrets if secret)
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": "moonx-pipeline", **(headers or {})})
@@ -78,6 +97,7 @@ class HttpClient:
         endpoint: str,
         classify: Classify,
         chain_id: int | None = None,
+        cost: int = 1,
         compute_units: int = 0,
         params: Mapping[str, str] | None = None,
         json: Any = None,
@@ -91,6 +111,7 @@ class HttpClient:
             endpoint: Short name of what is asked, for the tally.
             classify: Says what is wrong with a response.
             chain_id: The chain asked about, where it is one.
+            cost: What each try counts for in the provider's measure of requests.
             compute_units: What each try costs.
             params: Of the query.
             json: Body.
@@ -103,11 +124,14 @@ class HttpClient:
         """
 
         def attempt() -> bytes:
+            slot = self._gate.enter(scope, cost=cost, compute_units=compute_units)
             started, outcome = time.monotonic(), "ok"
             try:
                 body = self._once(method, url, scope, chain_id, params, json, classify)
             except ProviderError as error:
                 outcome = type(error).__name__
+                if isinstance(error, RateLimited):
+                    self._gate.refused(error, slot)
                 raise
             finally:
                 seconds = time.monotonic() - started
@@ -115,16 +139,16 @@ class HttpClient:
                 scope.calls.append(ProviderCall(self.provider, chain_id, endpoint, outcome, seconds, units))
             return body
 
-        jitter = wait_random_exponential(multiplier=self._retry_delay_s, max=LONGEST_WAIT * 4)
+        jitter = wait_random_exponential(multiplier=self._retry_delay_s, max=_LONGEST_JITTER)
 
         def wait(state: RetryCallState) -> float:
             return _asked_wait(state) or jitter(state)
 
         def worth_it(error: BaseException) -> bool:
-            if not isinstance(error, ProviderError) or not error.retryable or error.status == 418:
+            if not isinstance(error, ProviderError) or not effect_of(error).repeat:
                 return False
             wait_s = _seconds_until(error.retry_at)
-            return wait_s <= LONGEST_WAIT and wait_s < scope.remaining()
+            return wait_s <= self._patience_s and wait_s < scope.remaining()
 
         retrying = Retrying(
             stop=stop_after_attempt(self._retries),
@@ -147,7 +171,7 @@ class HttpClient:
     ) -> bytes:
         budget = min(self._timeout_s, scope.remaining())
         if budget <= 0:
-            raise CallTimeout(
+            raise DeadlineOver(
                 f"{self.provider} was not asked: the sync's time is over.", provider=self.provider, chain_id=chain_id
             )
         end = time.monotonic() + budget
@@ -161,7 +185,7 @@ class HttpClient:
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                body = self._read(response, end, chain_id)
+                body = self._read(response, end, budget, chain_id)
                 status, headers = response.status_code, response.headers
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             raise self._late(budget, chain_id) from None
@@ -181,7 +205,7 @@ class HttpClient:
             text = text.replace(secret, "…")
         return text
 
-    def _read(self, response: requests.Response, end: float, chain_id: int | None) -> bytes:
+    def _read(self, response: requests.Response, end: float, budget: float, chain_id: int | None) -> bytes:
         """The body, within time and size; a slow drip ends at the deadline, not at the last byte."""
         parts, size = [], 0
         while True:
@@ -199,17 +223,18 @@ class HttpClient:
                     status=response.status_code,
                 )
             if time.monotonic() > end:
-                raise self._late(self._timeout_s, chain_id)
+                raise self._late(budget, chain_id)
         return b"".join(parts)
 
-    def _late(self, seconds: float, chain_id: int | None) -> CallTimeout:
-        return CallTimeout(
-            f"{self.provider} did not answer in full within {seconds:.1f} s.", provider=self.provider, chain_id=chain_id
-        )
+    def _late(self, seconds: float, chain_id: int | None) -> ProviderError:
+        had_a_chance = seconds >= min(self._timeout_s, FAIR_CHANCE_SECONDS)
+        kind = CallTimeout if had_a_chance else DeadlineOver
+        message = f"{self.provider} did not answer in full within {seconds:.1f} s."
+        return kind(message, provider=self.provider, chain_id=chain_id)
 
 
 # Alchemy bills nothing for a refusal, nor can anything be billed that did not arrive.
-_FREE: Final = frozenset({"RateLimited", "KeyRejected", "QuotaExhausted", "CallTimeout"})
+_FREE: Final = frozenset({"RateLimited", "Banned", "KeyRejected", "QuotaExhausted", "CallTimeout", "DeadlineOver"})
 
 
 def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -34,19 +34,21 @@ class CallScope:
     Attributes:
         deadline: ``time.monotonic()`` at which every call of the scope is over.
         calls: The calls so far; only ever appended to, so threads need no lock.
+        waits: Seconds that calls waited for the limits that all workers share, likewise.
     """
 
     deadline: float
     calls: list[ProviderCall] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
 
     @classmethod
     def lasting(cls, seconds: float) -> CallScope:
         """A scope that ends ``seconds`` from now."""
         return cls(deadline=time.monotonic() + seconds)
 
-    def going_on(self, seconds: float) -> CallScope:
-        """The same tally with another deadline, ``seconds`` from now."""
-        return CallScope(deadline=time.monotonic() + seconds, calls=self.calls)
+    def until(self, deadline: float) -> CallScope:
+        """The same tally with another deadline."""
+        return CallScope(deadline, self.calls, self.waits)
 
     def remaining(self) -> float:
         """Seconds until the deadline, never negative."""

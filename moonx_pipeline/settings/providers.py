@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from pydantic import SecretStr, field_validator
 
-from moonx_pipeline.settings.fields import Float, Group, Int, SecretUrl, Url, setting
+from moonx_pipeline.settings.fields import Group, Int, SecretUrl, Url, setting
 
 
 class AlchemySettings(Group):
@@ -147,4 +147,3 @@ class HttpSettings(Group):
     max_pages: Int = setting(
         200, "PROVIDER_MAX_PAGES", unit="pages", about="Most pages of one list; more is an error, never cut.", ge=1
     )
-    backoff: Float = setting(2.0, "WORKER_BACKOFF_MULTIPLIER", unit="x", about="How a wait grows with each try.", ge=1)

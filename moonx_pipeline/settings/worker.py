@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from moonx_pipeline.settings.fields import Bool, Group, Int, setting
+from moonx_pipeline.settings.fields import Bool, Float, Group, Int, setting
 
 _CORES = max(1, min(50, os.cpu_count() or 1))
 
@@ -25,8 +25,19 @@ class WorkerSettings(Group):
     timeout_ms: Int = setting(
         60_000, "WORKER_TIMEOUT", unit="ms", about="Longest time of one user's sync.", ge=5000, le=600_000
     )
-    retries: Int = setting(3, "WORKER_RETRIES", about="Tries of a sync, the first included.", ge=1, le=10)
-    retry_delay_ms: Int = setting(5000, "WORKER_RETRY_DELAY", unit="ms", about="Wait before a sync's second try.", ge=0)
+    retries: Int = setting(
+        3,
+        "WORKER_RETRIES",
+        about="Tries of a sync's step on the database, the first included; calls have ALCHEMY_RETRIES.",
+        ge=1,
+        le=10,
+    )
+    retry_delay_ms: Int = setting(
+        5000, "WORKER_RETRY_DELAY", unit="ms", about="Longest wait before the second try; each wait is random.", ge=0
+    )
+    backoff: Float = setting(
+        2.0, "WORKER_BACKOFF_MULTIPLIER", unit="x", about="How the longest wait grows with each try.", ge=1
+    )
     breaker_enabled: Bool = setting(True, "ENABLE_CIRCUIT_BREAKER", about="Whether circuit breakers are asked.")
     breaker_threshold: Int = setting(
         5, "WORKER_CIRCUIT_BREAKER_THRESHOLD", unit="failures", about="Failures in a row that open a breaker.", ge=1

@@ -21,9 +21,11 @@ KEY = "simulator"
 
 
 def provider_settings(base_url: str) -> dict[str, str]:
-    """The settings that point the pipeline at a simulator."""
+    """The settings that point the pipeline at a simulator, which sells a large plan."""
     return {
         "ALCHEMY_API_KEY": KEY,
+        "ALCHEMY_RATE_LIMIT_RPM": "6000",
+        "ALCHEMY_MAX_COMPUTE_UNITS_PER_SECOND": "10000",
         "ALCHEMY_DATA_BASE_URL": f"{base_url}/alchemy/data/v1",
         "ALCHEMY_PRICES_BASE_URL": f"{base_url}/alchemy/prices/v1",
         "ALCHEMY_RPC_URL_TEMPLATE": f"{base_url}/alchemy/rpc/{{network}}/v2/{{api_key}}",

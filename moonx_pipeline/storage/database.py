@@ -7,8 +7,7 @@ import time
 from functools import cache
 
 from sqlalchemy import Engine, create_engine, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
-from tenacity import retry, retry_if_exception, stop_after_attempt
+from sqlalchemy.exc import OperationalError
 
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
@@ -81,7 +80,7 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
     """An engine with a pool; it connects when it is first used.
 
     A connection that died in the pool is noticed when it is used, and all of its age are replaced; asking
-    before each use would cost a round trip a transaction. ``once_more`` is for what must not fail by that.
+    before each use would cost a round trip a transaction. A sync does such a step again (``sync.repeat``).
     """
     return create_engine(
         url,
@@ -101,14 +100,6 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
 
 def _options(url: str) -> str:
     return str(make_url(url).query.get("options", ""))
-
-
-def _lost_connection(error: BaseException) -> bool:
-    return isinstance(error, DBAPIError) and error.connection_invalidated
-
-
-once_more = retry(retry=retry_if_exception(_lost_connection), stop=stop_after_attempt(2), reraise=True)
-"""Decorates what may be done twice: done again where the connection it got from the pool was dead."""
 
 
 def reach(engine: Engine, *, wait_seconds: float = WAIT_SECONDS) -> None:

@@ -124,6 +124,53 @@ def begin_operation(
     return None if row is None else (row[0], row[1])
 
 
+_REFUSE = """
+WITH locked AS (
+    SELECT user_id, portfolio_version FROM user_sync_status WHERE user_id = %(user)s FOR UPDATE
+), refused AS (
+    INSERT INTO sync_operations (id, user_id, status, priority, trigger, request_id, started_at, completed_at,
+                                 duration_ms, worker_id, dagster_run_id, error_code, error_message, portfolio_version)
+    SELECT %(operation)s, user_id, 'refused', %(priority)s, %(trigger)s, %(request)s, %(now)s, %(now)s, 0, %(worker)s,
+           %(run)s, %(code)s, %(message)s, portfolio_version
+    FROM locked
+    ON CONFLICT (id) DO NOTHING
+    RETURNING portfolio_version
+)
+SELECT w.wallet_address, r.portfolio_version
+FROM refused r, user_wallets w WHERE w.user_id = %(user)s ORDER BY w.position LIMIT 1
+"""
+
+
+def refuse_operation(
+    connection: Connection,
+    *,
+    operation_id: UUID,
+    user_id: str,
+    trigger: str,
+    priority: str,
+    request_id: UUID | None,
+    worker_id: str,
+    run_id: str | None,
+    code: str,
+    message: str,
+    now: datetime,
+) -> tuple[str, int] | None:
+    """Records an operation that was not begun, under the user's lock.
+
+    Returns:
+        The user's first wallet and the version of his portfolio; ``None`` where the operation is recorded
+        already, or there is no such user.
+    """
+    row = connection.exec_driver_sql(
+        _REFUSE,
+        {
+            "operation": operation_id, "user": user_id, "trigger": trigger, "priority": priority,
+            "request": request_id, "worker": worker_id, "run": run_id, "code": code, "message": message, "now": now,
+        },
+    ).one_or_none()  # fmt: skip
+    return None if row is None else (row[0], row[1])
+
+
 class LockedUser(NamedTuple):
     """A user under his lock, and the operation that wants to be stored."""
 
@@ -146,10 +193,20 @@ FOR UPDATE OF s
 """
 
 
-def lock_users(connection: Connection, syncs: Sequence[tuple[str, UUID]]) -> dict[str, LockedUser]:
-    """Takes the locks of users, in the order of their ids so that two batches can't wait for each other."""
+def lock_users(
+    connection: Connection, syncs: Sequence[tuple[str, UUID]], *, seconds: float = 60
+) -> dict[str, LockedUser]:
+    """Takes the locks of users, in the order of their ids so that two batches can't wait for each other.
+
+    Args:
+        connection: Inside a transaction.
+        syncs: Users, and the operations that want to be stored.
+        seconds: The longest that a statement of the transaction may take from here on.
+    """
+    # The limit goes with the lock in one round trip.
     rows = connection.exec_driver_sql(
-        _LOCK, (recordset({"user_id": user, "operation_id": operation} for user, operation in syncs),)
+        f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}; {_LOCK}",
+        (recordset({"user_id": user, "operation_id": operation} for user, operation in syncs),),
     )
     return {
         row[0]: LockedUser(

@@ -72,10 +72,12 @@ def insert_events(connection: Connection, events: Sequence[Event]) -> None:
     )
 
 
-def shard_of(connection: Connection, key: str) -> int:
-    """The shard of a key, as the database computes it."""
-    shard: int = connection.exec_driver_sql("SELECT (hashtextextended(%s, 0) & 15)::int", (key,)).scalar_one()
-    return shard
+def shards_of(connection: Connection, keys: Collection[str]) -> set[int]:
+    """The shards of keys, as the database computes them."""
+    rows = connection.exec_driver_sql(
+        "SELECT (hashtextextended(k, 0) & 15)::int FROM unnest(%s::text[]) AS k", (list(keys),)
+    )
+    return set(rows.scalars())
 
 
 def lock_shards(connection: Connection, shards: Collection[int]) -> set[int]:

@@ -9,6 +9,7 @@ from moonx_pipeline.domain.curated import CURATED
 from moonx_pipeline.domain.portfolio import ChainBalances, TokenInfo, TokenKey
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.sync.breaking import Breakers, chain_key, node_key
 from moonx_pipeline.sync.sources import Sources
 
 MAX_DESCRIBED = 500
@@ -20,6 +21,7 @@ def describe_tokens(
     known: Mapping[TokenKey, TokenInfo],
     readings: Iterable[ChainBalances],
     sources: Sources,
+    breakers: Breakers,
     scope: CallScope,
 ) -> dict[TokenKey, tuple[TokenInfo, str]]:
     """Metadata, with its source, of the tokens that were not known before.
@@ -37,22 +39,24 @@ def describe_tokens(
     for chain in CHAINS:
         wanted = [key.address for key in missing[:MAX_DESCRIBED] if key.chain_id == chain.id]
         if wanted:
-            described |= _ask(chain.id, wanted, sources, scope)
+            described |= _ask(chain.id, wanted, sources, breakers, scope)
     return described
 
 
-def _ask(chain_id: int, wanted: list[str], sources: Sources, scope: CallScope) -> dict[TokenKey, tuple[TokenInfo, str]]:
+def _ask(
+    chain_id: int, wanted: list[str], sources: Sources, breakers: Breakers, scope: CallScope
+) -> dict[TokenKey, tuple[TokenInfo, str]]:
     node = sources.nodes.get(chain_id)
     if sources.alchemy is not None and sources.alchemy.serves(chain_id):
         try:
-            found = sources.alchemy.token_metadata(chain_id, wanted, scope)
+            found = breakers.call(chain_key(chain_id), sources.alchemy.token_metadata, chain_id, wanted, scope)
             return {TokenKey(chain_id, address): (info, "alchemy") for address, info in found.items()}
         except ProviderError:
             if node is None:
                 return {}
     if node is not None:
         try:
-            found = node.token_info(wanted, scope)
+            found = breakers.call(node_key(chain_id), node.token_info, wanted, scope)
             return {TokenKey(chain_id, address): (info, "rpc") for address, info in found.items()}
         except ProviderError:
             return {}

@@ -2,7 +2,8 @@
 
 Three ways, each tried for what the one before could not read: Alchemy's data API (several wallets and
 networks a call), Alchemy's JSON-RPC (one wallet and chain), the operator's own node (known tokens only).
-A failure is data: the reading says so, and never raises.
+A way whose breaker is open is not tried, so it costs no time. A failure is data: the reading says so, and
+never raises.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from moonx_pipeline.domain.curated import curated_contracts
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.alchemy import Alchemy, BalanceReading
-from moonx_pipeline.providers.errors import KeyRejected, ProviderError, QuotaExhausted, RateLimited
+from moonx_pipeline.providers.classification import effect_of
+from moonx_pipeline.providers.errors import ProviderError, RateLimited
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.sync.breaking import ACCOUNT_CAUSES, ALCHEMY_DATA, Breakers, chain_key, node_key
 from moonx_pipeline.sync.sources import Sources
 
 MANY_TOKENS: Final = 300
@@ -45,9 +48,11 @@ class BalanceFetch:
         first_read: bool,
         many_tokens: bool,
         held_tokens: HeldTokens,
+        breakers: Breakers,
         scope: CallScope,
     ) -> None:
         self.scope = scope
+        self._breakers = breakers
         self._sources = sources
         self._wallets = tuple(wallets)
         self._first_read = first_read
@@ -58,8 +63,8 @@ class BalanceFetch:
     def start(self) -> BalanceFetch:
         """Begins the shared calls and returns at once."""
         alchemy = self._sources.alchemy
-        if alchemy is not None:
-            served = [chain.id for chain in CHAINS if alchemy.serves(chain.id)]
+        if alchemy is not None and not self._breakers.is_open(ALCHEMY_DATA):
+            served = [chain.id for chain in CHAINS if alchemy.serves(chain.id) and not self._is_open(chain.id)]
             together = [[chain_id] for chain_id in served] if self._many_tokens else [served]
             groups = [
                 group
@@ -70,11 +75,29 @@ class BalanceFetch:
                 )
             ]
             for group in groups:
-                call = self._executor.submit(
-                    alchemy.read_balances, group, with_metadata=self._first_read, scope=self.scope
-                )
+                call = self._executor.submit(self._read_together, alchemy, group)
                 self._shared |= {(wallet, chain_id): call for wallet, chain_ids in group for chain_id in chain_ids}
         return self
+
+    def _is_open(self, chain_id: int) -> bool:
+        return self._breakers.is_open(chain_key(chain_id))
+
+    def _read_together(self, alchemy: Alchemy, group: list[tuple[str, list[int]]]) -> BalanceReading:
+        """The shared call. What it says of single chains, and of the key that they share, is noted of them."""
+        chain_ids = {chain_id for _, ids in group for chain_id in ids}
+        try:
+            reading = alchemy.read_balances(group, with_metadata=self._first_read, scope=self.scope)
+        except ProviderError as error:
+            for key in map(chain_key, chain_ids) if _is_of_account(error) else (ALCHEMY_DATA,):
+                self._breakers.note_error(key, error)
+            raise
+        self._breakers.note_ok(ALCHEMY_DATA)
+        for chain in reading.balances.values():
+            if chain.outcome is ChainOutcome.OK:
+                self._breakers.note_ok(chain_key(chain.chain_id))
+            else:
+                self._breakers.note_failure(chain_key(chain.chain_id), chain.reason or "It did not answer.")
+        return reading
 
     @property
     def _executor(self) -> Executor:
@@ -107,16 +130,25 @@ class BalanceFetch:
     def _shared_reading(self, wallet: str, chain_id: int) -> ChainBalances:
         call = self._shared.get((wallet, chain_id))
         if call is None:
-            return _no_source(wallet, chain_id)
+            return self._not_begun(wallet, chain_id)
         try:
             return call.result().balances[wallet, chain_id]
         except ProviderError as error:
             return _failed(wallet, chain_id, str(error), error.retry_at)
 
+    def _not_begun(self, wallet: str, chain_id: int) -> ChainBalances:
+        """Why there was no shared call for a chain."""
+        if self._sources.alchemy is None or not self._sources.alchemy.serves(chain_id):
+            return _no_source(wallet, chain_id)
+        refusal = self._breakers.refusal(chain_key(chain_id) if self._is_open(chain_id) else ALCHEMY_DATA)
+        reason = f"{CHAIN_BY_ID[chain_id].name} was not asked. {refusal}"
+        return ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED, reason=reason, retry_at=refusal.retry_at)
+
     def _other_ways(self, reading: ChainBalances, error: ProviderError | None) -> ChainBalances:
         """Asks by the other ways for what the shared call did not give."""
         alchemy, node = self._sources.alchemy, self._sources.nodes.get(reading.chain_id)
-        if alchemy is not None and reading.outcome is ChainOutcome.FAILED and _worth_asking_again(error):
+        serves = alchemy is not None and alchemy.serves(reading.chain_id) and not self._is_open(reading.chain_id)
+        if alchemy is not None and serves and _worth_asking_again(error):
             reading = self._by_rpc(alchemy, reading)
         if node is not None and reading.outcome is not ChainOutcome.OK:
             reading = self._by_node(node, reading)
@@ -124,7 +156,9 @@ class BalanceFetch:
 
     def _by_rpc(self, alchemy: Alchemy, failed: ChainBalances) -> ChainBalances:
         try:
-            return alchemy.rpc_balances(failed.wallet, failed.chain_id, self.scope)
+            return self._breakers.call(
+                chain_key(failed.chain_id), alchemy.rpc_balances, failed.wallet, failed.chain_id, self.scope
+            )
         except ProviderError as error:
             return _failed(failed.wallet, failed.chain_id, f"{failed.reason} Then: {error}", error.retry_at)
 
@@ -132,15 +166,19 @@ class BalanceFetch:
         wallet, chain_id = failed.wallet, failed.chain_id
         tokens = dict.fromkeys([*self._held_tokens(wallet, chain_id), *curated_contracts(chain_id)])
         try:
-            return node.balances(wallet, tuple(tokens), self.scope)
+            return self._breakers.call(node_key(chain_id), node.balances, wallet, tuple(tokens), self.scope)
         except ProviderError as error:
-            before = f"{failed.reason} Then: " if failed.outcome is ChainOutcome.FAILED else ""
+            before = f"{failed.reason} Then: " if failed.reason else ""
             return _failed(wallet, chain_id, f"{before}{error}", error.retry_at or failed.retry_at)
 
 
 def _worth_asking_again(error: ProviderError | None) -> bool:
     """Whether JSON-RPC may answer where the data API did not; both have one account's key and limit."""
-    return not isinstance(error, RateLimited | QuotaExhausted | KeyRejected)
+    return not isinstance(error, RateLimited) and not _is_of_account(error)
+
+
+def _is_of_account(error: ProviderError | None) -> bool:
+    return error is not None and effect_of(error).breaker in ACCOUNT_CAUSES
 
 
 def _failed(wallet: str, chain_id: int, reason: str, retry_at: datetime | None) -> ChainBalances:

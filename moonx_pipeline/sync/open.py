@@ -2,72 +2,101 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
-from uuid import UUID
+from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.chains import CHAINS
-from moonx_pipeline.domain.events import SyncFacts, sync_started
-from moonx_pipeline.storage.database import once_more
-from moonx_pipeline.storage.operations import OpenedRow, begin_operation, open_user
+from moonx_pipeline.domain.events import SyncFacts, sync_failed, sync_started
+from moonx_pipeline.storage.operations import OpenedRow, begin_operation, open_user, refuse_operation
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.storage.requests import refuse_request
+from moonx_pipeline.sync.breaking import Breakers, read_breakers, settle, user_key
 from moonx_pipeline.sync.order import PERSONAL_TRIGGERS, TRIGGERS, OpenSync, SyncOrder, SyncRefused
+from moonx_pipeline.sync.recovery import process_worker
+from moonx_pipeline.sync.repeat import in_database
+from moonx_pipeline.sync.sources import Sources
+
+_RECORDED: Final = frozenset({"disabled", "breaker_open"})
+"""Refusals that are an outcome of their own; the others say that there was nothing to begin."""
 
 
-@once_more
-def open_sync(engine: Engine, order: SyncOrder, now: datetime) -> OpenSync:
+def open_sync(engine: Engine, sources: Sources, order: SyncOrder, now: datetime) -> OpenSync:
     """Opens a sync, in one transaction; opening the same operation again gives the same sync.
 
     Args:
         engine: The pipeline's database.
+        sources: The providers that it will ask.
         order: What is asked.
         now: When it starts.
 
     Raises:
-        SyncRefused: It can't begin; a request that asked for it is marked refused with the reason.
+        SyncRefused: It can't begin; the operation and the request that asked for it are recorded as refused.
     """
     if order.trigger not in TRIGGERS:
         raise SyncRefused(
             "bad_trigger", f"'{order.trigger}' starts no syncs; what does: {', '.join(sorted(TRIGGERS))}."
         )
+    began = time.monotonic()
+    deadline = began + sources.sync_seconds
+    worker_id = in_database(sources.repeats, deadline, lambda: process_worker(engine, sources, now))
+    keys = [*sources.breaker_keys, user_key(order.user_id)]
+    breakers = in_database(sources.repeats, deadline, lambda: read_breakers(engine, sources.breaking, keys))
     try:
-        with engine.begin() as connection:
-            row = open_user(
-                connection,
-                user_id=order.user_id,
-                operation_id=order.operation_id,
-                active=order.trigger in PERSONAL_TRIGGERS,
-            )
-            _check(order, row)
-            begun = begin_operation(
-                connection,
-                operation_id=order.operation_id,
-                user_id=order.user_id,
-                trigger=order.trigger,
-                priority=order.priority,
-                request_id=order.request_id,
-                fence=row.fence,
-                version=row.version,
-                started_at=now,
-                worker_id=order.worker_id,
-                run_id=order.run_id,
-                retry=order.retry,
-            )
-            if begun is None:
-                raise SyncRefused(
-                    "request_taken",
-                    f"Request {order.request_id} of user '{order.user_id}' is unknown, or another sync has served it.",
-                )
-            started_at, retry = begun
-            facts = SyncFacts(order.operation_id, order.user_id, row.wallets[0], order.trigger, started_at, retry)
-            insert_events(connection, [sync_started(facts, version=row.version, chains=[chain.id for chain in CHAINS])])
+        _check_breaker(order, breakers)
+        row, facts = in_database(sources.repeats, deadline, lambda: _begin(engine, order, worker_id, now))
     except SyncRefused as refusal:
-        if order.request_id is not None and refusal.code in ("no_wallets", "disabled"):
-            _refuse(engine, order.request_id, str(refusal))
+        refusal_of = refusal
+        in_database(sources.repeats, deadline, lambda: _refuse(engine, order, worker_id, refusal_of, now))
+        settle(engine, sources.breaking, breakers)
         raise
-    return OpenSync(order, facts, row.fence, row.wallets, row.never_read, row.tokens_held)
+    return OpenSync(
+        order,
+        facts,
+        row.fence,
+        row.wallets,
+        row.never_read,
+        row.tokens_held,
+        breakers,
+        began,
+        sources.sync_seconds,
+    )
+
+
+def _begin(engine: Engine, order: SyncOrder, worker_id: str, now: datetime) -> tuple[OpenedRow, SyncFacts]:
+    with engine.begin() as connection:
+        row = open_user(
+            connection,
+            user_id=order.user_id,
+            operation_id=order.operation_id,
+            active=order.trigger in PERSONAL_TRIGGERS,
+        )
+        _check(order, row)
+        begun = begin_operation(
+            connection,
+            operation_id=order.operation_id,
+            user_id=order.user_id,
+            trigger=order.trigger,
+            priority=order.priority,
+            request_id=order.request_id,
+            fence=row.fence,
+            version=row.version,
+            started_at=now,
+            worker_id=worker_id,
+            run_id=order.run_id,
+            retry=order.retry,
+        )
+        if begun is None:
+            raise SyncRefused(
+                "request_taken",
+                f"Request {order.request_id} of user '{order.user_id}' is unknown, or another sync has served it.",
+            )
+        started_at, retry = begun
+        facts = SyncFacts(order.operation_id, order.user_id, row.wallets[0], order.trigger, started_at, retry)
+        insert_events(connection, [sync_started(facts, version=row.version, chains=[chain.id for chain in CHAINS])])
+    return row, facts
 
 
 def _check(order: SyncOrder, row: OpenedRow) -> None:
@@ -87,6 +116,52 @@ def _check(order: SyncOrder, row: OpenedRow) -> None:
         )
 
 
-def _refuse(engine: Engine, request_id: UUID, reason: str) -> None:
+def _check_breaker(order: SyncOrder, breakers: Breakers) -> None:
+    key = user_key(order.user_id)
+    if breakers.is_open(key):
+        refusal = breakers.refusal(key)
+        raise SyncRefused(
+            "breaker_open",
+            f"User '{order.user_id}' is not synced for now. {refusal} ('moonx breaker reset {key}' closes it)",
+            retry_at=refusal.retry_at,
+        )
+
+
+def _refuse(engine: Engine, order: SyncOrder, worker_id: str, refusal: SyncRefused, now: datetime) -> None:
+    """Records a refusal: of the request always, and as an outcome of the user where there is one."""
     with engine.begin() as connection:
-        refuse_request(connection, request_id, reason)
+        if refusal.code in _RECORDED:
+            _record_refusal(connection, order, worker_id, refusal, now)
+        if order.request_id is not None and refusal.code in (*_RECORDED, "no_wallets"):
+            refuse_request(connection, order.request_id, str(refusal))
+
+
+def _record_refusal(
+    connection: Connection, order: SyncOrder, worker_id: str, refusal: SyncRefused, now: datetime
+) -> None:
+    refused = refuse_operation(
+        connection,
+        operation_id=order.operation_id,
+        user_id=order.user_id,
+        trigger=order.trigger,
+        priority=order.priority,
+        request_id=order.request_id,
+        worker_id=worker_id,
+        run_id=order.run_id,
+        code=refusal.code,
+        message=str(refusal),
+        now=now,
+    )
+    if refused is not None:
+        first_wallet, version = refused
+        facts = SyncFacts(order.operation_id, order.user_id, first_wallet, order.trigger, now)
+        event = sync_failed(
+            facts,
+            version=version,
+            at=now,
+            duration_ms=0,
+            code=refusal.code,
+            message=str(refusal),
+            retry_at=refusal.retry_at,
+        )
+        insert_events(connection, [event])

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from moonx_pipeline.domain.events import SyncFacts
+from moonx_pipeline.sync.breaking import Breakers
 
 PERSONAL_TRIGGERS: Final = frozenset({"manual", "login"})
 """Triggers that are a person's act: they count as activity, and prices are read anew for them."""
@@ -26,7 +27,6 @@ class SyncOrder:
         priority: ``high``, ``medium`` or ``low``.
         request_id: The request it serves, if one started it.
         run_id: The Dagster run that carries it.
-        worker_id: The process that carries it.
         retry: Which try this is, from 0.
     """
 
@@ -36,7 +36,6 @@ class SyncOrder:
     priority: str = "medium"
     request_id: UUID | None = None
     run_id: str | None = None
-    worker_id: str = ""
     retry: int = 0
 
 
@@ -51,6 +50,9 @@ class OpenSync:
         wallets: The user's wallets, the first registered first.
         first_read: A wallet is read for the first time, so metadata is wanted with the balances.
         tokens_held: How many tokens the user held when he was last read.
+        breakers: Whom it may ask.
+        began: ``time.monotonic()`` at its opening.
+        seconds: The longest that it may take.
     """
 
     order: SyncOrder
@@ -59,13 +61,24 @@ class OpenSync:
     wallets: tuple[str, ...]
     first_read: bool
     tokens_held: int
+    breakers: Breakers
+    began: float
+    seconds: float
+
+    def after(self, share: float) -> float:
+        """``time.monotonic()`` at which a share of its time is over."""
+        return self.began + self.seconds * share
+
+    @property
+    def deadline(self) -> float:
+        return self.after(1.0)
 
 
 class SyncRefused(Exception):
     """A sync that was not begun; nothing was written but, where there is a user, the refusal.
 
     Attributes:
-        code: ``no_wallets``, ``disabled``, ``request_taken``, ``already_ended``.
+        code: ``no_wallets``, ``disabled``, ``breaker_open``, ``request_taken``, ``already_ended``, ``bad_trigger``.
         retry_at: From when on it would be allowed, where that is known.
     """
 

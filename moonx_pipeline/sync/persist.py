@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
+from moonx_pipeline.domain.events import Event
 from moonx_pipeline.domain.schedule import Intervals
-from moonx_pipeline.storage.database import once_more
 from moonx_pipeline.storage.holdings import HoldingsChange, snapshot_holdings, stored_state, write_holdings
 from moonx_pipeline.storage.operations import LockedUser, end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.sync.order import OpenSync
 from moonx_pipeline.sync.outcome import Outcome, chain_statuses, failure, nothing_read, success, superseded
+from moonx_pipeline.sync.repeat import in_database
+from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline.sync.value import ValuedSync
+
+LAST_WORDS_SECONDS: Final = 5.0
+"""What a sync whose time is over may take to say how it ended."""
 
 _SNAPSHOT_TYPE = {"manual": "manual", "login": "manual", "schedule": "scheduled", "webhook": "auto", "backfill": "sync"}
 _UNCHANGED = HoldingsChange(0, 0, 0)
@@ -38,6 +44,7 @@ class StoredSync:
         message: What went wrong, one sentence; ``None`` where nothing did.
         retry_at: When what failed may be tried again, where that is known.
         duration_ms: From its opening to its end.
+        alerts: What operators are told of breakers that it opened or closed.
     """
 
     operation_id: UUID
@@ -49,6 +56,7 @@ class StoredSync:
     message: str | None
     retry_at: datetime | None
     duration_ms: int
+    alerts: tuple[Event, ...] = ()
 
 
 class _Plan(NamedTuple):
@@ -59,10 +67,7 @@ class _Plan(NamedTuple):
     outcome: Outcome
 
 
-@once_more
-def persist_syncs(
-    engine: Engine, syncs: Sequence[ValuedSync], *, intervals: Intervals, now: datetime
-) -> list[StoredSync]:
+def persist_syncs(engine: Engine, sources: Sources, syncs: Sequence[ValuedSync], now: datetime) -> list[StoredSync]:
     """Stores syncs of different users, all or none; storing one again changes nothing.
 
     A sync is stored only while none that opened later has been; then it ends as ``cancelled``. A sync that
@@ -70,38 +75,55 @@ def persist_syncs(
 
     Args:
         engine: The pipeline's database.
+        sources: For the rules of when users are due again, and of what is repeated.
         syncs: Of different users.
-        intervals: When users are due again.
         now: When they end.
 
     Returns:
         One result a sync, in the same order.
     """
+    deadline = min((valued.sync.deadline for valued in syncs), default=0)
+    return in_database(
+        sources.repeats, deadline, lambda: _persist(engine, syncs, sources.intervals, now, deadline - time.monotonic())
+    )
+
+
+def _persist(
+    engine: Engine, syncs: Sequence[ValuedSync], intervals: Intervals, now: datetime, seconds: float
+) -> list[StoredSync]:
     with engine.begin() as connection:
-        locked = lock_users(connection, [(s.sync.order.user_id, s.sync.order.operation_id) for s in syncs])
+        users = [(valued.sync.order.user_id, valued.sync.order.operation_id) for valued in syncs]
+        locked = lock_users(connection, users, seconds=seconds)
         plans = [_plan(connection, valued, locked[valued.sync.order.user_id], intervals, now) for valued in syncs]
         open_plans = [plan for plan in plans if plan.user.operation_status not in _ENDED]
         rows = _write(connection, open_plans, now)
     return [_result(plan, rows) for plan in plans]
 
 
-@once_more
 def fail_sync(
-    engine: Engine, sync: OpenSync, *, code: str, message: str, intervals: Intervals, now: datetime
+    engine: Engine, sources: Sources, sync: OpenSync, *, code: str, message: str, now: datetime
 ) -> StoredSync | None:
     """Records that a sync ended without anything to store; ``None`` where it had ended already.
 
     Args:
         engine: The pipeline's database.
+        sources: For the rules of when the user is due again, and of what is repeated.
         sync: The sync.
         code: What kind of failure.
         message: One sentence for people.
-        intervals: When the user is due again.
         now: When it failed.
     """
+    deadline = max(sync.deadline, time.monotonic() + LAST_WORDS_SECONDS)
+    return in_database(sources.repeats, deadline, lambda: _fail(engine, sync, code, message, sources.intervals, now))
+
+
+def _fail(
+    engine: Engine, sync: OpenSync, code: str, message: str, intervals: Intervals, now: datetime
+) -> StoredSync | None:
     order = sync.order
     with engine.begin() as connection:
-        user = lock_users(connection, [(order.user_id, order.operation_id)]).get(order.user_id)
+        users = [(order.user_id, order.operation_id)]
+        user = lock_users(connection, users, seconds=LAST_WORDS_SECONDS).get(order.user_id)
         if user is None or user.operation_status in _ENDED:
             return None
         ended = failure(sync, user, code=code, message=message, intervals=intervals, now=now)

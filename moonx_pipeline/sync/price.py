@@ -18,6 +18,7 @@ from moonx_pipeline.domain.pricing import BookPrice, choose_price, keep_price
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.domain.spam import metadata_reasons
 from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.sync.breaking import Breakers
 from moonx_pipeline.sync.order import PERSONAL_TRIGGERS
 from moonx_pipeline.sync.quotes import QuoteRound
 from moonx_pipeline.sync.sources import Sources
@@ -57,6 +58,7 @@ def price_tokens(
     book: Mapping[TokenKey, BookPrice],
     quotes: Mapping[TokenKey, Quote],
     sources: Sources,
+    breakers: Breakers,
     trigger: str,
     scope: CallScope,
     now: datetime,
@@ -69,6 +71,7 @@ def price_tokens(
         book: The book's entries so far of the tokens and of ``ALWAYS_IN_BOOK``.
         quotes: Prices that came along with the balances.
         sources: Whom to ask.
+        breakers: Whom not to ask now.
         trigger: What started the sync: for a person, prices are read anew.
         scope: Deadline and tally.
         now: The time of reading.
@@ -82,7 +85,7 @@ def price_tokens(
     if curated & BINANCE_SYMBOLS.keys() and _is_due(book.get(USDT_KEY), sources.fresh_for, now):
         curated.add(USDT_KEY)
 
-    answers = QuoteRound(sources, scope, now, book)
+    answers = QuoteRound(sources, breakers, scope, now, book)
     answers.add({key: quote for key, quote in quotes.items() if key in curated or key in others})
     answers.ask(curated, others)
 

@@ -18,6 +18,7 @@ from moonx_pipeline.domain.pricing import USDT_AT_PAR, BookPrice
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.sync.breaking import ALCHEMY_PRICES, BINANCE, COINGECKO, DEXSCREENER, Breakers
 from moonx_pipeline.sync.sources import Sources
 
 MAX_ALCHEMY_ASKED = 100
@@ -38,7 +39,14 @@ class QuoteRound:
         outages: Why a source failed, a sentence each.
     """
 
-    def __init__(self, sources: Sources, scope: CallScope, now: datetime, book: Mapping[TokenKey, BookPrice]) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        breakers: Breakers,
+        scope: CallScope,
+        now: datetime,
+        book: Mapping[TokenKey, BookPrice],
+    ) -> None:
         self.quotes: dict[TokenKey, dict[PriceSource, Quote]] = {}
         self.thin: set[TokenKey] = set()
         self.unanswered: set[TokenKey] = set()
@@ -46,6 +54,7 @@ class QuoteRound:
         self.outages: list[str] = []
         self._sources = sources
         self._submit = sources.executor.submit
+        self._call = breakers.call
         self._scope = scope
         self._now = now
         self._book = book
@@ -84,7 +93,9 @@ class QuoteRound:
         """Binance for what it quotes; CoinGecko for the rest, and for what Binance did not say."""
         on_binance = [key for key in curated if key in BINANCE_SYMBOLS]
         symbols = sorted({BINANCE_SYMBOLS[key] for key in on_binance})
-        direct = self._submit(self._sources.binance.prices, symbols, self._scope) if symbols else None
+        direct = (
+            self._submit(self._call, BINANCE, self._sources.binance.prices, symbols, self._scope) if symbols else None
+        )
         self._ask_coins([key for key in curated if key not in BINANCE_SYMBOLS])
         if direct is not None:
             with self._noting_outage(on_binance):
@@ -116,7 +127,9 @@ class QuoteRound:
         ids = {key: COINGECKO_IDS[key] for key in keys if key in COINGECKO_IDS}
         if ids:
             with self._noting_outage(ids):
-                found = self._sources.coingecko.coin_prices(sorted(set(ids.values())), self._scope)
+                found = self._call(
+                    COINGECKO, self._sources.coingecko.coin_prices, sorted(set(ids.values())), self._scope
+                )
                 self.add({key: found[coin] for key, coin in ids.items() if coin in found})
 
     def _start_listings(self, keys: Collection[TokenKey]) -> list[tuple[list[TokenKey], Future[dict[str, Quote]]]]:
@@ -125,13 +138,19 @@ class QuoteRound:
         if not coingecko.has_key:
             return []
         return [
-            (chunk, self._submit(coingecko.token_prices, chunk[0].chain_id, _addresses(chunk), self._scope))
+            (
+                chunk,
+                self._submit(
+                    self._call, COINGECKO, coingecko.token_prices, chunk[0].chain_id, _addresses(chunk), self._scope
+                ),
+            )
             for chunk in _chunks(keys, coingecko.batch_size)
         ]
 
     def _start_pools(self, keys: Collection[TokenKey]) -> list[tuple[list[TokenKey], Future[list[Pool]]]]:
+        pools = self._sources.dexscreener.pools
         return [
-            (chunk, self._submit(self._sources.dexscreener.pools, chunk[0].chain_id, _addresses(chunk), self._scope))
+            (chunk, self._submit(self._call, DEXSCREENER, pools, chunk[0].chain_id, _addresses(chunk), self._scope))
             for chunk in _chunks(keys, _POOLS_A_CALL)
         ]
 
@@ -174,7 +193,7 @@ class QuoteRound:
         self.unanswered.update(key for key in left_out if self._was_priced(key))
         if alchemy is not None and asked:
             with self._noting_outage(asked):
-                self.add(alchemy.prices(asked, self._scope))
+                self.add(self._call(ALCHEMY_PRICES, alchemy.prices, asked, self._scope))
 
 
 def _addresses(keys: Iterable[TokenKey]) -> list[str]:

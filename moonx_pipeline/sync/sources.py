@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
+
+from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.pricing import PriceLimits
@@ -20,8 +22,24 @@ from moonx_pipeline.providers.dexscreener import DexScreener
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.sync.breaking import (
+    ALCHEMY_DATA,
+    ALCHEMY_PRICES,
+    BINANCE,
+    COINGECKO,
+    DEXSCREENER,
+    BreakerRules,
+    chain_key,
+    node_key,
+)
+from moonx_pipeline.sync.repeat import Repeats
+from moonx_pipeline.sync.throttle import ProviderGate
 
 _THREADS = 32
+_BALANCES_WAIT = 10.0
+"""Seconds that reading balances waits for its turn: Alchemy's limit is over a window of this length."""
+_PRICES_WAIT = 0.5
+"""Prices have other sources, and the book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +56,9 @@ class Sources:
         stale_after: The oldest price that may be used where no source answers.
         intervals: How often portfolios are read.
         sync_seconds: The longest that a sync may take.
+        breaking: When circuit breakers open.
+        breaker_keys: Those of all sources.
+        repeats: How steps on the database are repeated.
     """
 
     alchemy: Alchemy | None
@@ -52,32 +73,54 @@ class Sources:
     stale_after: timedelta
     intervals: Intervals
     sync_seconds: float
+    breaking: BreakerRules
+    breaker_keys: tuple[str, ...]
+    repeats: Repeats
 
 
-def process_sources(settings: Settings) -> Sources:
+def process_sources(settings: Settings, engine: Engine) -> Sources:
     """The sources of this process, made once; a forked process makes its own connections."""
-    return _process_sources(settings, os.getpid())
+    return _process_sources(settings, engine, os.getpid())
 
 
 @lru_cache(maxsize=4)
-def _process_sources(settings: Settings, _process_id: int) -> Sources:
-    return open_sources(settings)
+def _process_sources(settings: Settings, engine: Engine, _process_id: int) -> Sources:
+    return open_sources(settings, engine)
 
 
-def open_sources(settings: Settings) -> Sources:
-    """Clients of all providers that the settings name."""
+def open_sources(settings: Settings, engine: Engine) -> Sources:
+    """Clients of all providers that the settings name.
+
+    Args:
+        settings: Keys, addresses, limits.
+        engine: The pipeline's database, where the limits are kept.
+    """
+    worker = settings.worker
+    repeats = Repeats(worker.retries, worker.retry_delay_ms / 1000, worker.backoff)
     alchemy, prices, periodic = settings.alchemy, settings.prices, settings.periodic
     keys = {chain.id: key.get_secret_value() for chain in CHAINS if (key := alchemy.key_for(chain.slug))}
     nodes = {chain.id: url.get_secret_value() for chain in CHAINS if (url := settings.nodes.url_for(chain.slug))}
     coingecko_key = prices.coingecko_key.get_secret_value() if prices.coingecko_key else None
 
-    def client(provider: str, timeout_ms: int, headers: Mapping[str, str] | None = None, *secrets: str) -> HttpClient:
+    def client(
+        provider: str,
+        timeout_ms: int,
+        per_minute: int | None,
+        *,
+        key: str | None = None,
+        compute_units: int | None = None,
+        patience_s: float = _PRICES_WAIT,
+        headers: Mapping[str, str] | None = None,
+        secrets: Collection[str] = (),
+    ) -> HttpClient:
         return HttpClient(
             provider,
             timeout_s=timeout_ms / 1000,
             retries=alchemy.retries,
             retry_delay_s=alchemy.retry_delay_ms / 1000,
             max_body_bytes=settings.http.max_body_bytes,
+            gate=ProviderGate(engine, provider, key or provider, per_minute, compute_units, patience_s, repeats),
+            patience_s=patience_s,
             headers=headers,
             secrets=secrets,
         )
@@ -89,26 +132,41 @@ def open_sources(settings: Settings) -> Sources:
             data_base_url=alchemy.data_base_url,
             prices_base_url=alchemy.prices_base_url,
             rpc_url_template=alchemy.rpc_url_template,
-            http=client("alchemy", alchemy.timeout_ms, None, *keys.values()),
+            http=client(
+                "alchemy",
+                alchemy.timeout_ms,
+                alchemy.rate_limit_rpm,
+                compute_units=alchemy.max_compute_units,
+                patience_s=_BALANCES_WAIT,
+                secrets=keys.values(),
+            ),
             max_pages=settings.http.max_pages,
         )
         if keys
         else None,
         nodes={
-            chain_id: EvmNode(chain_id, url, http=client("rpc", alchemy.timeout_ms)) for chain_id, url in nodes.items()
+            chain_id: EvmNode(chain_id, url, http=client("rpc", alchemy.timeout_ms, None, key=node_key(chain_id)))
+            for chain_id, url in nodes.items()
         },
-        binance=Binance(prices.binance_base_url, http=client("binance", prices.binance_timeout_ms, binance_key)),
+        binance=Binance(
+            prices.binance_base_url,
+            http=client("binance", prices.binance_timeout_ms, prices.binance_weight_rpm, headers=binance_key),
+        ),
         coingecko=CoinGecko(
             prices.coingecko_base_url,
             http=client(
                 "coingecko",
                 prices.coingecko_timeout_ms,
-                key_header(prices.coingecko_base_url, coingecko_key),
-                coingecko_key or "",
+                prices.coingecko_rpm,
+                headers=key_header(prices.coingecko_base_url, coingecko_key),
+                secrets=[coingecko_key or ""],
             ),
             has_key=coingecko_key is not None,
         ),
-        dexscreener=DexScreener(prices.dexscreener_base_url, http=client("dexscreener", prices.dexscreener_timeout_ms)),
+        dexscreener=DexScreener(
+            prices.dexscreener_base_url,
+            http=client("dexscreener", prices.dexscreener_timeout_ms, prices.dexscreener_rpm),
+        ),
         executor=ThreadPoolExecutor(_THREADS, thread_name_prefix="provider"),
         price_limits=PriceLimits(
             disagreement_percent=prices.disagreement_percent,
@@ -122,5 +180,21 @@ def open_sources(settings: Settings) -> Sources:
             market_hours=timedelta(milliseconds=periodic.market_hours_ms),
             off_hours=timedelta(milliseconds=periodic.off_hours_ms),
         ),
-        sync_seconds=settings.worker.timeout_ms / 1000,
+        sync_seconds=worker.timeout_ms / 1000,
+        breaking=BreakerRules(
+            enabled=worker.breaker_enabled,
+            threshold=worker.breaker_threshold,
+            open_for=timedelta(milliseconds=worker.breaker_timeout_ms),
+            # A probe is a part of a sync: after the longest that one takes, its prober is dead.
+            lease=timedelta(milliseconds=worker.timeout_ms),
+        ),
+        breaker_keys=(
+            *((ALCHEMY_DATA, ALCHEMY_PRICES) if keys else ()),
+            *(chain_key(chain_id) for chain_id in keys),
+            *(node_key(chain_id) for chain_id in nodes),
+            BINANCE,
+            COINGECKO,
+            DEXSCREENER,
+        ),
+        repeats=repeats,
     )

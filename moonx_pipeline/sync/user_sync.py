@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.holdings import stored_state
+from moonx_pipeline.sync.breaking import settle, user_key
 from moonx_pipeline.sync.fetch import MANY_TOKENS, BalanceFetch
 from moonx_pipeline.sync.open import open_sync
 from moonx_pipeline.sync.order import OpenSync, SyncOrder
 from moonx_pipeline.sync.persist import StoredSync, fail_sync, persist_syncs
 from moonx_pipeline.sync.sources import Sources
-from moonx_pipeline.sync.value import value_sync
+from moonx_pipeline.sync.value import ValuedSync, value_sync
 
-READING_SHARE: Final = 0.6
-"""Of a sync's time: a chain that hangs until the end of it leaves enough for prices and for storing."""
+READ_BY: Final = 0.6
+"""The share of a sync's time by which balances are read: a chain that hangs until then leaves enough for the rest."""
+
+_DATABASE_TROUBLE: Final = (OperationalError, InterfaceError, PoolTimeout)
+_STATEMENT_CANCELED: Final = "57014"
 
 
 def utc_now() -> datetime:
@@ -30,7 +36,7 @@ def utc_now() -> datetime:
 
 
 def start_fetch(engine: Engine, sources: Sources, sync: OpenSync) -> BalanceFetch:
-    """Begins to read a sync's balances; its deadline counts from here."""
+    """Begins to read a sync's balances."""
 
     def held_tokens(wallet: str, chain_id: int) -> list[str]:
         with engine.connect() as connection:
@@ -43,23 +49,48 @@ def start_fetch(engine: Engine, sources: Sources, sync: OpenSync) -> BalanceFetc
         first_read=sync.first_read,
         many_tokens=sync.tokens_held > MANY_TOKENS,
         held_tokens=held_tokens,
-        scope=CallScope.lasting(sources.sync_seconds * READING_SHARE),
+        breakers=sync.breakers,
+        scope=CallScope(sync.after(READ_BY)),
     ).start()
 
 
 @contextmanager
 def recording_failure(engine: Engine, sources: Sources, sync: OpenSync) -> Iterator[None]:
-    """Whatever breaks a sync ends its operation as failed, with its event, before it goes on up."""
+    """Whatever breaks a sync ends its operation as failed, with its event, before it goes on up.
+
+    What is wrong with a user's own data counts for his breaker; that the database was away does not.
+    """
     try:
         yield
     except BaseException as error:
-        code = "internal_error" if isinstance(error, Exception) else "interrupted"
-        message = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else "The sync was interrupted."
+        code, message = _what_broke(error)
+        if code == "internal_error":
+            sync.breakers.note_failure(user_key(sync.order.user_id), message)
         try:
-            fail_sync(engine, sync, code=code, message=message[:2000], intervals=sources.intervals, now=utc_now())
+            fail_sync(engine, sources, sync, code=code, message=message, now=utc_now())
+            settle(engine, sources.breaking, sync.breakers)
         except SQLAlchemyError as unrecorded:
             error.add_note(f"Sync {sync.order.operation_id} could not be recorded as failed: {unrecorded}")
         raise
+
+
+def _what_broke(error: BaseException) -> tuple[str, str]:
+    """A code, and a sentence for people."""
+    if not isinstance(error, Exception):
+        return "interrupted", "The sync was interrupted."
+    if isinstance(error, OperationalError) and getattr(error.orig, "pgcode", None) == _STATEMENT_CANCELED:
+        return "deadline_exceeded", "The sync's time (WORKER_TIMEOUT) was over before its result was stored."
+    if isinstance(error, _DATABASE_TROUBLE):
+        return "database_away", f"The database could not be used: {str(error).splitlines()[0]}"[:500]
+    return "internal_error", f"{type(error).__name__}: {error}"[:2000]
+
+
+def store_sync(engine: Engine, sources: Sources, valued: ValuedSync, now: datetime) -> StoredSync:
+    """Stores one sync, and tells the shared breakers what it found out of the providers and the user."""
+    (stored,) = persist_syncs(engine, sources, [valued], now)
+    if stored.status in ("completed", "partial"):
+        valued.sync.breakers.note_ok(user_key(stored.user_id))
+    return replace(stored, alerts=tuple(settle(engine, sources.breaking, valued.sync.breakers)))
 
 
 def sync_user(
@@ -77,9 +108,9 @@ def sync_user(
         SyncRefused: It could not begin.
     """
     read_at = clock()
-    sync = open_sync(engine, order, read_at)
+    sync = open_sync(engine, sources, order, read_at)
     with recording_failure(engine, sources, sync):
         fetch = start_fetch(engine, sources, sync)
         readings = [reading for chain in CHAINS for reading in fetch.read_chain(chain.id)]
         valued = value_sync(engine, sources, sync, readings, quotes=fetch.quotes(), scope=fetch.scope, read_at=read_at)
-        return persist_syncs(engine, [valued], intervals=sources.intervals, now=clock())[0]
+        return store_sync(engine, sources, valued, clock())

@@ -18,14 +18,15 @@ from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.domain.valuation import Totals, totals_of, value_holdings
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.holdings import StoredState, stored_state
-from moonx_pipeline.storage.price_book import read_book, write_book
+from moonx_pipeline.storage.price_book import TokenBook, read_book, write_book
 from moonx_pipeline.sync.describe import describe_tokens
 from moonx_pipeline.sync.order import OpenSync
 from moonx_pipeline.sync.price import ALWAYS_IN_BOOK, price_tokens
+from moonx_pipeline.sync.repeat import in_database
 from moonx_pipeline.sync.sources import Sources
 
-VALUING_SHARE: Final = 0.3
-"""Of a sync's time, for metadata and prices."""
+VALUED_BY: Final = 0.9
+"""The share of a sync's time by which metadata and prices are in; the rest is for storing."""
 
 
 class Valuing(NamedTuple):
@@ -106,17 +107,21 @@ def value_sync(
         scope: Tally of the sync's provider calls so far; valuing has a deadline of its own.
         read_at: When its reading began.
     """
-    scope = scope.going_on(sources.sync_seconds * VALUING_SHARE)
+    scope = scope.until(sync.after(VALUED_BY))
     wanting = [(reading.wallet, reading.chain_id) for reading in readings if needs_stored(reading)]
     # Each statement by itself: a transaction around them would cost two round trips more.
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-    with autocommit.connect() as connection:
-        stored = stored_state(connection, sync.order.user_id, wanting) if wanting else None
-        holdings = holdings_after(readings, stored.balances if stored else {})
-        keys = {TokenKey(holding.chain_id, holding.token) for holding in holdings}
-        book = read_book(connection, keys | ALWAYS_IN_BOOK)
+
+    def read() -> tuple[StoredState | None, list[Holding], set[TokenKey], TokenBook]:
+        with autocommit.connect() as connection:
+            stored = stored_state(connection, sync.order.user_id, wanting) if wanting else None
+            holdings = holdings_after(readings, stored.balances if stored else {})
+            keys = {TokenKey(holding.chain_id, holding.token) for holding in holdings}
+            return stored, holdings, keys, read_book(connection, keys | ALWAYS_IN_BOOK)
+
+    stored, holdings, keys, book = in_database(sources.repeats, sync.deadline, read)
     known = dict(book.tokens)
-    described = describe_tokens(keys, known, readings, sources, scope)
+    described = describe_tokens(keys, known, readings, sources, sync.breakers, scope)
     known |= {key: info for key, (info, _) in described.items()}
     pricing = price_tokens(
         keys,
@@ -124,13 +129,18 @@ def value_sync(
         book=book.prices,
         quotes=quotes,
         sources=sources,
+        breakers=sync.breakers,
         trigger=sync.order.trigger,
         scope=scope,
         now=read_at,
     )
     if described or pricing.learned:
-        with autocommit.connect() as connection:
-            write_book(connection, tokens=described, prices=pricing.learned)
+
+        def write() -> None:
+            with autocommit.connect() as connection:
+                write_book(connection, tokens=described, prices=pricing.learned)
+
+        in_database(sources.repeats, sync.deadline, write)
     valuing = Valuing(known, pricing.prices, sources.price_limits)
     positions, totals = _value(holdings, readings, valuing)
     return ValuedSync(sync, tuple(readings), positions, totals, read_at, stored, valuing, tuple(pricing.outages), scope)

@@ -161,7 +161,9 @@ def test_the_simulator_says_how_to_use_it_and_ends_at_once(tmp_path: Path) -> No
 def test_a_bad_key_is_told_once_for_all_chains_with_what_to_check(
     run, engine: Engine, simulator: RunningSimulator
 ) -> None:
-    rejected = open_sources(Settings.from_environment({**simulator.environment(), "ALCHEMY_API_KEY": "bad-key"}))
+    rejected = open_sources(
+        Settings.from_environment({**simulator.environment(), "ALCHEMY_API_KEY": "bad-key"}), engine
+    )
     register(engine, "ann", PLAIN_WALLET)
 
     outcome = sync(engine, rejected)

@@ -177,7 +177,7 @@ def test_a_relay_stops_when_it_is_told_to(database_url: str, kafka_topics: Kafka
 def test_a_sync_publishes_by_itself_where_no_relay_runs(engine: Engine, kafka: KafkaSettings) -> None:
     put(engine, event("ann", 1), event("ann", 2))
 
-    outcome = publish_pending(engine, kafka, key="ann")
+    outcome = publish_pending(engine, kafka, ["ann"])
 
     assert (outcome.published, outcome.by, outcome.problem) == (2, "sync", None)
     assert numbers_by_key(consume(kafka, 2)) == {"ann": [1, 2]}
@@ -188,7 +188,7 @@ def test_a_sync_leaves_its_events_to_the_relay_that_has_the_shard(engine: Engine
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as relay:
         lock_shards(relay, set(range(SHARDS)))
 
-        assert publish_pending(engine, kafka, key="ann").by == "relay"
+        assert publish_pending(engine, kafka, ["ann"]).by == "relay"
 
         relay.invalidate()
     assert unpublished_count(engine) == 1
@@ -198,17 +198,17 @@ def test_kafka_being_down_delays_events_and_fails_nothing(engine: Engine) -> Non
     nobody = Settings.from_environment({"KAFKA_BROKERS": "127.0.0.1:1", "KAFKA_REQUEST_TIMEOUT": "200"}).kafka
     put(engine, event("ann", 1))
 
-    outcome = publish_pending(engine, nobody, key="ann")
+    outcome = publish_pending(engine, nobody, ["ann"])
 
     assert (outcome.published, unpublished_count(engine)) == (0, 1)
     assert "127.0.0.1:1" in (outcome.problem or "")
-    assert publish_pending(engine, KafkaSettings(), key="ann").by == "outbox"
+    assert publish_pending(engine, KafkaSettings(), ["ann"]).by == "outbox"
 
 
 def test_replay_sends_kept_events_again_with_their_ids(engine: Engine, kafka: KafkaSettings) -> None:
     put(engine, event("ann", 1), event("bob", 2), event("ann", 3))
-    publish_pending(engine, kafka, key="ann")
-    publish_pending(engine, kafka, key="bob")
+    publish_pending(engine, kafka, ["ann"])
+    publish_pending(engine, kafka, ["bob"])
     with engine.connect() as connection:
         since = connection.exec_driver_sql("SELECT min(created_at) FROM outbox_events").scalar_one()
 

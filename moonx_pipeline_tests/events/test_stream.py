@@ -63,7 +63,7 @@ def test_without_kafka_the_stream_is_the_outbox(engine: Engine) -> None:
 def test_with_kafka_the_stream_is_kafka(engine: Engine, kafka_topics: KafkaTopics) -> None:
     kafka = Settings.from_environment(kafka_topics.environment).kafka
     put(engine, event("ann", 1), event("ann", 2, topic="portfolio.updates"))
-    publish_pending(engine, kafka, key="ann")
+    publish_pending(engine, kafka, ["ann"])
 
     stream = event_stream(engine, kafka, from_beginning=True)
 

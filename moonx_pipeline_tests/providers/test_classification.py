@@ -7,6 +7,7 @@ import pytest
 from moonx_pipeline.providers.classification import refusal, retry_time
 from moonx_pipeline.providers.errors import (
     BadRequest,
+    Banned,
     BatchTooLarge,
     KeyRejected,
     Malformed,
@@ -42,7 +43,7 @@ LIMIT_10012 = (
         ("alchemy", 503, HTML, Unavailable),
         ("alchemy", 504, b"", Unavailable),
         ("binance", 429, b'{"code":-1003,"msg":"Too much request weight used"}', RateLimited),
-        ("binance", 418, b'{"code":-1003,"msg":"IP banned until 1660090423228."}', RateLimited),
+        ("binance", 418, b'{"code":-1003,"msg":"IP banned until 1660090423228."}', Banned),
         ("binance", 403, HTML, Restricted),
         ("binance", 403, b"", Restricted),
         ("binance", 451, b'{\n "code": 0,\n "msg": "Service unavailable from a restricted location"\n}', Restricted),

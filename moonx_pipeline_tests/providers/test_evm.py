@@ -8,6 +8,7 @@ import pytest
 
 from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN, POLYGON
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, ChainOutcome, Coverage, TokenInfo
+from moonx_pipeline.providers.classification import effect_of
 from moonx_pipeline.providers.errors import Unavailable
 from moonx_pipeline.providers.evm import EvmNode, WrongChain
 from moonx_pipeline.providers.http import HttpClient
@@ -152,7 +153,7 @@ def test_a_node_of_another_chain_is_refused(
         with pytest.raises(WrongChain, match=r"^RPC_URL_POLYGON answers for chain 1, not 137: ") as caught:
             read(node, scope)
 
-    assert not caught.value.retryable
+    assert not effect_of(caught.value).repeat
     assert "127.0.0.1" not in str(caught.value)
 
 

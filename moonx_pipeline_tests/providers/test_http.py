@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 import pytest
 
 from moonx_pipeline.providers.classification import refusal
-from moonx_pipeline.providers.errors import CallTimeout, Malformed, ProviderError, RateLimited, Unavailable
+from moonx_pipeline.providers.errors import (
+    CallTimeout,
+    DeadlineOver,
+    Malformed,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+)
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline_tests.providers.raw_server import answering, http
@@ -90,14 +97,14 @@ def test_a_slow_drip_ends_at_the_deadline() -> None:
 def test_a_server_that_never_answers_ends_at_the_deadline_of_the_sync() -> None:
     release = threading.Event()
     with answering(lambda _connection: release.wait(5)) as url:
-        with pytest.raises(CallTimeout):
+        with pytest.raises(DeadlineOver):
             ask(url, CallScope.lasting(0.3), retries=3, timeout_s=30)
         release.set()
 
 
 def test_after_the_deadline_nothing_is_asked() -> None:
     scope = CallScope.lasting(0)
-    with pytest.raises(CallTimeout, match="was not asked"):
+    with pytest.raises(DeadlineOver, match="was not asked"):
         ask("http://127.0.0.1:1/", scope)
 
 

@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import ChainOutcome, TokenInfo, TokenKey
@@ -63,9 +64,11 @@ def test_wallets_are_packed_into_as_few_calls_as_the_api_allows(with_metadata: b
     assert [(wallet, c) for group in groups for wallet, chain_ids in group for c in chain_ids] == pairs
 
 
-def test_chains_with_keys_of_their_own_are_asked_with_them(simulator: RunningSimulator, scope: CallScope) -> None:
+def test_chains_with_keys_of_their_own_are_asked_with_them(
+    engine: Engine, simulator: RunningSimulator, scope: CallScope
+) -> None:
     environment = {**simulator.environment(), "ALCHEMY_API_KEY_POLYGON": "bad-key"}
-    sources = open_sources(Settings.from_environment(environment))
+    sources = open_sources(Settings.from_environment(environment), engine)
     assert sources.alchemy is not None
     groups = sources.alchemy.plan_requests([(PLAIN_WALLET, c) for c in CHAIN_IDS], with_metadata=False)
 
@@ -100,9 +103,9 @@ def test_a_list_that_can_not_be_trusted_is_an_error_that_names_why(
 
 
 def test_more_pages_than_allowed_is_an_error_and_never_a_short_list(
-    simulator: RunningSimulator, scope: CallScope
+    engine: Engine, simulator: RunningSimulator, scope: CallScope
 ) -> None:
-    sources = open_sources(Settings.from_environment({**simulator.environment(), "PROVIDER_MAX_PAGES": "3"}))
+    sources = open_sources(Settings.from_environment({**simulator.environment(), "PROVIDER_MAX_PAGES": "3"}), engine)
 
     with pytest.raises(Malformed, match="raise PROVIDER_MAX_PAGES"):
         read(sources, scope, SPAM_WALLET)
@@ -187,10 +190,10 @@ def test_coingecko_learns_how_many_contracts_a_plan_takes(
 
 @pytest.mark.parametrize("suffix", ["", "/", "/latest", "/latest/", "/latest/dex"])
 def test_dexscreener_is_found_by_every_form_of_its_address(
-    simulator: RunningSimulator, scope: CallScope, suffix: str
+    engine: Engine, simulator: RunningSimulator, scope: CallScope, suffix: str
 ) -> None:
     base = f"{simulator.base_url}/dexscreener{suffix}"
-    sources = open_sources(Settings.from_environment({**simulator.environment(), "DEXSCREENER_BASE_URL": base}))
+    sources = open_sources(Settings.from_environment({**simulator.environment(), "DEXSCREENER_BASE_URL": base}), engine)
 
     pools = sources.dexscreener.pools(137, [MESA[1]], scope)
 
@@ -228,7 +231,7 @@ def test_every_fault_of_a_price_source_is_a_typed_error(
     assert problem.value.provider == provider
 
 
-def test_what_is_odd_about_a_name_or_a_price_does_not_cost_the_balance(scope: CallScope) -> None:
+def test_what_is_odd_about_a_name_or_a_price_does_not_cost_the_balance(engine: Engine, scope: CallScope) -> None:
     row = {
         "network": "eth-mainnet",
         "address": PLAIN_WALLET,
@@ -238,7 +241,9 @@ def test_what_is_odd_about_a_name_or_a_price_does_not_cost_the_balance(scope: Ca
         "tokenPrices": [{"currency": "usd", "value": 1500}],
     }
     with answering(http(json.dumps({"data": {"tokens": [row]}}).encode())) as url:
-        sources = open_sources(Settings.from_environment({"ALCHEMY_API_KEY": "k", "ALCHEMY_DATA_BASE_URL": url}))
+        sources = open_sources(
+            Settings.from_environment({"ALCHEMY_API_KEY": "k", "ALCHEMY_DATA_BASE_URL": url}), engine
+        )
         assert sources.alchemy is not None
         reading = sources.alchemy.read_balances([(PLAIN_WALLET, [1])], with_metadata=True, scope=scope)
 

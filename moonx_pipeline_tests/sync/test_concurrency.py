@@ -22,8 +22,8 @@ from moonx_pipeline_tests.sync.acts import event_types, events, held, operation,
 USDC = next(t for t in TOKENS.values() if (t.chain_id, t.symbol) == (1, "USDC"))
 
 
-def opened(engine: Engine, user_id: str = "ann") -> OpenSync:
-    return open_sync(engine, SyncOrder(uuid.uuid4(), user_id, "schedule"), utc_now())
+def opened(engine: Engine, sources: Sources, user_id: str = "ann") -> OpenSync:
+    return open_sync(engine, sources, SyncOrder(uuid.uuid4(), user_id, "schedule"), utc_now())
 
 
 def valued(engine: Engine, sources: Sources, running: OpenSync) -> ValuedSync:
@@ -33,16 +33,16 @@ def valued(engine: Engine, sources: Sources, running: OpenSync) -> ValuedSync:
 
 
 def stored(engine: Engine, sources: Sources, *syncs: ValuedSync):
-    return persist_syncs(engine, syncs, intervals=sources.intervals, now=utc_now())
+    return persist_syncs(engine, sources, syncs, utc_now())
 
 
 def test_a_sync_that_started_earlier_never_overwrites_one_that_started_later(
     engine: Engine, sources: Sources, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    early = valued(engine, sources, opened(engine))
+    early = valued(engine, sources, opened(engine, sources))
     simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, 1)
-    late = valued(engine, sources, opened(engine))
+    late = valued(engine, sources, opened(engine, sources))
 
     (late_outcome,) = stored(engine, sources, late)
     (early_outcome,) = stored(engine, sources, early)
@@ -57,7 +57,7 @@ def test_a_sync_that_started_earlier_never_overwrites_one_that_started_later(
 
 def test_storing_a_sync_twice_is_storing_it_once(engine: Engine, sources: Sources) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    once = valued(engine, sources, opened(engine))
+    once = valued(engine, sources, opened(engine, sources))
 
     (first,) = stored(engine, sources, once)
     (second,) = stored(engine, sources, once)
@@ -76,10 +76,10 @@ def test_what_a_later_sync_kept_is_what_an_earlier_one_stored_meanwhile(
     register(engine, "ann", PLAIN_WALLET)
     sync(engine, sources, trigger="schedule")
     simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, 42)
-    early = valued(engine, sources, opened(engine))
+    early = valued(engine, sources, opened(engine, sources))
     simulator.fault("partial_error", network="eth-mainnet")
     simulator.fault("outage", network="eth-mainnet", endpoint="eth_getBalance")
-    late = valued(engine, sources, opened(engine))  # keeps the balance of before, since Ethereum fails it
+    late = valued(engine, sources, opened(engine, sources))  # keeps the balance of before, since Ethereum fails it
 
     stored(engine, sources, early)
     (outcome,) = stored(engine, sources, late)
@@ -90,7 +90,7 @@ def test_what_a_later_sync_kept_is_what_an_earlier_one_stored_meanwhile(
 
 def test_wallets_that_change_under_a_sync_make_it_void(engine: Engine, sources: Sources) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    running = valued(engine, sources, opened(engine))
+    running = valued(engine, sources, opened(engine, sources))
     with engine.begin() as connection:
         add_wallets(connection, "ann", [THREE_WALLETS[0]])
 
@@ -105,9 +105,9 @@ def test_users_stored_together_have_each_their_own_outcome(
 ) -> None:
     register(engine, "bob", THREE_WALLETS[0])
     register(engine, "ann", PLAIN_WALLET)
-    good = valued(engine, sources, opened(engine, "bob"))
+    good = valued(engine, sources, opened(engine, sources, "bob"))
     simulator.fault("outage")
-    bad = valued(engine, sources, opened(engine, "ann"))
+    bad = valued(engine, sources, opened(engine, sources, "ann"))
 
     outcomes = stored(engine, sources, good, bad)
 
@@ -118,10 +118,10 @@ def test_users_stored_together_have_each_their_own_outcome(
 
 def test_a_failure_after_the_end_is_not_recorded(engine: Engine, sources: Sources) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    running = opened(engine)
+    running = opened(engine, sources)
     stored(engine, sources, valued(engine, sources, running))
 
-    assert fail_sync(engine, running, code="late", message="m", intervals=sources.intervals, now=utc_now()) is None
+    assert fail_sync(engine, sources, running, code="late", message="m", now=utc_now()) is None
     assert operation(engine).status == "completed"
 
 

@@ -13,12 +13,12 @@ from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.holdings import holdings_after
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
 from moonx_pipeline.domain.pricing import BookPrice, PriceLimits
-from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.domain.valuation import totals_of, value_holdings
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.open import open_sync
 from moonx_pipeline.sync.order import OpenSync, SyncOrder
 from moonx_pipeline.sync.persist import persist_syncs
+from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline.sync.value import ValuedSync, Valuing
 from moonx_pipeline_tests.sync.acts import events, held, register, status
 
@@ -46,17 +46,20 @@ def valued(sync: OpenSync, balances: list[int]) -> ValuedSync:
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=syncs, random=st.randoms())
-def test_the_sync_that_opened_last_stands_and_each_is_told_of_once(engine: Engine, made, random) -> None:
+def test_the_sync_that_opened_last_stands_and_each_is_told_of_once(
+    engine: Engine, sources: Sources, made, random
+) -> None:
     user = f"user{next(_users)}"
     register(engine, user, WALLET)
     opened = [
-        valued(open_sync(engine, SyncOrder(uuid.uuid4(), user, "schedule"), NOW), balances) for balances, _ in made
+        valued(open_sync(engine, sources, SyncOrder(uuid.uuid4(), user, "schedule"), NOW), balances)
+        for balances, _ in made
     ]
     order = [sync for sync, (_, times) in zip(opened, made, strict=True) for _ in range(times)]
     random.shuffle(order)
 
     for sync in order:
-        persist_syncs(engine, [sync], intervals=Intervals(), now=NOW)
+        persist_syncs(engine, sources, [sync], NOW)
 
     last = opened[-1]
     assert held(engine, user) == {(p.chain_id, p.token): p.balance for p in last.positions}

@@ -27,7 +27,7 @@ def on_chain(world: EvmWorld, wallet: str, chain_id: int, tokens: list[str]) -> 
 def test_balances_follow_real_transfers_on_all_five_chains(
     engine: Engine, simulator: RunningSimulator, evm_world: EvmWorld
 ) -> None:
-    sources = open_sources(node_settings(simulator, evm_world))
+    sources = open_sources(node_settings(simulator, evm_world), engine)
     payer, paid = evm_world.wallets
     register(engine, "ann", payer)
     register(engine, "bob", paid)
@@ -59,7 +59,7 @@ def test_balances_follow_real_transfers_on_all_five_chains(
 def test_a_chain_read_from_a_node_says_what_it_can_not_know(
     engine: Engine, simulator: RunningSimulator, evm_world: EvmWorld
 ) -> None:
-    sources = open_sources(node_settings(simulator, evm_world))
+    sources = open_sources(node_settings(simulator, evm_world), engine)
     register(engine, "ann", evm_world.wallets[0])
 
     sync(engine, sources)
@@ -74,7 +74,7 @@ def test_a_node_serves_the_chain_that_alchemy_refuses(
 ) -> None:
     nodes = {"RPC_URL_POLYGON": evm_world.environment()["RPC_URL_POLYGON"]}
     alchemy = {**simulator.environment(), "ALCHEMY_RETRY_DELAY": "1"}
-    sources = open_sources(Settings.from_environment({**alchemy, **nodes}))
+    sources = open_sources(Settings.from_environment({**alchemy, **nodes}), engine)
     wallet = evm_world.wallets[0].lower()
     register(engine, "ann", wallet)
     simulator.fault("partial_error", network="polygon-mainnet")
@@ -89,7 +89,7 @@ def test_a_node_serves_the_chain_that_alchemy_refuses(
 def test_chains_without_any_source_are_skipped_with_what_to_set(engine: Engine, evm_world: EvmWorld, simulator) -> None:
     only_base = {"RPC_URL_BASE": evm_world.environment()["RPC_URL_BASE"]}
     prices = {name: value for name, value in simulator.environment().items() if "ALCHEMY" not in name}
-    sources = open_sources(Settings.from_environment({**prices, **only_base}))
+    sources = open_sources(Settings.from_environment({**prices, **only_base}), engine)
     register(engine, "ann", evm_world.wallets[0])
 
     outcome = sync(engine, sources)

@@ -12,6 +12,7 @@ from moonx_pipeline.domain.pricing import BookPrice
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS, spam_token
+from moonx_pipeline.sync.breaking import Breakers
 from moonx_pipeline.sync.price import MAX_ASKED, price_tokens
 from moonx_pipeline.sync.sources import Sources
 
@@ -27,6 +28,7 @@ def price(sources: Sources, *keys: TokenKey, book=None, trigger: str = "schedule
         book=book or {},
         quotes=quotes or {},
         sources=sources,
+        breakers=Breakers(sources.breaking, {}),
         trigger=trigger,
         scope=CallScope.lasting(20),
         now=NOW,

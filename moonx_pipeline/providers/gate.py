@@ -1,0 +1,46 @@
+"""The gate that every call passes: where the rate limits that all workers share are kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from moonx_pipeline.providers.errors import RateLimited
+from moonx_pipeline.providers.scope import CallScope
+
+
+class Gate(Protocol):
+    """One provider's limits. Shared by threads."""
+
+    def enter(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
+        """Waits for the call's turn.
+
+        Args:
+            scope: Its deadline is never overrun; what was waited is added to its tally.
+            cost: What the call counts for, in the provider's own measure of requests.
+            compute_units: What it costs beside; 0 where the provider has no such limit.
+
+        Returns:
+            For when the call was granted.
+
+        Raises:
+            RateLimited: Its turn would come too late; the error says when.
+        """
+
+    def refused(self, error: RateLimited, slot: datetime | None) -> None:
+        """Takes in that the provider itself refused a call: nobody asks before it may be asked again.
+
+        Args:
+            error: It is given the time to come back, where it has none.
+            slot: What ``enter`` had returned.
+        """
+
+
+class Ungated:
+    """No limits but the provider's own."""
+
+    def enter(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
+        return None
+
+    def refused(self, error: RateLimited, slot: datetime | None) -> None:
+        return None

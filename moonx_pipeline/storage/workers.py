@@ -1,0 +1,144 @@
+"""The processes that carry syncs: each holds an advisory lock by its id for as long as it lives.
+
+The lock goes with its connection, so it is free as soon as the process is dead, however it died, and there
+are no heartbeats to write or to be late with. It needs a session of its own: behind a pooler that shares
+sessions, give DATABASE_URL the server's own address.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+import psutil
+from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver writes its class in lower case
+from sqlalchemy import Connection, Engine
+
+
+class WorkerPresence:
+    """This process as others see it. It ends with the process, or with ``leave``."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Takes the lock, and a connection of the driver's that is kept for it."""
+        self.id = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._engine = engine
+        self._connection = self._enter()
+
+    def _enter(self) -> PsycopgConnection:
+        session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        session.exec_driver_sql("SELECT pg_advisory_lock(worker_lock(%s))", (self.id,))
+        session.exec_driver_sql(
+            "INSERT INTO worker_processes (id, host, pid) VALUES (%s, %s, %s) ON CONFLICT (id) DO NOTHING",
+            (self.id, socket.gethostname(), os.getpid()),
+        )
+        connection: PsycopgConnection = session.connection.driver_connection  # type: ignore[assignment]
+        session.detach()  # the pool gets another in its place
+        return connection
+
+    def _execute(self, statement: str, *parameters: object) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+
+    def ensure(self) -> None:
+        """Takes the lock again where its connection was cut; looks without asking the server."""
+        # A connection that nobody asks anything has something to be read only when the server has ended it.
+        if self._connection.closed or select.select([self._connection], [], [], 0)[0]:
+            self._connection.close()
+            self._connection = self._enter()
+
+    def recovered(self, milliseconds: int) -> None:
+        """Notes how long it took to close what dead processes had left."""
+        self._execute("UPDATE worker_processes SET recovery_ms = %s WHERE id = %s", milliseconds, self.id)
+
+    def leave(self) -> None:
+        """Gives the lock and its connection up."""
+        self._execute("DELETE FROM worker_processes WHERE id = %s", self.id)
+        self._connection.close()
+
+    def left_to_parent(self) -> None:
+        """Lets go of a connection that was the parent's, in a forked child, without a word to the server.
+
+        While a child held it, the parent's lock would outlive the parent.
+        """
+        if not self._connection.closed:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, self._connection.fileno())
+            os.close(nowhere)
+
+
+class WorkerRow(NamedTuple):
+    """A process that carries syncs, or did until it died."""
+
+    id: str
+    host: str
+    pid: int
+    started_at: datetime
+    recovery_ms: int | None
+    alive: bool
+
+
+class LostOperation(NamedTuple):
+    """A running operation of a dead process."""
+
+    operation_id: UUID
+    user_id: str
+    worker_id: str
+    trigger: str
+    started_at: datetime
+    retry_count: int
+    first_wallet: str | None
+    run_id: str | None
+
+
+_DEAD = """
+SELECT w.id, w.host, w.pid, pg_postmaster_start_time() < now() - make_interval(secs => %(grace)s) AS server_settled
+FROM worker_processes w
+WHERE pg_try_advisory_xact_lock(worker_lock(w.id))
+"""
+
+
+def dead_workers(connection: Connection, *, grace_seconds: float) -> list[str]:
+    """Processes that are surely dead. Their locks are held until the transaction ends, so that one recovers them.
+
+    A database that has just come up has lost all locks, the living processes' too; they take theirs again at
+    their next step. Until then only a process of this host, which can be looked for, is known to be dead.
+
+    Args:
+        connection: Inside a transaction.
+        grace_seconds: How long living processes may take to notice that the database was away.
+    """
+    host = socket.gethostname()
+    rows = connection.exec_driver_sql(_DEAD, {"grace": grace_seconds})
+    return [row.id for row in rows if row.server_settled or (row.host == host and not psutil.pid_exists(row.pid))]
+
+
+def lost_operations(connection: Connection, workers: Collection[str]) -> list[LostOperation]:
+    """What dead processes were at."""
+    rows = connection.exec_driver_sql(
+        "SELECT o.id, o.user_id, o.worker_id, o.trigger, o.started_at, o.retry_count, (SELECT wallet_address "
+        "FROM user_wallets w WHERE w.user_id = o.user_id ORDER BY position LIMIT 1), o.dagster_run_id "
+        "FROM sync_operations o WHERE o.worker_id = ANY(%s) AND o.status IN ('pending', 'running') ORDER BY o.id",
+        (list(workers),),
+    )
+    return [LostOperation(*row) for row in rows]
+
+
+def forget_workers(connection: Connection, workers: Collection[str]) -> None:
+    """Removes dead processes from the list."""
+    connection.exec_driver_sql("DELETE FROM worker_processes WHERE id = ANY(%s)", (list(workers),))
+
+
+def list_workers(connection: Connection) -> list[WorkerRow]:
+    """All processes that were not found dead yet, with whether they hold their lock."""
+    rows = connection.exec_driver_sql(
+        "SELECT w.id, w.host, w.pid, w.started_at, w.recovery_ms, EXISTS (SELECT 1 FROM pg_locks l "
+        "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.database = (SELECT oid FROM pg_database "
+        "WHERE datname = current_database()) AND (l.classid::bigint << 32) | l.objid::bigint = worker_lock(w.id)) "
+        "FROM worker_processes w ORDER BY w.started_at, w.id"
+    )
+    return [WorkerRow(*row) for row in rows]

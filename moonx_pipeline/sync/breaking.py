@@ -1,0 +1,183 @@
+"""Circuit breakers as one sync uses them: read once at its start, told of once at its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Final, NamedTuple, ParamSpec, TypeVar
+
+from sqlalchemy import Engine
+
+from moonx_pipeline.domain.events import Event, rfc3339
+from moonx_pipeline.providers.classification import effect_of
+from moonx_pipeline.providers.errors import ProviderError
+from moonx_pipeline.storage import breakers as store
+from moonx_pipeline.storage.breakers import FAILURE, NONE, OK, Report, Standing, Transition
+from moonx_pipeline.storage.outbox import insert_events
+from moonx_pipeline.sync.alerts import breaker_alerts
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ALCHEMY_DATA: Final = "alchemy:data"
+"""Alchemy's API for several wallets and networks a call; behind it is its JSON-RPC, chain by chain."""
+
+ALCHEMY_PRICES: Final = "alchemy:prices"
+BINANCE: Final = "binance"
+COINGECKO: Final = "coingecko"
+DEXSCREENER: Final = "dexscreener"
+
+ACCOUNT_CAUSES: Final = frozenset({"key_rejected", "quota_exhausted"})
+"""Refusals that are of a key, however it is used."""
+
+
+def chain_key(chain_id: int) -> str:
+    """The breaker of Alchemy on one chain."""
+    return f"alchemy:{chain_id}"
+
+
+def node_key(chain_id: int) -> str:
+    """The breaker of the operator's own node of a chain."""
+    return f"rpc:{chain_id}"
+
+
+def user_key(user_id: str) -> str:
+    """The breaker of a user whose syncs fail for reasons of his own, such as data that can't be stored."""
+    return f"user:{user_id}"
+
+
+class BreakerRules(NamedTuple):
+    """When breakers open, and for how long.
+
+    Attributes:
+        enabled: Whether they are asked at all.
+        threshold: Failures in a row that open one.
+        open_for: How long it stays open.
+        lease: How long a probe may take.
+    """
+
+    enabled: bool
+    threshold: int
+    open_for: timedelta
+    lease: timedelta
+
+
+class BreakerOpen(ProviderError):
+    """The provider was not asked, since its breaker is open."""
+
+
+class _Finding(NamedTuple):
+    outcome: str
+    error: str | None = None
+    open_for: timedelta | None = None
+
+
+class Breakers:
+    """The breakers that a sync, or a batch of them, has to do with. Shared by its threads."""
+
+    def __init__(self, rules: BreakerRules, standings: Mapping[str, Standing]) -> None:
+        self._rules = rules
+        self._standings = standings
+        self._found: dict[str, _Finding] = {}
+        self._lock = threading.Lock()
+
+    def standing(self, key: str) -> Standing:
+        return self._standings.get(key) or store.closed(key)
+
+    @property
+    def not_closed(self) -> list[Standing]:
+        """Those that were open or half-open when they were read."""
+        return [standing for standing in self._standings.values() if standing.state != "closed"]
+
+    def is_open(self, key: str) -> bool:
+        """Whether calls are not to be made."""
+        return not self.standing(key).admitted
+
+    def refusal(self, key: str) -> BreakerOpen:
+        """Why calls are not made, and from when on they will be."""
+        standing = self.standing(key)
+        since = f" since {rfc3339(standing.opened_at)}" if standing.opened_at else ""
+        until = f" until {rfc3339(standing.retry_at)}" if standing.retry_at else ""
+        return BreakerOpen(
+            f"The circuit breaker '{key}' is open{since}{until}: {standing.last_error or 'it was opened by hand'}",
+            provider=key.partition(":")[0],
+            retry_at=standing.retry_at,
+        )
+
+    def call(self, key: str, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Asks a provider, and notes how it went.
+
+        Raises:
+            BreakerOpen: It was not asked.
+            ProviderError: It did not give what was asked for.
+        """
+        if self.is_open(key):
+            raise self.refusal(key)
+        try:
+            answer = ask(*args, **kwargs)
+        except ProviderError as error:
+            self.note_error(key, error)
+            raise
+        self.note_ok(key)
+        return answer
+
+    def note_ok(self, key: str) -> None:
+        """One good answer in a sync outweighs what failed beside it: the provider is there."""
+        with self._lock:
+            self._found[key] = _Finding(OK)
+
+    def note_error(self, key: str, error: ProviderError) -> None:
+        """An error counts as ``EFFECTS`` says, once a sync."""
+        if not isinstance(error, BreakerOpen):
+            effect = effect_of(error)
+            self.note_failure(key, str(error), outcome=effect.breaker, open_for=effect.open_for)
+
+    def note_failure(self, key: str, error: str, *, outcome: str = FAILURE, open_for: timedelta | None = None) -> None:
+        """A failure that is no error of a call."""
+        if outcome == NONE:
+            return
+        with self._lock:
+            before = self._found.get(key)
+            if before is None or (before.outcome == FAILURE and outcome != FAILURE):
+                self._found[key] = _Finding(outcome, error, open_for or self._rules.open_for)
+
+    def reports(self) -> list[Report]:
+        """What there is to tell; nothing where all is well, so a sync without trouble costs no round trip."""
+        if not self._rules.enabled:
+            return []
+        reports = []
+        for key in {*self._standings, *self._found}:
+            standing, found = self.standing(key), self._found.get(key, _Finding(NONE))
+            is_probe = standing.admitted and standing.state == "half_open"
+            if is_probe or found.outcome not in (OK, NONE) or (found.outcome == OK and standing.failure_count):
+                reports.append(Report(key, standing.epoch, *found))
+        return sorted(reports)
+
+
+def read_breakers(engine: Engine, rules: BreakerRules, keys: Iterable[str]) -> Breakers:
+    """The breakers of keys, in one round trip; where one is half-open, the caller may be its probe."""
+    if not rules.enabled:
+        return Breakers(rules, {})
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        return Breakers(rules, store.admit(connection, list(keys), rules.lease))
+
+
+def settle(engine: Engine, rules: BreakerRules, breakers: Breakers) -> list[Event]:
+    """Tells the shared breakers what a sync found out; returns the alert of each that opened or closed."""
+    reports = breakers.reports()
+    if not reports:
+        return []
+    with engine.begin() as connection:
+        alerts = breaker_alerts(store.report(connection, reports, rules.threshold))
+        insert_events(connection, alerts)
+    return alerts
+
+
+def reset(engine: Engine, key: str) -> Transition | None:
+    """Closes a breaker by hand, with its alert; ``None`` where it is closed."""
+    with engine.begin() as connection:
+        transition = store.close(connection, key)
+        if transition is not None:
+            insert_events(connection, breaker_alerts([transition]))
+    return transition

@@ -1,0 +1,158 @@
+"""Closing what dead processes left: their operations fail, their requests wait again, their users are due."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import structlog
+from sqlalchemy import Connection, Engine
+
+from moonx_pipeline.domain.events import Event, SyncFacts, sync_failed
+from moonx_pipeline.storage.operations import LockedUser, OperationEnd, end_operations, lock_users
+from moonx_pipeline.storage.outbox import insert_events
+from moonx_pipeline.storage.requests import requeue_requests
+from moonx_pipeline.storage.workers import (
+    LostOperation,
+    WorkerPresence,
+    dead_workers,
+    forget_workers,
+    lost_operations,
+)
+from moonx_pipeline.sync.alerts import worker_lost_alert
+from moonx_pipeline.sync.sources import Sources
+
+WORKER_LOST: Final = "sync_worker_lost"
+_log = structlog.get_logger("recovery")
+
+
+class Recovery(NamedTuple):
+    """What was found.
+
+    Attributes:
+        workers: Processes that were found dead.
+        operations: What they were at, now closed.
+    """
+
+    workers: tuple[str, ...]
+    operations: tuple[LostOperation, ...]
+
+
+def recover_lost(engine: Engine, sources: Sources, now: datetime) -> Recovery:
+    """Finds dead processes and closes what they left, in one transaction; by one caller at a time.
+
+    Args:
+        engine: The pipeline's database.
+        sources: For the longest time of a sync, and how often a request may be lost with its worker.
+        now: When the operations end.
+    """
+    with engine.begin() as connection:
+        workers = dead_workers(connection, grace_seconds=sources.sync_seconds)
+        if not workers:
+            return Recovery((), ())
+        lost = lost_operations(connection, workers)
+        if lost:
+            _close(connection, lost, now, tries=sources.repeats.tries)
+        forget_workers(connection, workers)
+    for operation in lost:
+        _log.warning(
+            "sync closed, its worker is dead",
+            user=operation.user_id,
+            operation=str(operation.operation_id),
+            worker=operation.worker_id,
+        )
+    return Recovery(tuple(workers), tuple(lost))
+
+
+def _close(connection: Connection, lost: list[LostOperation], now: datetime, *, tries: int) -> None:
+    users = lock_users(connection, [(operation.user_id, operation.operation_id) for operation in lost])
+    requeue_requests(connection, [operation.operation_id for operation in lost], tries)
+    end_operations(connection, [_end(operation, users[operation.user_id], now) for operation in lost])
+    events = [_failed(operation, users[operation.user_id], now) for operation in lost]
+    for worker in sorted({operation.worker_id for operation in lost}):
+        ids = [str(operation.operation_id) for operation in lost if operation.worker_id == worker]
+        events.append(worker_lost_alert(worker, ids, now))
+    insert_events(connection, events)
+
+
+def _message(operation: LostOperation) -> str:
+    return f"Worker {operation.worker_id} died while it carried this sync. The user is due again."
+
+
+def _milliseconds(operation: LostOperation, now: datetime) -> int:
+    return max(0, int((now - operation.started_at).total_seconds() * 1000))
+
+
+def _failed(operation: LostOperation, user: LockedUser, now: datetime) -> Event:
+    facts = SyncFacts(
+        operation.operation_id,
+        operation.user_id,
+        operation.first_wallet,
+        operation.trigger,
+        operation.started_at,
+        operation.retry_count,
+    )
+    return sync_failed(
+        facts,
+        version=user.version,
+        at=now,
+        duration_ms=_milliseconds(operation, now),
+        code=WORKER_LOST,
+        message=_message(operation),
+        retry_at=now,
+    )
+
+
+def _end(operation: LostOperation, user: LockedUser, now: datetime) -> OperationEnd:
+    return OperationEnd(
+        operation_id=operation.operation_id,
+        user_id=operation.user_id,
+        status="failed",
+        completed_at=now,
+        duration_ms=_milliseconds(operation, now),
+        version=user.version,
+        error_code=WORKER_LOST,
+        error_message=_message(operation),
+        # It was not his fault: he is due at once, and his failures stay as they were.
+        next_sync_at=now,
+        failures=user.failures,
+    )
+
+
+_presences: dict[tuple[int, Engine], WorkerPresence] = {}
+_lock = threading.Lock()
+
+
+def process_worker(engine: Engine, sources: Sources, now: datetime) -> str:
+    """The id under which this process carries syncs; its lock is held from the first call on.
+
+    The first call also closes what dead processes had left: whatever starts first after a crash recovers.
+    """
+    key = (os.getpid(), engine)
+    with _lock:
+        presence = _presences.get(key)
+        if presence is not None:
+            presence.ensure()
+            return presence.id
+        started = time.monotonic()
+        presence = _presences[key] = WorkerPresence(engine)
+        found = recover_lost(engine, sources, now)
+        milliseconds = int((time.monotonic() - started) * 1000)
+        presence.recovered(milliseconds)
+    if found.operations:
+        _log.info("recovered", operations=len(found.operations), workers=len(found.workers), ms=milliseconds)
+    return presence.id
+
+
+def _leave_parents_presences() -> None:
+    global _lock
+    _lock = threading.Lock()
+    for (process_id, _), presence in _presences.items():
+        if process_id != os.getpid():
+            presence.left_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_parents_presences)
