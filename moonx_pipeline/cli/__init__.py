@@ -22,13 +22,16 @@ from moonx_pipeline.errors import EXIT_FAILED, OperatorError
 
 COMMANDS = {
     "bench": ("moonx_pipeline.cli.bench:bench", "Measure the core against the simulator."),
+    "breaker": ("moonx_pipeline.cli.breaker:breaker", "Close circuit breakers by hand."),
     "config": ("moonx_pipeline.cli.config:config", "Show every setting, or check them."),
     "demo": ("moonx_pipeline.cli.demo:demo", "Sync made-up users through real Dagster runs."),
+    "doctor": ("moonx_pipeline.cli.doctor:doctor", "Check every invariant of the stored data."),
     "events": ("moonx_pipeline.cli.events:events", "Read the event stream, or publish kept events again."),
     "migrate": ("moonx_pipeline.cli.migrate:migrate", "Bring the database's schema up to this version."),
     "portfolio": ("moonx_pipeline.cli.portfolio:portfolio", "Show a user's portfolio."),
     "relay": ("moonx_pipeline.cli.relay:relay", "Move events from the outbox to Kafka, until stopped."),
     "simulator": ("moonx_pipeline.cli.simulator:simulator", "Serve the data providers' HTTP from a made-up world."),
+    "status": ("moonx_pipeline.cli.status:status", "Show health, backlog, breakers and limits."),
     "up": ("moonx_pipeline.cli.up:up", "Run the whole system on this machine until Ctrl-C."),
     "user": ("moonx_pipeline.cli.user:user", "Register users and their wallets."),
 }

@@ -36,8 +36,8 @@ from moonx_pipeline.sync.repeat import Repeats
 from moonx_pipeline.sync.throttle import ProviderGate
 
 _THREADS = 32
-_BALANCES_WAIT = 10.0
-"""Seconds that reading balances waits for its turn: Alchemy's limit is over a window of this length."""
+_BALANCES_WAIT = 12.0
+"""Seconds that reading balances waits for its turn: somewhat longer than the window of Alchemy's limit."""
 _PRICES_WAIT = 0.5
 """Prices have other sources, and the book."""
 

@@ -1,20 +1,25 @@
 """Syncs of one user that overlap: the one that started last stands, and nothing is doubled or lost."""
 
+import random
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET, THREE_WALLETS
+from moonx_pipeline.storage.database import open_engine
+from moonx_pipeline.storage.invariants import check_invariants
 from moonx_pipeline.storage.users import add_wallets
 from moonx_pipeline.sync.open import open_sync
 from moonx_pipeline.sync.order import OpenSync, SyncOrder
 from moonx_pipeline.sync.persist import fail_sync, persist_syncs
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.sources import Sources, open_sources
 from moonx_pipeline.sync.user_sync import start_fetch, utc_now
 from moonx_pipeline.sync.value import ValuedSync, value_sync
 from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, portfolio, register, status, sync
@@ -153,3 +158,37 @@ def test_many_syncs_of_one_user_at_once_leave_one_consistent_portfolio(
         last = connection.exec_driver_sql("SELECT max(fence) FROM sync_operations").scalar_one()
     assert status(engine).stored_fence == last
     assert portfolio(engine).totals.value_usd == portfolio(engine).total_value_usd
+
+
+def test_two_workers_at_the_same_user_five_hundred_times(
+    engine: Engine, settings: Settings, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    engines = [open_engine(engine.url.render_as_string(hide_password=False)) for _ in range(2)]
+    workers = [(own, open_sources(settings, own)) for own in engines]
+    delays = random.Random(7)  # noqa: S311 - the same delays in every run
+
+    def work(worker: tuple[Engine, Sources], delay: float) -> None:
+        time.sleep(delay)
+        sync(*worker, trigger="schedule")
+
+    with ThreadPoolExecutor(2) as pool:
+        for round_number in range(250):
+            simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, round_number)
+            for done in [pool.submit(work, worker, delays.uniform(0, 0.02)) for worker in workers]:
+                done.result()
+            assert held(engine).get((1, USDC.address), 0) == round_number
+
+    with engine.connect() as connection:
+        last, ended = connection.exec_driver_sql(
+            "SELECT max(fence), count(*) FILTER (WHERE status IN ('completed', 'cancelled')) FROM sync_operations"
+        ).one()
+    assert (status(engine).stored_fence, ended) == (last, 500)
+    told = events(engine)
+    assert [e["version"] for e in told] == sorted(e["version"] for e in told)
+    updated = [e["version"] for e in told if e["eventType"] == "portfolio.updated"]
+    assert updated == list(range(1, len(updated) + 1))
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        assert check_invariants(connection) == []
+    for own in engines:
+        own.dispose()

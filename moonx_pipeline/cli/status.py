@@ -1,0 +1,120 @@
+"""``moonx status``: every part's health, what waits, what runs, and what is shut off."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from moonx_pipeline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_SECONDS = 2.0
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def status(as_json: bool) -> None:
+    """Show health, backlog, running syncs, breakers, rate limit blocks and outbox lag."""
+    from moonx_pipeline.storage.database import ready_engine
+    from moonx_pipeline.storage.overview import read_overview
+    from moonx_pipeline.views.overview import overview_json
+
+    settings = load_settings()
+    engine = ready_engine(settings)
+    started = time.monotonic()
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        connection.exec_driver_sql("SELECT 1")
+        latency = round((time.monotonic() - started) * 1000, 1)
+        overview = overview_json(read_overview(connection))
+    parts = {"database": {"ok": True, "latencyMs": latency}, **_parts(settings)}
+    if as_json:
+        click.echo(json.dumps({"parts": parts, **overview}, indent=2))
+    else:
+        _print(parts, overview)
+
+
+def _parts(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The parts beside the database, as far as they are configured or have their place on this machine."""
+    parts = {f"kafka {broker}": _reach(*_address(broker, 9092)) for broker in settings.kafka.brokers}
+    return {**parts, "webserver": _reach("127.0.0.1", settings.service.webserver_port)}
+
+
+def _address(broker: str, default_port: int) -> tuple[str, int]:
+    host, _, port = broker.rpartition(":")
+    return (host or broker, int(port) if host and port.isdigit() else default_port)
+
+
+def _reach(host: str, port: int) -> dict[str, Any]:
+    started = time.monotonic()
+    try:
+        with socket.create_connection((host, port), timeout=_SECONDS):
+            return {"ok": True, "latencyMs": round((time.monotonic() - started) * 1000, 1)}
+    except OSError as problem:
+        return {"ok": False, "error": f"{host}:{port} can't be reached: {problem.strerror or problem}"}
+
+
+def _print(parts: dict[str, dict[str, Any]], overview: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    for name, part in parts.items():
+        console.print(f"{name:<14} " + (f"answers in {part['latencyMs']} ms" if part["ok"] else part["error"]))
+    users, requests, outbox = overview["users"], overview["requests"], overview["outbox"]
+    console.print(f"{'users':<14} {users['registered']:,}, {_waiting(users['due'], users['longestDueSeconds'], 'due')}")
+    console.print(f"{'requests':<14} {_waiting(requests['pending'], requests['oldestSeconds'], 'pending')}")
+    console.print(f"{'outbox':<14} {_waiting(outbox['unpublished'], outbox['oldestSeconds'], 'unpublished')}")
+    console.print(f"{'running syncs':<14} {len(overview['running']):,}")
+    alive = sum(worker["alive"] for worker in overview["workers"])
+    dead = len(overview["workers"]) - alive
+    console.print(
+        f"{'workers':<14} {alive} alive"
+        + (f", {dead} dead: the next process that starts closes their syncs" * (dead > 0))
+    )
+    _print_shut_off(console, overview)
+
+
+def _waiting(count: int, seconds: float, word: str) -> str:
+    return f"{count:,} {word}" + (f", the oldest for {seconds:,.0f} s" if count else "")
+
+
+def _print_shut_off(console: Console, overview: dict[str, Any]) -> None:
+    """Breakers that are not closed, or count failures, and blocks."""
+    from rich.table import Table
+    from rich.text import Text
+
+    counting = [b for b in overview["breakers"] if b["state"] != "closed" or b["failureCount"]]
+    if counting:
+        table = _table(Table, "breaker", "state", "since", "next probe", "why", "last error")
+        for b in counting:
+            failures = f"{b['failureCount']} failures in a row"
+            why = failures if b["cause"] in (None, "failures") else b["cause"].replace("_", " ")
+            table.add_row(
+                Text(b["key"]),
+                b["state"].replace("_", "-"),
+                b["since"],
+                b["retryAt"] or "",
+                why,
+                Text(b["lastError"] or ""),
+            )
+        console.print(table)
+    if overview["blocks"]:
+        table = _table(Table, "rate limit", "blocked since", "until", "why")
+        for block in overview["blocks"]:
+            table.add_row(Text(block["key"]), block["since"], block["until"], Text(block["reason"]))
+        console.print(table)
+    if not counting and not overview["blocks"]:
+        console.print(f"{'breakers':<14} all closed; no rate limit is blocked")
+
+
+def _table(table_class: Any, *columns: str) -> Any:
+    table = table_class(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

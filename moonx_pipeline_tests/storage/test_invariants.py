@@ -1,0 +1,85 @@
+"""The checker finds nothing wrong with what syncs store, and each thing that is broken by hand."""
+
+import pytest
+from sqlalchemy import Engine
+
+from moonx_pipeline.simulator.server import RunningSimulator
+from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET, SPAM_WALLET
+from moonx_pipeline.storage.invariants import INVARIANTS, check_invariants
+from moonx_pipeline.storage.requests import add_request
+from moonx_pipeline.storage.users import add_wallets
+from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline_tests.sync.acts import register, sync
+
+
+def broken(engine: Engine) -> list[str]:
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        return [violation.name for violation in check_invariants(connection)]
+
+
+@pytest.fixture
+def synced(engine: Engine, sources: Sources, simulator: RunningSimulator) -> Engine:
+    """Users whose syncs ended in every way, with one request served."""
+    for user, wallet in (("ann", POLYGON_WALLET), ("bob", PLAIN_WALLET), ("eve", SPAM_WALLET)):
+        register(engine, user, wallet)
+        sync(engine, sources, user)
+    with engine.begin() as connection:
+        request = add_request(connection, "bob", source="api", priority="high")
+    sync(engine, sources, "bob", request_id=request)
+    simulator.fault("partial_error", network="polygon-mainnet")
+    simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
+    assert sync(engine, sources, "ann").status == "partial"
+    simulator.fault("outage")
+    assert sync(engine, sources, "ann").status == "failed"
+    simulator.simulation.faults.clear()
+    with engine.begin() as connection:
+        add_wallets(connection, "bob", [POLYGON_WALLET])
+    sync(engine, sources, "bob")
+    with engine.begin() as connection:
+        # As if the syncs were older than the minute for which the events of the oldest are not asked for.
+        connection.exec_driver_sql("UPDATE outbox_events SET created_at = created_at - interval '5 minutes'")
+    return engine
+
+
+def test_what_syncs_store_breaks_none(synced: Engine) -> None:
+    assert broken(synced) == []
+
+
+DAMAGE = {
+    "amounts": "UPDATE user_token_holdings SET balance = balance + 1, value_usd = value_usd "
+    "WHERE user_id = 'bob' AND chain_id = 1 AND balance_formatted IS NOT NULL",
+    "values": "UPDATE user_token_holdings SET price_usd = price_usd * 2 WHERE value_usd > 0",
+    "totals": "UPDATE user_sync_status SET total_value_usd = total_value_usd + 0.000001 WHERE user_id = 'bob'",
+    "chains of holdings": "UPDATE user_chain_status SET status = 'never', last_success_at = NULL "
+    "WHERE user_id = 'bob' AND chain_id = 1",
+    "numbers of syncs": "UPDATE user_sync_status SET opened_fence = stored_fence + 7 WHERE user_id = 'bob'; "
+    "UPDATE sync_operations SET fence = 900 WHERE id = (SELECT id FROM sync_operations WHERE user_id = 'eve' LIMIT 1)",
+    "stored syncs": "UPDATE sync_operations o SET status = 'failed' FROM user_sync_status s "
+    "WHERE s.user_id = 'eve' AND o.user_id = 'eve' AND o.fence = s.stored_fence; "
+    "DELETE FROM user_token_holdings_history WHERE user_id = 'eve'",
+    "running users": "UPDATE user_sync_status SET sync_status = 'running' WHERE user_id = 'ann'",
+    "beginnings told": "DELETE FROM outbox_events WHERE key = 'eve' AND type = 'sync.started'",
+    "ends told": "DELETE FROM outbox_events WHERE key = 'eve' AND type = 'sync.completed'",
+    "order of versions": "UPDATE outbox_events SET version = 0, payload = jsonb_set(payload, '{version}', '0') "
+    "WHERE seq = (SELECT max(seq) FROM outbox_events WHERE key = 'ann')",
+    "versions told": "UPDATE user_sync_status SET portfolio_version = 0 WHERE user_id = 'eve'",
+    "events": "UPDATE outbox_events SET payload = jsonb_set(payload, '{userId}', '\"eve\"') WHERE key = 'ann'",
+    "order of publishing": "UPDATE outbox_events SET published_at = now() "
+    "WHERE seq = (SELECT max(seq) FROM outbox_events WHERE key = 'bob')",
+    "requests": "UPDATE sync_requests SET status = 'claimed'",
+    "snapshots": "UPDATE user_token_holdings_history SET sync_operation_id = "
+    "(SELECT id FROM sync_operations WHERE status = 'failed' LIMIT 1)",
+    "log of limits": "UPDATE rate_limits SET taken = array_fill(0, ARRAY[cardinality(taken)]) WHERE key = 'alchemy'",
+}
+
+
+def test_every_invariant_is_tried() -> None:
+    assert DAMAGE.keys() == {invariant.name for invariant in INVARIANTS}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_is_found_by_its_name(synced: Engine, name: str) -> None:
+    with synced.begin() as connection:
+        connection.exec_driver_sql(DAMAGE[name])
+
+    assert broken(synced) == [name]

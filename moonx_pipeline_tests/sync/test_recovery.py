@@ -1,0 +1,282 @@
+"""Processes that die at any point, a database that restarts: nothing half-written, nothing left behind."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from subprocess import DEVNULL
+
+import psutil
+import pytest
+from sqlalchemy import Engine, event
+from tenacity import Retrying, stop_after_delay, wait_fixed
+
+from moonx_pipeline.simulator.server import RunningSimulator
+from moonx_pipeline.simulator.tokens import TOKENS
+from moonx_pipeline.simulator.world import PLAIN_WALLET
+from moonx_pipeline.storage.database import open_engine
+from moonx_pipeline.storage.embedded import embedded_url, release
+from moonx_pipeline.storage.invariants import check_invariants
+from moonx_pipeline.storage.migrations import migrate
+from moonx_pipeline.storage.requests import add_request
+from moonx_pipeline.storage.workers import LostOperation, list_workers
+from moonx_pipeline.sync.open import open_sync
+from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.recovery import process_worker, recover_lost
+from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.sync.user_sync import sync_user, utc_now
+from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, portfolio, register, status, sync
+
+USDC = next(t for t in TOKENS.values() if (t.chain_id, t.symbol) == (1, "USDC"))
+_fork = multiprocessing.get_context("fork")
+
+
+def violations(engine: Engine) -> list:
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        return check_invariants(connection)
+
+
+READING = "take_permits"
+"""A statement in the middle of a sync: it is open, and its balances are being read."""
+
+
+def _sync_and_die(url: str, settings, order: SyncOrder, step: int | str, moment: str) -> None:
+    """Syncs a user, and is killed at a step, as by the kernel."""
+    engine = open_engine(url)
+    lock, seen = threading.Lock(), 0
+
+    def die(*about: object) -> None:
+        nonlocal seen
+        with lock:
+            seen += 1
+            if seen == step or (isinstance(step, str) and step in str(about[2])):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(engine, moment, die)
+    sync_user(engine, open_sources(settings, engine), order)
+    os._exit(0)
+
+
+def run_and_kill(
+    engine: Engine, settings, order: SyncOrder, step: int | str, moment: str = "after_cursor_execute"
+) -> bool:
+    """Whether the process died; it ended by itself where it has fewer steps."""
+    url = engine.url.render_as_string(hide_password=False)
+    process = _fork.Process(target=_sync_and_die, args=(url, settings, order, step, moment))
+    process.start()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode != 0
+
+
+def recover(engine: Engine, sources: Sources) -> list[LostOperation]:
+    """Recovers once the server has seen that the killed process is gone."""
+    own = {process_worker(engine, sources, utc_now())}
+    lost: list[LostOperation] = []
+    for attempt in Retrying(stop=stop_after_delay(15), wait=wait_fixed(0.01)):
+        with attempt, engine.connect() as connection:
+            lost += recover_lost(engine, sources, utc_now()).operations
+            assert {worker.id for worker in list_workers(connection)} == own
+            held_by_others = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+            assert connection.exec_driver_sql(held_by_others).scalar_one() == len(own)
+    return lost
+
+
+@pytest.mark.parametrize(
+    ("moment", "at_least"), [("before_cursor_execute", 14), ("after_cursor_execute", 14), ("commit", 2)]
+)
+def test_killed_at_any_step_it_leaves_nothing_behind_and_the_next_sync_succeeds(
+    engine: Engine, sources: Sources, settings, simulator: RunningSimulator, moment: str, at_least: int
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(engine, sources, trigger="schedule")
+    step = 0
+    while True:
+        step += 1
+        simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, 1000 + step)
+        with engine.begin() as connection:
+            request = add_request(connection, "ann", source="api", priority="high")
+        order = SyncOrder(uuid.uuid4(), "ann", "manual", request_id=request)
+
+        died = run_and_kill(engine, settings, order, step, moment)
+
+        recover(engine, sources)
+        assert violations(engine) == []
+        with engine.connect() as connection:
+            left = connection.exec_driver_sql(
+                "SELECT (SELECT count(*) FROM sync_operations WHERE status IN ('pending', 'running')), "
+                "(SELECT status FROM sync_requests WHERE id = %s)",
+                (request,),
+            ).one()
+        assert left[0] == 0
+        assert left[1] in ("pending", "done")
+        assert sync(engine, sources, trigger="schedule").status == "completed"
+        assert held(engine)[1, USDC.address] == 1000 + step
+        assert violations(engine) == []
+        if not died:
+            break
+    assert step > at_least
+
+
+def test_a_lost_sync_is_told_its_request_waits_again_and_its_user_is_due(
+    engine: Engine, sources: Sources, settings
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(engine, sources)
+    with engine.begin() as connection:
+        request = add_request(connection, "ann", source="api", priority="high")
+    order = SyncOrder(uuid.uuid4(), "ann", "manual", request_id=request)
+    assert run_and_kill(engine, settings, order, READING)
+
+    lost = recover(engine, sources)
+
+    assert [operation.operation_id for operation in lost] == [order.operation_id]
+    ended = operation(engine)
+    assert (ended.status, ended.error_code) == ("failed", "sync_worker_lost")
+    assert events(engine)[-1]["data"]["error"]["code"] == "sync_worker_lost"
+    assert event_types(engine)[-2:] == ["sync.started", "sync.failed"]
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT status, attempts, sync_operation_id FROM sync_requests").one() == (
+            "pending",
+            1,
+            None,
+        )
+        assert connection.exec_driver_sql(
+            "SELECT payload->'data'->>'alertType' FROM outbox_events WHERE topic = 'system.alerts'"
+        ).scalars().all() == ["sync_worker_lost"]  # fmt: skip
+        assert [worker.alive for worker in list_workers(connection)] == [True]
+    assert status(engine).next_sync_at <= utc_now()
+    assert status(engine).consecutive_failures == 0
+    assert recover_lost(engine, sources, utc_now()) == ((), ())
+
+
+def test_a_request_that_kills_its_workers_is_refused_in_the_end(engine: Engine, sources: Sources, settings) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    with engine.begin() as connection:
+        request = add_request(connection, "ann", source="api", priority="high")
+    for _ in range(3):
+        assert run_and_kill(engine, settings, SyncOrder(uuid.uuid4(), "ann", request_id=request), READING)
+        recover(engine, sources)
+
+    with engine.connect() as connection:
+        ended = connection.exec_driver_sql("SELECT status, reason FROM sync_requests").one()
+    assert ended == ("refused", "Its worker died 3 times.")
+
+
+def test_many_that_recover_at_once_close_each_operation_once(engine: Engine, sources: Sources, settings) -> None:
+    users = [f"user{number}" for number in range(20)]
+    for user in users:
+        register(engine, user, PLAIN_WALLET)
+    process_worker(engine, sources, utc_now())
+    url = engine.url.render_as_string(hide_password=False)
+
+    def open_all_and_die() -> None:
+        mine = open_engine(url)
+        for user in users:
+            open_sync(mine, open_sources(settings, mine), SyncOrder(uuid.uuid4(), user), utc_now())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    process = _fork.Process(target=open_all_and_die)
+    process.start()
+    process.join()
+
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: recover(engine, sources), range(6)))
+
+    assert sorted(operation.user_id for lost in found for operation in lost) == sorted(users)
+    assert violations(engine) == []
+
+
+def test_a_living_process_is_never_taken_for_dead(engine: Engine, sources: Sources) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(engine, sources)
+    worker = process_worker(engine, sources, utc_now())
+
+    assert recover_lost(engine, sources, utc_now()).workers == ()
+    with engine.connect() as connection:
+        # Its connection is cut: it lives, and takes its lock again at its next step.
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+        )
+    assert process_worker(engine, sources, utc_now()) == worker
+    assert recover_lost(engine, sources, utc_now()).workers == ()
+    with engine.connect() as connection:
+        assert [row.alive for row in list_workers(connection)] == [True]
+
+
+def test_a_child_does_not_keep_its_parents_lock(engine: Engine, sources: Sources) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    url = engine.url.render_as_string(hide_password=False)
+    told, release_child = _fork.SimpleQueue(), _fork.Event()
+
+    def parent() -> None:
+        process_worker(open_engine(url), sources, utc_now())
+        child = os.fork()
+        if child == 0:
+            release_child.wait(60)
+            os._exit(0)
+        told.put(child)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    process = _fork.Process(target=parent)
+    process.start()
+    child = told.get()
+    process.join()
+    try:
+        assert psutil.pid_exists(child)
+        recover(engine, sources)
+    finally:
+        release_child.set()
+
+
+@pytest.fixture
+def restartable(tmp_path: Path):
+    """A PostgreSQL of the test's own, and what restarts it."""
+    folder = tmp_path / "home"
+    engine = open_engine(embedded_url(folder))
+    migrate(engine)
+    data = next(folder.rglob("PG_VERSION")).parent
+
+    def restart() -> None:
+        server = psutil.Process(int((data / "postmaster.pid").read_text().splitlines()[0]))
+        command, user = server.cmdline(), server.uids().real
+        server.send_signal(signal.SIGQUIT)  # every connection is cut, as in a crash
+        server.wait(20)
+        psutil.Popen(command, user=user, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True)
+
+    yield engine, restart
+    engine.dispose()
+    release(folder)
+
+
+@pytest.mark.parametrize("statement", [2, 5, 9, 12])
+def test_a_sync_goes_on_after_the_database_was_restarted_under_it(
+    restartable, settings, simulator: RunningSimulator, statement: int
+) -> None:
+    engine, restart = restartable
+    patient = settings.model_copy(
+        update={"worker": settings.worker.model_copy(update={"retries": 10, "retry_delay_ms": 500})}
+    )
+    sources = open_sources(patient, engine)
+    register(engine, "ann", PLAIN_WALLET)
+    sync(engine, sources)
+    simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, 4242)
+    seen = 0
+
+    def crash(*_: object) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == statement:
+            restart()
+
+    event.listen(engine, "before_cursor_execute", crash)
+    outcome = sync(engine, sources)
+    event.remove(engine, "before_cursor_execute", crash)
+
+    assert outcome.status == "completed"
+    assert held(engine)[1, USDC.address] == 4242
+    assert portfolio(engine).version == 2
+    assert violations(engine) == []
