@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from moonx_pipeline.providers.errors import RateLimited
+from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.providers.scope import CallScope
 
 
@@ -27,7 +27,7 @@ class Gate(Protocol):
             RateLimited: Its turn would come too late; the error says when.
         """
 
-    def refused(self, error: RateLimited, slot: datetime | None) -> None:
+    def refused(self, error: ProviderError, slot: datetime | None) -> None:
         """Takes in that the provider itself refused a call: nobody asks before it may be asked again.
 
         Args:
@@ -42,5 +42,5 @@ class Ungated:
     def enter(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
         return None
 
-    def refused(self, error: RateLimited, slot: datetime | None) -> None:
+    def refused(self, error: ProviderError, slot: datetime | None) -> None:
         return None

@@ -130,7 +130,7 @@ class HttpClient:
                 body = self._once(method, url, scope, chain_id, params, json, classify)
             except ProviderError as error:
                 outcome = type(error).__name__
-                if isinstance(error, RateLimited):
+                if effect_of(error).block:
                     self._gate.refused(error, slot)
                 raise
             finally:

@@ -139,7 +139,7 @@ class Breakers:
             return
         with self._lock:
             before = self._found.get(key)
-            if before is None or (before.outcome == FAILURE and outcome != FAILURE):
+            if before is None or before.outcome == FAILURE:
                 self._found[key] = _Finding(outcome, error, open_for or self._rules.open_for)
 
     def reports(self) -> list[Report]:

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import rfc3339
-from moonx_pipeline.providers.errors import RateLimited
+from moonx_pipeline.providers.errors import ProviderError, RateLimited
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.limiter import Limit, block, blocked_seconds, take
 from moonx_pipeline.sync.repeat import Repeats, in_database
@@ -70,7 +70,7 @@ class ProviderGate:
             )
         return slot
 
-    def refused(self, error: RateLimited, slot: datetime | None) -> None:
+    def refused(self, error: ProviderError, slot: datetime | None) -> None:
         """Lets nobody ask before the provider may be asked again; see ``Gate``."""
         wait = None if error.retry_at is None else error.retry_at - datetime.now(UTC)
         with self._connect() as connection:

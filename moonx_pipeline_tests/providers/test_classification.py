@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from moonx_pipeline.providers.classification import refusal, retry_time
+from moonx_pipeline.providers.classification import effect_of, refusal, retry_time
 from moonx_pipeline.providers.errors import (
     BadRequest,
     Banned,
     BatchTooLarge,
+    CallTimeout,
+    DeadlineOver,
     KeyRejected,
     Malformed,
     QuotaExhausted,
@@ -16,6 +18,7 @@ from moonx_pipeline.providers.errors import (
     Restricted,
     Unavailable,
 )
+from moonx_pipeline.providers.evm import WrongChain
 
 HTML = b"<!DOCTYPE html><html><body>Sorry, you have been blocked</body></html>"
 MONTHLY = b'{"error":{"code":-32600,"message":"Monthly capacity limit exceeded. Visit https://x to upgrade"}}'
@@ -76,6 +79,34 @@ def test_each_refusal_means_one_thing(provider: str, status: int, body: bytes, m
 
     assert type(error) is meaning
     assert (error.provider, error.status) == (provider, status)
+
+
+@pytest.mark.parametrize(
+    ("error", "repeated", "blocks", "breaker", "opens_for_minutes"),
+    [
+        (Unavailable, True, False, "failure", None),
+        (CallTimeout, False, False, "failure", None),
+        (Malformed, True, False, "failure", None),
+        (RateLimited, True, True, "none", None),
+        (Banned, False, True, "none", None),
+        (QuotaExhausted, False, False, "quota_exhausted", 60),
+        (KeyRejected, False, False, "key_rejected", 10),
+        (Restricted, False, False, "restricted", 60),
+        (BadRequest, False, False, "none", None),
+        (BatchTooLarge, False, False, "none", None),
+        (DeadlineOver, False, False, "none", None),
+        (WrongChain, False, False, "none", None),
+    ],
+)
+def test_each_kind_of_error_has_its_effects(
+    error: type, repeated: bool, blocks: bool, breaker: str, opens_for_minutes: int | None
+) -> None:
+    made = error("m", provider="p", limit=None) if error is BatchTooLarge else error("m", provider="p")
+
+    effect = effect_of(made)
+
+    assert (effect.repeat, effect.block, effect.breaker) == (repeated, blocks, breaker)
+    assert effect.open_for == (timedelta(minutes=opens_for_minutes) if opens_for_minutes else None)
 
 
 def test_a_good_status_is_no_refusal() -> None:

@@ -1,0 +1,99 @@
+"""What an operator sees and does when something is shut off or broken."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from moonx_pipeline.simulator.server import RunningSimulator
+from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
+from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline_tests.cli.commands import ROOT, moonx
+from moonx_pipeline_tests.sync.acts import register, sync
+
+
+@pytest.fixture
+def run(database_url: str, tmp_path: Path):
+    def command(*arguments: str):
+        return moonx(*arguments, cwd=tmp_path, DATABASE_URL=database_url, DAGSTER_HOME=str(ROOT), WEBSERVER_PORT="1")
+
+    return command
+
+
+@pytest.fixture
+def polygon_is_open(engine: Engine, sources: Sources, simulator: RunningSimulator) -> None:
+    register(engine, "ann", POLYGON_WALLET)
+    simulator.fault("partial_error", network="polygon-mainnet")
+    simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
+    simulator.fault("banned", provider="binance")
+    for _ in range(5):
+        sync(engine, sources)
+    simulator.simulation.faults.clear()
+
+
+@pytest.mark.usefixtures("polygon_is_open")
+def test_status_says_what_is_shut_off_since_when_until_when_and_why(run) -> None:
+    shown = run("status")
+    state = json.loads(run("status", "--json").stdout)
+
+    assert shown.returncode == 0, shown.stderr
+    for said in (
+        "answers in",
+        "127.0.0.1:1 can't be reached",
+        "alchemy:137",
+        "failures in a row",
+        "banned this machine",
+    ):
+        assert said in shown.stdout
+    (breaker,) = [breaker for breaker in state["breakers"] if breaker["state"] == "open"]
+    assert (breaker["key"], breaker["cause"], breaker["failureCount"]) == ("alchemy:137", "failures", 5)
+    assert breaker["since"] < breaker["retryAt"]
+    assert "503" in breaker["lastError"]
+    (block,) = state["blocks"]
+    assert block["key"] == "binance"
+    assert "418" in block["reason"]
+    assert state["parts"]["database"]["ok"]
+    assert not state["parts"]["webserver"]["ok"]
+    assert state["users"]["registered"] == 1
+    assert [worker["alive"] for worker in state["workers"]] == [True]
+
+
+@pytest.mark.usefixtures("polygon_is_open")
+def test_a_breaker_is_closed_by_hand_and_the_chain_is_asked_again(run, engine: Engine, sources: Sources) -> None:
+    wrong = run("breaker", "reset", "alchemy:13")
+    closed = run("breaker", "reset", "alchemy:137")
+    again = run("breaker", "reset", "alchemy:137")
+
+    assert (wrong.returncode, wrong.stderr) == (
+        1,
+        "moonx: There is no breaker 'alchemy:13'. Did you mean 'alchemy:137'?\n",
+    )
+    assert (closed.returncode, again.returncode) == (0, 0)
+    assert closed.stdout == "The breaker 'alchemy:137' is closed: it is asked again from now on.\n"
+    assert again.stdout == "The breaker 'alchemy:137' is closed already.\n"
+    assert sync(engine, sources).status == "completed"
+    with engine.connect() as connection:
+        told = connection.exec_driver_sql(
+            "SELECT payload->'data'->>'alertType' FROM outbox_events WHERE topic = 'system.alerts' ORDER BY seq"
+        )
+        assert list(told.scalars()) == ["circuit_breaker_open", "circuit_breaker_closed"]
+
+
+def test_the_doctor_finds_nothing_wrong_or_names_it(run, engine: Engine, sources: Sources) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(engine, sources)
+    well = run("doctor")
+    assert (well.returncode, well.stdout) == (0, "All is well: 16 invariants hold for 1 users and 1 syncs.\n")
+
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE user_sync_status SET total_value_usd = 1")
+    ill = run("doctor")
+    found = json.loads(run("doctor", "--json").stdout)
+
+    assert ill.returncode == 1
+    assert "totals: broken. A user's total is the sum" in ill.stdout
+    assert "  ann: 1 is stored, " in ill.stdout
+    assert [violation["name"] for violation in found["violations"]] == ["totals"]
+    sync(engine, sources)
+    assert run("doctor").returncode == 0
