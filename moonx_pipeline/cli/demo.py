@@ -166,7 +166,7 @@ def _sync_and_show(
 
 
 def _sync(console: Console, instance: dg.DagsterInstance, user: DemoUser, tally: Tally) -> None:
-    from moonx_pipeline.cli.launch import run_portfolio_sync
+    from moonx_pipeline.launch import run_portfolio_sync
 
     started = time.monotonic()
     with run_portfolio_sync(instance, user.user_id, log_level="CRITICAL") as result:

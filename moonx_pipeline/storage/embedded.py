@@ -126,13 +126,18 @@ def _running_server(folder: Path) -> Path:
 
 
 def _forget_dead_server(folder: Path) -> None:
-    """Removes the mark of a server that is gone: after a power cut its process id may be another program's."""
+    """Removes the mark of a server that is gone.
+
+    After a power cut its process id may be another program's; and one that was killed stays as a zombie where
+    nobody waits for it, as in many containers.
+    """
     mark = folder / "postmaster.pid"
     try:
-        running = psutil.Process(int(mark.read_text().split()[0])).name()
+        marked = psutil.Process(int(mark.read_text().split()[0]))
+        is_gone = "postgres" not in marked.name() or marked.status() == psutil.STATUS_ZOMBIE
     except (OSError, IndexError, ValueError, psutil.Error):
         return
-    if "postgres" not in running:
+    if is_gone:
         mark.unlink()
 
 

@@ -103,6 +103,21 @@ def test_a_mark_whose_process_id_is_now_another_program_is_not_believed(home: Pa
     end(user_of(home))
 
 
+def test_a_mark_whose_server_is_dead_but_not_waited_for_is_not_believed(home: Path) -> None:
+    end(user_of(home))
+    program = home / "bin" / "postgres"
+    program.parent.mkdir()
+    shutil.copy(shutil.which("sleep"), program)
+    zombie = subprocess.Popen([program, "60"])
+    zombie.kill()
+    mark = home / "postgres" / "postmaster.pid"
+    mark.write_text(f"{zombie.pid}\n{home / 'postgres'}\n1\n5432\n{home / 'postgres'}\n\n0 0\nready\n")
+
+    end(user_of(home))
+
+    zombie.wait()
+
+
 def test_a_first_start_that_was_broken_off_is_made_anew(home: Path) -> None:
     data = home / "postgres"
     data.mkdir()

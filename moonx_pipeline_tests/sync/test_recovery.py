@@ -3,9 +3,11 @@
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from subprocess import DEVNULL
 
@@ -205,6 +207,22 @@ def test_a_living_process_is_never_taken_for_dead(engine: Engine, sources: Sourc
     assert recover_lost(engine, sources, utc_now()).workers == ()
     with engine.connect() as connection:
         assert [row.alive for row in list_workers(connection)] == [True]
+
+
+def test_after_the_database_was_away_a_process_of_another_host_has_time_to_come_back(
+    engine: Engine, sources: Sources
+) -> None:
+    with engine.begin() as connection:
+        # Neither holds its lock, as right after a restart of the server; one is a process that never was.
+        connection.exec_driver_sql(
+            "INSERT INTO worker_processes (id, host, pid) VALUES ('elsewhere', 'another-host', 1), ('here', %s, 4194305)",
+            (socket.gethostname(),),
+        )
+    the_server_is_young = replace(sources, sync_seconds=10**6)
+    the_server_has_settled = replace(sources, sync_seconds=0)
+
+    assert recover_lost(engine, the_server_is_young, utc_now()).workers == ("here",)
+    assert recover_lost(engine, the_server_has_settled, utc_now()).workers == ("elsewhere",)
 
 
 def test_a_child_does_not_keep_its_parents_lock(engine: Engine, sources: Sources) -> None:

@@ -1,0 +1,1 @@
+"""What a sync costs, measured on this machine against the simulator."""

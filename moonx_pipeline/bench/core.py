@@ -1,0 +1,101 @@
+"""The cost of one user's sync."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+
+import dagster as dg
+import psutil
+from sqlalchemy import event
+
+from moonx_pipeline.bench.setting import LATENCY_MS, Bench, milliseconds
+from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.launch import run_portfolio_sync
+from moonx_pipeline.settings import load_settings
+from moonx_pipeline.sync.open import open_sync
+from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.persist import persist_syncs
+from moonx_pipeline.sync.user_sync import start_fetch, utc_now
+from moonx_pipeline.sync.value import value_sync
+
+
+def single_sync(running: Bench) -> None:
+    """One user, five chains, in a warm process: first with all prices known, then with none fresh."""
+
+    running.sync("plain")
+    running.simulator.simulation.faults.latency_ms["all"] = LATENCY_MS
+    statements: list[str] = []
+
+    def count(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    def sync_with_old_prices() -> None:
+        with running.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE token_prices SET read_at = read_at - interval '1 minute'")
+        running.sync("plain")
+
+    running.add("sync_5_chains_ms", milliseconds(lambda: running.sync("plain")), "ms", "<= 1000")
+    running.add("sync_5_chains_prices_read_anew_ms", milliseconds(sync_with_old_prices), "ms", "<= 1000")
+    event.listen(running.engine, "before_cursor_execute", count)
+    calls, units = running.simulator.requests(), running.simulator.simulation.faults.compute_units
+    running.sync("plain")
+    event.remove(running.engine, "before_cursor_execute", count)
+    # The driver sends BEGIN and COMMIT of the two transactions by itself.
+    running.add("sync_sql_round_trips", len(statements) + 4, "round trips", "<= 15")
+    running.add("sync_provider_calls", running.simulator.requests() - calls, "calls", "<= 3")
+    running.add(
+        "sync_compute_units", running.simulator.simulation.faults.compute_units - units, "compute units", "<= 400"
+    )
+
+
+def large_portfolio(running: Bench) -> None:
+    """3,000 tokens: the write that stores them, and the one that finds nothing changed."""
+
+    running.simulator.simulation.faults.latency_ms.clear()
+    for name, target in (("persist_3000_tokens_ms", "<= 150"), ("persist_3000_unchanged_ms", "<= 150")):
+        sync = open_sync(running.engine, running.sources, SyncOrder(uuid.uuid4(), "large", "schedule"), utc_now())
+        fetch = start_fetch(running.engine, running.sources, sync)
+        readings = [reading for chain in CHAINS for reading in fetch.read_chain(chain.id)]
+        valued = value_sync(
+            running.engine,
+            running.sources,
+            sync,
+            readings,
+            quotes=fetch.quotes(),
+            scope=fetch.scope,
+            read_at=utc_now(),
+        )
+        started = time.perf_counter()
+        persist_syncs(running.engine, running.sources, [valued], utc_now())
+        running.add(name, (time.perf_counter() - started) * 1000, "ms", target)
+    running.sync("large")
+    again = running.sync("large")
+    running.add("persist_3000_unchanged_rows", sum(again.rows), "rows", "0")
+    running.simulator.simulation.faults.latency_ms["all"] = LATENCY_MS
+    running.add("sync_3000_tokens_ms", milliseconds(lambda: running.sync("large"), 1), "ms", "")
+
+
+def memory(running: Bench) -> None:
+    """This process, which holds the simulator, too."""
+
+    running.add("process_pss_mb", psutil.Process().memory_full_info().pss / 2**20, "MB", "<= 512")
+
+
+def job_run(running: Bench) -> None:
+    """The real Dagster job in this warm process."""
+
+    load_settings.cache_clear()
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("users", ["plain"])
+
+        def run() -> None:
+            with run_portfolio_sync(instance, "plain", log_level="CRITICAL") as result:
+                if not result.success:
+                    raise RuntimeError("The benchmark's run failed.")
+
+        run()
+        running.add("job_run_5_chains_ms", milliseconds(run), "ms", "<= 1000")
+    load_settings.cache_clear()

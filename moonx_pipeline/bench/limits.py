@@ -1,0 +1,83 @@
+"""The cost of asking the breaker and the limiter."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import time
+from datetime import timedelta
+from multiprocessing.queues import SimpleQueue
+from typing import Final
+
+from moonx_pipeline.bench.setting import Bench, milliseconds
+from moonx_pipeline.storage.breakers import Report, closed
+from moonx_pipeline.storage.breakers import report as tell
+from moonx_pipeline.storage.database import open_engine
+from moonx_pipeline.storage.limiter import Limit, take
+from moonx_pipeline.sync.breaking import read_breakers
+from moonx_pipeline.sync.requests import manual_sync_limit
+
+SECONDS: Final = 3.0
+_MINUTE: Final = timedelta(minutes=1)
+
+
+def limiter(running: Bench) -> None:
+    """Callers of one key, in processes of their own, as fast as they can."""
+    for callers in (8, 32):
+        taken = _hammer(running, callers)
+        running.add(f"limiter_takes_per_second_{callers}_callers", len(taken) / SECONDS, "takes/s", "")
+        running.add(f"limiter_take_p50_ms_{callers}_callers", statistics.median(taken) * 1000, "ms", "")
+        ninety_nine = statistics.quantiles(taken, n=100)[98] * 1000
+        running.add(f"limiter_take_p99_ms_{callers}_callers", ninety_nine, "ms", "<= 5" if callers == 8 else "")
+
+
+def breakers(running: Bench) -> None:
+    """What a sync pays: reading all its breakers; telling of one failure; taking a person's limit."""
+    sources = running.sources
+    keys = [*sources.breaker_keys, "user:plain"]
+    running.add(
+        "breakers_read_ms",
+        milliseconds(lambda: read_breakers(running.engine, sources.breaking, keys), 50),
+        "ms",
+        "< 100",
+    )
+
+    def fail() -> None:
+        with running.engine.begin() as connection:
+            standing = closed("bench")
+            tell(connection, [Report("bench", standing.epoch, "failure", "bench", timedelta(minutes=1))], 10**6)
+
+    def take_one() -> None:
+        with running.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            take(connection, [manual_sync_limit(running.settings.worker, "plain")])
+
+    running.add("breaker_report_ms", milliseconds(fail, 50), "ms", "< 50")
+    running.add("manual_limit_take_ms", milliseconds(take_one, 50), "ms", "< 200")
+
+
+def _hammer(running: Bench, callers: int) -> list[float]:
+    context = multiprocessing.get_context("spawn")
+    results: SimpleQueue[list[float]] = context.SimpleQueue()
+    url = running.engine.url.render_as_string(hide_password=False)
+    start = time.time() + 2 + callers * 0.3
+    processes = [context.Process(target=_take_for, args=(url, start, results)) for _ in range(callers)]
+    for process in processes:
+        process.start()
+    taken = [seconds for _ in processes for seconds in results.get()]
+    for process in processes:
+        process.join()
+    return taken
+
+
+def _take_for(url: str, start: float, results: SimpleQueue[list[float]]) -> None:
+    engine = open_engine(url, connections=1)
+    limits = [Limit("bench", 1, 600_000, _MINUTE), Limit("bench:compute_units", 200, 10**9, timedelta(seconds=10))]
+    taken = []
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        take(connection, limits, _MINUTE)
+        time.sleep(max(0.0, start - time.time()))
+        while time.time() < start + SECONDS:
+            began = time.perf_counter()
+            take(connection, limits, _MINUTE)
+            taken.append(time.perf_counter() - began)
+    results.put(taken)

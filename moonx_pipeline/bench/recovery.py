@@ -1,0 +1,55 @@
+"""From a kill of everything to the first sync that succeeds."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import psutil
+
+from moonx_pipeline.bench.setting import Bench
+from moonx_pipeline.storage.database import open_engine
+from moonx_pipeline.sync.open import open_sync
+from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.sources import open_sources
+from moonx_pipeline.sync.user_sync import utc_now
+
+_FIRST_SYNC = """
+import uuid
+from moonx_pipeline.settings import load_settings
+from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.sources import open_sources
+from moonx_pipeline.sync.user_sync import sync_user
+engine = ready_engine(load_settings())
+stored = sync_user(engine, open_sources(load_settings(), engine), SyncOrder(uuid.uuid4(), "plain"))
+with engine.connect() as connection:
+    lost = connection.exec_driver_sql("SELECT count(*) FROM sync_operations WHERE error_code = 'sync_worker_lost'")
+    assert (stored.status, lost.scalar_one()) == ("completed", 1)
+"""
+
+
+def recovery(running: Bench) -> None:
+    """Kills a worker in the middle of a sync and the database server, then starts one process anew."""
+    url = running.engine.url.render_as_string(hide_password=False)
+    process = multiprocessing.get_context("fork").Process(target=_open_and_hang, args=(url, running))
+    process.start()
+    process.join()
+    running.engine.dispose()
+    server = psutil.Process(int(next(running.home.rglob("postmaster.pid")).read_text().splitlines()[0]))
+    for child in [*server.children(recursive=True), server]:
+        child.kill()
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", _FIRST_SYNC], check=True, cwd=running.home)
+    running.add("recovery_to_first_sync_ms", (time.perf_counter() - started) * 1000, "ms", "< 5000")
+
+
+def _open_and_hang(url: str, running: Bench) -> None:
+    engine = open_engine(url)
+    open_sync(engine, open_sources(running.settings, engine), SyncOrder(uuid.uuid4(), "plain"), utc_now())
+    os.kill(os.getpid(), signal.SIGKILL)

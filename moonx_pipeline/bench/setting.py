@@ -1,0 +1,113 @@
+"""What benchmarks run on: a database and a simulator of their own, and the figures so far."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine
+
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.simulator.server import RunningSimulator, running_simulator
+from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
+from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline.storage.embedded import release
+from moonx_pipeline.storage.users import add_wallets
+from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.persist import StoredSync
+from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.sync.user_sync import sync_user
+
+LATENCY_MS = 150
+
+
+@dataclass(slots=True)
+class Bench:
+    """Results so far, and what they are measured on."""
+
+    home: Path
+    settings: Settings
+    engine: Engine
+    sources: Sources
+    simulator: RunningSimulator
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, name: str, value: float, unit: str, target: str) -> None:
+        self.results.append({"name": name, "value": round(value, 2), "unit": unit, "target": target})
+
+    def sync(self, user_id: str) -> StoredSync:
+        return sync_user(self.engine, self.sources, SyncOrder(uuid.uuid4(), user_id))
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            "settings": {"provider_latency_ms": LATENCY_MS, "database": "embedded PostgreSQL"},
+            "results": self.results,
+        }
+
+
+@contextmanager
+def prepared() -> Iterator[Bench]:
+    """A database and a simulator of the benchmark's own; the environment names them meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="moonx-bench-", ignore_cleanup_errors=True) as home:
+        with running_simulator() as simulator:
+            environment = {**simulator.environment(), **_UNLIMITED, "MOONX_HOME": home}
+            settings = Settings.from_environment(environment)
+            engine = ready_engine(settings)
+            with engine.begin() as connection:
+                add_wallets(connection, "plain", [PLAIN_WALLET])
+                add_wallets(connection, "large", [SPAM_WALLET])
+            os.environ.update(environment)
+            yield Bench(Path(home), settings, engine, open_sources(settings, engine), simulator)
+            engine.dispose()
+        for name in environment:
+            os.environ.pop(name)
+        release(Path(home))
+
+
+# What is measured is our own cost, not how long a plan makes us wait.
+_UNLIMITED = {
+    "ALCHEMY_RATE_LIMIT_RPM": "1000000",
+    "ALCHEMY_MAX_COMPUTE_UNITS_PER_SECOND": "1000000",
+    "COINGECKO_RATE_LIMIT_RPM": "1000000",
+    "DEXSCREENER_RATE_LIMIT_RPM": "1000000",
+}
+
+
+def milliseconds(act: Callable[[], object], times: int = 5) -> float:
+    """The median time of an act."""
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        act()
+        taken.append((time.perf_counter() - started) * 1000)
+    return statistics.median(taken)
+
+
+def save(report: dict[str, Any], home: Path) -> None:
+    """Writes the figures where scripts find them."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "bench.json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+def show(report: dict[str, Any]) -> None:
+    """Prints the figures as a table."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title=report["machine"], title_justify="left")
+    for column in ("name", "value", "unit", "target"):
+        table.add_column(column, justify="right" if column == "value" else "left")
+    for row in report["results"]:
+        table.add_row(row["name"], f"{row['value']:,}", row["unit"], row["target"])
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
