@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 
 import psutil
 
@@ -42,8 +43,9 @@ def recovery(running: Bench) -> None:
     process.join()
     running.engine.dispose()
     server = psutil.Process(int(next(running.home.rglob("postmaster.pid")).read_text().splitlines()[0]))
-    for child in [*server.children(recursive=True), server]:
-        child.kill()
+    for process_of_server in [server, *server.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            process_of_server.kill()
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", _FIRST_SYNC], check=True, cwd=running.home)
     running.add("recovery_to_first_sync_ms", (time.perf_counter() - started) * 1000, "ms", "< 5000")

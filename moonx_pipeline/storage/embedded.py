@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -31,6 +31,7 @@ DATABASE = "moonx"
 _READY = "moonx.ready"
 _LEASE = "postgres.lease"
 _START_LOCK = "postgres.start.lock"
+_CHILDREN_SECONDS = 10
 _SERVER_OPTIONS = {
     # A laptop's worth of connections: Dagster's processes hold a few each.
     "max_connections": "200",
@@ -126,19 +127,32 @@ def _running_server(folder: Path) -> Path:
 
 
 def _forget_dead_server(folder: Path) -> None:
-    """Removes the mark of a server that is gone.
+    """Removes the marks of a server that is gone, once the last of its children is, too.
 
     After a power cut its process id may be another program's; and one that was killed stays as a zombie where
-    nobody waits for it, as in many containers.
+    nobody waits for it, as in many containers. Its children notice a moment later, and may write until then.
     """
     mark = folder / "postmaster.pid"
     try:
         marked = psutil.Process(int(mark.read_text().split()[0]))
-        is_gone = "postgres" not in marked.name() or marked.status() == psutil.STATUS_ZOMBIE
+        if "postgres" in marked.name() and marked.status() != psutil.STATUS_ZOMBIE:
+            return
+    except psutil.NoSuchProcess:
+        pass
     except (OSError, IndexError, ValueError, psutil.Error):
         return
-    if is_gone:
-        mark.unlink()
+    psutil.wait_procs(_working_in(folder), timeout=_CHILDREN_SECONDS)
+    for left in (mark, *folder.glob(".s.PGSQL.*.lock")):
+        left.unlink(missing_ok=True)
+
+
+def _working_in(folder: Path) -> list[psutil.Process]:
+    processes = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if Path(process.cwd()) == folder.resolve() and process.status() != psutil.STATUS_ZOMBIE:
+                processes.append(process)
+    return processes
 
 
 def _refuse_other_version(folder: Path) -> None:

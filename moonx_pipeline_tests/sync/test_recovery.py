@@ -215,7 +215,8 @@ def test_after_the_database_was_away_a_process_of_another_host_has_time_to_come_
     with engine.begin() as connection:
         # Neither holds its lock, as right after a restart of the server; one is a process that never was.
         connection.exec_driver_sql(
-            "INSERT INTO worker_processes (id, host, pid) VALUES ('elsewhere', 'another-host', 1), ('here', %s, 4194305)",
+            "INSERT INTO worker_processes (id, host, pid) "
+            "VALUES ('elsewhere', 'another-host', 1), ('here', %s, 4194305)",
             (socket.gethostname(),),
         )
     the_server_is_young = replace(sources, sync_seconds=10**6)
