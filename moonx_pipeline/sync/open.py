@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.events import SyncFacts, sync_failed, sync_started
-from moonx_pipeline.storage.operations import OpenedRow, begin_operation, open_user, refuse_operation
+from moonx_pipeline.storage.opening import NewOperation, OpenedRow, begin_operation, open_user, refuse_operation
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.storage.requests import refuse_request
 from moonx_pipeline.sync.breaking import Breakers, read_breakers, settle, user_key
@@ -42,14 +42,24 @@ def open_sync(engine: Engine, sources: Sources, order: SyncOrder, now: datetime)
     began = time.monotonic()
     deadline = began + sources.sync_seconds
     worker_id = in_database(sources.repeats, deadline, lambda: process_worker(engine, sources, now))
+    new = NewOperation(
+        order.operation_id,
+        order.user_id,
+        order.trigger,
+        order.priority,
+        order.request_id,
+        worker_id,
+        order.run_id,
+        order.retry,
+    )
     keys = [*sources.breaker_keys, user_key(order.user_id)]
     breakers = in_database(sources.repeats, deadline, lambda: read_breakers(engine, sources.breaking, keys))
     try:
         _check_breaker(order, breakers)
-        row, facts = in_database(sources.repeats, deadline, lambda: _begin(engine, order, worker_id, now))
+        row, facts = in_database(sources.repeats, deadline, lambda: _begin(engine, order, new, now))
     except SyncRefused as refusal:
         refusal_of = refusal
-        in_database(sources.repeats, deadline, lambda: _refuse(engine, order, worker_id, refusal_of, now))
+        in_database(sources.repeats, deadline, lambda: _refuse(engine, order, new, refusal_of, now))
         settle(engine, sources.breaking, breakers)
         raise
     return OpenSync(
@@ -65,7 +75,7 @@ def open_sync(engine: Engine, sources: Sources, order: SyncOrder, now: datetime)
     )
 
 
-def _begin(engine: Engine, order: SyncOrder, worker_id: str, now: datetime) -> tuple[OpenedRow, SyncFacts]:
+def _begin(engine: Engine, order: SyncOrder, new: NewOperation, now: datetime) -> tuple[OpenedRow, SyncFacts]:
     with engine.begin() as connection:
         row = open_user(
             connection,
@@ -74,20 +84,7 @@ def _begin(engine: Engine, order: SyncOrder, worker_id: str, now: datetime) -> t
             active=order.trigger in PERSONAL_TRIGGERS,
         )
         _check(order, row)
-        begun = begin_operation(
-            connection,
-            operation_id=order.operation_id,
-            user_id=order.user_id,
-            trigger=order.trigger,
-            priority=order.priority,
-            request_id=order.request_id,
-            fence=row.fence,
-            version=row.version,
-            started_at=now,
-            worker_id=worker_id,
-            run_id=order.run_id,
-            retry=order.retry,
-        )
+        begun = begin_operation(connection, new, fence=row.fence, version=row.version, started_at=now)
         if begun is None:
             raise SyncRefused(
                 "request_taken",
@@ -127,31 +124,19 @@ def _check_breaker(order: SyncOrder, breakers: Breakers) -> None:
         )
 
 
-def _refuse(engine: Engine, order: SyncOrder, worker_id: str, refusal: SyncRefused, now: datetime) -> None:
+def _refuse(engine: Engine, order: SyncOrder, new: NewOperation, refusal: SyncRefused, now: datetime) -> None:
     """Records a refusal: of the request always, and as an outcome of the user where there is one."""
     with engine.begin() as connection:
         if refusal.code in _RECORDED:
-            _record_refusal(connection, order, worker_id, refusal, now)
+            _record_refusal(connection, order, new, refusal, now)
         if order.request_id is not None and refusal.code in (*_RECORDED, "no_wallets"):
             refuse_request(connection, order.request_id, str(refusal))
 
 
 def _record_refusal(
-    connection: Connection, order: SyncOrder, worker_id: str, refusal: SyncRefused, now: datetime
+    connection: Connection, order: SyncOrder, new: NewOperation, refusal: SyncRefused, now: datetime
 ) -> None:
-    refused = refuse_operation(
-        connection,
-        operation_id=order.operation_id,
-        user_id=order.user_id,
-        trigger=order.trigger,
-        priority=order.priority,
-        request_id=order.request_id,
-        worker_id=worker_id,
-        run_id=order.run_id,
-        code=refusal.code,
-        message=str(refusal),
-        now=now,
-    )
+    refused = refuse_operation(connection, new, code=refusal.code, message=str(refusal), now=now)
     if refused is not None:
         first_wallet, version = refused
         facts = SyncFacts(order.operation_id, order.user_id, first_wallet, order.trigger, now)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.domain.money import amount_of, value_of
 from moonx_pipeline.domain.portfolio import Position
-from moonx_pipeline.storage.operations import begin_operation, open_user
+from moonx_pipeline.storage.opening import NewOperation, begin_operation, open_user
 from moonx_pipeline.storage.users import add_wallets
 
 WALLET = "0x" + "ab" * 20
@@ -69,18 +69,6 @@ def begin(engine: Engine, user_id: str) -> tuple[UUID, int]:
     operation_id = uuid4()
     with engine.begin() as connection:
         row = open_user(connection, user_id=user_id, operation_id=operation_id, active=False)
-        begin_operation(
-            connection,
-            operation_id=operation_id,
-            user_id=user_id,
-            trigger="manual",
-            priority="medium",
-            request_id=None,
-            fence=row.fence,
-            version=row.version,
-            started_at=NOON,
-            worker_id="test",
-            run_id=None,
-            retry=0,
-        )
+        new = NewOperation(operation_id, user_id, "manual", "medium", None, "test", None)
+        begin_operation(connection, new, fence=row.fence, version=row.version, started_at=NOON)
     return operation_id, row.fence

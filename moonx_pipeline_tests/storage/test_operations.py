@@ -4,7 +4,8 @@ from uuid import uuid4
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.storage.operations import ChainStatusRow, OperationEnd, end_operations, lock_users, open_user
+from moonx_pipeline.storage.opening import open_user
+from moonx_pipeline.storage.operations import ChainStatusRow, OperationEnd, end_operations, lock_users
 from moonx_pipeline.storage.requests import add_request, refuse_request
 from moonx_pipeline.storage.users import add_wallets, list_users, remove_user, wallets_of
 from moonx_pipeline_tests.storage.examples import NOON, OTHER_WALLET, WALLET, begin, register
