@@ -96,3 +96,11 @@ class BrokerSettings(Group):
     redis_max_retries: Int = setting(
         3, "REDIS_MAX_RETRIES_PER_REQUEST", "REDIS_MAX_RETRIES", about="Repeats of a command.", ge=0
     )
+
+    @property
+    def url(self) -> SecretStr | None:
+        """Celery's URL of the broker; ``None`` where the database is it."""
+        if self.celery_url or not self.redis_host:
+            return self.celery_url
+        password = f":{quote(self.redis_password.get_secret_value(), safe='')}@" if self.redis_password else ""
+        return SecretStr(f"redis://{password}{self.redis_host}:{self.redis_port}/{self.redis_db}")

@@ -34,9 +34,9 @@ NO_MEANING: Final = {
 """Variables of the system before this one that are accepted and do nothing, with the reason."""
 
 _OURS = (
-    "ALCHEMY_", "BINANCE_", "CACHE_", "CLUSTER_", "COINGECKO_", "DAGSTER_DATABASE_", "DAGSTER_GRAPHQL_", "DATABASE_",
-    "DB_", "DEXSCREENER_", "GATEWAY_", "JWT_", "KAFKA_", "METRICS_", "MONITORING_", "MOONX_", "PERIODIC_SYNC_",
-    "PRICE_", "PROVIDER_", "RATE_LIMIT_", "REDIS_", "RPC_URL_", "WORKER_",
+    "ALCHEMY_", "BINANCE_", "CACHE_", "CLUSTER_", "COINGECKO_", "DAGSTER_DATABASE_", "DAGSTER_GRAPHQL_",
+    "DAGSTER_RETENTION_", "DATABASE_", "DB_", "DEXSCREENER_", "GATEWAY_", "JWT_", "KAFKA_", "METRICS_", "MONITORING_",
+    "MOONX_", "OPERATION_", "PERIODIC_SYNC_", "PRICE_", "PROVIDER_", "RATE_LIMIT_", "REDIS_", "RPC_URL_", "WORKER_",
 )  # fmt: skip
 _ELSEWHERE = frozenset({"MOONX_ENV_FILE", "REDIS_URL"})
 

@@ -31,6 +31,12 @@ class ServiceSettings(Group):
     history_months: Int = setting(
         13, "HISTORY_RETENTION_MONTHS", unit="months", about="How long snapshots of portfolios are kept.", ge=1
     )
+    operation_days: Int = setting(
+        90, "OPERATION_RETENTION_DAYS", unit="days", about="How long ended operations and requests are kept.", ge=1
+    )
+    run_days: Int = setting(
+        14, "DAGSTER_RETENTION_DAYS", unit="days", about="How long Dagster's ended runs and their events are kept.", ge=1
+    )
 
 
 class GatewaySettings(Group):

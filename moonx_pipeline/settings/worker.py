@@ -6,20 +6,20 @@ import os
 
 from moonx_pipeline.settings.fields import Bool, Float, Group, Int, setting
 
-_CORES = max(1, min(50, os.cpu_count() or 1))
+_PROCESSES = max(2, min(50, 2 * (os.cpu_count() or 1)))
 
 
 class WorkerSettings(Group):
     """How syncs are run, repeated and limited."""
 
     concurrency: Int = setting(
-        _CORES,
+        _PROCESSES,
         "WORKER_CONCURRENCY",
         unit="processes",
-        about="Processes of a worker. A process each core: a sync is bound by its own work, not by waiting.",
+        about="Processes of a worker: each carries one run at a time, and half of a run is waiting for providers.",
         ge=1,
         le=50,
-        shown_default="one a core",
+        shown_default="two a core",
     )
     max_jobs: Int = setting(100, "WORKER_MAX_JOBS", unit="runs", about="A process is replaced after so many.", ge=1)
     timeout_ms: Int = setting(
@@ -55,7 +55,9 @@ class WorkerSettings(Group):
     stats_interval_ms: Int = setting(
         30_000, "WORKER_STATS_INTERVAL", unit="ms", about="How often a worker reports itself.", ge=1000
     )
-    batch_size: Int = setting(50, "WORKER_BATCH_SIZE", unit="users", about="Users of one micro-batch.", ge=1, le=1000)
+    batch_size: Int = setting(
+        50, "WORKER_BATCH_SIZE", unit="requests", about="Requests whose runs are started at once.", ge=1, le=1000
+    )
     shutdown_timeout_ms: Int = setting(
         30_000, "CLUSTER_SHUTDOWN_TIMEOUT", unit="ms", about="How long a stopping worker may finish its runs.", ge=0
     )
@@ -82,4 +84,14 @@ class PeriodicSettings(Group):
         10_000, "PERIODIC_SYNC_HIGH_VALUE_THRESHOLD", unit="USD", about="Portfolios of this value come first.", ge=0
     )
     cron: str = setting("*/5 * * * *", "PERIODIC_SYNC_CRON_PATTERN", about="When the schedules look for due users.")
-    max_users: Int = setting(0, "PERIODIC_SYNC_MAX_USERS", unit="users", about="Most users; 0 is no limit.", ge=0)
+    max_users: Int = setting(
+        0, "PERIODIC_SYNC_MAX_USERS", unit="users", about="Most users of one sweep; 0 is no limit.", ge=0
+    )
+    shards: Int = setting(
+        1,
+        "PERIODIC_SYNC_SHARDS",
+        unit="sweeps",
+        about="Sweeps side by side, each of its share of the users; each takes a process of a worker.",
+        ge=1,
+        le=64,
+    )
