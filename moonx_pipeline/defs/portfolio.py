@@ -19,6 +19,7 @@ from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
 from moonx_pipeline.domain.chains import CHAINS, Chain
 from moonx_pipeline.domain.portfolio import ChainBalances
 from moonx_pipeline.events.publish import publish_pending
+from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.fetch import BalanceFetch
 from moonx_pipeline.sync.open import open_sync as open_user_sync
 from moonx_pipeline.sync.order import OpenSync, SyncOrder, SyncRefused
@@ -47,13 +48,13 @@ class EndedSync:
 
 def _order(context: dg.OpExecutionContext) -> SyncOrder:
     tags = context.run.tags
-    unattended = "backfill" if "dagster/backfill" in tags else "schedule" if "dagster/schedule_name" in tags else None
-    request = tags.get("moonx/request")
+    unattended = "backfill" if run_tags.BACKFILL in tags else "schedule" if run_tags.SCHEDULE in tags else None
+    request = tags.get(run_tags.REQUEST)
     return SyncOrder(
         operation_id=UUID(context.run_id),
         user_id=context.partition_key,
-        trigger=tags.get("moonx/trigger", unattended or "manual"),
-        priority=tags.get("moonx/priority", "medium"),
+        trigger=tags.get(run_tags.TRIGGER, unattended or "manual"),
+        priority=tags.get(run_tags.PRIORITY, "medium"),
         request_id=UUID(request) if request else None,
         run_id=context.run_id,
     )
@@ -72,7 +73,7 @@ def open_sync(context: dg.OpExecutionContext, database: Database, providers: Pro
         if not context.instance.has_dynamic_partition("users", order.user_id):
             # Registered by another system, straight in the database: he is a partition from now on.
             context.instance.add_dynamic_partitions("users", [order.user_id])
-        context.instance.add_run_tags(context.run_id, {"moonx/user": order.user_id, "moonx/trigger": order.trigger})
+        context.instance.add_run_tags(context.run_id, {run_tags.USER: order.user_id, run_tags.TRIGGER: order.trigger})
         fetch = start_fetch(database.engine, providers.sources, sync)
     return dg.Output(
         RunningSync(sync, fetch),

@@ -1,0 +1,21 @@
+"""The tags of the Dagster runs that carry syncs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+USER: Final = "moonx/user"
+REQUEST: Final = "moonx/request"
+"""The request that the run serves."""
+
+TRIGGER: Final = "moonx/trigger"
+PRIORITY: Final = "moonx/priority"
+SHARD: Final = "moonx/shard"
+"""The share of the users that a sweep is for."""
+
+WORKER: Final = "moonx/worker"
+"""The process that took the run; see ``storage.workers``."""
+
+PARTITION: Final = "dagster/partition"
+BACKFILL: Final = "dagster/backfill"
+SCHEDULE: Final = "dagster/schedule_name"
