@@ -210,3 +210,29 @@ def portfolio_updated(
         "updatedAt": rfc3339(at),
     }
     return _event(facts, "portfolio.updated", "portfolio.updates", version, at, data)
+
+
+def user_activity(
+    user_id: str, first_wallet: str | None, *, activity: str, activity_id: UUID, version: int, at: datetime
+) -> Event:
+    """What a user did himself.
+
+    Args:
+        user_id: Who.
+        first_wallet: His first wallet.
+        activity: ``manual_sync``, ``sync_triggered`` or ``portfolio_viewed``.
+        activity_id: The act: of a sync the request for it.
+        version: Of his portfolio.
+        at: When.
+    """
+    event_id = uuid5(_NAMESPACE, f"{activity_id}:user.activity")
+    payload = {
+        "eventId": str(event_id),
+        "eventType": "user.activity",
+        "userId": user_id,
+        "walletAddress": first_wallet,
+        "version": version,
+        "timestamp": rfc3339(at),
+        "data": {"activityType": activity, "at": rfc3339(at)},
+    }
+    return Event(event_id, "user.activities", user_id, "user.activity", version, payload)

@@ -37,7 +37,7 @@ def holdings_after(readings: Iterable[ChainBalances], stored: StoredBalances) ->
 
     A chain that answered replaces what was stored: tokens that it no longer has are gone. A token that it
     has but could not read keeps its last known balance, flagged. A chain that did not answer keeps all of
-    its last known balances, marked stale.
+    its last known balances, marked stale; one that was not asked since nothing moved keeps them as they are.
 
     Args:
         readings: One for each wallet and chain.
@@ -48,7 +48,8 @@ def holdings_after(readings: Iterable[ChainBalances], stored: StoredBalances) ->
         wallet, chain_id = reading.wallet, reading.chain_id
         if reading.outcome is not ChainOutcome.OK:
             before = stored.get((wallet, chain_id), {})
-            held += [Holding(wallet, chain_id, token, balance, stale=True) for token, balance in before.items()]
+            stale = not reading.is_current
+            held += [Holding(wallet, chain_id, token, balance, stale=stale) for token, balance in before.items()]
             continue
         mirror = CHAIN_BY_ID[chain_id].native_as_erc20
         held += [

@@ -40,6 +40,7 @@ class ChainOutcome(enum.Enum):
     OK = "ok"  # balances are what the chain says now
     FAILED = "failed"  # no source answered; what is stored stays, marked stale
     SKIPPED = "skipped"  # not asked on purpose: its breaker is open, or it has no source
+    KEPT = "kept"  # not asked since nothing moved: what is stored is what is held
 
 
 class Coverage(enum.Enum):
@@ -79,6 +80,11 @@ class ChainBalances:
     source: str | None = None
     reason: str | None = None
     retry_at: datetime | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what it says, or keeps, is what is held now."""
+        return self.outcome is ChainOutcome.OK or self.outcome is ChainOutcome.KEPT
 
 
 class Position(NamedTuple):

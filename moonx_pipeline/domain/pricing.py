@@ -28,6 +28,9 @@ BLOCKING_FLAGS: Final = frozenset({PRICE_JUMP, UNCONFIRMED_PRICE})
 REFERENCE_AGE: Final = timedelta(hours=24)
 """A price older than this says nothing about a jump."""
 
+_UNPRICED_FACTOR: Final = 12
+_AGE_FACTORS: Final = ((Decimal(1), 12), (Decimal(100), 3))  # of a holding below so many USD
+
 _TRUST_CURATED: Final = (PriceSource.BINANCE, PriceSource.COINGECKO, PriceSource.ALCHEMY, PriceSource.DEXSCREENER)
 _TRUST_OTHERS: Final = (PriceSource.COINGECKO, PriceSource.DEXSCREENER, PriceSource.ALCHEMY)
 
@@ -143,6 +146,18 @@ def _entry_without_price(flags: tuple[str, ...], read_at: datetime, previous: Bo
         previous.reference_usd if previous else None,
         previous.reference_at if previous else None,
     )
+
+
+def age_factor(is_priced: bool, worth: Decimal | None) -> int:
+    """How many times older than an important price another may be before it is asked for again.
+
+    Args:
+        is_priced: Whether the token had a price when it was last asked for; most that had none never will.
+        worth: What the largest holding at hand is worth in USD; ``None`` where that is unknown.
+    """
+    if not is_priced:
+        return _UNPRICED_FACTOR
+    return next((factor for below, factor in _AGE_FACTORS if worth is not None and worth < below), 1)
 
 
 def keep_price(previous: BookPrice, *, now: datetime, oldest: timedelta) -> BookPrice | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.curated import CURATED
@@ -74,69 +75,103 @@ def totals_of(positions: Iterable[Position], stale_chains: Iterable[int]) -> Tot
     )
 
 
-def value_holding(holding: Holding, info: TokenInfo | None, price: BookPrice | None, limits: PriceLimits) -> Position:
-    """Values one holding.
+class TokenFacts(NamedTuple):
+    """What holds for every holding of a token.
+
+    Attributes:
+        info: What it is called; of a curated one, what is known for sure.
+        is_verified: It is curated, or listed by a source that checks.
+        spam_reasons: Why it is spam; empty where it is not.
+        flags: What to know of its price.
+        price: Its entry in the price book, where that has a price.
+    """
+
+    info: TokenInfo
+    is_verified: bool
+    spam_reasons: tuple[str, ...]
+    flags: tuple[str, ...]
+    price: BookPrice | None
+
+
+def token_facts(key: TokenKey, info: TokenInfo | None, price: BookPrice | None) -> TokenFacts:
+    """What holds for every holding of a token.
 
     Args:
-        holding: What is held.
-        info: What is known of the token; ``None`` where no source has answered for it yet.
-        price: The token's entry in the price book, if it has one.
-        limits: Bounds of trust.
+        key: The token.
+        info: What is known of it; ``None`` where no source has answered for it yet.
+        price: Its entry in the price book, if it has one.
     """
-    key = TokenKey(holding.chain_id, holding.token)
     curated = CURATED.get(key)
-    known = (curated.info._replace(logo_url=info.logo_url if info else None) if curated else info) or UNKNOWN_TOKEN
+    known = info or UNKNOWN_TOKEN
+    if curated is not None:
+        known = TokenInfo(curated.symbol, curated.name, curated.decimals, known.logo_url)
     verified = curated is not None or (price is not None and price.source in _LISTED_BY)
-    flags = [*holding.flags, *(price.flags if price else ())]
-
+    flags = price.flags if price else ()
     reasons: tuple[str, ...] = ()
     if not verified:
         reasons = metadata_reasons(known) if info is not None else ()
         if THIN_LIQUIDITY in flags:
             reasons = (*reasons, THIN_LIQUIDITY)
-
-    amount = amount_of(holding.balance, known.decimals) if known.decimals is not None else None
-    price_usd = price.price_usd if price else None
-    value = value_of(amount, price_usd) if amount is not None and price_usd is not None else None
-    if UNCONFIRMED_PRICE in flags and (value is None or value <= limits.unconfirmed_usd):
-        flags.remove(UNCONFIRMED_PRICE)
-    priced = price if price_usd is not None else None
-    return Position(
-        wallet=holding.wallet,
-        chain_id=holding.chain_id,
-        token=holding.token,
-        symbol=known.symbol,
-        name=known.name,
-        decimals=known.decimals,
-        balance=holding.balance,
-        amount=amount,
-        price_usd=price_usd,
-        value_usd=value,
-        price_source=priced.source if priced else None,
-        price_at=priced.price_at if priced else None,
-        change_24h=priced.change_24h if priced else None,
-        is_spam=bool(reasons),
-        spam_reasons=reasons,
-        is_verified=verified,
-        flags=tuple(sorted(set(flags))),
-        logo_url=known.logo_url,
-        stale=holding.stale,
-    )
+    return TokenFacts(known, verified, reasons, flags, price if price and price.price_usd is not None else None)
 
 
-def value_holdings(
-    holdings: Iterable[Holding],
-    tokens: Mapping[TokenKey, TokenInfo],
-    prices: Mapping[TokenKey, BookPrice],
-    limits: PriceLimits,
-) -> tuple[Position, ...]:
-    """Values all holdings; the largest value first, what has none last, ties by wallet, chain and token."""
-    positions = [
-        value_holding(h, tokens.get(key := TokenKey(h.chain_id, h.token)), prices.get(key), limits) for h in holdings
-    ]
-    positions.sort(key=lambda p: (p.wallet, _CHAIN_ORDER.get(p.chain_id, p.chain_id), p.token))
-    positions.sort(key=lambda p: p.value_usd if p.value_usd is not None else _NO_VALUE, reverse=True)
-    return tuple(positions)
+@dataclass(frozen=True, slots=True)
+class Valuer:
+    """Values holdings by the same names and prices; what holds for a token is worked out once.
+
+    Attributes:
+        tokens: What is known of tokens.
+        prices: Their entries in the price book.
+        limits: Bounds of trust.
+    """
+
+    tokens: Mapping[TokenKey, TokenInfo]
+    prices: Mapping[TokenKey, BookPrice]
+    limits: PriceLimits
+    _facts: dict[TokenKey, TokenFacts] = field(default_factory=dict, repr=False, compare=False)
+
+    def position(self, holding: Holding) -> Position:
+        """Values one holding."""
+        key = TokenKey(holding.chain_id, holding.token)
+        facts = self._facts.get(key)
+        if facts is None:
+            facts = self._facts[key] = token_facts(key, self.tokens.get(key), self.prices.get(key))
+        known, verified, reasons, flags, price = facts
+        amount = amount_of(holding.balance, known.decimals) if known.decimals is not None else None
+        price_usd = price.price_usd if price else None
+        value = value_of(amount, price_usd) if amount is not None and price_usd is not None else None
+        if holding.flags or flags:
+            flags = tuple(sorted({*holding.flags, *flags}))
+            if UNCONFIRMED_PRICE in flags and (value is None or value <= self.limits.unconfirmed_usd):
+                flags = tuple(flag for flag in flags if flag != UNCONFIRMED_PRICE)
+        return Position(
+            holding.wallet,
+            holding.chain_id,
+            holding.token,
+            known.symbol,
+            known.name,
+            known.decimals,
+            holding.balance,
+            amount,
+            price_usd,
+            value,
+            price.source if price else None,
+            price.price_at if price else None,
+            price.change_24h if price else None,
+            bool(reasons),
+            reasons,
+            verified,
+            flags,
+            known.logo_url,
+            holding.stale,
+        )
+
+    def positions(self, holdings: Iterable[Holding]) -> tuple[Position, ...]:
+        """Values holdings; the largest value first, what has none last, ties by wallet, chain and token."""
+        positions = [self.position(holding) for holding in holdings]
+        positions.sort(key=lambda p: (p.wallet, _CHAIN_ORDER.get(p.chain_id, p.chain_id), p.token))
+        positions.sort(key=lambda p: p.value_usd if p.value_usd is not None else _NO_VALUE, reverse=True)
+        return tuple(positions)
 
 
 def content_hash(positions: Iterable[Position], stale: Iterable[tuple[str, int]]) -> bytes:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer
 from moonx_pipeline.events.relay import publish_batch
 from moonx_pipeline.settings.events import KafkaSettings
-from moonx_pipeline.storage.outbox import CHANNEL, lock_shards, shards_of, unlock_shards
+from moonx_pipeline.storage.outbox import CHANNEL, SHARDS, lock_shards, shards_of, unlock_shards
 
 DEADLINE_SECONDS: Final = 3.0
 _producers: dict[tuple[int, KafkaSettings], EventProducer] = {}
@@ -36,20 +36,20 @@ class PublishOutcome(NamedTuple):
     problem: str | None = None
 
 
-def publish_pending(engine: Engine, kafka: KafkaSettings, keys: Collection[str]) -> PublishOutcome:
+def publish_pending(engine: Engine, kafka: KafkaSettings, keys: Collection[str] | None = None) -> PublishOutcome:
     """Publishes what waits in the shards of keys, or wakes the relay that has them. Never raises for Kafka's sake.
 
     Args:
         engine: The pipeline's database.
         kafka: Where to; without brokers nothing is published.
-        keys: The user, and what alerts of his sync are about.
+        keys: The user, and what alerts of his sync are about; everybody by default.
     """
     if not kafka.brokers:
         return PublishOutcome(0, "outbox")
     published = 0
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            wanted = shards_of(connection, keys)
+            wanted = set(range(SHARDS)) if keys is None else shards_of(connection, keys)
             shards = lock_shards(connection, wanted)
             if shards != wanted:
                 connection.exec_driver_sql(f"NOTIFY {CHANNEL}")

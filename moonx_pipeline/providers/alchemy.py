@@ -15,6 +15,7 @@ from moonx_pipeline.providers.alchemy_data import (
     BalanceReading,
     Group,
     Pair,
+    balances_endpoint,
     plan_groups,
     read_group,
 )
@@ -25,7 +26,7 @@ from moonx_pipeline.providers.bodies import checked
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
-__all__ = ["Alchemy", "BalanceReading"]
+__all__ = ["Alchemy", "BalanceReading", "Group"]
 
 _PRICES_A_CALL: Final = 25
 _NETWORKS_A_CALL: Final = 3
@@ -91,8 +92,23 @@ class Alchemy:
             by_key.setdefault(self._keys[chain_id], []).append((wallet, chain_id))
         return [group for mine in by_key.values() for group in plan_groups(mine, with_metadata=with_metadata)]
 
-    def read_balances(self, group: Group, *, with_metadata: bool, scope: CallScope) -> BalanceReading:
-        """Reads one group of ``plan_requests``, all pages.
+    def room(self, *, with_metadata: bool) -> int:
+        """How many groups can be reserved together at most."""
+        return self._http.room(COMPUTE_UNITS[balances_endpoint(with_metadata=with_metadata)])
+
+    def reserve(self, groups: int, *, with_metadata: bool) -> datetime | None:
+        """Takes the turns of groups that are read now; see ``Gate.reserve``.
+
+        Raises:
+            RateLimited: There is no room for them now.
+        """
+        units = COMPUTE_UNITS[balances_endpoint(with_metadata=with_metadata)]
+        return self._http.reserve(groups, compute_units=units * groups)
+
+    def read_balances(
+        self, group: Group, *, with_metadata: bool, scope: CallScope, slot: datetime | None = None
+    ) -> BalanceReading:
+        """Reads one group of ``plan_requests``, all pages; the turn of the first may be reserved.
 
         Raises:
             ProviderError: Nothing of the group is known to be whole.
@@ -105,6 +121,7 @@ class Alchemy:
             with_metadata=with_metadata,
             max_pages=self._max_pages,
             scope=scope,
+            slot=slot,
         )
 
     def rpc_balances(self, wallet: str, chain_id: int, scope: CallScope) -> ChainBalances:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -96,16 +97,22 @@ def plan_groups(pairs: Iterable[Pair], *, with_metadata: bool) -> list[list[tupl
     return groups
 
 
+def balances_endpoint(*, with_metadata: bool) -> str:
+    """The endpoint by its name in the price list."""
+    return "tokens/by-address" if with_metadata else "balances/by-address"
+
+
 class _Collector:
     """The pages of one group, put together."""
 
-    def __init__(self, group: Group, now: datetime) -> None:
+    def __init__(self, group: Group, *, with_metadata: bool, now: datetime) -> None:
+        self._with_metadata = with_metadata
         self.asked = {(wallet, chain_id) for wallet, chain_ids in group for chain_id in chain_ids}
         self.failed: dict[int, str] = {}
         self.quotes: dict[TokenKey, Quote] = {}
-        self._balances: dict[Pair, dict[str, int]] = {pair: {} for pair in self.asked}
-        self._unknown: dict[Pair, set[str]] = {pair: set() for pair in self.asked}
-        self._tokens: dict[Pair, dict[str, TokenInfo]] = {pair: {} for pair in self.asked}
+        self._balances: defaultdict[Pair, dict[str, int]] = defaultdict(dict)
+        self._unknown: defaultdict[Pair, set[str]] = defaultdict(set)
+        self._tokens: defaultdict[Pair, dict[str, TokenInfo]] = defaultdict(dict)
         self._now = now
 
     def take(self, page: _Page) -> None:
@@ -131,7 +138,10 @@ class _Collector:
         else:
             # A token that comes twice was read at two blocks; the later page is the later reading.
             self._balances[pair][token] = balance
-            self._unknown[pair].discard(token)
+            if pair in self._unknown:
+                self._unknown[pair].discard(token)
+        if not self._with_metadata:
+            return
         metadata = read_metadata(row.token_metadata)
         if token != NATIVE_TOKEN and metadata is not None:
             self._tokens[pair][token] = metadata
@@ -158,15 +168,22 @@ class _Collector:
                     chain_id,
                     ChainOutcome.OK,
                     balances={token: balance for token, balance in self._balances[pair].items() if balance},
-                    unknown=frozenset(self._unknown[pair]),
-                    tokens=self._tokens[pair],
+                    unknown=frozenset(self._unknown.get(pair, ())),
+                    tokens=self._tokens.get(pair, {}),
                     source="alchemy",
                 )
         return reading
 
 
 def read_group(
-    http: HttpClient, url: str, group: Group, *, with_metadata: bool, max_pages: int, scope: CallScope
+    http: HttpClient,
+    url: str,
+    group: Group,
+    *,
+    with_metadata: bool,
+    max_pages: int,
+    scope: CallScope,
+    slot: datetime | None = None,
 ) -> BalanceReading:
     """Reads a group, all of its pages.
 
@@ -177,12 +194,13 @@ def read_group(
         with_metadata: Whether names, decimals and prices are wanted, too.
         max_pages: More pages are an error: a list is whole or it is not used.
         scope: Deadline and tally.
+        slot: Of the turn that was reserved for the first page.
 
     Raises:
         ProviderError: A page could not be read, so no list is known to be whole. A network that fails by
             itself is a failed reading in the result.
     """
-    endpoint = "tokens/by-address" if with_metadata else "balances/by-address"
+    endpoint = balances_endpoint(with_metadata=with_metadata)
     path = "assets/tokens/by-address" if with_metadata else "assets/tokens/balances/by-address"
     request: dict[str, Any] = {
         "addresses": [
@@ -193,7 +211,7 @@ def read_group(
     }
     if with_metadata:
         request |= {"withMetadata": True, "withPrices": True}
-    collector = _Collector(group, datetime.now(UTC))
+    collector = _Collector(group, with_metadata=with_metadata, now=datetime.now(UTC))
     seen: set[str] = set()
     while True:
         body = http.send(
@@ -204,7 +222,9 @@ def read_group(
             compute_units=COMPUTE_UNITS[endpoint],
             json=request,
             classify=checked("alchemy", _decode),
+            slot=slot,
         )
+        slot = None
         page = _decode(body)
         collector.take(page)
         key = page.data.page_key

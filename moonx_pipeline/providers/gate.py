@@ -27,6 +27,25 @@ class Gate(Protocol):
             RateLimited: Its turn would come too late; the error says when.
         """
 
+    def room(self, compute_units: int) -> int:
+        """How many calls that cost so much can be reserved together at most."""
+
+    def reserve(self, calls: int, *, compute_units: int) -> datetime | None:
+        """Takes the turns of calls that are made now, together. It waits for nothing and queues nowhere.
+
+        It leaves a part of the limits to calls that are made one by one, for people.
+
+        Args:
+            calls: At most the ``room`` there is.
+            compute_units: What all of them cost.
+
+        Returns:
+            For when the calls were granted.
+
+        Raises:
+            RateLimited: There is no room now; the error says when to come back.
+        """
+
     def refused(self, error: ProviderError, slot: datetime | None) -> None:
         """Takes in that the provider itself refused a call: nobody asks before it may be asked again.
 
@@ -40,6 +59,12 @@ class Ungated:
     """No limits but the provider's own."""
 
     def enter(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
+        return None
+
+    def room(self, compute_units: int) -> int:
+        return 1_000_000
+
+    def reserve(self, calls: int, *, compute_units: int) -> datetime | None:
         return None
 
     def refused(self, error: ProviderError, slot: datetime | None) -> None:

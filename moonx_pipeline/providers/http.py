@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -82,11 +83,25 @@ class HttpClient:
         self._secrets = tuple(secret for secret in secrets if secret)
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": "moonx-pipeline", **(headers or {})})
-        # A proxy of the environment is the operator's wish; a login in ~/.netrc is not for providers.
-        self._session.auth = _no_login
+        # A proxy or certificates of the environment are the operator's wish, but the session would look for them
+        # at each call. A login in ~/.netrc is not for providers.
+        self._session.trust_env = False
+        self._surroundings: dict[str, dict[str, Any]] = {}
         adapter = HTTPAdapter(pool_connections=8, pool_maxsize=pool_size, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
+
+    def room(self, compute_units: int) -> int:
+        """How many calls that cost so much can be reserved together at most."""
+        return self._gate.room(compute_units)
+
+    def reserve(self, calls: int, *, compute_units: int) -> datetime | None:
+        """Takes the turns of calls that are made now; see ``Gate.reserve``.
+
+        Raises:
+            RateLimited: There is no room for them now.
+        """
+        return self._gate.reserve(calls, compute_units=compute_units)
 
     def send(
         self,
@@ -101,6 +116,7 @@ class HttpClient:
         compute_units: int = 0,
         params: Mapping[str, str] | None = None,
         json: Any = None,
+        slot: datetime | None = None,
     ) -> bytes:
         """Asks, and asks again what may succeed within the deadline.
 
@@ -115,6 +131,7 @@ class HttpClient:
             compute_units: What each try costs.
             params: Of the query.
             json: Body.
+            slot: Of a turn that was reserved; a repeat takes one of its own.
 
         Returns:
             The body of a good response.
@@ -123,8 +140,11 @@ class HttpClient:
             ProviderError: Of the last try.
         """
 
+        reserved = slot
+
         def attempt() -> bytes:
-            slot = self._gate.enter(scope, cost=cost, compute_units=compute_units)
+            nonlocal reserved
+            slot, reserved = reserved or self._gate.enter(scope, cost=cost, compute_units=compute_units), None
             started, outcome = time.monotonic(), "ok"
             try:
                 body = self._once(method, url, scope, chain_id, params, json, classify)
@@ -182,8 +202,8 @@ class HttpClient:
                 params=params,
                 json=json,
                 timeout=(min(CONNECT_SECONDS, budget), budget),
-                stream=True,
                 allow_redirects=False,
+                **self._surroundings_of(url),
             ) as response:
                 body = self._read(response, end, budget, chain_id)
                 status, headers = response.status_code, response.headers
@@ -199,6 +219,13 @@ class HttpClient:
             error.args = tuple(self._hidden(argument) for argument in error.args)
             raise error
         return body
+
+    def _surroundings_of(self, url: str) -> dict[str, Any]:
+        """Proxies and certificates that the environment names for a host."""
+        host = urlsplit(url).netloc
+        if host not in self._surroundings:
+            self._surroundings[host] = {**requests.Session().merge_environment_settings(url, {}, True, None, None)}
+        return self._surroundings[host]
 
     def _hidden(self, text: str) -> str:
         for secret in self._secrets:
@@ -235,10 +262,6 @@ class HttpClient:
 
 # Alchemy bills nothing for a refusal, nor can anything be billed that did not arrive.
 _FREE: Final = frozenset({"RateLimited", "Banned", "KeyRejected", "QuotaExhausted", "CallTimeout", "DeadlineOver"})
-
-
-def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (

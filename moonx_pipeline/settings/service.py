@@ -35,7 +35,7 @@ class ServiceSettings(Group):
         90, "OPERATION_RETENTION_DAYS", unit="days", about="How long ended operations and requests are kept.", ge=1
     )
     run_days: Int = setting(
-        14, "DAGSTER_RETENTION_DAYS", unit="days", about="How long Dagster's ended runs and their events are kept.", ge=1
+        14, "DAGSTER_RETENTION_DAYS", unit="days", about="How long ended Dagster runs and their events are kept.", ge=1
     )
 
 

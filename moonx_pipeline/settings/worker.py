@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from pydantic import field_validator
+
 from moonx_pipeline.settings.fields import Bool, Float, Group, Int, setting
 
 _PROCESSES = max(2, min(50, 2 * (os.cpu_count() or 1)))
@@ -83,7 +85,11 @@ class PeriodicSettings(Group):
     high_value_usd: Int = setting(
         10_000, "PERIODIC_SYNC_HIGH_VALUE_THRESHOLD", unit="USD", about="Portfolios of this value come first.", ge=0
     )
-    cron: str = setting("*/5 * * * *", "PERIODIC_SYNC_CRON_PATTERN", about="When the schedules look for due users.")
+    cron: str = setting(
+        "*/5 * * * *",
+        "PERIODIC_SYNC_CRON_PATTERN",
+        about="When the schedule of market hours looks for due users; every hour of the day.",
+    )
     max_users: Int = setting(
         0, "PERIODIC_SYNC_MAX_USERS", unit="users", about="Most users of one sweep; 0 is no limit.", ge=0
     )
@@ -95,3 +101,11 @@ class PeriodicSettings(Group):
         ge=1,
         le=64,
     )
+
+    @field_validator("cron", mode="after")
+    @classmethod
+    def _is_of_every_hour(cls, value: str) -> str:
+        fields = value.split()
+        if len(fields) != 5 or fields[1:] != ["*", "*", "*", "*"]:
+            raise ValueError("must be minutes of every hour, such as '*/5 * * * *'")
+        return value

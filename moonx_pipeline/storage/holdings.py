@@ -133,29 +133,33 @@ class StoredState(NamedTuple):
 
 
 _STORED = """
-SELECT x.wallet_address, x.chain_id, s.stored_fence, c.last_success_at, h.token_address, h.balance
-FROM unnest(%s::text[], %s::int[]) AS x(wallet_address, chain_id)
-JOIN user_sync_status s ON s.user_id = %s
+SELECT x.user_id, x.wallet_address, x.chain_id, s.stored_fence, c.last_success_at, h.token_address, h.balance::text
+FROM unnest(%s::text[], %s::text[], %s::int[]) AS x(user_id, wallet_address, chain_id)
+JOIN user_sync_status s USING (user_id)
 LEFT JOIN user_chain_status c USING (user_id, wallet_address, chain_id)
 LEFT JOIN user_token_holdings h USING (user_id, wallet_address, chain_id)
 """
 
 
-def stored_state(connection: Connection, user_id: str, chains: Sequence[tuple[str, int]]) -> StoredState:
-    """What is stored of a user's wallets and chains, in one consistent reading.
+def stored_states(connection: Connection, chains: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, StoredState]:
+    """What is stored of wallets and chains, in one consistent reading.
 
     Args:
         connection: Any.
-        user_id: Whose.
-        chains: Wallets and chain ids; at least one.
+        chains: Wallets and chain ids, by user.
+
+    Returns:
+        By user; nothing for one who has no status.
     """
-    rows = connection.exec_driver_sql(
-        _STORED, ([wallet for wallet, _ in chains], [chain_id for _, chain_id in chains], user_id)
-    ).all()
-    state = StoredState(rows[0][2] if rows else 0, {}, {})
-    for wallet, chain_id, _, last_success, token, balance in rows:
+    wanted = [(user_id, wallet, chain_id) for user_id, pairs in chains.items() for wallet, chain_id in pairs]
+    states: dict[str, StoredState] = {}
+    if not wanted:
+        return states
+    rows = connection.exec_driver_sql(_STORED, tuple(list(column) for column in zip(*wanted, strict=True)))
+    for user_id, wallet, chain_id, fence, last_success, token, balance in rows:
+        state = states.get(user_id) or states.setdefault(user_id, StoredState(fence, {}, {}))
         if last_success is not None:
             state.last_success[wallet, chain_id] = last_success
         if token is not None:
             state.balances.setdefault((wallet, chain_id), {})[token] = int(balance)
-    return state
+    return states

@@ -40,12 +40,14 @@ WITH existing AS (
                                AND c.wallet_address = w.wallet_address AND c.last_success_at IS NOT NULL)) AS never_read
     FROM user_wallets w WHERE w.user_id = %(user)s
 ), opened AS (
-    INSERT INTO user_sync_status AS s (user_id, opened_fence, sync_status, last_active_at)
-    SELECT %(user)s, 1, 'running', CASE WHEN %(active)s THEN now() END FROM wallets WHERE addresses IS NOT NULL
+    INSERT INTO user_sync_status AS s (user_id, opened_fence, sync_status, last_active_at, next_sync_at)
+    SELECT %(user)s, 1, 'running', CASE WHEN %(active)s THEN now() END, %(lease_until)s
+    FROM wallets WHERE addresses IS NOT NULL
     ON CONFLICT (user_id) DO UPDATE
     SET opened_fence = s.opened_fence + CASE WHEN EXISTS (SELECT 1 FROM existing) THEN 0 ELSE 1 END,
         sync_status = 'running',
-        last_active_at = CASE WHEN %(active)s THEN now() ELSE s.last_active_at END
+        last_active_at = CASE WHEN %(active)s THEN now() ELSE s.last_active_at END,
+        next_sync_at = %(lease_until)s
     RETURNING opened_fence, portfolio_version, is_sync_enabled
 )
 SELECT coalesce(e.fence, o.opened_fence, 0), coalesce(o.portfolio_version, 0), coalesce(w.addresses, '{}'),
@@ -60,6 +62,12 @@ WITH claim AS (
     UPDATE sync_requests SET status = 'claimed', claimed_at = now(), sync_operation_id = %(operation)s
     WHERE id = %(request)s AND user_id = %(user)s AND (status = 'pending' OR sync_operation_id = %(operation)s)
     RETURNING priority
+), swept AS (
+    UPDATE sync_operations SET status = 'cancelled', completed_at = %(started_at)s, error_code = 'superseded',
+        error_message = 'A sync of this user that was asked for took the place of the sweep''s.',
+        duration_ms = greatest(0, extract(epoch FROM %(started_at)s - started_at) * 1000)
+    WHERE user_id = %(user)s AND type = 'sweep' AND status = 'running' AND id <> %(operation)s
+    RETURNING id, started_at
 )
 INSERT INTO sync_operations (id, user_id, status, priority, trigger, request_id, fence, started_at, worker_id,
                              dagster_run_id, retry_count, portfolio_version)
@@ -67,11 +75,13 @@ SELECT %(operation)s, %(user)s, 'running', coalesce((SELECT priority FROM claim)
        %(request)s, %(fence)s, %(started_at)s, %(worker)s, %(run)s, %(retry)s, %(version)s
 WHERE %(request)s::uuid IS NULL OR EXISTS (SELECT 1 FROM claim)
 ON CONFLICT (id) DO UPDATE SET retry_count = sync_operations.retry_count + 1
-RETURNING started_at, retry_count
+RETURNING started_at, retry_count, (SELECT json_agg(swept) FROM swept)
 """
 
 
-def open_user(connection: Connection, *, user_id: str, operation_id: UUID, active: bool) -> OpenedRow:
+def open_user(
+    connection: Connection, *, user_id: str, operation_id: UUID, active: bool, lease_until: datetime
+) -> OpenedRow:
     """Takes the user's lock and the next number among his syncs; the same operation keeps its number.
 
     Args:
@@ -79,8 +89,11 @@ def open_user(connection: Connection, *, user_id: str, operation_id: UUID, activ
         user_id: Whose.
         operation_id: Which sync.
         active: Whether a person's act started it, which counts as the user's activity.
+        lease_until: When the sync is surely over; until then no sweep takes the user.
     """
-    row = connection.exec_driver_sql(_OPEN, {"user": user_id, "operation": operation_id, "active": active}).one()
+    row = connection.exec_driver_sql(
+        _OPEN, {"user": user_id, "operation": operation_id, "active": active, "lease_until": lease_until}
+    ).one()
     fence, version, wallets, never_read, existing, enabled, tokens_held = row
     return OpenedRow(fence, version, tuple(wallets), never_read, existing, enabled, tokens_held)
 
@@ -104,17 +117,34 @@ class NewOperation(NamedTuple):
         }  # fmt: skip
 
 
+class BegunRow(NamedTuple):
+    """A sync that was recorded as running.
+
+    Attributes:
+        started_at: When; of a repeated try, of the first.
+        retry: Which try it is.
+        replaced: Syncs of sweeps whose place it took, with when they started.
+    """
+
+    started_at: datetime
+    retry: int
+    replaced: list[tuple[UUID, datetime]]
+
+
 def begin_operation(
     connection: Connection, new: NewOperation, *, fence: int, version: int, started_at: datetime
-) -> tuple[datetime, int] | None:
-    """Records the operation as running and claims its request.
+) -> BegunRow | None:
+    """Records the operation as running and claims its request; a sweep's sync of the same user is cancelled.
 
     Returns:
-        When it started and which try it is; ``None`` when another sync has the request.
+        ``None`` when another sync has the request.
     """
     numbers = {"fence": fence, "version": version, "started_at": started_at}
     row = connection.exec_driver_sql(_BEGIN, {**new.parameters(), **numbers}).one_or_none()
-    return None if row is None else (row[0], row[1])
+    if row is None:
+        return None
+    replaced = [(UUID(swept["id"]), datetime.fromisoformat(swept["started_at"])) for swept in row[2] or ()]
+    return BegunRow(row[0], row[1], replaced)
 
 
 _REFUSE = """

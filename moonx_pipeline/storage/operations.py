@@ -29,13 +29,14 @@ class LockedUser(NamedTuple):
     operation_status: str | None
 
 
+# Two statements: one that has waited for a lock sees the locked row anew, but what it joins as it was before.
 _LOCK = """
+SELECT 1 FROM user_sync_status WHERE user_id = ANY(%(users)s) ORDER BY user_id FOR UPDATE;
 SELECT s.user_id, s.stored_fence, s.portfolio_version, s.content_hash, s.snapshot_at, s.consecutive_failures, o.status
-FROM json_to_recordset(%s::json) AS x(user_id text, operation_id uuid)
+FROM json_to_recordset(%(syncs)s::json) AS x(user_id text, operation_id uuid)
 JOIN user_sync_status s USING (user_id)
 LEFT JOIN sync_operations o ON o.id = x.operation_id
 ORDER BY s.user_id
-FOR UPDATE OF s
 """
 
 
@@ -52,7 +53,10 @@ def lock_users(
     # The limit goes with the lock in one round trip.
     rows = connection.exec_driver_sql(
         f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}; {_LOCK}",
-        (recordset({"user_id": user, "operation_id": operation} for user, operation in syncs),),
+        {
+            "users": [user for user, _ in syncs],
+            "syncs": recordset({"user_id": user, "operation_id": operation} for user, operation in syncs),
+        },
     )
     return {
         row[0]: LockedUser(
@@ -76,6 +80,10 @@ class OperationEnd(NamedTuple):
         next_sync_at: When he is due again; ``None`` leaves it.
         failures: Failures in a row from now on.
         chains: How each wallet and chain ended, for the operator.
+        began_at: When it began; what moved since then makes the user due at once.
+        is_high_value: Whether the portfolio is large.
+        balances: ``whole`` where all that is held was read at ``balances_read_at``; ``open`` where something
+            could not be read; ``kept`` where nothing was to be read.
     """
 
     operation_id: UUID
@@ -97,6 +105,10 @@ class OperationEnd(NamedTuple):
     chains: list[dict[str, Any]] | None = None
     provider_calls: int = 0
     compute_units: int = 0
+    began_at: datetime | None = None
+    is_high_value: bool = False
+    balances: str = "kept"
+    balances_read_at: datetime | None = None
 
 
 class ChainStatusRow(NamedTuple):
@@ -118,7 +130,8 @@ WITH ends AS (
         operation_id uuid, user_id text, status text, completed_at timestamptz, duration_ms integer, version bigint,
         tokens integer, chains_synced integer, total_value_usd numeric, error_code text, error_message text,
         stored_fence bigint, content_hash text, snapshot boolean, next_sync_at timestamptz, failures integer,
-        chains jsonb, provider_calls integer, compute_units integer)
+        chains jsonb, provider_calls integer, compute_units integer, began_at timestamptz, is_high_value boolean,
+        balances text, balances_read_at timestamptz)
 ), statuses AS (
     INSERT INTO user_chain_status AS c (user_id, wallet_address, chain_id, status, last_success_at, last_attempt_at,
                                         error, source, coverage)
@@ -155,7 +168,10 @@ SET sync_status = CASE WHEN e.status IN ('completed', 'partial', 'failed') THEN 
     last_sync_at = CASE WHEN e.chains_synced > 0 THEN e.completed_at ELSE s.last_sync_at END,
     last_sync_operation_id = CASE WHEN e.status IN ('completed', 'partial', 'failed') THEN e.operation_id
                                   ELSE s.last_sync_operation_id END,
-    next_sync_at = coalesce(e.next_sync_at, s.next_sync_at),
+    next_sync_at = CASE WHEN s.moved_at > e.began_at THEN e.completed_at
+                        ELSE coalesce(e.next_sync_at, s.next_sync_at) END,
+    is_high_value = CASE WHEN e.chains_synced > 0 THEN e.is_high_value ELSE s.is_high_value END,
+    balances_read_at = CASE e.balances WHEN 'whole' THEN e.balances_read_at WHEN 'kept' THEN s.balances_read_at END,
     consecutive_failures = e.failures,
     last_error_message = CASE WHEN e.status = 'completed' THEN NULL
                               WHEN e.status IN ('partial', 'failed') THEN e.error_message

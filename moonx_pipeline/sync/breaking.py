@@ -82,6 +82,10 @@ class Breakers:
         self._found: dict[str, _Finding] = {}
         self._lock = threading.Lock()
 
+    def joined(self, other: Breakers) -> Breakers:
+        """These and others, before anything was noted of either."""
+        return Breakers(self._rules, {**self._standings, **other._standings})
+
     def standing(self, key: str) -> Standing:
         return self._standings.get(key) or store.closed(key)
 

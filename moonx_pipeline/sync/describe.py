@@ -29,18 +29,29 @@ def describe_tokens(
     What came along with the balances costs nothing; for the rest the chain's own source is asked. A source
     that fails leaves its tokens undescribed, to be asked about again.
     """
-    described: dict[TokenKey, tuple[TokenInfo, str]] = {}
-    for reading in readings:
-        for address, info in reading.tokens.items():
-            key = TokenKey(reading.chain_id, address)
-            if key in keys and key not in CURATED and known.get(key) != info:
-                described[key] = (info, reading.source or "")
+    described = _came_along(keys, known, readings)
     missing = sorted(key for key in keys if key not in known and key not in described and key not in CURATED)
     for chain in CHAINS:
         wanted = [key.address for key in missing[:MAX_DESCRIBED] if key.chain_id == chain.id]
         if wanted:
             described |= _ask(chain.id, wanted, sources, breakers, scope)
     return described
+
+
+def undescribed(keys: Set[TokenKey], known: Mapping[TokenKey, TokenInfo], readings: Iterable[ChainBalances]) -> bool:
+    """Whether there is anything to describe: an unknown token, or metadata that came along and is news."""
+    return any(key not in known and key not in CURATED for key in keys) or bool(_came_along(keys, known, readings))
+
+
+def _came_along(
+    keys: Set[TokenKey], known: Mapping[TokenKey, TokenInfo], readings: Iterable[ChainBalances]
+) -> dict[TokenKey, tuple[TokenInfo, str]]:
+    return {
+        key: (info, reading.source or "")
+        for reading in readings
+        for address, info in reading.tokens.items()
+        if (key := TokenKey(reading.chain_id, address)) in keys and key not in CURATED and known.get(key) != info
+    }
 
 
 def _ask(

@@ -8,7 +8,7 @@ never raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from datetime import datetime
 from typing import Final
@@ -17,7 +17,7 @@ from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS
 from moonx_pipeline.domain.curated import curated_contracts
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
 from moonx_pipeline.domain.quotes import Quote
-from moonx_pipeline.providers.alchemy import Alchemy, BalanceReading
+from moonx_pipeline.providers.alchemy import Alchemy, BalanceReading, Group
 from moonx_pipeline.providers.classification import effect_of
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
 from moonx_pipeline.providers.evm import EvmNode
@@ -26,15 +26,16 @@ from moonx_pipeline.sync.breaking import ACCOUNT_CAUSES, ALCHEMY_DATA, Breakers,
 from moonx_pipeline.sync.sources import Sources
 
 MANY_TOKENS: Final = 300
-"""Above it a user's chains are asked for apart. Pages of one list come one after the other, so a list a chain
-is read several times as fast, for at most one page a chain more."""
+"""Above it the chains of a user's wallets are asked for apart. Pages of one list come one after the other, so a
+list a chain is read several times as fast, for at most one page a chain more, and holds up nobody else's."""
 
+Wait = Callable[[RateLimited], bool]
 HeldTokens = Callable[[str, int], Iterable[str]]
 """The tokens that a wallet held on a chain when it was last read; asked only where a node needs them."""
 
 
 class BalanceFetch:
-    """The reading of a user's wallets on all chains, under way.
+    """The reading of wallets on all chains, under way; of one user or of several.
 
     The shared calls are begun by ``start``; ``read_chain`` waits for the part of one chain and goes on with
     the other ways for what is missing. Chains may be read from several threads at once.
@@ -46,7 +47,7 @@ class BalanceFetch:
         wallets: Sequence[str],
         *,
         first_read: bool,
-        many_tokens: bool,
+        many_tokens: Collection[str],
         held_tokens: HeldTokens,
         breakers: Breakers,
         scope: CallScope,
@@ -56,37 +57,63 @@ class BalanceFetch:
         self._sources = sources
         self._wallets = tuple(wallets)
         self._first_read = first_read
-        self._many_tokens = many_tokens
+        self._many_tokens = frozenset(many_tokens)
         self._held_tokens = held_tokens
         self._shared: dict[tuple[str, int], Future[BalanceReading]] = {}
 
     def start(self) -> BalanceFetch:
-        """Begins the shared calls and returns at once."""
-        alchemy = self._sources.alchemy
-        if alchemy is not None and not self._breakers.is_open(ALCHEMY_DATA):
-            served = [chain.id for chain in CHAINS if alchemy.serves(chain.id) and not self._is_open(chain.id)]
-            together = [[chain_id] for chain_id in served] if self._many_tokens else [served]
-            groups = [
-                group
-                for chain_ids in together
-                for group in alchemy.plan_requests(
-                    [(wallet, chain_id) for wallet in self._wallets for chain_id in chain_ids],
-                    with_metadata=self._first_read,
-                )
-            ]
-            for group in groups:
-                call = self._executor.submit(self._read_together, alchemy, group)
-                self._shared |= {(wallet, chain_id): call for wallet, chain_ids in group for chain_id in chain_ids}
+        """Begins the shared calls and returns at once; each waits for its turn by itself."""
+        self._begin(self._groups(), None)
         return self
+
+    def start_reserved(self, wait: Wait) -> bool:
+        """Begins the shared calls as the rate limit has room for them.
+
+        Args:
+            wait: Waits so many seconds, or says that it won't.
+
+        Returns:
+            Whether all were begun; ``False`` where it was not waited for.
+        """
+        alchemy, groups = self._sources.alchemy, self._groups()
+        while groups and alchemy is not None:
+            room = alchemy.room(with_metadata=self._first_read)
+            try:
+                slot = alchemy.reserve(len(groups[:room]), with_metadata=self._first_read)
+            except RateLimited as refusal:
+                if not wait(refusal):
+                    return False
+                continue
+            self._begin(groups[:room], slot)
+            groups = groups[room:]
+        return True
+
+    def _groups(self) -> list[Group]:
+        """The shared calls: as few as the API allows, of what may be asked."""
+        alchemy = self._sources.alchemy
+        if alchemy is None or self._breakers.is_open(ALCHEMY_DATA):
+            return []
+        served = [chain.id for chain in CHAINS if alchemy.serves(chain.id) and not self._is_open(chain.id)]
+        few = [wallet for wallet in self._wallets if wallet not in self._many_tokens]
+        together = [[(wallet, chain_id) for wallet in few for chain_id in served]]
+        together += [[(wallet, chain_id) for wallet in sorted(self._many_tokens)] for chain_id in served]
+        return [group for pairs in together for group in alchemy.plan_requests(pairs, with_metadata=self._first_read)]
+
+    def _begin(self, groups: Sequence[Group], slot: datetime | None) -> None:
+        for group in groups:
+            call = self._executor.submit(self._read_together, group, slot)
+            self._shared |= {(wallet, chain_id): call for wallet, chain_ids in group for chain_id in chain_ids}
 
     def _is_open(self, chain_id: int) -> bool:
         return self._breakers.is_open(chain_key(chain_id))
 
-    def _read_together(self, alchemy: Alchemy, group: list[tuple[str, list[int]]]) -> BalanceReading:
+    def _read_together(self, group: Group, slot: datetime | None) -> BalanceReading:
         """The shared call. What it says of single chains, and of the key that they share, is noted of them."""
         chain_ids = {chain_id for _, ids in group for chain_id in ids}
+        alchemy = self._sources.alchemy
+        assert alchemy is not None  # noqa: S101 - it planned the group
         try:
-            reading = alchemy.read_balances(group, with_metadata=self._first_read, scope=self.scope)
+            reading = alchemy.read_balances(group, with_metadata=self._first_read, scope=self.scope, slot=slot)
         except ProviderError as error:
             for key in map(chain_key, chain_ids) if _is_of_account(error) else (ALCHEMY_DATA,):
                 self._breakers.note_error(key, error)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.chains import CHAINS
-from moonx_pipeline.domain.events import SyncFacts, sync_failed, sync_started
+from moonx_pipeline.domain.events import Event, SyncFacts, sync_failed, sync_started
+from moonx_pipeline.storage.claims import lease
 from moonx_pipeline.storage.opening import NewOperation, OpenedRow, begin_operation, open_user, refuse_operation
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.storage.requests import refuse_request
@@ -56,7 +58,8 @@ def open_sync(engine: Engine, sources: Sources, order: SyncOrder, now: datetime)
     breakers = in_database(sources.repeats, deadline, lambda: read_breakers(engine, sources.breaking, keys))
     try:
         _check_breaker(order, breakers)
-        row, facts = in_database(sources.repeats, deadline, lambda: _begin(engine, order, new, now))
+        lease_until = lease(now, sources.sync_seconds)
+        row, facts = in_database(sources.repeats, deadline, lambda: _begin(engine, order, new, now, lease_until))
     except SyncRefused as refusal:
         refusal_of = refusal
         in_database(sources.repeats, deadline, lambda: _refuse(engine, order, new, refusal_of, now))
@@ -75,13 +78,16 @@ def open_sync(engine: Engine, sources: Sources, order: SyncOrder, now: datetime)
     )
 
 
-def _begin(engine: Engine, order: SyncOrder, new: NewOperation, now: datetime) -> tuple[OpenedRow, SyncFacts]:
+def _begin(
+    engine: Engine, order: SyncOrder, new: NewOperation, now: datetime, lease_until: datetime
+) -> tuple[OpenedRow, SyncFacts]:
     with engine.begin() as connection:
         row = open_user(
             connection,
             user_id=order.user_id,
             operation_id=order.operation_id,
             active=order.trigger in PERSONAL_TRIGGERS,
+            lease_until=lease_until,
         )
         _check(order, row)
         begun = begin_operation(connection, new, fence=row.fence, version=row.version, started_at=now)
@@ -90,10 +96,27 @@ def _begin(engine: Engine, order: SyncOrder, new: NewOperation, now: datetime) -
                 "request_taken",
                 f"Request {order.request_id} of user '{order.user_id}' is unknown, or another sync has served it.",
             )
-        started_at, retry = begun
-        facts = SyncFacts(order.operation_id, order.user_id, row.wallets[0], order.trigger, started_at, retry)
-        insert_events(connection, [sync_started(facts, version=row.version, chains=[chain.id for chain in CHAINS])])
+        facts = SyncFacts(
+            order.operation_id, order.user_id, row.wallets[0], order.trigger, begun.started_at, begun.retry
+        )
+        events = [_replaced(facts, swept, since, row.version, now) for swept, since in begun.replaced]
+        insert_events(
+            connection, [*events, sync_started(facts, version=row.version, chains=[chain.id for chain in CHAINS])]
+        )
     return row, facts
+
+
+def _replaced(facts: SyncFacts, swept: UUID, since: datetime, version: int, now: datetime) -> Event:
+    """A sweep's sync whose place this one took."""
+    return sync_failed(
+        SyncFacts(swept, facts.user_id, facts.first_wallet, "schedule", since),
+        version=version,
+        at=now,
+        duration_ms=max(0, int((now - since).total_seconds() * 1000)),
+        code="superseded",
+        message="A sync of this user that was asked for took the place of the sweep's.",
+        retry_at=None,
+    )
 
 
 def _check(order: SyncOrder, row: OpenedRow) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS
 from moonx_pipeline.domain.events import Event, portfolio_updated, sync_completed, sync_failed
+from moonx_pipeline.domain.holdings import needs_stored
 from moonx_pipeline.domain.portfolio import ChainOutcome
 from moonx_pipeline.domain.schedule import Intervals, next_due
 from moonx_pipeline.domain.valuation import content_hash
@@ -49,6 +50,7 @@ def failure(
         user_id=user.user_id,
         status="failed",
         completed_at=now,
+        began_at=sync.facts.started_at,
         duration_ms=duration_ms,
         version=user.version,
         error_code=code,
@@ -87,7 +89,7 @@ def nothing_read(valued: ValuedSync, user: LockedUser, intervals: Intervals, now
         now=now,
         retry_at=_retry_at(valued),
     )
-    return ended._replace(end=ended.end._replace(chains=_chain_report(valued), **_costs(valued)))
+    return ended._replace(end=ended.end._replace(chains=_chain_report(valued), balances="open", **_costs(valued)))
 
 
 def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Outcome:
@@ -106,6 +108,7 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
         user_id=user.user_id,
         status="partial" if failed else "completed",
         completed_at=now,
+        began_at=sync.facts.started_at,
         duration_ms=duration_ms,
         version=version,
         tokens=len(valued.positions),
@@ -117,6 +120,9 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
         content_hash=digest,
         snapshot=snapshot,
         next_sync_at=next_due(now, 0, intervals),
+        is_high_value=totals.value_usd >= intervals.high_value_usd,
+        balances=_balances_standing(valued),
+        balances_read_at=valued.read_at,
         chains=_chain_report(valued),
         **_costs(valued),
     )
@@ -154,8 +160,15 @@ def _retry_at(valued: ValuedSync) -> datetime | None:
     return min((reading.retry_at for reading in valued.unread if reading.retry_at), default=None)
 
 
+def _balances_standing(valued: ValuedSync) -> str:
+    """Whether what is stored of balances is all that is held; see ``OperationEnd``."""
+    if any(reading.outcome is ChainOutcome.KEPT for reading in valued.readings):
+        return "kept"
+    return "open" if any(needs_stored(reading) for reading in valued.readings) else "whole"
+
+
 def _costs(valued: ValuedSync) -> dict[str, Any]:
-    return {"provider_calls": len(valued.scope.calls), "compute_units": valued.scope.compute_units}
+    return valued.costs._asdict()
 
 
 def _unread_sentence(valued: ValuedSync) -> str:
@@ -195,4 +208,5 @@ def chain_statuses(valued: ValuedSync) -> list[ChainStatusRow]:
             coverage=r.coverage.value if r.outcome is ChainOutcome.OK else None,
         )
         for r in valued.readings
+        if r.outcome is not ChainOutcome.KEPT
     ]

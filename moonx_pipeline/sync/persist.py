@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import Event
 from moonx_pipeline.domain.schedule import Intervals
-from moonx_pipeline.storage.holdings import HoldingsChange, snapshot_holdings, stored_state, write_holdings
+from moonx_pipeline.storage.holdings import HoldingsChange, snapshot_holdings, stored_states, write_holdings
 from moonx_pipeline.storage.operations import LockedUser, end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.sync.order import OpenSync
@@ -149,7 +149,7 @@ def _plan(connection: Connection, valued: ValuedSync, user: LockedUser, interval
         return _Plan(valued, user, nothing_read(valued, user, intervals, now))
     if valued.stored is not None and valued.stored.fence != user.stored_fence:
         every_chain = [(reading.wallet, reading.chain_id) for reading in valued.readings]
-        valued = valued.based_on(stored_state(connection, user.user_id, every_chain))
+        valued = valued.based_on(stored_states(connection, {user.user_id: every_chain})[user.user_id])
     return _Plan(valued, user, success(valued, user, intervals, now))
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from decimal import Decimal
+from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.curated import BINANCE_SYMBOLS, CURATED, USDT_KEY
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
-from moonx_pipeline.domain.pricing import BookPrice, choose_price, keep_price
+from moonx_pipeline.domain.pricing import BookPrice, age_factor, choose_price, keep_price
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.domain.spam import metadata_reasons
 from moonx_pipeline.providers.scope import CallScope
@@ -26,14 +27,28 @@ from moonx_pipeline.sync.sources import Sources
 PERSON_MAX_AGE: Final = timedelta(seconds=5)
 """Prices older than this are read anew for a person who asks."""
 
-UNPRICED_FACTOR: Final = 12
-"""A token without a price anywhere is asked about this many times less often."""
-
 MAX_ASKED: Final = 300
 """Tokens beyond the curated ones whose price one sync asks for at most."""
 
 ALWAYS_IN_BOOK: Final = frozenset({USDT_KEY, *(TokenKey(chain.id, NATIVE_TOKEN) for chain in CHAINS)})
 """Tokens whose entries pricing reads even where the user holds none: others are quoted in them."""
+
+
+NO_WORTH: Final[Mapping[TokenKey, Decimal]] = {}
+
+
+class PricePlan(NamedTuple):
+    """Whose prices are asked for.
+
+    Attributes:
+        due: Tokens whose entry in the book is too old, asked or not.
+        curated: Curated tokens to ask for.
+        others: Other tokens to ask for.
+    """
+
+    due: set[TokenKey]
+    curated: set[TokenKey]
+    others: set[TokenKey]
 
 
 @dataclass(slots=True)
@@ -62,6 +77,7 @@ def price_tokens(
     trigger: str,
     scope: CallScope,
     now: datetime,
+    worth: Mapping[TokenKey, Decimal] = NO_WORTH,
 ) -> Pricing:
     """Prices tokens. A source that fails is an outage in the result, never an exception.
 
@@ -75,16 +91,11 @@ def price_tokens(
         trigger: What started the sync: for a person, prices are read anew.
         scope: Deadline and tally.
         now: The time of reading.
+        worth: What the largest holding of a token is worth in USD, as far as known.
     """
-    max_age = PERSON_MAX_AGE if trigger in PERSONAL_TRIGGERS else sources.fresh_for
-    due = {key for key in keys if _is_due(book.get(key), max_age, now)}
-    curated = {key for key in due if key in CURATED}
-    others = _worth_asking(due - curated, tokens, book, quotes)
-    # Pools are quoted in the native coin, and Binance in USDT: their prices are needed to judge the others.
-    curated |= {key for key in _natives_of(others) if _is_due(book.get(key), sources.fresh_for, now)}
-    if curated & BINANCE_SYMBOLS.keys() and _is_due(book.get(USDT_KEY), sources.fresh_for, now):
-        curated.add(USDT_KEY)
-
+    due, curated, others = plan_prices(
+        keys, tokens=tokens, book=book, quotes=quotes, sources=sources, trigger=trigger, now=now, worth=worth
+    )
     answers = QuoteRound(sources, breakers, scope, now, book)
     answers.add({key: quote for key, quote in quotes.items() if key in curated or key in others})
     answers.ask(curated, others)
@@ -110,10 +121,38 @@ def price_tokens(
     return pricing
 
 
-def _is_due(entry: BookPrice | None, max_age: timedelta, now: datetime) -> bool:
+def plan_prices(
+    keys: Collection[TokenKey],
+    *,
+    tokens: Mapping[TokenKey, TokenInfo],
+    book: Mapping[TokenKey, BookPrice],
+    quotes: Mapping[TokenKey, Quote],
+    sources: Sources,
+    trigger: str,
+    now: datetime,
+    worth: Mapping[TokenKey, Decimal] = NO_WORTH,
+) -> PricePlan:
+    """Whom to ask for; see ``price_tokens``. It does no I/O."""
+    max_age = max_price_age(sources, trigger)
+    due = {key for key in keys if _is_due(book.get(key), max_age, now, worth.get(key))}
+    curated = {key for key in due if key in CURATED}
+    others = _worth_asking(due - curated, tokens, book, quotes)
+    # Pools are quoted in the native coin, and Binance in USDT: their prices are needed to judge the others.
+    curated |= {key for key in _natives_of(others) if _is_due(book.get(key), sources.fresh_for, now)}
+    if curated & BINANCE_SYMBOLS.keys() and _is_due(book.get(USDT_KEY), sources.fresh_for, now):
+        curated.add(USDT_KEY)
+    return PricePlan(due, curated, others)
+
+
+def max_price_age(sources: Sources, trigger: str) -> timedelta:
+    """How old a price may be that matters."""
+    return PERSON_MAX_AGE if trigger in PERSONAL_TRIGGERS else sources.fresh_for
+
+
+def _is_due(entry: BookPrice | None, max_age: timedelta, now: datetime, worth: Decimal | None = None) -> bool:
     if entry is None:
         return True
-    return now - entry.read_at > (max_age if entry.price_usd is not None else max_age * UNPRICED_FACTOR)
+    return now - entry.read_at > max_age * age_factor(entry.price_usd is not None, worth)
 
 
 def _natives_of(keys: Iterable[TokenKey]) -> set[TokenKey]:

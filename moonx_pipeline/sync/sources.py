@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Collection, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -35,7 +36,9 @@ from moonx_pipeline.sync.breaking import (
 from moonx_pipeline.sync.repeat import Repeats
 from moonx_pipeline.sync.throttle import ProviderGate
 
-_THREADS = 32
+_THREADS = 64
+"""Calls of one process that are under way at most; a thread is started when it is first needed."""
+
 _BALANCES_WAIT = 12.0
 """Seconds that reading balances waits for its turn: somewhat longer than the window of Alchemy's limit."""
 _PRICES_WAIT = 0.5
@@ -59,6 +62,7 @@ class Sources:
         breaking: When circuit breakers open.
         breaker_keys: Those of all sources.
         repeats: How steps on the database are repeated.
+        asking: Held while names and prices of tokens are asked for.
     """
 
     alchemy: Alchemy | None
@@ -76,6 +80,7 @@ class Sources:
     breaking: BreakerRules
     breaker_keys: tuple[str, ...]
     repeats: Repeats
+    asking: threading.Lock = field(default_factory=threading.Lock)
 
 
 def process_sources(settings: Settings, engine: Engine) -> Sources:
@@ -121,6 +126,7 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
             max_body_bytes=settings.http.max_body_bytes,
             gate=ProviderGate(engine, provider, key or provider, per_minute, compute_units, patience_s, repeats),
             patience_s=patience_s,
+            pool_size=_THREADS,
             headers=headers,
             secrets=secrets,
         )
@@ -179,6 +185,8 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
         intervals=Intervals(
             market_hours=timedelta(milliseconds=periodic.market_hours_ms),
             off_hours=timedelta(milliseconds=periodic.off_hours_ms),
+            stale=timedelta(milliseconds=periodic.stale_ms),
+            high_value_usd=periodic.high_value_usd,
         ),
         sync_seconds=worker.timeout_ms / 1000,
         breaking=BreakerRules(

@@ -20,6 +20,14 @@ COMPUTE_WINDOW: Final = timedelta(seconds=10)
 """Alchemy counts compute units over a rolling window of this length (https://www.alchemy.com/docs/reference/throughput)."""
 
 
+RESERVED_SHARE: Final = 0.8
+"""Of a limit, what calls that are reserved together may take: a person's call always finds some of it."""
+
+
+def _part(most: int | None) -> int | None:
+    return None if most is None else max(1, int(most * RESERVED_SHARE))
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderGate:
     """The limits of one provider's key.
@@ -62,13 +70,44 @@ class ProviderGate:
             # While it waited for its turn, another may have been told to stay away.
             granted, wait = self._still_free(scope)
         if not granted:
-            come_back = datetime.now(UTC) + timedelta(seconds=wait)
-            raise RateLimited(
-                f"{self.provider} was not asked: its rate limit is used up until {rfc3339(come_back)}.",
-                provider=self.provider,
-                retry_at=come_back,
-            )
+            raise self._used_up(wait)
         return slot
+
+    def room(self, compute_units: int) -> int:
+        """How many calls can be reserved together; see ``Gate``."""
+        minute, window = self._shared()
+        rooms = [1_000_000 if minute.most is None else minute.most]
+        if window is not None and window.most is not None and compute_units:
+            rooms.append(window.most // compute_units)
+        return max(1, min(rooms))
+
+    def reserve(self, calls: int, *, compute_units: int) -> datetime | None:
+        """Takes the turns of calls that are made now; see ``Gate``."""
+        minute, window = self._shared()
+        limits = [minute._replace(cost=calls)]
+        if window is not None and compute_units:
+            limits.append(window._replace(cost=compute_units))
+        with self._connect() as connection:
+            grant = take(connection, limits)
+        if not grant.granted:
+            raise self._used_up(grant.wait_seconds)
+        return grant.slot
+
+    def _shared(self) -> tuple[Limit, Limit | None]:
+        """The limits of what is reserved: some of each is left to others."""
+        minute = Limit(self.key, 1, _part(self.per_minute), _MINUTE)
+        if self.compute_units is None:
+            return minute, None
+        most = _part(self.compute_units * int(COMPUTE_WINDOW.total_seconds()))
+        return minute, Limit(f"{self.key}:compute_units", 1, most, COMPUTE_WINDOW)
+
+    def _used_up(self, seconds: float) -> RateLimited:
+        come_back = datetime.now(UTC) + timedelta(seconds=seconds)
+        return RateLimited(
+            f"{self.provider} was not asked: its rate limit is used up until {rfc3339(come_back)}.",
+            provider=self.provider,
+            retry_at=come_back,
+        )
 
     def refused(self, error: ProviderError, slot: datetime | None) -> None:
         """Lets nobody ask before the provider may be asked again; see ``Gate``."""

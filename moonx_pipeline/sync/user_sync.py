@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.storage.holdings import stored_state
+from moonx_pipeline.storage.holdings import stored_states
 from moonx_pipeline.sync.breaking import settle, user_key
 from moonx_pipeline.sync.fetch import MANY_TOKENS, BalanceFetch
 from moonx_pipeline.sync.open import open_sync
@@ -38,20 +38,38 @@ def utc_now() -> datetime:
 def start_fetch(engine: Engine, sources: Sources, sync: OpenSync) -> BalanceFetch:
     """Begins to read a sync's balances."""
 
+    return fetch_of(engine, sources, [sync], CallScope(sync.after(READ_BY)), first_read=sync.first_read).start()
+
+
+def fetch_of(
+    engine: Engine, sources: Sources, syncs: Sequence[OpenSync], scope: CallScope, *, first_read: bool
+) -> BalanceFetch:
+    """The reading of the balances of several users together, not begun yet.
+
+    Args:
+        engine: Where a node's question, which tokens there were, is answered.
+        sources: Whom to ask.
+        syncs: At least one; they share their breakers.
+        scope: Deadline and tally.
+        first_read: Whether metadata and prices are wanted with the balances.
+    """
+    owners = {wallet: sync for sync in syncs for wallet in sync.wallets}
+
     def held_tokens(wallet: str, chain_id: int) -> list[str]:
+        user_id = owners[wallet].order.user_id
         with engine.connect() as connection:
-            stored = stored_state(connection, sync.order.user_id, [(wallet, chain_id)])
-        return list(stored.balances.get((wallet, chain_id), {}))
+            stored = stored_states(connection, {user_id: [(wallet, chain_id)]})
+        return list(stored[user_id].balances.get((wallet, chain_id), {})) if stored else []
 
     return BalanceFetch(
         sources,
-        sync.wallets,
-        first_read=sync.first_read,
-        many_tokens=sync.tokens_held > MANY_TOKENS,
+        list(owners),
+        first_read=first_read,
+        many_tokens={wallet for wallet, sync in owners.items() if sync.tokens_held > MANY_TOKENS},
         held_tokens=held_tokens,
-        breakers=sync.breakers,
-        scope=CallScope(sync.after(READ_BY)),
-    ).start()
+        breakers=syncs[0].breakers,
+        scope=scope,
+    )
 
 
 @contextmanager
@@ -63,7 +81,7 @@ def recording_failure(engine: Engine, sources: Sources, sync: OpenSync) -> Itera
     try:
         yield
     except BaseException as error:
-        code, message = _what_broke(error)
+        code, message = what_broke(error)
         if code == "internal_error":
             sync.breakers.note_failure(user_key(sync.order.user_id), message)
         try:
@@ -74,8 +92,8 @@ def recording_failure(engine: Engine, sources: Sources, sync: OpenSync) -> Itera
         raise
 
 
-def _what_broke(error: BaseException) -> tuple[str, str]:
-    """A code, and a sentence for people."""
+def what_broke(error: BaseException) -> tuple[str, str]:
+    """Why a sync ended without a result: a code, and a sentence for people."""
     if not isinstance(error, Exception):
         return "interrupted", "The sync was interrupted."
     if isinstance(error, OperationalError) and getattr(error.orig, "pgcode", None) == _STATEMENT_CANCELED:

@@ -1,4 +1,4 @@
-"""Valuing a sync: what is held, what it is called, what it is worth."""
+"""Valuing syncs: what is held, what it is called, what it is worth."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.events import FailedChain
-from moonx_pipeline.domain.holdings import Holding, holdings_after, needs_stored
-from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Position, TokenInfo, TokenKey
-from moonx_pipeline.domain.pricing import BookPrice, PriceLimits
+from moonx_pipeline.domain.holdings import Holding, StoredBalances, holdings_after, needs_stored
+from moonx_pipeline.domain.portfolio import ChainBalances, Position, TokenKey
 from moonx_pipeline.domain.quotes import Quote
-from moonx_pipeline.domain.valuation import Totals, totals_of, value_holdings
+from moonx_pipeline.domain.valuation import Totals, Valuer, totals_of
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.storage.holdings import StoredState, stored_state
-from moonx_pipeline.storage.price_book import TokenBook, read_book, write_book
-from moonx_pipeline.sync.describe import describe_tokens
+from moonx_pipeline.storage.holdings import StoredState, stored_states
+from moonx_pipeline.storage.price_book import TokenBook, read_book
+from moonx_pipeline.sync.appraise import appraise
 from moonx_pipeline.sync.order import OpenSync
-from moonx_pipeline.sync.price import ALWAYS_IN_BOOK, price_tokens
+from moonx_pipeline.sync.price import ALWAYS_IN_BOOK
 from moonx_pipeline.sync.repeat import in_database
 from moonx_pipeline.sync.sources import Sources
 
@@ -29,12 +28,18 @@ VALUED_BY: Final = 0.9
 """The share of a sync's time by which metadata and prices are in; the rest is for storing."""
 
 
-class Valuing(NamedTuple):
-    """What positions are made of beyond the readings; kept, so that they can be made again."""
+class ReadSync(NamedTuple):
+    """A sync whose balances are read: a reading for each wallet and chain."""
 
-    tokens: Mapping[TokenKey, TokenInfo]
-    prices: Mapping[TokenKey, BookPrice]
-    limits: PriceLimits
+    sync: OpenSync
+    readings: Sequence[ChainBalances]
+
+
+class Costs(NamedTuple):
+    """What a sync took of the providers; of calls that several share, its part."""
+
+    provider_calls: int
+    compute_units: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,10 @@ class ValuedSync:
         totals: Their sum and what it leaves out.
         read_at: When its reading began.
         stored: What was stored before, where the positions depend on it.
-        valuing: What the positions were made of.
+        valuer: What valued the positions.
         outages: Price sources that did not answer, and why.
-        scope: Its provider calls.
+        scope: The provider calls, those of other users that shared them included.
+        costs: Its own part of them.
     """
 
     sync: OpenSync
@@ -59,19 +65,20 @@ class ValuedSync:
     totals: Totals
     read_at: datetime
     stored: StoredState | None
-    valuing: Valuing
+    valuer: Valuer
     outages: tuple[str, ...]
     scope: CallScope
+    costs: Costs
 
     def based_on(self, stored: StoredState) -> ValuedSync:
         """The same sync over another stored state, after a later one was stored meanwhile."""
-        positions, totals = _value(holdings_after(self.readings, stored.balances), self.readings, self.valuing)
+        positions, totals = _value(holdings_after(self.readings, stored.balances), self.readings, self.valuer)
         return replace(self, positions=positions, totals=totals, stored=stored)
 
     @property
     def unread(self) -> tuple[ChainBalances, ...]:
         """The readings that did not succeed."""
-        return tuple(reading for reading in self.readings if reading.outcome is not ChainOutcome.OK)
+        return tuple(reading for reading in self.readings if not reading.is_current)
 
     @property
     def failed_chains(self) -> tuple[FailedChain, ...]:
@@ -96,59 +103,90 @@ def value_sync(
     scope: CallScope,
     read_at: datetime,
 ) -> ValuedSync:
-    """Values what was read. A source of prices or metadata that fails leaves gaps, it never raises.
+    """Values what was read of one user; see ``value_syncs``."""
+    (valued,) = value_syncs(engine, sources, [ReadSync(sync, readings)], quotes=quotes, scope=scope, read_at=read_at)
+    return valued
+
+
+def value_syncs(
+    engine: Engine,
+    sources: Sources,
+    reads: Sequence[ReadSync],
+    *,
+    quotes: Mapping[TokenKey, Quote],
+    scope: CallScope,
+    read_at: datetime,
+) -> list[ValuedSync]:
+    """Values what was read of users who share a sweep. A source that fails leaves gaps, it never raises.
 
     Args:
         engine: The pipeline's database.
         sources: Where prices and metadata come from.
-        sync: The sync.
-        readings: One for each wallet and chain.
+        reads: At least one; they share trigger, breakers and time.
         quotes: Prices that came along with the balances.
-        scope: Tally of the sync's provider calls so far; valuing has a deadline of its own.
-        read_at: When its reading began.
+        scope: Tally of their provider calls so far; valuing has a deadline of its own.
+        read_at: When the reading began.
+
+    Returns:
+        One for each, in the same order.
     """
-    scope = scope.until(sync.after(VALUED_BY))
-    wanting = [(reading.wallet, reading.chain_id) for reading in readings if needs_stored(reading)]
+    first = reads[0].sync
+    scope = scope.until(first.after(VALUED_BY))
+    wanting = {
+        read.sync.order.user_id: pairs
+        for read in reads
+        if (pairs := [(reading.wallet, reading.chain_id) for reading in read.readings if needs_stored(reading)])
+    }
     # Each statement by itself: a transaction around them would cost two round trips more.
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    def read() -> tuple[StoredState | None, list[Holding], set[TokenKey], TokenBook]:
+    def held() -> tuple[dict[str, StoredState], list[list[Holding]], set[TokenKey], TokenBook]:
         with autocommit.connect() as connection:
-            stored = stored_state(connection, sync.order.user_id, wanting) if wanting else None
-            holdings = holdings_after(readings, stored.balances if stored else {})
-            keys = {TokenKey(holding.chain_id, holding.token) for holding in holdings}
+            stored = stored_states(connection, wanting)
+            holdings = [holdings_after(read.readings, _balances(stored, read.sync)) for read in reads]
+            keys = {TokenKey(holding.chain_id, holding.token) for mine in holdings for holding in mine}
             return stored, holdings, keys, read_book(connection, keys | ALWAYS_IN_BOOK)
 
-    stored, holdings, keys, book = in_database(sources.repeats, sync.deadline, read)
-    known = dict(book.tokens)
-    described = describe_tokens(keys, known, readings, sources, sync.breakers, scope)
-    known |= {key: info for key, (info, _) in described.items()}
-    pricing = price_tokens(
-        keys,
-        tokens=known,
-        book=book.prices,
+    stored, holdings, keys, book = in_database(sources.repeats, first.deadline, held)
+    valuer, outages = appraise(
+        autocommit,
+        sources,
+        first,
+        book,
+        keys=keys,
+        holdings=[holding for mine in holdings for holding in mine],
+        readings=[reading for read in reads for reading in read.readings],
         quotes=quotes,
-        sources=sources,
-        breakers=sync.breakers,
-        trigger=sync.order.trigger,
         scope=scope,
         now=read_at,
     )
-    if described or pricing.learned:
+    valued = []
+    for read, mine, cost in zip(reads, holdings, _costs(scope, len(reads)), strict=True):
+        positions, totals = _value(mine, read.readings, valuer)
+        state = stored.get(read.sync.order.user_id)
+        valued.append(
+            ValuedSync(read.sync, tuple(read.readings), positions, totals, read_at, state, valuer, outages, scope, cost)
+        )
+    return valued
 
-        def write() -> None:
-            with autocommit.connect() as connection:
-                write_book(connection, tokens=described, prices=pricing.learned)
 
-        in_database(sources.repeats, sync.deadline, write)
-    valuing = Valuing(known, pricing.prices, sources.price_limits)
-    positions, totals = _value(holdings, readings, valuing)
-    return ValuedSync(sync, tuple(readings), positions, totals, read_at, stored, valuing, tuple(pricing.outages), scope)
+def _costs(scope: CallScope, syncs: int) -> list[Costs]:
+    """The calls' costs in equal parts; what does not divide goes to the first."""
+
+    def parts(whole: int) -> list[int]:
+        each, left = divmod(whole, syncs)
+        return [each + (n < left) for n in range(syncs)]
+
+    return [Costs(*both) for both in zip(parts(len(scope.calls)), parts(scope.compute_units), strict=True)]
+
+
+def _balances(stored: Mapping[str, StoredState], sync: OpenSync) -> StoredBalances:
+    state = stored.get(sync.order.user_id)
+    return state.balances if state else {}
 
 
 def _value(
-    holdings: Sequence[Holding], readings: Sequence[ChainBalances], valuing: Valuing
+    holdings: Sequence[Holding], readings: Sequence[ChainBalances], valuer: Valuer
 ) -> tuple[tuple[Position, ...], Totals]:
-    positions = value_holdings(holdings, valuing.tokens, valuing.prices, valuing.limits)
-    stale = {reading.chain_id for reading in readings if reading.outcome is not ChainOutcome.OK}
-    return positions, totals_of(positions, stale)
+    positions = valuer.positions(holdings)
+    return positions, totals_of(positions, {reading.chain_id for reading in readings if not reading.is_current})

@@ -25,7 +25,7 @@ from moonx_pipeline.domain.pricing import (
     BookPrice,
     PriceLimits,
 )
-from moonx_pipeline.domain.valuation import totals_of, value_holdings
+from moonx_pipeline.domain.valuation import Valuer, totals_of
 
 # How long one example takes says nothing of a rule, and on a busy machine it varies.
 settings.register_profile("rules", deadline=None)
@@ -149,4 +149,4 @@ def portfolios(draw: st.DrawFn) -> tuple[Position, ...]:
     keys = sorted({TokenKey(h.chain_id, h.token) for h in holdings})
     tokens = {key: draw(infos) for key in keys if draw(st.integers(0, 3))}
     book = {key: draw(book_prices) for key in keys if draw(st.integers(0, 3))}
-    return value_holdings(holdings, tokens, book, LIMITS)
+    return Valuer(tokens, book, LIMITS).positions(holdings)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
 from moonx_pipeline.domain.holdings import Holding
-from moonx_pipeline.domain.portfolio import Position, TokenInfo
-from moonx_pipeline.domain.valuation import content_hash, value_holding
+from moonx_pipeline.domain.portfolio import Position, TokenInfo, TokenKey
+from moonx_pipeline.domain.valuation import Valuer, content_hash
 from moonx_pipeline_tests.domain.examples import LIMITS, OTHER_WALLET, WALLET, portfolios, price, token
 
 STALE = [(WALLET, 1), (OTHER_WALLET, 1), (WALLET, 137)]
@@ -41,12 +41,11 @@ def test_the_digest_does_not_depend_on_times_nor_on_how_a_number_is_written(posi
     assert content_hash(again, []) == content_hash(positions, [])
 
 
-BASIS = value_holding(
-    Holding(WALLET, 1, token(1), 2_500_000, ("a_flag",)),
-    TokenInfo("TKN", "Token", 6, "https://logos.test/1.png"),
-    price("1.5", "coingecko", change="2"),
+BASIS = Valuer(
+    {TokenKey(1, token(1)): TokenInfo("TKN", "Token", 6, "https://logos.test/1.png")},
+    {TokenKey(1, token(1)): price("1.5", "coingecko", change="2")},
     LIMITS,
-)
+).position(Holding(WALLET, 1, token(1), 2_500_000, ("a_flag",)))
 
 
 @pytest.mark.parametrize(

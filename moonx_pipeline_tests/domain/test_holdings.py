@@ -63,7 +63,7 @@ def of(held: list[Holding], wallet: str, chain_id: int) -> dict[str, Holding]:
 
 
 @given(readings(), stored_places)
-def test_a_chain_that_did_not_answer_keeps_exactly_what_is_stored_marked_stale(
+def test_a_chain_that_was_not_read_keeps_exactly_what_is_stored_and_is_stale_unless_nothing_moved(
     read: list[ChainBalances], stored: Places
 ) -> None:
     held = holdings_after(read, stored)
@@ -71,7 +71,7 @@ def test_a_chain_that_did_not_answer_keeps_exactly_what_is_stored_marked_stale(
         if r.outcome is not ChainOutcome.OK:
             before = stored.get((r.wallet, r.chain_id), {})
             assert of(held, r.wallet, r.chain_id) == {
-                address: Holding(r.wallet, r.chain_id, address, balance, (), stale=True)
+                address: Holding(r.wallet, r.chain_id, address, balance, (), stale=r.outcome is not ChainOutcome.KEPT)
                 for address, balance in before.items()
             }
 

@@ -15,7 +15,7 @@ from moonx_pipeline.domain.events import MAX_TOKENS
 from moonx_pipeline.domain.holdings import Holding
 from moonx_pipeline.domain.portfolio import Position, TokenInfo, TokenKey
 from moonx_pipeline.domain.pricing import PRICE_JUMP
-from moonx_pipeline.domain.valuation import is_counted, totals_of, value_holdings
+from moonx_pipeline.domain.valuation import Valuer, is_counted, totals_of
 from moonx_pipeline_tests.domain.examples import (
     LIMITS,
     OTHER_WALLET,
@@ -32,8 +32,7 @@ from moonx_pipeline_tests.domain.examples import (
 def test_an_updated_portfolio_tells_its_tokens_and_what_is_left_out() -> None:
     clean, spam = TokenInfo("TKN", "Token", 6), TokenInfo("TKN", "visit drop.com", 6)
     keys = [TokenKey(1, token(n)) for n in range(1, 6)]
-    positions = value_holdings(
-        [Holding(WALLET, *key, 2_500_000) for key in keys] + [Holding(OTHER_WALLET, 137, token(9), 1)],
+    positions = Valuer(
         {keys[0]: clean, keys[1]: clean, keys[2]: clean, keys[3]: spam},
         {
             keys[0]: price("1.50", change="-0.5"),
@@ -42,7 +41,7 @@ def test_an_updated_portfolio_tells_its_tokens_and_what_is_left_out() -> None:
             keys[3]: price("9"),
         },
         LIMITS,
-    )
+    ).positions([Holding(WALLET, *key, 2_500_000) for key in keys] + [Holding(OTHER_WALLET, 137, token(9), 1)])
     event = updated(positions, stale=(137,))
     data = event.payload["data"]
     first = {
@@ -79,13 +78,12 @@ def test_an_event_carries_at_most_a_hundred_tokens_the_largest_and_counts_all() 
     count = MAX_TOKENS + 20
     clean = TokenInfo("TKN", "Token", 0)
     keys = [TokenKey(1, token(n)) for n in range(1, count + 1)]
-    positions = value_holdings(
-        [Holding(WALLET, *key, n) for n, key in enumerate(keys, 1)],
+    positions = Valuer(
         # The most valuable is spam: it takes no place of the hundred.
         {key: clean._replace(name="claim now") if key is keys[-1] else clean for key in keys},
         dict.fromkeys(keys, price("2")),
         LIMITS,
-    )
+    ).positions([Holding(WALLET, *key, n) for n, key in enumerate(keys, 1)])
     data = updated(positions).payload["data"]
     assert MAX_TOKENS == 100
     assert [t["valueUsd"] for t in data["tokens"]] == [2 * n for n in range(count - 1, count - 1 - MAX_TOKENS, -1)]

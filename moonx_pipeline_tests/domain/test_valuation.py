@@ -22,10 +22,9 @@ from moonx_pipeline.domain.pricing import (
     BookPrice,
 )
 from moonx_pipeline.domain.valuation import (
+    Valuer,
     is_counted,
     totals_of,
-    value_holding,
-    value_holdings,
 )
 from moonx_pipeline_tests.domain.examples import (
     LIMITS,
@@ -44,7 +43,9 @@ TKN = TokenInfo("TKN", "Token", 6)
 
 
 def valued(info: TokenInfo | None = TKN, book: BookPrice | None = None, held: Holding | None = None) -> Position:
-    return value_holding(held or holding(), info, book, LIMITS)
+    held = held or holding()
+    key = TokenKey(held.chain_id, held.token)
+    return Valuer({key: info} if info else {}, {key: book} if book else {}, LIMITS).position(held)
 
 
 @given(portfolios(), st.data())
@@ -96,8 +97,8 @@ def test_positions_are_in_the_order_of_value_however_they_came(
     tokens = {p.key: TokenInfo(p.symbol, p.name, p.decimals) for p in positions}
     book = {p.key: price(str(p.price_usd)) for p in positions if p.price_usd is not None}
     held = [Holding(p.wallet, p.chain_id, p.token, p.balance) for p in positions]
-    result = value_holdings(held, tokens, book, LIMITS)
-    assert value_holdings(data.draw(st.permutations(held)), tokens, book, LIMITS) == result
+    result = Valuer(tokens, book, LIMITS).positions(held)
+    assert Valuer(tokens, book, LIMITS).positions(data.draw(st.permutations(held))) == result
     values = [p.value_usd for p in result]
     known = [value for value in values if value is not None]
     assert values[: len(known)] == sorted(known, reverse=True)
@@ -110,7 +111,7 @@ def test_ties_are_by_wallet_then_chain_as_people_see_them_then_token() -> None:
         for chain in (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE)
         for number in (1, 2)
     ]
-    positions = value_holdings([Holding(*place, 1) for place in reversed(places)], {}, {}, LIMITS)
+    positions = Valuer({}, {}, LIMITS).positions([Holding(*place, 1) for place in reversed(places)])
     assert [(p.wallet, p.chain_id, p.token) for p in positions] == places
 
 

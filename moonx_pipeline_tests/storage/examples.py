@@ -68,7 +68,7 @@ def begin(engine: Engine, user_id: str) -> tuple[UUID, int]:
     """Opens an operation of a user; returns its id and its number."""
     operation_id = uuid4()
     with engine.begin() as connection:
-        row = open_user(connection, user_id=user_id, operation_id=operation_id, active=False)
+        row = open_user(connection, user_id=user_id, operation_id=operation_id, active=False, lease_until=NOON)
         new = NewOperation(operation_id, user_id, "manual", "medium", None, "test", None)
         begin_operation(connection, new, fence=row.fence, version=row.version, started_at=NOON)
     return operation_id, row.fence

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.portfolio import MAX_BALANCE
-from moonx_pipeline.storage.holdings import HoldingsChange, snapshot_holdings, stored_state, write_holdings
+from moonx_pipeline.storage.holdings import HoldingsChange, snapshot_holdings, stored_states, write_holdings
 from moonx_pipeline.storage.portfolio import read_portfolio
 from moonx_pipeline_tests.storage.examples import NOON, OTHER_WALLET, WALLET, begin, position, register, token
 
@@ -106,8 +106,10 @@ def test_stored_state_has_the_asked_wallets_and_chains_only(engine: Engine) -> N
     )
 
     with engine.connect() as connection:
-        state = stored_state(connection, "ann", [(WALLET, 137), (WALLET, 10)])
+        states = stored_states(connection, {"ann": [(WALLET, 137), (WALLET, 10)], "nobody": [(WALLET, 137)]})
 
+    (state,) = states.values()
+    assert list(states) == ["ann"]
     assert state.balances == {(WALLET, 137): {token(2): 6}}
     assert state.last_success == {}
 

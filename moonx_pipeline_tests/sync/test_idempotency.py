@@ -13,13 +13,13 @@ from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.holdings import holdings_after
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
 from moonx_pipeline.domain.pricing import BookPrice, PriceLimits
-from moonx_pipeline.domain.valuation import totals_of, value_holdings
+from moonx_pipeline.domain.valuation import Valuer, totals_of
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.open import open_sync
 from moonx_pipeline.sync.order import OpenSync, SyncOrder
 from moonx_pipeline.sync.persist import persist_syncs
 from moonx_pipeline.sync.sources import Sources
-from moonx_pipeline.sync.value import ValuedSync, Valuing
+from moonx_pipeline.sync.value import Costs, ValuedSync
 from moonx_pipeline_tests.sync.acts import events, held, register, status
 
 WALLET = "0x" + "ab" * 20
@@ -38,10 +38,10 @@ def valued(sync: OpenSync, balances: list[int]) -> ValuedSync:
         ChainBalances(WALLET, chain.id, ChainOutcome.OK, {NATIVE_TOKEN: balance}, source="test")
         for chain, balance in zip(CHAINS, balances, strict=True)
     )
-    valuing = Valuing({}, {TokenKey(chain.id, NATIVE_TOKEN): PRICE for chain in CHAINS}, PriceLimits())
-    positions = value_holdings(holdings_after(readings, {}), valuing.tokens, valuing.prices, valuing.limits)
+    valuer = Valuer({}, {TokenKey(chain.id, NATIVE_TOKEN): PRICE for chain in CHAINS}, PriceLimits())
+    positions = valuer.positions(holdings_after(readings, {}))
     totals = totals_of(positions, ())
-    return ValuedSync(sync, readings, positions, totals, NOW, None, valuing, (), CallScope.lasting(1))
+    return ValuedSync(sync, readings, positions, totals, NOW, None, valuer, (), CallScope.lasting(1), Costs(1, 200))
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

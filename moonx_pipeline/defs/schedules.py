@@ -1,0 +1,90 @@
+"""When sweeps begin. Who is due is data; the schedules only look, more often in market hours."""
+
+import dagster as dg
+
+from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
+from moonx_pipeline.defs.sweep import SweepConfig, portfolio_sweep
+from moonx_pipeline.domain.schedule import MARKET_CLOSES, MARKET_OPENS
+from moonx_pipeline.settings import load_settings
+from moonx_pipeline.settings.worker import PeriodicSettings
+from moonx_pipeline.sync import run_tags
+from moonx_pipeline.sync.sweep import why_no_sweep
+from moonx_pipeline.sync.user_sync import utc_now
+
+_UNDER_WAY = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def market_hours_cron(periodic: PeriodicSettings) -> str:
+    """The ticks from 9 to 17 UTC."""
+    minute = periodic.cron.split()[0]
+    return f"{minute} {MARKET_OPENS}-{MARKET_CLOSES - 1} * * *"
+
+
+def off_hours_cron(periodic: PeriodicSettings) -> str:
+    """The ticks at other times: as far apart as portfolios are read then, where hours can be divided so."""
+    minutes = periodic.off_hours_ms // 60_000
+    minute = f"*/{minutes}" if 1 < minutes < 60 and 60 % minutes == 0 else periodic.cron.split()[0]
+    return f"{minute} 0-{MARKET_OPENS - 1},{MARKET_CLOSES}-23 * * *"
+
+
+def _sweeps(
+    context: dg.ScheduleEvaluationContext, settings: PipelineSettings, database: Database, providers: Providers
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """A run for each share of the users, but of those whose last sweep still goes on."""
+    why = why_no_sweep(database.engine, providers.sources.intervals, utc_now())
+    if why is not None:
+        return dg.SkipReason(why)
+    shards = settings.values.periodic.shards
+    under_way = {
+        run.tags.get(run_tags.SHARD, "0")
+        for run in context.instance.get_runs(dg.RunsFilter(job_name=portfolio_sweep.name, statuses=_UNDER_WAY))
+    }
+    free = [shard for shard in range(shards) if str(shard) not in under_way]
+    if not free:
+        return dg.SkipReason("The sweep that began before still goes on.")
+    tick = context.scheduled_execution_time.isoformat()
+    return [
+        dg.RunRequest(
+            run_key=f"{tick}/{shard}",
+            run_config=dg.RunConfig(ops={"sweep_users": SweepConfig(shard=shard, shards=shards)}),
+            tags={run_tags.SHARD: str(shard)},
+        )
+        for shard in free
+    ]
+
+
+def _schedule(name: str, cron: str, description: str) -> dg.ScheduleDefinition:
+    is_on = load_settings().periodic.enabled
+
+    @dg.schedule(
+        name=name,
+        job=portfolio_sweep,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING if is_on else dg.DefaultScheduleStatus.STOPPED,
+        description=description,
+    )
+    def sweeps(
+        context: dg.ScheduleEvaluationContext, settings: PipelineSettings, database: Database, providers: Providers
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        return _sweeps(context, settings, database, providers)
+
+    return sweeps
+
+
+market_hours_sweep = _schedule(
+    "market_hours_sweep",
+    market_hours_cron(load_settings().periodic),
+    "Syncs whoever is due, from 9 to 17 UTC.",
+)
+off_hours_sweep = _schedule(
+    "off_hours_sweep",
+    off_hours_cron(load_settings().periodic),
+    "Syncs whoever is due, at other times.",
+)

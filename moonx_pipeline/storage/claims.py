@@ -1,0 +1,182 @@
+"""Users that are due, taken for a sweep: each by one sweep, in the order of urgency.
+
+A user is taken by opening a sync of his, just as a run of his own does it. While it runs, his ``next_sync_at``
+is the end of a lease: a sweep that dies leaves him due, at the latest, when that is over.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+_WINDOW: Final = 1000
+"""Of the users that are due for the longest, the most urgent of so many come first. It bounds what a claim
+reads when everybody is due."""
+
+_COUNTED: Final = 1000
+
+
+class Claim(NamedTuple):
+    """Whom to take.
+
+    Attributes:
+        now: The time.
+        until: Who is due by then is taken.
+        active_since: Who was not active since then is not.
+        stale_before: Who was last read before then goes first.
+        lease_until: When the syncs are surely over.
+        shard, shards: The share of the users, as number and count.
+        price_only_since: Who moved nothing since he was read, and was read after this time, needs no reading;
+            ``None`` where nobody would say that he moved.
+        worker_id, run_id: Who carries the syncs.
+    """
+
+    now: datetime
+    until: datetime
+    active_since: datetime
+    stale_before: datetime
+    lease_until: datetime
+    shard: int
+    shards: int
+    price_only_since: datetime | None
+    worker_id: str
+    run_id: str | None
+
+
+class ClaimedUser(NamedTuple):
+    """A user with a sync that was opened for him.
+
+    Attributes:
+        user_id: Who.
+        operation_id: The sync.
+        fence: Its number among his syncs.
+        version: His portfolio's version now.
+        priority: ``high`` where his portfolio is stale, else ``medium``.
+        wallets: First registered first.
+        tokens_held: Rows of his holdings, spam included; counted up to 1,000.
+        price_only: Whether what is stored of his balances is still what he holds.
+        is_new: Whether this is his first sync.
+        has_failed: Whether his own circuit breaker counts failures.
+    """
+
+    user_id: str
+    operation_id: UUID
+    fence: int
+    version: int
+    priority: str
+    wallets: tuple[str, ...]
+    tokens_held: int
+    price_only: bool
+    is_new: bool
+    has_failed: bool
+
+
+_DUE = (
+    "s.is_sync_enabled AND s.next_sync_at <= %(until)s AND s.last_active_at > %(active_since)s "
+    "AND (%(shards)s = 1 OR abs(hashtextextended(s.user_id, 0) %% %(shards)s) = %(shard)s)"
+)
+
+_CLAIM = f"""
+WITH candidates AS MATERIALIZED (
+    (SELECT s.user_id FROM user_sync_status s WHERE s.is_high_value AND {_DUE}
+     ORDER BY s.is_high_value, s.next_sync_at LIMIT %(window)s)
+    UNION ALL
+    (SELECT s.user_id FROM user_sync_status s WHERE NOT s.is_high_value AND {_DUE}
+     ORDER BY s.is_high_value, s.next_sync_at LIMIT %(window)s)
+), taken AS MATERIALIZED (
+    SELECT s.user_id, s.last_sync_at IS NULL OR s.last_sync_at < %(stale_before)s AS is_stale
+    FROM candidates JOIN user_sync_status s USING (user_id)
+    WHERE {_DUE}
+      AND EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = s.user_id)
+      AND NOT EXISTS (SELECT 1 FROM sync_operations o
+                      WHERE o.user_id = s.user_id AND o.status IN ('pending', 'running'))
+      AND NOT EXISTS (SELECT 1 FROM circuit_breakers b WHERE b.key = 'user:' || s.user_id AND b.retry_at > %(now)s)
+    ORDER BY is_stale DESC, s.is_high_value DESC, s.next_sync_at, s.user_id
+    LIMIT %(limit)s
+    FOR UPDATE OF s SKIP LOCKED
+), opened AS (
+    UPDATE user_sync_status s
+    SET opened_fence = s.opened_fence + 1, sync_status = 'running', next_sync_at = %(lease_until)s
+    FROM taken WHERE taken.user_id = s.user_id
+    RETURNING s.user_id, gen_random_uuid() AS operation_id, s.opened_fence, s.portfolio_version,
+              CASE WHEN taken.is_stale THEN 'high' ELSE 'medium' END AS priority, s.last_sync_at IS NULL AS is_new,
+              coalesce(s.balances_read_at > %(price_only_since)s AND (s.moved_at IS NULL
+                       OR s.moved_at < s.balances_read_at), false) AS price_only
+), begun AS (
+    INSERT INTO sync_operations (id, user_id, type, status, priority, trigger, fence, started_at, worker_id,
+                                 dagster_run_id, portfolio_version)
+    SELECT operation_id, user_id, 'sweep', 'running', priority, 'schedule', opened_fence, %(now)s, %(worker_id)s,
+           %(run_id)s, portfolio_version
+    FROM opened
+)
+SELECT o.user_id, o.operation_id, o.opened_fence, o.portfolio_version, o.priority,
+       (SELECT array_agg(w.wallet_address ORDER BY w.position) FROM user_wallets w WHERE w.user_id = o.user_id),
+       (SELECT count(*) FROM (SELECT 1 FROM user_token_holdings h WHERE h.user_id = o.user_id LIMIT %(count)s) c),
+       o.price_only, o.is_new,
+       EXISTS (SELECT 1 FROM circuit_breakers b WHERE b.key = 'user:' || o.user_id
+               AND (b.failure_count > 0 OR b.state <> 'closed'))
+FROM opened o ORDER BY o.user_id
+"""  # noqa: S608 - put together from constants
+
+
+def claim_due(connection: Connection, claim: Claim, limit: int) -> list[ClaimedUser]:
+    """Takes due users and opens a sync for each, in one statement.
+
+    Nobody is taken of whom a sync runs or whose own circuit breaker is open, and nobody whom another claim
+    has at this moment.
+
+    Args:
+        connection: Inside the transaction that also tells of the beginnings.
+        claim: Whom.
+        limit: How many at most.
+    """
+    bounds = {"window": max(_WINDOW, limit), "limit": limit, "count": _COUNTED}
+    rows = connection.exec_driver_sql(_CLAIM, {**claim._asdict(), **bounds})
+    return [ClaimedUser._make((*row[:5], tuple(row[5]), *row[6:])) for row in rows]
+
+
+def is_anybody_due(connection: Connection, *, until: datetime, active_since: datetime) -> bool:
+    """Whether there is anybody to claim."""
+    found: bool = connection.exec_driver_sql(
+        "SELECT EXISTS (SELECT 1 FROM user_sync_status s WHERE s.is_sync_enabled AND s.next_sync_at <= %s "
+        "AND s.last_active_at > %s AND EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = s.user_id))",
+        (until, active_since),
+    ).scalar_one()
+    return found
+
+
+def rest_inactive(connection: Connection, *, until: datetime, active_since: datetime) -> int:
+    """Lets users rest who are due but were not active for long, so that no claim comes by them again.
+
+    Their next activity makes them due. Returns how many.
+    """
+    return connection.exec_driver_sql(
+        "UPDATE user_sync_status SET next_sync_at = NULL WHERE is_sync_enabled AND next_sync_at <= %s "
+        "AND (last_active_at IS NULL OR last_active_at <= %s)",
+        (until, active_since),
+    ).rowcount
+
+
+def note_movement(connection: Connection, addresses: list[str], at: datetime) -> list[str]:
+    """Makes the users of wallets due now, since something moved there. Returns their ids.
+
+    Args:
+        connection: Any.
+        addresses: In lower case; those of nobody are skipped.
+        at: When it was said.
+    """
+    rows = connection.exec_driver_sql(
+        "UPDATE user_sync_status s SET moved_at = %s, next_sync_at = CASE WHEN s.sync_status = 'running' "
+        "THEN s.next_sync_at ELSE least(s.next_sync_at, %s) END "
+        "WHERE s.user_id IN (SELECT user_id FROM user_wallets WHERE wallet_address = ANY(%s)) RETURNING s.user_id",
+        (at, at, addresses),
+    )
+    return list(rows.scalars())
+
+
+def lease(now: datetime, seconds: float) -> datetime:
+    """When a sync that begins now and lasts at most so long is surely over."""
+    return now + timedelta(seconds=seconds * 1.5)

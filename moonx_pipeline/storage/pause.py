@@ -1,0 +1,44 @@
+"""The global pause: while it lasts no sync is started; those that run go on, and requests wait."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+
+class Pause(NamedTuple):
+    """Why no sync is started, since when, and who said so."""
+
+    reason: str
+    paused_at: datetime
+    paused_by: str
+
+
+def pause(connection: Connection, reason: str, by: str) -> Pause:
+    """Pauses all syncs. Paused already, it lasts on from its beginning, with the new reason.
+
+    Args:
+        connection: Any.
+        reason: For people; not empty.
+        by: Who says so.
+    """
+    row = connection.exec_driver_sql(
+        "INSERT INTO sync_pause (reason, paused_by) VALUES (%s, %s) ON CONFLICT (is_paused) DO UPDATE "
+        "SET reason = excluded.reason, paused_by = excluded.paused_by RETURNING reason, paused_at, paused_by",
+        (reason, by),
+    ).one()
+    return Pause(*row)
+
+
+def resume(connection: Connection) -> Pause | None:
+    """Ends the pause, and returns it; ``None`` where there was none."""
+    row = connection.exec_driver_sql("DELETE FROM sync_pause RETURNING reason, paused_at, paused_by").one_or_none()
+    return None if row is None else Pause(*row)
+
+
+def current_pause(connection: Connection) -> Pause | None:
+    """The pause that lasts now, if any."""
+    row = connection.exec_driver_sql("SELECT reason, paused_at, paused_by FROM sync_pause").one_or_none()
+    return None if row is None else Pause(*row)

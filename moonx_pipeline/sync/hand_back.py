@@ -1,0 +1,105 @@
+"""Handing back what a sweep took and did not finish: its users are due at once, for whoever comes next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from moonx_pipeline.domain.events import SyncFacts, sync_failed
+from moonx_pipeline.storage.operations import LockedUser, OperationEnd, end_operations, lock_users
+from moonx_pipeline.storage.outbox import insert_events
+from moonx_pipeline.sync.repeat import in_database
+from moonx_pipeline.sync.sources import Sources
+
+_SECONDS: Final = 20.0
+_MESSAGE: Final = "The sweep ended before it came to this user. He is due again."
+
+
+class _Open(NamedTuple):
+    operation_id: UUID
+    user_id: str
+    started_at: datetime
+    first_wallet: str | None
+
+
+def hand_back(
+    engine: Engine, sources: Sources, worker_id: str, now: datetime, operations: Sequence[UUID] | None = None
+) -> int:
+    """Ends running syncs of sweeps that a process carries as cancelled; returns how many there were.
+
+    What is still under way in a thread can't be stored any more.
+
+    Args:
+        engine: The pipeline's database.
+        sources: For how steps are repeated.
+        worker_id: The process.
+        now: When they end.
+        operations: Which; all of the process by default.
+    """
+
+    def step() -> int:
+        with engine.begin() as connection:
+            left = _left(connection, worker_id, operations)
+            if left:
+                _close(connection, left, now)
+        return len(left)
+
+    return in_database(sources.repeats, time.monotonic() + _SECONDS, step)
+
+
+def _left(connection: Connection, worker_id: str, operations: Sequence[UUID] | None) -> list[_Open]:
+    which = None if operations is None else list(operations)
+    rows = connection.exec_driver_sql(
+        "SELECT o.id, o.user_id, o.started_at, (SELECT wallet_address FROM user_wallets w WHERE w.user_id = o.user_id "
+        "ORDER BY position LIMIT 1) FROM sync_operations o "
+        "WHERE o.worker_id = %s AND o.status = 'running' AND o.type = 'sweep' "
+        "AND (%s::uuid[] IS NULL OR o.id = ANY(%s::uuid[])) ORDER BY o.user_id",
+        (worker_id, which, which),
+    )
+    return [_Open._make(row) for row in rows]
+
+
+def _close(connection: Connection, left: list[_Open], now: datetime) -> None:
+    users = lock_users(connection, [(sync.user_id, sync.operation_id) for sync in left])
+    # One that was stored while the locks were waited for has told of its end itself.
+    still = [sync for sync in left if users[sync.user_id].operation_status == "running"]
+    end_operations(connection, [_end(sync, users[sync.user_id], now) for sync in still])
+    insert_events(
+        connection,
+        [
+            sync_failed(
+                SyncFacts(sync.operation_id, sync.user_id, sync.first_wallet, "schedule", sync.started_at),
+                version=users[sync.user_id].version,
+                at=now,
+                duration_ms=_milliseconds(sync, now),
+                code="handed_back",
+                message=_MESSAGE,
+                retry_at=now,
+            )
+            for sync in still
+        ],
+    )
+
+
+def _end(sync: _Open, user: LockedUser, now: datetime) -> OperationEnd:
+    return OperationEnd(
+        operation_id=sync.operation_id,
+        user_id=sync.user_id,
+        status="cancelled",
+        completed_at=now,
+        duration_ms=_milliseconds(sync, now),
+        version=user.version,
+        error_code="handed_back",
+        error_message=_MESSAGE,
+        next_sync_at=now,
+        failures=user.failures,
+    )
+
+
+def _milliseconds(sync: _Open, now: datetime) -> int:
+    return max(0, int((now - sync.started_at).total_seconds() * 1000))

@@ -1,0 +1,261 @@
+"""The sweep: whoever is due, in micro-batches side by side, until nobody is or its time is over."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Engine
+
+from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.events import rfc3339
+from moonx_pipeline.domain.schedule import ACTIVE_FOR, Intervals, due_until, sweep_seconds
+from moonx_pipeline.providers.errors import RateLimited
+from moonx_pipeline.storage.claims import Claim, is_anybody_due, lease, rest_inactive
+from moonx_pipeline.storage.pause import Pause, current_pause
+from moonx_pipeline.sync.batch import Batch, open_batch, sync_batch
+from moonx_pipeline.sync.breaking import Breakers, chain_key, node_key, read_breakers
+from moonx_pipeline.sync.hand_back import hand_back
+from moonx_pipeline.sync.persist import StoredSync
+from moonx_pipeline.sync.recovery import process_worker
+from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.user_sync import utc_now
+
+BATCHES_AT_ONCE: Final = 4
+"""While one batch waits for providers, others are valued and stored."""
+
+_LEAST_SECONDS: Final = 5.0
+"""With less time left no further batch is begun."""
+
+_SPREAD_SECONDS: Final = 0.25
+_MOST_SHOWN: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOrder:
+    """What a sweep is asked to do.
+
+    Attributes:
+        batch_size: Users of a micro-batch.
+        shard, shards: Its share of the users, as number and count.
+        max_users: Users at most; 0 for no limit.
+        has_webhooks: Whether users who move something are named to us, so that others need no reading.
+        run_id: The Dagster run that carries it.
+        batches_at_once: Micro-batches side by side.
+    """
+
+    batch_size: int
+    shard: int = 0
+    shards: int = 1
+    max_users: int = 0
+    has_webhooks: bool = False
+    run_id: str | None = None
+    batches_at_once: int = BATCHES_AT_ONCE
+
+
+@dataclass(slots=True)
+class SweepReport:
+    """What a sweep did.
+
+    Attributes:
+        ended: Why it ended, a sentence.
+        statuses: Users by how their syncs ended.
+        changed: Users whose portfolio changed.
+        rows: Holdings rows that were touched.
+        price_only: Users whose balances were not read since nothing moved.
+        batches: Micro-batches.
+        provider_calls, compute_units: What it took of the providers.
+        seconds: How long it took.
+        problems: Of users who failed, the first ones, and why.
+        new_users: Users whose first sync it was.
+    """
+
+    ended: str = "Nobody else is due."
+    statuses: Counter[str] = field(default_factory=Counter)
+    changed: int = 0
+    rows: int = 0
+    price_only: int = 0
+    batches: int = 0
+    provider_calls: int = 0
+    compute_units: int = 0
+    seconds: float = 0.0
+    problems: dict[str, str] = field(default_factory=dict)
+    new_users: list[str] = field(default_factory=list)
+
+    @property
+    def users(self) -> int:
+        return sum(self.statuses.values())
+
+    def add(self, batch: Batch, stored: list[StoredSync]) -> None:
+        """Takes a batch in."""
+        self.batches += 1
+        self.price_only += len(batch.price_only)
+        self.new_users += batch.new_users
+        self.provider_calls += len(batch.scope.calls)
+        self.compute_units += batch.scope.compute_units
+        self.rows += max((sum(ended.rows) for ended in stored), default=0)
+        for ended in stored:
+            self.statuses[ended.status] += 1
+            self.changed += ended.changed
+            if ended.status == "failed" and len(self.problems) < _MOST_SHOWN:
+                self.problems[ended.user_id] = ended.message or "It failed."
+
+
+class Sweep:
+    """One sweep. ``run`` it once; ``stop`` may be called from anywhere."""
+
+    def __init__(
+        self, engine: Engine, sources: Sources, order: SweepOrder, *, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        """Takes what it works with; nothing is claimed yet."""
+        self._engine = engine
+        self._sources = sources
+        self._order = order
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._claiming = threading.Lock()
+        self._claimed = 0
+        self._worker_id = ""
+        self._until = 0.0
+        self._report = SweepReport()
+
+    def stop(self, reason: str) -> None:
+        """No further batch is begun."""
+        if not self._stopping.is_set():
+            self._report.ended = reason
+            self._stopping.set()
+
+    def run(self) -> SweepReport:
+        """Syncs due users until nobody is due, its time is over, or it is stopped.
+
+        What it took and did not finish is handed back, however it ends.
+
+        Raises:
+            SQLAlchemyError: The database was away for long.
+        """
+        began, now, intervals = time.monotonic(), self._clock(), self._sources.intervals
+        self._until = began + sweep_seconds(now, intervals)
+        self._worker_id = process_worker(self._engine, self._sources, now)
+        # A process carries one sweep at a time: what is still open was left by one that lost the database.
+        hand_back(self._engine, self._sources, self._worker_id, now)
+        with self._engine.begin() as connection:
+            rest_inactive(connection, until=due_until(now, intervals), active_since=now - ACTIVE_FOR)
+        pool = ThreadPoolExecutor(self._order.batches_at_once, thread_name_prefix="sweep")
+        carriers = [pool.submit(self._carry) for _ in range(self._order.batches_at_once)]
+        try:
+            self._await(carriers)
+        finally:
+            self._stopping.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            hand_back(self._engine, self._sources, self._worker_id, self._clock())
+            self._report.seconds = time.monotonic() - began
+        return self._report
+
+    def _await(self, carriers: list[Future[None]]) -> None:
+        pending = set(carriers)
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for carrier in done:
+                carrier.result()
+
+    def _carry(self) -> None:
+        while not self._stopping.is_set():
+            batch = self._next_batch()
+            if batch is None:
+                return
+            stored = sync_batch(self._engine, self._sources, batch, self._clock(), partial(self._wait, batch))
+            if stored is None:
+                operations = [sync.order.operation_id for sync in batch.syncs]
+                hand_back(self._engine, self._sources, self._worker_id, self._clock(), operations)
+                return
+            with self._claiming:
+                self._report.add(batch, stored)
+
+    def _wait(self, batch: Batch, refusal: RateLimited) -> bool:
+        """Waits for the rate limit, apart from other sweeps, unless too little of the batch's time would be left."""
+        wanted = (refusal.retry_at - datetime.now(UTC)).total_seconds() if refusal.retry_at else 1.0
+        seconds = max(0.0, wanted) + random.uniform(0.0, _SPREAD_SECONDS)  # noqa: S311 - no secret
+        if seconds > batch.scope.remaining() / 2:
+            self.stop(f"There was no room for more. {refusal}")
+        return not self._stopping.wait(seconds if not self._stopping.is_set() else 0)
+
+    def _next_batch(self) -> Batch | None:
+        """The next users, or ``None`` when the sweep is over."""
+        breakers = read_breakers(self._engine, self._sources.breaking, self._sources.breaker_keys)
+        refusal = _nothing_readable(self._sources, breakers)
+        if refusal:
+            self.stop(refusal)
+        with self._claiming:
+            left = self._until - time.monotonic()
+            limit = self._order.batch_size
+            if self._order.max_users:
+                limit = min(limit, self._order.max_users - self._claimed)
+            if left < _LEAST_SECONDS:
+                self.stop("Its time is over: who is left is due in the next one.")
+            elif limit <= 0:
+                self.stop("It reached the most users of one sweep (PERIODIC_SYNC_MAX_USERS).")
+            if self._stopping.is_set():
+                return None
+            with self._engine.connect() as connection:
+                pause = current_pause(connection)
+            if pause is not None:
+                self.stop(_paused(pause))
+                return None
+            seconds = min(self._sources.sync_seconds, left)
+            batch = open_batch(
+                self._engine, self._sources, breakers, self._claim(seconds), limit=limit, seconds=seconds
+            )
+            self._claimed += len(batch.syncs)
+        return batch if batch.syncs else None
+
+    def _claim(self, seconds: float) -> Claim:
+        now, order, intervals = self._clock(), self._order, self._sources.intervals
+        return Claim(
+            now=now,
+            until=due_until(now, intervals),
+            active_since=now - ACTIVE_FOR,
+            stale_before=now - intervals.stale,
+            lease_until=lease(now, seconds),
+            shard=order.shard,
+            shards=order.shards,
+            price_only_since=now - intervals.stale if order.has_webhooks else None,
+            worker_id=self._worker_id,
+            run_id=order.run_id,
+        )
+
+
+def why_no_sweep(engine: Engine, intervals: Intervals, now: datetime) -> str | None:
+    """Why a sweep that began now would sync nobody; ``None`` where it would."""
+    with engine.begin() as connection:
+        pause = current_pause(connection)
+        if pause is not None:
+            return _paused(pause)
+        until, active_since = due_until(now, intervals), now - ACTIVE_FOR
+        if is_anybody_due(connection, until=until, active_since=active_since):
+            return None
+        rest_inactive(connection, until=until, active_since=active_since)
+    return "Nobody is due."
+
+
+def _paused(pause: Pause) -> str:
+    return f"All syncs are paused since {rfc3339(pause.paused_at)} by {pause.paused_by}: {pause.reason}"
+
+
+def _nothing_readable(sources: Sources, breakers: Breakers) -> str | None:
+    """Why no balance of anybody can be read now; ``None`` where some can."""
+    alchemy = sources.alchemy
+    ways = [chain_key(chain.id) for chain in CHAINS if alchemy is not None and alchemy.serves(chain.id)]
+    ways += [node_key(chain_id) for chain_id in sources.nodes]
+    if not ways:
+        return "There is no source of balances: set ALCHEMY_API_KEY, or RPC_URL_ETHEREUM and the like."
+    if all(breakers.is_open(key) for key in ways):
+        return f"No chain can be read now, so nobody is synced. {breakers.refusal(ways[0])}"
+    return None
