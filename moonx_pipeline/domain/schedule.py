@@ -59,6 +59,11 @@ def due_until(now: datetime, intervals: Intervals) -> datetime:
     return now + intervals.at(now) / _EARLY_SHARE
 
 
+def lease_until(now: datetime, seconds: float, intervals: Intervals) -> datetime:
+    """When a sync that begins now and lasts at most so long is surely over; no sweep takes its user before."""
+    return due_until(now, intervals) + timedelta(seconds=seconds * 1.5)
+
+
 def sweep_seconds(now: datetime, intervals: Intervals) -> float:
     """How long a sweep that begins now may last: it is over before the next one begins."""
     return intervals.at(now).total_seconds() * _BUDGET_SHARE

@@ -6,7 +6,7 @@ is the end of a lease: a sweep that dies leaves him due, at the latest, when tha
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -55,6 +55,7 @@ class ClaimedUser(NamedTuple):
         fence: Its number among his syncs.
         version: His portfolio's version now.
         priority: ``high`` where his portfolio is stale, else ``medium``.
+        started_at: When it began.
         wallets: First registered first.
         tokens_held: Rows of his holdings, spam included; counted up to 1,000.
         price_only: Whether what is stored of his balances is still what he holds.
@@ -67,6 +68,7 @@ class ClaimedUser(NamedTuple):
     fence: int
     version: int
     priority: str
+    started_at: datetime
     wallets: tuple[str, ...]
     tokens_held: int
     price_only: bool
@@ -76,6 +78,8 @@ class ClaimedUser(NamedTuple):
 
 _DUE = (
     "s.is_sync_enabled AND s.next_sync_at <= %(until)s AND s.last_active_at > %(active_since)s "
+    # What is asked of the row itself is asked again once it is locked: two claims can't both take it.
+    "AND s.sync_status <> 'running' "
     "AND (%(shards)s = 1 OR abs(hashtextextended(s.user_id, 0) %% %(shards)s) = %(shard)s)"
 )
 
@@ -102,17 +106,19 @@ WITH candidates AS MATERIALIZED (
     SET opened_fence = s.opened_fence + 1, sync_status = 'running', next_sync_at = %(lease_until)s
     FROM taken WHERE taken.user_id = s.user_id
     RETURNING s.user_id, gen_random_uuid() AS operation_id, s.opened_fence, s.portfolio_version,
+              -- The clock was read before the claim: a sync that ended in between is not overlapped.
+              greatest(%(now)s, s.last_sync_at, s.last_error_at) AS started_at,
               CASE WHEN taken.is_stale THEN 'high' ELSE 'medium' END AS priority, s.last_sync_at IS NULL AS is_new,
               coalesce(s.balances_read_at > %(price_only_since)s AND (s.moved_at IS NULL
                        OR s.moved_at < s.balances_read_at), false) AS price_only
 ), begun AS (
     INSERT INTO sync_operations (id, user_id, type, status, priority, trigger, fence, started_at, worker_id,
                                  dagster_run_id, portfolio_version)
-    SELECT operation_id, user_id, 'sweep', 'running', priority, 'schedule', opened_fence, %(now)s, %(worker_id)s,
+    SELECT operation_id, user_id, 'sweep', 'running', priority, 'schedule', opened_fence, started_at, %(worker_id)s,
            %(run_id)s, portfolio_version
     FROM opened
 )
-SELECT o.user_id, o.operation_id, o.opened_fence, o.portfolio_version, o.priority,
+SELECT o.user_id, o.operation_id, o.opened_fence, o.portfolio_version, o.priority, o.started_at,
        (SELECT array_agg(w.wallet_address ORDER BY w.position) FROM user_wallets w WHERE w.user_id = o.user_id),
        (SELECT count(*) FROM (SELECT 1 FROM user_token_holdings h WHERE h.user_id = o.user_id LIMIT %(count)s) c),
        o.price_only, o.is_new,
@@ -135,7 +141,7 @@ def claim_due(connection: Connection, claim: Claim, limit: int) -> list[ClaimedU
     """
     bounds = {"window": max(_WINDOW, limit), "limit": limit, "count": _COUNTED}
     rows = connection.exec_driver_sql(_CLAIM, {**claim._asdict(), **bounds})
-    return [ClaimedUser._make((*row[:5], tuple(row[5]), *row[6:])) for row in rows]
+    return [ClaimedUser._make((*row[:6], tuple(row[6]), *row[7:])) for row in rows]
 
 
 def is_anybody_due(connection: Connection, *, until: datetime, active_since: datetime) -> bool:
@@ -175,8 +181,3 @@ def note_movement(connection: Connection, addresses: list[str], at: datetime) ->
         (at, at, addresses),
     )
     return list(rows.scalars())
-
-
-def lease(now: datetime, seconds: float) -> datetime:
-    """When a sync that begins now and lasts at most so long is surely over."""
-    return now + timedelta(seconds=seconds * 1.5)

@@ -20,6 +20,7 @@ class OpenedRow(NamedTuple):
         existing_status: Status of the operation where this very sync had been opened before.
         enabled: Whether his syncs are enabled.
         tokens_held: Rows of his holdings, spam included.
+        last_ended: When his last sync was over; this one has waited for its lock, so it begins no earlier.
     """
 
     fence: int
@@ -29,6 +30,7 @@ class OpenedRow(NamedTuple):
     existing_status: str | None
     enabled: bool
     tokens_held: int
+    last_ended: datetime | None
 
 
 _OPEN = """
@@ -48,12 +50,12 @@ WITH existing AS (
         sync_status = 'running',
         last_active_at = CASE WHEN %(active)s THEN now() ELSE s.last_active_at END,
         next_sync_at = %(lease_until)s
-    RETURNING opened_fence, portfolio_version, is_sync_enabled
+    RETURNING opened_fence, portfolio_version, is_sync_enabled, greatest(last_sync_at, last_error_at) AS last_ended
 )
 SELECT coalesce(e.fence, o.opened_fence, 0), coalesce(o.portfolio_version, 0), coalesce(w.addresses, '{}'),
        coalesce(w.never_read, false), e.status,
        coalesce(o.is_sync_enabled, true),
-       (SELECT count(*) FROM user_token_holdings h WHERE h.user_id = %(user)s)
+       (SELECT count(*) FROM user_token_holdings h WHERE h.user_id = %(user)s), o.last_ended
 FROM wallets w LEFT JOIN opened o ON true LEFT JOIN existing e ON true
 """
 
@@ -63,7 +65,8 @@ WITH claim AS (
     WHERE id = %(request)s AND user_id = %(user)s AND (status = 'pending' OR sync_operation_id = %(operation)s)
     RETURNING priority
 ), swept AS (
-    UPDATE sync_operations SET status = 'cancelled', completed_at = %(started_at)s, error_code = 'superseded',
+    UPDATE sync_operations SET status = 'cancelled', completed_at = greatest(started_at, %(started_at)s),
+        error_code = 'superseded',
         error_message = 'A sync of this user that was asked for took the place of the sweep''s.',
         duration_ms = greatest(0, extract(epoch FROM %(started_at)s - started_at) * 1000)
     WHERE user_id = %(user)s AND type = 'sweep' AND status = 'running' AND id <> %(operation)s
@@ -72,7 +75,8 @@ WITH claim AS (
 INSERT INTO sync_operations (id, user_id, status, priority, trigger, request_id, fence, started_at, worker_id,
                              dagster_run_id, retry_count, portfolio_version)
 SELECT %(operation)s, %(user)s, 'running', coalesce((SELECT priority FROM claim), %(priority)s), %(trigger)s,
-       %(request)s, %(fence)s, %(started_at)s, %(worker)s, %(run)s, %(retry)s, %(version)s
+       %(request)s, %(fence)s, greatest(%(started_at)s, (SELECT max(started_at) FROM swept)), %(worker)s, %(run)s,
+       %(retry)s, %(version)s
 WHERE %(request)s::uuid IS NULL OR EXISTS (SELECT 1 FROM claim)
 ON CONFLICT (id) DO UPDATE SET retry_count = sync_operations.retry_count + 1
 RETURNING started_at, retry_count, (SELECT json_agg(swept) FROM swept)
@@ -94,8 +98,8 @@ def open_user(
     row = connection.exec_driver_sql(
         _OPEN, {"user": user_id, "operation": operation_id, "active": active, "lease_until": lease_until}
     ).one()
-    fence, version, wallets, never_read, existing, enabled, tokens_held = row
-    return OpenedRow(fence, version, tuple(wallets), never_read, existing, enabled, tokens_held)
+    fence, version, wallets, *rest = row
+    return OpenedRow._make((fence, version, tuple(wallets), *rest))
 
 
 class NewOperation(NamedTuple):

@@ -22,7 +22,7 @@ from moonx_pipeline.sync.describe import describe_tokens, undescribed
 from moonx_pipeline.sync.order import OpenSync
 from moonx_pipeline.sync.price import ALWAYS_IN_BOOK, max_price_age, plan_prices, price_tokens
 from moonx_pipeline.sync.repeat import in_database
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.sources import Sources, Turns
 
 
 def appraise(
@@ -31,7 +31,9 @@ def appraise(
     sync: OpenSync,
     book: TokenBook,
     *,
+    book_at: float,
     keys: set[TokenKey],
+    syncs: int,
     holdings: Sequence[Holding],
     readings: Sequence[ChainBalances],
     quotes: Mapping[TokenKey, Quote],
@@ -45,7 +47,9 @@ def appraise(
         sources: Whom to ask.
         sync: One of those for which it is asked.
         book: What is known of ``keys`` and of ``ALWAYS_IN_BOOK``.
+        book_at: ``time.monotonic()`` before it was read.
         keys: The tokens.
+        syncs: Of how many users they are; so much more may be asked for.
         holdings: Who holds how much of them; what nobody holds much of is asked for less often.
         readings: What came along with the balances.
         quotes: Prices that came along with the balances.
@@ -61,26 +65,26 @@ def appraise(
     def asks(known: TokenBook) -> bool:
         plan = plan_prices(
             keys, tokens=known.tokens, book=known.prices, quotes=quotes, sources=sources, trigger=trigger, now=now,
-            worth=worth,
+            worth=worth, syncs=syncs,
         )  # fmt: skip
         return bool(plan.curated or plan.others or undescribed(keys, known.tokens, readings))
 
     if not asks(book):
         return Valuer(book.tokens, book.prices, sources.price_limits), ()
-    with _one_at_a_time(sources, scope) as waited:
-        if waited:
-            # Who was before us has asked for much of the same.
+    with _turn(sources.asking, scope):
+        if sources.asking.ended > book_at:
+            # Another has asked since, and for much of the same.
             def read() -> TokenBook:
                 with database.connect() as connection:
                     return read_book(connection, keys | ALWAYS_IN_BOOK)
 
             book = in_database(sources.repeats, sync.deadline, read)
         tokens = dict(book.tokens)
-        described = describe_tokens(keys, tokens, readings, sources, sync.breakers, scope)
+        described = describe_tokens(keys, tokens, readings, sources, sync.breakers, scope, syncs=syncs)
         tokens |= {key: info for key, (info, _) in described.items()}
         pricing = price_tokens(
             keys, tokens=tokens, book=book.prices, quotes=quotes, sources=sources, breakers=sync.breakers,
-            trigger=trigger, scope=scope, now=now, worth=worth,
+            trigger=trigger, scope=scope, now=now, worth=worth, syncs=syncs,
         )  # fmt: skip
         if described or pricing.learned:
 
@@ -89,25 +93,19 @@ def appraise(
                     write_book(connection, tokens=described, prices=pricing.learned)
 
             in_database(sources.repeats, sync.deadline, write)
+            sources.asking.ended = time.monotonic()
     return Valuer(tokens, pricing.prices, sources.price_limits), tuple(pricing.outages)
 
 
 @contextmanager
-def _one_at_a_time(sources: Sources, scope: CallScope) -> Iterator[bool]:
-    """Syncs side by side in one process ask for names and prices one after the other: most are the same ones.
-
-    Gives whether another had to be waited for; not waited for beyond the deadline.
-    """
-    began = time.monotonic()
-    taken = sources.asking.acquire(blocking=False)
-    waited = not taken
-    if waited:
-        taken = sources.asking.acquire(timeout=max(0.0, scope.deadline - began))
+def _turn(turns: Turns, scope: CallScope) -> Iterator[None]:
+    """Syncs side by side in one process ask one after the other, since they ask for the same; until the deadline."""
+    taken = turns.lock.acquire(timeout=scope.remaining())
     try:
-        yield waited
+        yield
     finally:
         if taken:
-            sources.asking.release()
+            turns.lock.release()
 
 
 def _worth(

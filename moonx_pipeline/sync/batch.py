@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -17,13 +18,13 @@ from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.claims import Claim, ClaimedUser, claim_due
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.sync.breaking import Breakers, read_breakers, settle, user_key
-from moonx_pipeline.sync.fetch import Wait
+from moonx_pipeline.sync.fetch import MANY_TOKENS, Wait
 from moonx_pipeline.sync.order import OpenSync, SyncOrder
 from moonx_pipeline.sync.persist import StoredSync, fail_sync, persist_syncs
 from moonx_pipeline.sync.repeat import in_database
 from moonx_pipeline.sync.sources import Sources
-from moonx_pipeline.sync.user_sync import READ_BY, fetch_of, utc_now, what_broke
-from moonx_pipeline.sync.value import ReadSync, value_syncs
+from moonx_pipeline.sync.user_sync import READ_BY, fetch_of, what_broke
+from moonx_pipeline.sync.value import ReadSync, ValuedSync, value_syncs
 
 
 class Batch(NamedTuple):
@@ -62,7 +63,7 @@ def open_batch(
             claimed = claim_due(connection, claim, limit)
             insert_events(
                 connection,
-                [sync_started(_facts(user, claim), version=user.version, chains=_CHAIN_IDS) for user in claimed],
+                [sync_started(_facts(user), version=user.version, chains=_CHAIN_IDS) for user in claimed],
             )
         return claimed
 
@@ -82,15 +83,15 @@ def open_batch(
 _CHAIN_IDS = [chain.id for chain in CHAINS]
 
 
-def _facts(user: ClaimedUser, claim: Claim) -> SyncFacts:
-    return SyncFacts(user.operation_id, user.user_id, user.wallets[0], "schedule", claim.now)
+def _facts(user: ClaimedUser) -> SyncFacts:
+    return SyncFacts(user.operation_id, user.user_id, user.wallets[0], "schedule", user.started_at)
 
 
 def _opened(user: ClaimedUser, claim: Claim, breakers: Breakers, began: float, seconds: float) -> OpenSync:
     order = SyncOrder(user.operation_id, user.user_id, "schedule", user.priority, run_id=claim.run_id)
     return OpenSync(
         order,
-        _facts(user, claim),
+        _facts(user),
         user.fence,
         user.wallets,
         first_read=False,
@@ -102,7 +103,7 @@ def _opened(user: ClaimedUser, claim: Claim, breakers: Breakers, began: float, s
 
 
 def sync_batch(
-    engine: Engine, sources: Sources, batch: Batch, read_at: datetime, wait: Wait
+    engine: Engine, sources: Sources, batch: Batch, *, clock: Callable[[], datetime], wait: Wait
 ) -> list[StoredSync] | None:
     """Reads, values and stores a batch; one user who can't be stored never stops the others.
 
@@ -110,7 +111,7 @@ def sync_batch(
         engine: The pipeline's database.
         sources: Whom to ask.
         batch: At least one user.
-        read_at: When the reading begins.
+        clock: The time.
         wait: Waits until the rate limit has room again, or says that it won't.
 
     Returns:
@@ -119,8 +120,13 @@ def sync_batch(
     Raises:
         SQLAlchemyError: The database was away for longer than steps are repeated.
     """
+    read_at = clock()
     read = _read(engine, sources, batch, wait)
-    stored = _store(engine, sources, *read, batch.scope, read_at) if read else None
+    stored = None
+    if read is not None:
+        reads, quotes = read
+        valuing = partial(value_syncs, engine, sources, quotes=quotes, scope=batch.scope, read_at=read_at)
+        stored = [ended for part in _apart(reads) for ended in _store(engine, sources, part, valuing, clock)]
     settle(engine, sources.breaking, batch.syncs[0].breakers)
     return stored
 
@@ -153,28 +159,38 @@ def _read(
     ], quotes
 
 
+def _apart(reads: Sequence[ReadSync]) -> list[list[ReadSync]]:
+    """Those with many tokens by themselves: what one sync may ask about is not used up by another's."""
+    few: list[ReadSync] = []
+    parts = [few]
+    for read in reads:
+        if sum(len(reading.balances) for reading in read.readings) > MANY_TOKENS:
+            parts.append([read])
+        else:
+            few.append(read)
+    return [part for part in parts if part]
+
+
 def _store(
     engine: Engine,
     sources: Sources,
     reads: Sequence[ReadSync],
-    quotes: Mapping[TokenKey, Quote],
-    scope: CallScope,
-    read_at: datetime,
+    value: Callable[[Sequence[ReadSync]], list[ValuedSync]],
+    clock: Callable[[], datetime],
 ) -> list[StoredSync]:
     """Values and stores syncs together; where that fails, in halves, until it is known who it is about."""
     try:
-        valued = value_syncs(engine, sources, reads, quotes=quotes, scope=scope, read_at=read_at)
-        stored = persist_syncs(engine, sources, valued, utc_now())
+        stored = persist_syncs(engine, sources, value(reads), clock())
     except Exception as error:
         code, message = what_broke(error)
         if code == "database_away":
             raise
         if code != "internal_error" or len(reads) == 1:
-            return [failed for read in reads if (failed := _fail(engine, sources, read.sync, code, message))]
+            return [failed for read in reads if (failed := _fail(engine, sources, read.sync, code, message, clock()))]
         half = len(reads) // 2
         return [
-            *_store(engine, sources, reads[:half], quotes, scope, read_at),
-            *_store(engine, sources, reads[half:], quotes, scope, read_at),
+            *_store(engine, sources, reads[:half], value, clock),
+            *_store(engine, sources, reads[half:], value, clock),
         ]
     breakers = reads[0].sync.breakers
     for ended in stored:
@@ -183,7 +199,9 @@ def _store(
     return stored
 
 
-def _fail(engine: Engine, sources: Sources, sync: OpenSync, code: str, message: str) -> StoredSync | None:
+def _fail(
+    engine: Engine, sources: Sources, sync: OpenSync, code: str, message: str, now: datetime
+) -> StoredSync | None:
     if code == "internal_error":
         sync.breakers.note_failure(user_key(sync.order.user_id), message)
-    return fail_sync(engine, sources, sync, code=code, message=message, now=utc_now())
+    return fail_sync(engine, sources, sync, code=code, message=message, now=now)

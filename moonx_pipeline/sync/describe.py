@@ -23,16 +23,18 @@ def describe_tokens(
     sources: Sources,
     breakers: Breakers,
     scope: CallScope,
+    *,
+    syncs: int = 1,
 ) -> dict[TokenKey, tuple[TokenInfo, str]]:
     """Metadata, with its source, of the tokens that were not known before.
 
     What came along with the balances costs nothing; for the rest the chain's own source is asked. A source
-    that fails leaves its tokens undescribed, to be asked about again.
+    that fails leaves its tokens undescribed, to be asked about again. ``syncs`` is of how many users they are.
     """
     described = _came_along(keys, known, readings)
     missing = sorted(key for key in keys if key not in known and key not in described and key not in CURATED)
     for chain in CHAINS:
-        wanted = [key.address for key in missing[:MAX_DESCRIBED] if key.chain_id == chain.id]
+        wanted = [key.address for key in missing[: MAX_DESCRIBED * syncs] if key.chain_id == chain.id]
         if wanted:
             described |= _ask(chain.id, wanted, sources, breakers, scope)
     return described

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.events import Event, SyncFacts, sync_failed, sync_started
-from moonx_pipeline.storage.claims import lease
+from moonx_pipeline.domain.schedule import lease_until
 from moonx_pipeline.storage.opening import NewOperation, OpenedRow, begin_operation, open_user, refuse_operation
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.storage.requests import refuse_request
@@ -58,8 +58,8 @@ def open_sync(engine: Engine, sources: Sources, order: SyncOrder, now: datetime)
     breakers = in_database(sources.repeats, deadline, lambda: read_breakers(engine, sources.breaking, keys))
     try:
         _check_breaker(order, breakers)
-        lease_until = lease(now, sources.sync_seconds)
-        row, facts = in_database(sources.repeats, deadline, lambda: _begin(engine, order, new, now, lease_until))
+        lease = lease_until(now, sources.sync_seconds, sources.intervals)
+        row, facts = in_database(sources.repeats, deadline, lambda: _begin(engine, order, new, now, lease))
     except SyncRefused as refusal:
         refusal_of = refusal
         in_database(sources.repeats, deadline, lambda: _refuse(engine, order, new, refusal_of, now))
@@ -79,7 +79,7 @@ def open_sync(engine: Engine, sources: Sources, order: SyncOrder, now: datetime)
 
 
 def _begin(
-    engine: Engine, order: SyncOrder, new: NewOperation, now: datetime, lease_until: datetime
+    engine: Engine, order: SyncOrder, new: NewOperation, now: datetime, lease: datetime
 ) -> tuple[OpenedRow, SyncFacts]:
     with engine.begin() as connection:
         row = open_user(
@@ -87,10 +87,11 @@ def _begin(
             user_id=order.user_id,
             operation_id=order.operation_id,
             active=order.trigger in PERSONAL_TRIGGERS,
-            lease_until=lease_until,
+            lease_until=lease,
         )
         _check(order, row)
-        begun = begin_operation(connection, new, fence=row.fence, version=row.version, started_at=now)
+        starts = max(now, row.last_ended or now)
+        begun = begin_operation(connection, new, fence=row.fence, version=row.version, started_at=starts)
         if begun is None:
             raise SyncRefused(
                 "request_taken",

@@ -21,7 +21,7 @@ from moonx_pipeline.domain.spam import metadata_reasons
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.breaking import Breakers
 from moonx_pipeline.sync.order import PERSONAL_TRIGGERS
-from moonx_pipeline.sync.quotes import QuoteRound
+from moonx_pipeline.sync.quotes import MAX_ALCHEMY_ASKED, QuoteRound
 from moonx_pipeline.sync.sources import Sources
 
 PERSON_MAX_AGE: Final = timedelta(seconds=5)
@@ -78,6 +78,7 @@ def price_tokens(
     scope: CallScope,
     now: datetime,
     worth: Mapping[TokenKey, Decimal] = NO_WORTH,
+    syncs: int = 1,
 ) -> Pricing:
     """Prices tokens. A source that fails is an outage in the result, never an exception.
 
@@ -92,11 +93,13 @@ def price_tokens(
         scope: Deadline and tally.
         now: The time of reading.
         worth: What the largest holding of a token is worth in USD, as far as known.
+        syncs: Of how many users the tokens are; so many times more are asked for.
     """
     due, curated, others = plan_prices(
-        keys, tokens=tokens, book=book, quotes=quotes, sources=sources, trigger=trigger, now=now, worth=worth
-    )
-    answers = QuoteRound(sources, breakers, scope, now, book)
+        keys, tokens=tokens, book=book, quotes=quotes, sources=sources, trigger=trigger, now=now, worth=worth,
+        syncs=syncs,
+    )  # fmt: skip
+    answers = QuoteRound(sources, breakers, scope, now, book, most_of_alchemy=MAX_ALCHEMY_ASKED * syncs)
     answers.add({key: quote for key, quote in quotes.items() if key in curated or key in others})
     answers.ask(curated, others)
 
@@ -131,12 +134,13 @@ def plan_prices(
     trigger: str,
     now: datetime,
     worth: Mapping[TokenKey, Decimal] = NO_WORTH,
+    syncs: int = 1,
 ) -> PricePlan:
     """Whom to ask for; see ``price_tokens``. It does no I/O."""
     max_age = max_price_age(sources, trigger)
     due = {key for key in keys if _is_due(book.get(key), max_age, now, worth.get(key))}
     curated = {key for key in due if key in CURATED}
-    others = _worth_asking(due - curated, tokens, book, quotes)
+    others = _worth_asking(due - curated, tokens, book, quotes, MAX_ASKED * syncs)
     # Pools are quoted in the native coin, and Binance in USDT: their prices are needed to judge the others.
     curated |= {key for key in _natives_of(others) if _is_due(book.get(key), sources.fresh_for, now)}
     if curated & BINANCE_SYMBOLS.keys() and _is_due(book.get(USDT_KEY), sources.fresh_for, now):
@@ -164,6 +168,7 @@ def _worth_asking(
     tokens: Mapping[TokenKey, TokenInfo],
     book: Mapping[TokenKey, BookPrice],
     quotes: Mapping[TokenKey, Quote],
+    most: int,
 ) -> set[TokenKey]:
     """The tokens to ask about: those once priced first, then those with a claim, then the longest unasked."""
     candidates = [key for key in wanted if key not in tokens or not metadata_reasons(tokens[key])]
@@ -173,4 +178,4 @@ def _worth_asking(
         never_priced = entry is None or entry.price_usd is None
         return (never_priced, key not in quotes, entry.read_at.timestamp() if entry else 0, key)
 
-    return set(sorted(candidates, key=urgency)[:MAX_ASKED])
+    return set(sorted(candidates, key=urgency)[:most])

@@ -46,6 +46,8 @@ class QuoteRound:
         scope: CallScope,
         now: datetime,
         book: Mapping[TokenKey, BookPrice],
+        *,
+        most_of_alchemy: int = MAX_ALCHEMY_ASKED,
     ) -> None:
         self.quotes: dict[TokenKey, dict[PriceSource, Quote]] = {}
         self.thin: set[TokenKey] = set()
@@ -58,6 +60,7 @@ class QuoteRound:
         self._scope = scope
         self._now = now
         self._book = book
+        self._most_of_alchemy = most_of_alchemy
 
     def add(self, found: Mapping[TokenKey, Quote]) -> None:
         """Takes quotes in."""
@@ -189,7 +192,7 @@ class QuoteRound:
     def _ask_alchemy(self, keys: Sequence[TokenKey]) -> None:
         alchemy = self._sources.alchemy
         served = [key for key in keys if alchemy is not None and alchemy.serves(key.chain_id)]
-        asked, left_out = served[:MAX_ALCHEMY_ASKED], served[MAX_ALCHEMY_ASKED:]
+        asked, left_out = served[: self._most_of_alchemy], served[self._most_of_alchemy :]
         self.unanswered.update(key for key in left_out if self._was_priced(key))
         if alchemy is not None and asked:
             with self._noting_outage(asked):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Collection, Mapping
@@ -45,6 +46,19 @@ _PRICES_WAIT = 0.5
 """Prices have other sources, and the book."""
 
 
+class Turns:
+    """One of a process's threads at a time, and whether one had its turn since.
+
+    Attributes:
+        lock: Held during a turn.
+        ended: ``time.monotonic()`` when the last turn was over.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.ended = -math.inf
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Clients of the providers, and the rules by which what they say is used.
@@ -62,7 +76,7 @@ class Sources:
         breaking: When circuit breakers open.
         breaker_keys: Those of all sources.
         repeats: How steps on the database are repeated.
-        asking: Held while names and prices of tokens are asked for.
+        asking: Turns at asking for names and prices of tokens.
     """
 
     alchemy: Alchemy | None
@@ -80,7 +94,7 @@ class Sources:
     breaking: BreakerRules
     breaker_keys: tuple[str, ...]
     repeats: Repeats
-    asking: threading.Lock = field(default_factory=threading.Lock)
+    asking: Turns = field(default_factory=Turns)
 
 
 def process_sources(settings: Settings, engine: Engine) -> Sources:

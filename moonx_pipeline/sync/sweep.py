@@ -17,9 +17,9 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.events import rfc3339
-from moonx_pipeline.domain.schedule import ACTIVE_FOR, Intervals, due_until, sweep_seconds
+from moonx_pipeline.domain.schedule import ACTIVE_FOR, Intervals, due_until, lease_until, sweep_seconds
 from moonx_pipeline.providers.errors import RateLimited
-from moonx_pipeline.storage.claims import Claim, is_anybody_due, lease, rest_inactive
+from moonx_pipeline.storage.claims import Claim, is_anybody_due, rest_inactive
 from moonx_pipeline.storage.pause import Pause, current_pause
 from moonx_pipeline.sync.batch import Batch, open_batch, sync_batch
 from moonx_pipeline.sync.breaking import Breakers, chain_key, node_key, read_breakers
@@ -153,7 +153,8 @@ class Sweep:
         try:
             self._await(carriers)
         finally:
-            self._stopping.set()
+            with self._claiming:  # a claim under way is waited for, so that it is handed back, too
+                self._stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
             hand_back(self._engine, self._sources, self._worker_id, self._clock())
             self._report.seconds = time.monotonic() - began
@@ -171,7 +172,7 @@ class Sweep:
             batch = self._next_batch()
             if batch is None:
                 return
-            stored = sync_batch(self._engine, self._sources, batch, self._clock(), partial(self._wait, batch))
+            stored = sync_batch(self._engine, self._sources, batch, clock=self._clock, wait=partial(self._wait, batch))
             if stored is None:
                 operations = [sync.order.operation_id for sync in batch.syncs]
                 hand_back(self._engine, self._sources, self._worker_id, self._clock(), operations)
@@ -223,7 +224,7 @@ class Sweep:
             until=due_until(now, intervals),
             active_since=now - ACTIVE_FOR,
             stale_before=now - intervals.stale,
-            lease_until=lease(now, seconds),
+            lease_until=lease_until(now, seconds, intervals),
             shard=order.shard,
             shards=order.shards,
             price_only_since=now - intervals.stale if order.has_webhooks else None,

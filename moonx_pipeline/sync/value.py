@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -147,13 +148,16 @@ def value_syncs(
             keys = {TokenKey(holding.chain_id, holding.token) for mine in holdings for holding in mine}
             return stored, holdings, keys, read_book(connection, keys | ALWAYS_IN_BOOK)
 
+    book_at = time.monotonic()
     stored, holdings, keys, book = in_database(sources.repeats, first.deadline, held)
     valuer, outages = appraise(
         autocommit,
         sources,
         first,
         book,
+        book_at=book_at,
         keys=keys,
+        syncs=len(reads),
         holdings=[holding for mine in holdings for holding in mine],
         readings=[reading for read in reads for reading in read.readings],
         quotes=quotes,

