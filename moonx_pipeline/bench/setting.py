@@ -64,7 +64,7 @@ def prepared() -> Iterator[Bench]:
     """A database and a simulator of the benchmark's own; the environment names them meanwhile."""
     with tempfile.TemporaryDirectory(prefix="moonx-bench-", ignore_cleanup_errors=True) as home:
         with running_simulator() as simulator:
-            environment = {**simulator.environment(), **_UNLIMITED, "MOONX_HOME": home}
+            environment = {**simulator.environment(), **UNLIMITED, "MOONX_HOME": home}
             settings = Settings.from_environment(environment)
             engine = ready_engine(settings)
             with engine.begin() as connection:
@@ -79,7 +79,7 @@ def prepared() -> Iterator[Bench]:
 
 
 # What is measured is our own cost, not how long a plan makes us wait.
-_UNLIMITED = {
+UNLIMITED = {
     "ALCHEMY_RATE_LIMIT_RPM": "1000000",
     "ALCHEMY_MAX_COMPUTE_UNITS_PER_SECOND": "1000000",
     "COINGECKO_RATE_LIMIT_RPM": "1000000",

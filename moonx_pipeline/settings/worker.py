@@ -81,7 +81,14 @@ class PeriodicSettings(Group):
     stale_ms: Int = setting(
         3_600_000, "PERIODIC_SYNC_STALE_THRESHOLD", unit="ms", about="Older than this comes first.", ge=1000
     )
-    batch_size: Int = setting(10, "PERIODIC_SYNC_BATCH_SIZE", unit="users", about="Users claimed at once.", ge=1)
+    batch_size: Int = setting(
+        90,
+        "PERIODIC_SYNC_BATCH_SIZE",
+        unit="users",
+        about="Users of a micro-batch: what three share of a provider's call, and all of a transaction.",
+        ge=1,
+        le=1000,
+    )
     high_value_usd: Int = setting(
         10_000, "PERIODIC_SYNC_HIGH_VALUE_THRESHOLD", unit="USD", about="Portfolios of this value come first.", ge=0
     )

@@ -29,7 +29,7 @@ from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline.sync.user_sync import utc_now
 
-BATCHES_AT_ONCE: Final = 4
+BATCHES_AT_ONCE: Final = 6
 """While one batch waits for providers, others are valued and stored."""
 
 _LEAST_SECONDS: Final = 5.0

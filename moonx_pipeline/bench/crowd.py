@@ -1,0 +1,134 @@
+"""Many users, on a database of their own and a simulator in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+from sqlalchemy import Engine
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from moonx_pipeline.bench.setting import LATENCY_MS, UNLIMITED
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.simulator.server import provider_settings
+from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline.storage.embedded import release
+from moonx_pipeline.sync.sources import Sources, open_sources
+
+_USERS = """
+WITH numbers AS (SELECT i, 'user' || i AS id FROM generate_series(%(first)s, %(last)s) i), statuses AS (
+    INSERT INTO user_sync_status (user_id, last_active_at, opened_fence, stored_fence)
+    SELECT id, now(), 1, 1 FROM numbers
+)
+INSERT INTO user_wallets (user_id, wallet_address) SELECT id, '0x' || md5(i::text) || 'beefbeef' FROM numbers
+"""
+
+
+class ApartSimulator:
+    """The simulator in a process of its own, changed over HTTP."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
+        self._process = psutil.Process(process.pid)
+        self.url = url
+
+    @retry(retry=retry_if_exception_type(requests.RequestException), wait=wait_fixed(0.1), stop=stop_after_delay(30))
+    def change(self, what: str, **values: Any) -> None:
+        """One of its ``/admin`` routes."""
+        requests.post(f"{self.url}/admin/{what}", json=values, timeout=5).raise_for_status()
+
+    def stats(self) -> dict[str, Any]:
+        """Requests and compute units so far."""
+        found: dict[str, Any] = requests.get(f"{self.url}/admin/stats", timeout=5).json()
+        return found
+
+
+@dataclass(slots=True)
+class Crowd:
+    """What a benchmark of many users works with; ``environment`` is what its processes are given."""
+
+    home: Path
+    environment: dict[str, str]
+    settings: Settings
+    engine: Engine
+    sources: Sources
+    simulator: ApartSimulator
+    users: int = 0
+
+    def grow_to(self, users: int) -> None:
+        """Registers users, each active and due, with one wallet of 25 tokens."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql(_USERS, {"first": self.users + 1, "last": users})
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("ANALYZE user_sync_status, user_wallets, user_token_holdings, sync_operations")
+        self.users = users
+
+    def forget(self) -> None:
+        """Forgets everybody, and all that was stored of them."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "TRUNCATE user_sync_status, user_wallets, user_token_holdings, user_token_holdings_history, "
+                "user_chain_status, sync_operations, outbox_events"
+            )
+        self.users = 0
+
+    def make_due(self) -> None:
+        """Makes everybody due now."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE user_sync_status SET next_sync_at = now(), last_active_at = now()")
+
+    def age_prices(self) -> None:
+        """Makes every price of the book too old to be used without asking."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE token_prices SET read_at = read_at - interval '10 minutes'")
+
+    def server_seconds(self) -> float:
+        """CPU seconds that the database server's processes have used, those that ended left out."""
+        pid = int(next(self.home.rglob("postmaster.pid")).read_text().splitlines()[0])
+        server = psutil.Process(pid)
+        times = [process.cpu_times() for process in (server, *server.children())]
+        return sum(spent.user + spent.system for spent in times)
+
+
+@contextmanager
+def crowd() -> Iterator[Crowd]:
+    """A crowd of nobody yet; the environment names its database and simulator meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="moonx-bench-", ignore_cleanup_errors=True) as folder:
+        port = _free_port()
+        environment = {**provider_settings(f"http://127.0.0.1:{port}"), **UNLIMITED, "MOONX_HOME": folder}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moonx_pipeline", "simulator", "--port", str(port)],
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+        )
+        before = dict(os.environ)
+        os.environ.update(environment)
+        try:
+            simulator = ApartSimulator(process, f"http://127.0.0.1:{port}")
+            simulator.change("latency", all=LATENCY_MS)
+            settings = Settings.from_environment(environment)
+            engine = ready_engine(settings)
+            yield Crowd(Path(folder), environment, settings, engine, open_sources(settings, engine), simulator)
+            engine.dispose()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            process.terminate()
+            process.wait()
+            release(Path(folder))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

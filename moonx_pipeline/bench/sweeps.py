@@ -1,0 +1,87 @@
+"""What unattended syncs cost: users a minute, by part, and as users grow."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Final
+
+from moonx_pipeline.bench.crowd import Crowd
+from moonx_pipeline.bench.setting import Bench
+from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.sweep import Sweep, SweepOrder, SweepReport
+from moonx_pipeline.sync.user_sync import sync_user
+
+USERS: Final = 6000
+_SLICE: Final = 1000
+_SIZES: Final = (1_000, 10_000, 100_000)
+
+
+def _sweep(many: Crowd, *, max_users: int = 0, has_webhooks: bool = False) -> SweepReport:
+    order = SweepOrder(many.settings.periodic.batch_size, max_users=max_users, has_webhooks=has_webhooks)
+    report = Sweep(many.engine, many.sources, order).run()
+    if report.statuses["completed"] != report.users:
+        raise RuntimeError(f"A sweep of the benchmark failed: {dict(report.statuses)}, {report.problems}")
+    return report
+
+
+def throughput(running: Bench, many: Crowd) -> None:
+    """A whole sweep: the first one, one that finds nothing changed, one after all prices moved."""
+    many.grow_to(USERS)
+    _timed(running, many, "first", ">= 25000")
+    many.make_due()
+    _timed(running, many, "unchanged", ">= 40000")
+    many.make_due()
+    many.age_prices()
+    many.simulator.change("world", tick=7)
+    _timed(running, many, "prices_moved", "")
+
+
+def _timed(running: Bench, many: Crowd, name: str, target: str) -> None:
+    server, own = many.server_seconds(), time.process_time()
+    report = _sweep(many)
+    own, server = time.process_time() - own, many.server_seconds() - server
+    running.add(f"sweep_users_per_minute_{name}", report.users / report.seconds * 60, "users/min", target)
+    running.add(f"sweep_own_cpu_ms_a_user_{name}", own / report.users * 1000, "ms", "")
+    running.add(f"sweep_postgresql_cpu_ms_a_user_{name}", server / report.users * 1000, "ms", "")
+
+
+def economy(running: Bench, many: Crowd) -> None:
+    """Compute units of a sync: by itself, in a sweep, by price alone; and of a user's hour."""
+
+    def units() -> int:
+        return int(many.simulator.stats()["computeUnits"])
+
+    before = units()
+    sync_user(many.engine, many.sources, SyncOrder(uuid.uuid4(), "user1"))
+    running.add("compute_units_single_sync", units() - before, "compute units", "<= 400")
+    many.make_due()
+    before = units()
+    swept = _sweep(many)
+    a_sweep = (units() - before) / swept.users
+    many.make_due()
+    before = units()
+    by_price = _sweep(many, has_webhooks=True)
+    by_price_alone = (units() - before) / by_price.users
+    running.add("compute_units_a_user_swept", a_sweep, "compute units", "<= 70")
+    running.add("compute_units_a_user_by_price_only", by_price_alone, "compute units", "<= 5")
+    # Every five minutes; with a webhook balances are read once an hour, and prices at the other eleven times.
+    running.add("compute_units_a_user_hour_market", 12 * a_sweep, "compute units", "")
+    running.add("compute_units_a_user_hour_market_with_webhook", a_sweep + 11 * by_price_alone, "compute units", "")
+
+
+def growth(running: Bench, many: Crowd) -> None:
+    """The cost of a slice of 1,000 as there are more users, all of them due; the best of three slices."""
+    costs = {}
+    for size in _SIZES:
+        taken = []
+        for _ in range(3):
+            if size == _SLICE:
+                many.forget()  # so that each slice is synced for the first time
+            many.grow_to(size)
+            started = time.perf_counter()
+            _sweep(many, max_users=_SLICE)
+            taken.append((time.perf_counter() - started) / _SLICE * 1000)
+        costs[size] = min(taken)
+        running.add(f"sweep_ms_a_user_of_{size}", costs[size], "ms", "")
+    running.add("cost_growth_1k_to_100k", costs[_SIZES[-1]] / costs[_SIZES[0]], "x", "<= 1.2")
