@@ -103,7 +103,7 @@ class Crowd:
 def crowd() -> Iterator[Crowd]:
     """A crowd of nobody yet; the environment names its database and simulator meanwhile."""
     with tempfile.TemporaryDirectory(prefix="moonx-bench-", ignore_cleanup_errors=True) as folder:
-        port = _free_port()
+        port = free_port()
         environment = {**provider_settings(f"http://127.0.0.1:{port}"), **UNLIMITED, "MOONX_HOME": folder}
         process = subprocess.Popen(
             [sys.executable, "-m", "moonx_pipeline", "simulator", "--port", str(port)],
@@ -127,7 +127,8 @@ def crowd() -> Iterator[Crowd]:
             release(Path(folder))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody has, at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

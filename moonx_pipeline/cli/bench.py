@@ -8,7 +8,8 @@ import click
 @click.command()
 def bench() -> None:
     """Measure the core against the simulator with 150 ms latency; a table, and bench.json under MOONX_HOME."""
-    from moonx_pipeline.bench import core, limits, recovery
+    from moonx_pipeline.bench import core, limits, recovery, sweeps, workers
+    from moonx_pipeline.bench.crowd import crowd
     from moonx_pipeline.bench.setting import prepared, save, show
     from moonx_pipeline.settings import load_settings
 
@@ -21,6 +22,14 @@ def bench() -> None:
         limits.breakers(running)
         limits.limiter(running)
         recovery.recovery(running)
+        with crowd() as many:
+            sweeps.throughput(running, many)
+            sweeps.economy(running, many)
+        with crowd() as many:
+            sweeps.growth(running, many)
+        with crowd() as many:
+            workers.runs(running, many)
+            workers.chains(running, many)
         report = running.report()
     save(report, home)
     show(report)

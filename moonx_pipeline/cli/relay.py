@@ -14,10 +14,12 @@ from moonx_pipeline.errors import WrongUse
 def relay() -> None:
     """Publish events to Kafka until stopped; several relays share the work."""
     from moonx_pipeline.events.relay import Relay
+    from moonx_pipeline.logs import set_up_logs
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.storage.database import ready_engine
 
     settings = load_settings()
+    set_up_logs(settings)
     if not settings.kafka.brokers:
         raise WrongUse("There is no Kafka to publish to: set KAFKA_BROKERS, such as localhost:9092.")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the relay itself says when Kafka goes and comes

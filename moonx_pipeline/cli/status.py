@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -43,7 +44,27 @@ def status(as_json: bool) -> None:
 def _parts(settings: Settings) -> dict[str, dict[str, Any]]:
     """The parts beside the database, as far as they are configured or have their place on this machine."""
     parts = {f"kafka {broker}": _reach(*_address(broker, 9092)) for broker in settings.kafka.brokers}
-    return {**parts, "webserver": _reach("127.0.0.1", settings.service.webserver_port)}
+    broker = settings.broker.url
+    if broker is not None:
+        address = urlsplit(broker.get_secret_value())
+        parts["broker"] = _reach(address.hostname or "localhost", address.port or 6379)
+    parts["webserver"] = _reach("127.0.0.1", settings.service.webserver_port)
+    return {**parts, "daemon": _daemon(settings)}
+
+
+def _daemon(settings: Settings) -> dict[str, Any]:
+    from moonx_pipeline.storage.daemon import daemon_lives
+    from moonx_pipeline.storage.database import dagster_database_url, open_engine
+
+    started = time.monotonic()
+    engine = open_engine(dagster_database_url(settings), connections=1)
+    try:
+        lives = daemon_lives(engine)
+    finally:
+        engine.dispose()
+    if lives:
+        return {"ok": True, "latencyMs": round((time.monotonic() - started) * 1000, 1)}
+    return {"ok": False, "error": "it does not beat: no schedule, sensor or backfill goes on ('make up' starts it)"}
 
 
 def _address(broker: str, default_port: int) -> tuple[str, int]:
@@ -66,6 +87,10 @@ def _print(parts: dict[str, dict[str, Any]], overview: dict[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     for name, part in parts.items():
         console.print(f"{name:<14} " + (f"answers in {part['latencyMs']} ms" if part["ok"] else part["error"]))
+    if pause := overview["pause"]:
+        console.print(
+            f"{'PAUSED':<14} since {pause['since']} by {pause['by']}: {pause['reason']} ('moonx resume' ends it)"
+        )
     users, requests, outbox = overview["users"], overview["requests"], overview["outbox"]
     console.print(f"{'users':<14} {users['registered']:,}, {_waiting(users['due'], users['longestDueSeconds'], 'due')}")
     console.print(f"{'requests':<14} {_waiting(requests['pending'], requests['oldestSeconds'], 'pending')}")

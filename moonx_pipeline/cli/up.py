@@ -13,18 +13,29 @@ import click
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings
 
+_DRAIN_MS = 4000
+"""How long the worker may finish its runs: Ctrl-C is over in ten seconds, and what is not done is handed back."""
+
 
 @click.command()
 def up() -> None:
-    """Run the system until Ctrl-C: database, simulator unless a source is set, Dagster's processes, relay."""
+    """Run the system until Ctrl-C: database, simulator unless a source is set, Dagster's processes, worker, relay."""
     from honcho.manager import Manager
 
+    from moonx_pipeline.cli.up_lines import LinePrinter
     from moonx_pipeline.storage.database import ready_engine
 
     settings = load_settings()
     _refuse_taken_ports(settings)
-    environment = dict(os.environ)
-    manager = Manager()
+    web = settings.service.webserver_port
+    drain_ms = min(settings.worker.shutdown_timeout_ms, _DRAIN_MS)
+    environment = {
+        **os.environ,
+        "LOG_FORMAT": "json",  # which is made readable here, where a person looks
+        "CLUSTER_SHUTDOWN_TIMEOUT": str(drain_ms),
+        "DAGSTER_GRAPHQL_URL": settings.service.graphql_url or graphql_url(web),
+    }
+    manager = Manager(LinePrinter())
     if not _has_source(settings):
         from moonx_pipeline.simulator.server import provider_settings
 
@@ -35,16 +46,19 @@ def up() -> None:
     workspace, code_port = _workspace(settings.home)
     manager.add_process(
         "code",
-        _command(f"-m dagster code-server start -m moonx_pipeline.definitions -h 127.0.0.1 -p {code_port}"),
+        _command(
+            f"-m dagster code-server start -m moonx_pipeline.definitions -h 127.0.0.1 -p {code_port} --log-format json"
+        ),
         env=environment,
     )
     # Before the code server listens, the others would only complain that it does not.
     after_code = f"{sys.executable} -m moonx_pipeline.cli.await_port {code_port} && "
-    web = settings.service.webserver_port
-    manager.add_process(
-        "web", after_code + _command(f"-m dagster_webserver -h 127.0.0.1 -p {web} -w {workspace}"), env=environment
-    )
-    manager.add_process("daemon", after_code + _command(f"-m dagster._daemon run -w {workspace}"), env=environment)
+    for name, command in (
+        ("web", f"-m dagster_webserver -h 127.0.0.1 -p {web} -w {workspace} --log-format json"),
+        ("daemon", f"-m dagster._daemon run -w {workspace} --log-format json"),
+    ):
+        manager.add_process(name, after_code + _command(command), env=environment)
+    manager.add_process("worker", _command("-m moonx_pipeline worker"), env=environment)
     if settings.kafka.brokers:
         manager.add_process("relay", _command("-m moonx_pipeline relay"), env=environment)
     threading.Thread(target=_announce, args=(web,), daemon=True).start()
@@ -53,6 +67,11 @@ def up() -> None:
     failed = manager.returncode not in (None, 0, 130, -2, -15)
     if failed:
         raise OperatorError("A process of the system ended by itself: its last lines above say why.")
+
+
+def graphql_url(port: int) -> str:
+    """Dagster's GraphQL on this machine."""
+    return f"http://127.0.0.1:{port}/graphql"
 
 
 def _has_source(settings: Settings) -> bool:
@@ -104,4 +123,7 @@ def _announce(port: int) -> None:
         requests.get(f"http://127.0.0.1:{port}/server_info", timeout=2).raise_for_status()
 
     answers()
-    click.echo(f"\nDagster: http://127.0.0.1:{port}/assets/portfolio  (Ctrl-C stops everything)\n")
+    click.echo(
+        f"\nDagster: http://127.0.0.1:{port}/assets/portfolio  (Ctrl-C stops everything)\n"
+        f"For commands in another terminal: export DAGSTER_GRAPHQL_URL={graphql_url(port)}\n"
+    )

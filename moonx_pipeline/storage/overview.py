@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from moonx_pipeline.storage.breakers import BreakerRow, breakers
 from moonx_pipeline.storage.limiter import Block, current_blocks
 from moonx_pipeline.storage.outbox import lag
+from moonx_pipeline.storage.pause import Pause, current_pause
 from moonx_pipeline.storage.workers import WorkerRow, list_workers
 
 
@@ -51,6 +52,7 @@ class Overview(NamedTuple):
     """The system as the database has it, at one moment."""
 
     backlog: Backlog
+    pause: Pause | None
     running: list[RunningOperation]
     workers: list[WorkerRow]
     breakers: list[BreakerRow]
@@ -61,6 +63,7 @@ _BACKLOG = """
 SELECT (SELECT count(DISTINCT user_id) FROM user_wallets), due.users, due.seconds, requests.waiting, requests.seconds
 FROM (SELECT count(*) AS users, coalesce(extract(epoch FROM now() - min(next_sync_at)), 0)::float8 AS seconds
       FROM user_sync_status s WHERE is_sync_enabled AND next_sync_at <= now()
+      AND last_active_at > now() - interval '24 hours'
       AND EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = s.user_id)) due,
      (SELECT count(*) AS waiting, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS seconds
       FROM sync_requests WHERE status = 'pending') requests
@@ -76,6 +79,7 @@ def read_overview(connection: Connection) -> Overview:
     )
     return Overview(
         Backlog(users, due, due_seconds, requests, request_seconds, events, event_seconds),
+        current_pause(connection),
         [RunningOperation(*row) for row in running],
         list_workers(connection),
         breakers(connection),

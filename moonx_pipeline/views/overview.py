@@ -14,6 +14,13 @@ def overview_json(overview: Overview) -> dict[str, Any]:
     backlog = overview.backlog
     return {
         "users": {"registered": backlog.users, "due": backlog.users_due, "longestDueSeconds": backlog.due_seconds},
+        "pause": None
+        if overview.pause is None
+        else {
+            "since": rfc3339(overview.pause.paused_at),
+            "by": overview.pause.paused_by,
+            "reason": overview.pause.reason,
+        },
         "requests": {"pending": backlog.requests, "oldestSeconds": backlog.request_seconds},
         "outbox": {"unpublished": backlog.events, "oldestSeconds": backlog.event_seconds},
         "running": [

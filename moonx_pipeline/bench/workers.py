@@ -1,0 +1,189 @@
+"""What runs of the real job cost on warm workers: throughput, the time a click takes, memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import psutil
+import requests
+from sqlalchemy import Engine
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from moonx_pipeline.bench.crowd import Crowd, free_port
+from moonx_pipeline.bench.setting import Bench, milliseconds
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.sync.doorbell import ring
+from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.requests import ask_for_sync
+from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.sync.user_sync import sync_user
+
+_TOGETHER: Final = 60
+_MANY: Final = 500
+_CLICKS: Final = 40
+_BY_SENSOR: Final = 5
+_PROCESSES: Final = "4"
+_ROOT: Final = Path(__file__).parents[2]
+
+_DEFAULT_INSTANCE: Final = """
+storage: {custom: {module: moonx_pipeline.defs.instance_storage, class: PooledStorage, config: {}}}
+run_coordinator: {module: dagster, class: DefaultRunCoordinator}
+telemetry: {enabled: false}
+"""
+
+
+def runs(running: Bench, many: Crowd) -> None:
+    """The system as 'make up' starts it, and the same runs by Dagster's default launcher for comparison."""
+    many.grow_to(_MANY + _TOGETHER)
+    with _system() as (url, process):
+        _serve(many, url, 1, 8)  # all processes are warm
+        running.add("single_runs_per_minute", on_workers := _rate(many, url, 10, _TOGETHER), "runs/min", ">= 200")
+        clicks = [_click(many, url, number) for number in range(1, _CLICKS + 1)]
+        running.add("request_to_commit_p50_ms", statistics.median(clicks), "ms", "<= 1000")
+        running.add("request_to_commit_p95_ms", statistics.quantiles(clicks, n=20)[18], "ms", "<= 2000")
+        slow = [_click(many, None, _CLICKS + number) for number in range(1, _BY_SENSOR + 1)]
+        running.add("request_to_commit_by_sensor_max_ms", max(slow), "ms", "<= 7000")
+        before = _worker_megabytes(process)
+        _serve(many, url, 1, _MANY)
+        after = _worker_megabytes(process)
+        running.add("worker_pss_mb", after, "MB", "<= 512")
+        running.add("worker_pss_growth_mb_500_runs", after - before, "MB", "")
+    with _default_launcher() as url:
+        default = _rate(many, url, 1, 4)
+    running.add("default_launcher_runs_per_minute", default, "runs/min", "")
+    running.add("single_runs_over_default_launcher", on_workers / default, "x", ">= 12")
+
+
+def chains(running: Bench, many: Crowd) -> None:
+    """Five chains in one sync against one, each with a key, and so a call, of its own."""
+    many.grow_to(max(many.users, 1))
+    shared = {name: value for name, value in many.environment.items() if name != "ALCHEMY_API_KEY"}
+    taken = {}
+    for names in (("ETHEREUM",), ("ETHEREUM", "POLYGON", "OPTIMISM", "ARBITRUM", "BASE")):
+        keys = {f"ALCHEMY_API_KEY_{name}": f"simulator-{name}" for name in names}
+        sources = open_sources(Settings.from_environment({**shared, **keys}), many.engine)
+        taken[len(names)] = milliseconds(partial(_sync_unattended, many.engine, sources), 7)
+    running.add("five_chains_over_one", taken[5] / taken[1], "x", "<= 1.3")
+
+
+def _sync_unattended(engine: Engine, sources: Sources) -> None:
+    sync_user(engine, sources, SyncOrder(uuid.uuid4(), "user1", "schedule"))
+
+
+def _rate(many: Crowd, url: str, first: int, count: int) -> float:
+    """Runs a minute, of so many asked for at once."""
+    started = time.perf_counter()
+    _serve(many, url, first, count)
+    return count / (time.perf_counter() - started) * 60
+
+
+def _serve(many: Crowd, url: str, first: int, count: int) -> None:
+    """Asks for the syncs of users, starts their runs, and waits for the last one."""
+    names = [f"user{number}" for number in range(first, first + count)]
+    before = _runs_done(many.engine)
+    for start in range(0, count, _TOGETHER):
+        ids = [_ask(many, name) for name in names[start : start + _TOGETHER]]
+        ring(many.engine, url, ids)
+    end = time.monotonic() + 600
+    while _runs_done(many.engine) < before + count:
+        if time.monotonic() > end:
+            raise RuntimeError("The benchmark's runs did not end.")
+        time.sleep(0.05)
+
+
+def _ask(many: Crowd, user_id: str) -> uuid.UUID:
+    asked = ask_for_sync(many.engine, many.settings, user_id, source="api", priority="high", limited=False)
+    if asked.request_id is None:
+        raise RuntimeError(f"The benchmark's request was refused: {asked.refusal}")
+    return asked.request_id
+
+
+def _runs_done(engine: Engine) -> int:
+    with engine.connect() as connection:
+        done: int = connection.exec_driver_sql(
+            "SELECT count(*) FROM dagster.runs WHERE status = 'SUCCESS'"
+        ).scalar_one()
+    return done
+
+
+def _click(many: Crowd, url: str | None, number: int) -> float:
+    """Milliseconds from asking for a sync until what it read is stored."""
+    started = time.perf_counter()
+    request = _ask(many, f"user{number}")
+    ring(many.engine, url, [request])
+    with many.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while (
+            connection.exec_driver_sql("SELECT status FROM sync_requests WHERE id = %s", (request,)).scalar_one()
+            != "done"
+        ):
+            time.sleep(0.01)
+    return (time.perf_counter() - started) * 1000
+
+
+def _worker_megabytes(system: psutil.Process) -> float:
+    """Memory of the worker and its processes, what they share counted once."""
+    worker = next(child for child in system.children(recursive=True) if "worker" in child.cmdline()[-1:])
+    return sum(process.memory_full_info().pss for process in (worker, *worker.children(recursive=True))) / 2**20
+
+
+@contextmanager
+def _system() -> Iterator[tuple[str, psutil.Process]]:
+    """``moonx up`` with four processes and no schedules."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "WEBSERVER_PORT": str(port),
+        "WORKER_CONCURRENCY": _PROCESSES,
+        "WORKER_MAX_JOBS": "1000000",
+        "PERIODIC_SYNC_ENABLED": "false",
+        "DAGSTER_HOME": str(_ROOT),
+    }
+    with _running([sys.executable, "-m", "moonx_pipeline", "up"], environment, port) as process:
+        yield f"http://127.0.0.1:{port}/graphql", process
+
+
+@contextmanager
+def _default_launcher() -> Iterator[str]:
+    """Dagster's pages on an instance that starts a process for each run."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as home:
+        (Path(home) / "dagster.yaml").write_text(_DEFAULT_INSTANCE)
+        environment = {**os.environ, "DAGSTER_HOME": home}
+        command = ["-m", "dagster_webserver", "-p", str(port), "-w", str(_ROOT / "workspace.yaml")]
+        with _running([sys.executable, *command], environment, port):
+            yield f"http://127.0.0.1:{port}/graphql"
+
+
+@contextmanager
+def _running(command: list[str], environment: dict[str, str], port: int) -> Iterator[psutil.Process]:
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _await_location(port)
+        yield psutil.Process(process.pid)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+@retry(
+    retry=retry_if_exception_type((requests.RequestException, KeyError, IndexError, TypeError)),
+    wait=wait_fixed(0.3),
+    stop=stop_after_delay(90),
+    reraise=True,
+)
+def _await_location(port: int) -> None:
+    query = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"
+    answer = requests.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=10).json()
+    answer["data"]["repositoriesOrError"]["nodes"][0]

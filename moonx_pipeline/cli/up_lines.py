@@ -1,0 +1,48 @@
+"""The lines of the system's processes, in one form: JSON, or for people on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, TextIO
+
+from honcho.printer import Message, Printer
+
+_OF_FRAME = ("event", "level", "timestamp", "process", "logger")
+_LEVELS = {"warning": "!", "error": "!!", "critical": "!!"}
+
+
+class LinePrinter(Printer):  # type: ignore[misc]  # honcho has no types
+    """Prints each line with the process that wrote it."""
+
+    def __init__(self, output: TextIO = sys.stdout) -> None:
+        super().__init__(output)
+        self._for_people = output.isatty()
+
+    def write(self, message: Message) -> None:
+        """Prints what a process wrote; JSON stays JSON, and what is none becomes it."""
+        text = message.data.decode("utf-8", "replace") if isinstance(message.data, bytes) else message.data
+        for line in text.splitlines():
+            if line.strip():
+                entry = {"process": message.name, **_entry(line, message)}
+                if self._for_people:
+                    super().write(message._replace(data=_readable(entry)))
+                else:
+                    print(json.dumps(entry, ensure_ascii=False, default=str), file=self.output, flush=True)
+
+
+def _entry(line: str, message: Message) -> dict[str, Any]:
+    if line.startswith("{"):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = None
+        if isinstance(found, dict) and "event" in found:
+            return found
+    return {"event": line, "level": "info", "timestamp": message.time.astimezone().isoformat(timespec="milliseconds")}
+
+
+def _readable(entry: dict[str, Any]) -> str:
+    rest = " ".join(f"{name}={value}" for name, value in entry.items() if name not in _OF_FRAME)
+    mark = _LEVELS.get(str(entry.get("level")), "")
+    return " ".join(part for part in (mark, str(entry["event"]), rest) if part)
