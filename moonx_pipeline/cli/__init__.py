@@ -28,12 +28,16 @@ COMMANDS = {
     "doctor": ("moonx_pipeline.cli.doctor:doctor", "Check every invariant of the stored data."),
     "events": ("moonx_pipeline.cli.events:events", "Read the event stream, or publish kept events again."),
     "migrate": ("moonx_pipeline.cli.migrate:migrate", "Bring the database's schema up to this version."),
+    "pause": ("moonx_pipeline.cli.pause:pause", "Start no syncs until 'moonx resume'."),
     "portfolio": ("moonx_pipeline.cli.portfolio:portfolio", "Show a user's portfolio."),
     "relay": ("moonx_pipeline.cli.relay:relay", "Move events from the outbox to Kafka, until stopped."),
+    "resume": ("moonx_pipeline.cli.pause:resume", "End a pause: let syncs be started again."),
     "simulator": ("moonx_pipeline.cli.simulator:simulator", "Serve the data providers' HTTP from a made-up world."),
     "status": ("moonx_pipeline.cli.status:status", "Show health, backlog, breakers and limits."),
+    "sync": ("moonx_pipeline.cli.sync:sync", "Ask for syncs, and follow them to their end."),
     "up": ("moonx_pipeline.cli.up:up", "Run the whole system on this machine until Ctrl-C."),
     "user": ("moonx_pipeline.cli.user:user", "Register users and their wallets."),
+    "worker": ("moonx_pipeline.cli.worker:worker", "Carry Dagster's runs in warm processes."),
 }
 
 

@@ -55,7 +55,8 @@ def up() -> None:
     after_code = f"{sys.executable} -m moonx_pipeline.cli.await_port {code_port} && "
     for name, command in (
         ("web", f"-m dagster_webserver -h 127.0.0.1 -p {web} -w {workspace} --log-format json"),
-        ("daemon", f"-m dagster._daemon run -w {workspace} --log-format json"),
+        # At its usual level it tells of every look at every sensor.
+        ("daemon", f"-m dagster._daemon run -w {workspace} --log-format json --log-level warning"),
     ):
         manager.add_process(name, after_code + _command(command), env=environment)
     manager.add_process("worker", _command("-m moonx_pipeline worker"), env=environment)

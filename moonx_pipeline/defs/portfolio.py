@@ -1,12 +1,11 @@
 """The asset ``portfolio``: one partition a user, one run a sync, one op a step."""
 
-import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
 import dagster as dg
-from dagster_async_executor import async_executor
 
+from moonx_pipeline.defs.executor import in_thread, sync_executor
 from moonx_pipeline.defs.metadata import (
     breaker_metadata,
     chain_metadata,
@@ -96,7 +95,7 @@ def _fetch_op(chain: Chain) -> dg.OpDefinition:
         context: dg.OpExecutionContext, running: RunningSync, database: Database, providers: Providers
     ) -> dg.Output[list[ChainBalances]]:
         with recording_failure(database.engine, providers.sources, running.sync):
-            readings = await asyncio.to_thread(running.fetch.read_chain, chain.id)
+            readings = await in_thread(running.fetch.read_chain, chain.id)
         for reading in readings:
             if reading.reason:
                 context.log.warning(f"{chain.name}, wallet {reading.wallet}: {reading.reason}")
@@ -109,7 +108,7 @@ _FETCH_OPS = [_fetch_op(chain) for chain in CHAINS]
 
 
 @dg.op(out=dg.Out(io_manager_key=HANDOVER))
-def value_portfolio(
+async def value_portfolio(
     context: dg.OpExecutionContext,
     running: RunningSync,
     readings: list[list[ChainBalances]],
@@ -118,7 +117,8 @@ def value_portfolio(
 ) -> dg.Output[ValuedSync]:
     """Names and prices what is held, and sums it up."""
     with recording_failure(database.engine, providers.sources, running.sync):
-        valued = value_sync(
+        valued = await in_thread(
+            value_sync,
             database.engine,
             providers.sources,
             running.sync,
@@ -195,7 +195,7 @@ def portfolio():  # type: ignore[no-untyped-def]  # it composes ops: what it ret
 portfolio_sync = dg.define_asset_job(
     "portfolio_sync",
     selection=dg.AssetSelection.assets(portfolio),
-    executor_def=async_executor,
+    executor_def=sync_executor,
     description="Syncs one user: the partition is the user's id.",
     # What can be repeated is repeated within the sync; a second layer above it would multiply the waits.
     tags={"dagster/retry_on_asset_or_op_failure": "false"},

@@ -101,7 +101,8 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
                 backend = _backend(engine)
                 backend.apply_migrations(backend.to_apply(read_migrations(str(folder))))
                 backend.connection.close()
-            connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS dagster")
+            for schema in ("dagster", "celery"):
+                connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             if connection.exec_driver_sql("SELECT to_regproc('ensure_history_partitions')").scalar():
                 connection.exec_driver_sql("SELECT ensure_history_partitions()")
         finally:

@@ -10,46 +10,106 @@ from __future__ import annotations
 import os
 import select
 import socket
-from collections.abc import Collection
+import threading
+import time
+from collections.abc import Callable, Collection
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 import psutil
+import psycopg2
+import structlog
 from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver writes its class in lower case
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+CANCEL_CHANNEL: Final = "moonx_cancel"
+"""Where processes hear the ids of runs that are to end."""
+
+_LOOK_SECONDS = 5.0
+_PAUSE_SECONDS = 1.0
+
+# So that a host that is gone without a word is noticed within some ten seconds; over a socket they do nothing.
+_KEEPALIVE = "SET tcp_keepalives_idle = 4; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
+
+_log = structlog.get_logger("worker")
 
 
 class WorkerPresence:
     """This process as others see it. It ends with the process, or with ``leave``."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Takes the lock, and a connection of the driver's that is kept for it."""
+    def __init__(self, engine: Engine, on_cancel: Callable[[str], None] | None = None) -> None:
+        """Takes the lock, and a connection of the driver's that is kept for it.
+
+        Args:
+            engine: The pipeline's database.
+            on_cancel: Given by a process that takes Dagster's runs: called, in a thread, with the id of each
+                run that is to end, wherever that is carried.
+        """
         self.id = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._engine = engine
+        self._on_cancel = on_cancel
+        self._guard = threading.RLock()
+        self._left = False
         self._connection = self._enter()
+        if on_cancel is not None:
+            threading.Thread(target=self._listen, args=(on_cancel,), name="cancellations", daemon=True).start()
 
     def _enter(self) -> PsycopgConnection:
         session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        session.exec_driver_sql(_KEEPALIVE)
         session.exec_driver_sql("SELECT pg_advisory_lock(worker_lock(%s))", (self.id,))
         session.exec_driver_sql(
-            "INSERT INTO worker_processes (id, host, pid) VALUES (%s, %s, %s) ON CONFLICT (id) DO NOTHING",
-            (self.id, socket.gethostname(), os.getpid()),
+            "INSERT INTO worker_processes (id, host, pid, takes_runs) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (self.id, socket.gethostname(), os.getpid(), self._on_cancel is not None),
         )
+        if self._on_cancel is not None:
+            session.exec_driver_sql(f"LISTEN {CANCEL_CHANNEL}")
         connection: PsycopgConnection = session.connection.driver_connection  # type: ignore[assignment]
         session.detach()  # the pool gets another in its place
         return connection
 
     def _execute(self, statement: str, *parameters: object) -> None:
-        with self._connection.cursor() as cursor:
+        with self._guard, self._connection.cursor() as cursor:
             cursor.execute(statement, parameters)
 
     def ensure(self) -> None:
         """Takes the lock again where its connection was cut; looks without asking the server."""
-        # A connection that nobody asks anything has something to be read only when the server has ended it.
-        if self._connection.closed or select.select([self._connection], [], [], 0)[0]:
-            self._connection.close()
-            self._connection = self._enter()
+        with self._guard:
+            if not self._left and not self._is_connected():
+                self._connection.close()
+                self._connection = self._enter()
+
+    def _is_connected(self) -> bool:
+        """Takes in what the server has sent unasked: what is to be told, or that it has cut the connection."""
+        try:
+            while not self._connection.closed and select.select([self._connection], [], [], 0)[0]:
+                self._connection.poll()
+        except psycopg2.Error:
+            return False
+        return not self._connection.closed
+
+    def _listen(self, on_cancel: Callable[[str], None]) -> None:
+        hears = True
+        while not self._left:
+            try:
+                self.ensure()
+                hears = True
+                for run_id in self._told():
+                    on_cancel(run_id)
+                select.select([self._connection], [], [], _LOOK_SECONDS)
+            except (psycopg2.Error, SQLAlchemyError, ValueError, OSError) as problem:
+                if hears and not self._left:
+                    _log.warning("the database is away, cancelled runs go on", worker=self.id, why=str(problem)[:200])
+                hears = False
+                time.sleep(_PAUSE_SECONDS)
+
+    def _told(self) -> list[str]:
+        with self._guard:
+            told = [notification.payload for notification in self._connection.notifies]
+            self._connection.notifies.clear()
+        return told
 
     def recovered(self, milliseconds: int) -> None:
         """Notes how long it took to close what dead processes had left."""
@@ -57,6 +117,7 @@ class WorkerPresence:
 
     def leave(self) -> None:
         """Gives the lock and its connection up."""
+        self._left = True
         self._execute("DELETE FROM worker_processes WHERE id = %s", self.id)
         self._connection.close()
 
@@ -79,6 +140,7 @@ class WorkerRow(NamedTuple):
     pid: int
     started_at: datetime
     recovery_ms: int | None
+    takes_runs: bool
     alive: bool
 
 
@@ -128,6 +190,16 @@ def lost_operations(connection: Connection, workers: Collection[str]) -> list[Lo
     return [LostOperation(*row) for row in rows]
 
 
+def cancel_run(connection: Connection, run_id: str) -> None:
+    """Tells the process that carries a run to end it, once the transaction is committed."""
+    connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CANCEL_CHANNEL, run_id))
+
+
+def known_workers(connection: Connection) -> frozenset[str]:
+    """Ids of the processes that live, as far as is known: the others have left, or were found dead."""
+    return frozenset(connection.exec_driver_sql("SELECT id FROM worker_processes").scalars())
+
+
 def forget_workers(connection: Connection, workers: Collection[str]) -> None:
     """Removes dead processes from the list."""
     connection.exec_driver_sql("DELETE FROM worker_processes WHERE id = ANY(%s)", (list(workers),))
@@ -136,7 +208,7 @@ def forget_workers(connection: Connection, workers: Collection[str]) -> None:
 def list_workers(connection: Connection) -> list[WorkerRow]:
     """All processes that were not found dead yet, with whether they hold their lock."""
     rows = connection.exec_driver_sql(
-        "SELECT w.id, w.host, w.pid, w.started_at, w.recovery_ms, EXISTS (SELECT 1 FROM pg_locks l "
+        "SELECT w.id, w.host, w.pid, w.started_at, w.recovery_ms, w.takes_runs, EXISTS (SELECT 1 FROM pg_locks l "
         "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.database = (SELECT oid FROM pg_database "
         "WHERE datname = current_database()) AND (l.classid::bigint << 32) | l.objid::bigint = worker_lock(w.id)) "
         "FROM worker_processes w ORDER BY w.started_at, w.id"

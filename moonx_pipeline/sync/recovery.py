@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -126,10 +127,18 @@ _presences: dict[tuple[int, Engine], WorkerPresence] = {}
 _lock = threading.Lock()
 
 
-def process_worker(engine: Engine, sources: Sources, now: datetime) -> str:
+def process_worker(
+    engine: Engine, sources: Sources, now: datetime, *, on_cancel: Callable[[str], None] | None = None
+) -> str:
     """The id under which this process carries syncs; its lock is held from the first call on.
 
     The first call also closes what dead processes had left: whatever starts first after a crash recovers.
+
+    Args:
+        engine: The pipeline's database.
+        sources: As for ``recover_lost``.
+        now: The time.
+        on_cancel: Given at the first call by a process that takes Dagster's runs; see ``WorkerPresence``.
     """
     key = (os.getpid(), engine)
     with _lock:
@@ -138,13 +147,21 @@ def process_worker(engine: Engine, sources: Sources, now: datetime) -> str:
             presence.ensure()
             return presence.id
         started = time.monotonic()
-        presence = _presences[key] = WorkerPresence(engine)
+        presence = _presences[key] = WorkerPresence(engine, on_cancel)
         found = recover_lost(engine, sources, now)
         milliseconds = int((time.monotonic() - started) * 1000)
         presence.recovered(milliseconds)
     if found.operations:
         _log.info("recovered", operations=len(found.operations), workers=len(found.workers), ms=milliseconds)
     return presence.id
+
+
+def leave_worker(engine: Engine) -> None:
+    """Ends this process's presence, in order, when it has nothing more to do."""
+    with _lock:
+        presence = _presences.pop((os.getpid(), engine), None)
+    if presence is not None:
+        presence.leave()
 
 
 def _leave_parents_presences() -> None:

@@ -1,0 +1,124 @@
+"""The broker between Dagster's launcher and the workers: Redis, or the pipeline's database where there is none.
+
+A message in it says which run is to be carried, and is nothing that must not be lost: what was asked for
+and how far it came is in the database.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from queue import Empty
+from typing import Any, Final
+
+from kombu.connection import Connection
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport.sqlalchemy import Transport
+from sqlalchemy import Engine, make_url
+
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.storage.database import database_url, ready_engine
+
+QUEUE: Final = "dagster"
+LONGEST_RUN_SECONDS: Final = 3600
+"""The time limit of a run that has none of its own."""
+
+_SCHEME: Final = "moonx"
+_SCHEMA: Final = "celery"
+_POLLING_SECONDS: Final = 0.1
+_CREATING_TABLES: Final = 0x63656C65
+
+
+class DatabaseTransport(Transport):
+    """kombu's transport over SQL; it looks for messages more often, and comes back after each look."""
+
+    def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:
+        assert self.cycle is not None  # noqa: S101 - it is made with the transport
+        try:
+            self.cycle.get(self._deliver, timeout=timeout)
+        except Empty:
+            time.sleep(_POLLING_SECONDS)
+            raise TimeoutError from None
+
+
+TRANSPORT_ALIASES[_SCHEME] = f"{__name__}:{DatabaseTransport.__name__}"
+
+
+def uses_database(settings: Settings) -> bool:
+    """Whether the database is the broker."""
+    return settings.broker.url is None
+
+
+def broker_url(settings: Settings) -> str:
+    """Celery's URL of the broker, a secret; starts the embedded database where that is it."""
+    given = settings.broker.url
+    if given is not None:
+        return given.get_secret_value()
+    url = make_url(database_url(settings))
+    options = " ".join(filter(None, [str(url.query.get("options", "")), f"-csearch_path={_SCHEMA}"]))
+    return f"{_SCHEME}+" + url.update_query_dict({"options": options}).render_as_string(hide_password=False)
+
+
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """What launcher and workers must agree on."""
+    broker = settings.broker
+    common: dict[str, Any] = {
+        "task_default_queue": QUEUE,
+        "task_ignore_result": True,
+        "result_backend": None,
+        "broker_connection_retry_on_startup": True,
+    }
+    if uses_database(settings):
+        pool = {"pool_size": 2, "max_overflow": 8, "pool_recycle": 600, "pool_pre_ping": True}
+        return {**common, "broker_transport_options": {**pool, "connect_args": {"application_name": "moonx-broker"}}}
+    return {
+        **common,
+        "broker_transport_options": {
+            "socket_connect_timeout": broker.redis_connect_timeout_ms / 1000,
+            "socket_timeout": broker.redis_command_timeout_ms / 1000,
+            "max_retries": broker.redis_max_retries,
+            "interval_start": broker.redis_retry_delay_ms / 1000,
+            # A message is given to another worker after this time, unless its run has ended by then.
+            "visibility_timeout": 2 * LONGEST_RUN_SECONDS,
+        },
+    }
+
+
+# Delivered messages stay until they are pruned, and would be read by each look for the next one.
+_INDEX: Final = (
+    f"CREATE INDEX kombu_message_waiting ON {_SCHEMA}.kombu_message (queue_id, timestamp, id) WHERE visible <> false"
+)
+
+
+def prepare_broker(settings: Settings) -> None:
+    """Makes the broker's tables where it is the database; two processes that made them at once would fail."""
+    if uses_database(settings):
+        _make_tables(ready_engine(settings), broker_url(settings), settings)
+
+
+@cache
+def _make_tables(engine: Engine, url: str, settings: Settings) -> None:
+    options = celery_settings(settings)["broker_transport_options"]
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_CREATING_TABLES,))
+        with Connection(url, transport_options=options) as broker:
+            # The transport makes its tables when it is first used, and leaves its transaction open.
+            broker.default_channel.queue_declare(QUEUE)
+            broker.default_channel.session.close()
+        if connection.exec_driver_sql("SELECT to_regclass(%s)", (f"{_SCHEMA}.kombu_message_waiting",)).scalar() is None:
+            connection.exec_driver_sql(_INDEX)
+
+
+def prune_delivered(engine: Engine) -> int:
+    """Removes messages that were delivered; kombu leaves them in its table.
+
+    Args:
+        engine: The pipeline's database.
+
+    Returns:
+        How many; 0 where the database was never the broker.
+    """
+    with engine.begin() as connection:
+        if connection.exec_driver_sql("SELECT to_regclass(%s)", (f"{_SCHEMA}.kombu_message",)).scalar() is None:
+            return 0
+        return connection.exec_driver_sql(f"DELETE FROM {_SCHEMA}.kombu_message WHERE NOT visible").rowcount  # noqa: S608 - a constant

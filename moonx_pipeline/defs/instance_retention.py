@@ -1,0 +1,97 @@
+"""What Dagster's instance keeps of runs and partitions, and what goes in the end."""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import dagster as dg
+from sqlalchemy import Engine
+
+from moonx_pipeline.defs.partitions import users
+from moonx_pipeline.storage.unused import inactive_users
+from moonx_pipeline.sync.run_tags import PARTITION
+
+_AT_ONCE: Final = 100
+_USERS: Final = str(users.name)
+
+_ENDED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_UNDER_WAY: Final = [status for status in dg.DagsterRunStatus if status not in _ENDED]
+
+
+def prune_runs(instance: dg.DagsterInstance, asset: dg.AssetKey, before: datetime) -> Iterator[int]:
+    """Deletes runs that ended before a time, with their events, the oldest first.
+
+    The last run of each partition that made the asset stays for as long as the partition is there: without its
+    events, Dagster would show a user as never synced who is.
+
+    Args:
+        instance: Dagster's.
+        asset: The one that is partitioned by user.
+        before: When.
+
+    Yields:
+        Runs deleted, by some hundred.
+    """
+    partitions = set(instance.get_dynamic_partitions(_USERS))
+    old = dg.RunsFilter(statuses=_ENDED, updated_before=before)
+    last_kept = None
+    while records := instance.get_run_records(old, limit=_AT_ONCE, cursor=last_kept, ascending=True):
+        runs = [record.dagster_run for record in records]
+        kept = _last_syncs(instance, asset, partitions.intersection(run.tags.get(PARTITION, "") for run in runs))
+        for run in runs:
+            if run.run_id in kept:
+                last_kept = run.run_id
+            else:
+                instance.delete_run(run.run_id)
+        yield sum(run.run_id not in kept for run in runs)
+
+
+def _last_syncs(instance: dg.DagsterInstance, asset: dg.AssetKey, partitions: set[str]) -> set[str]:
+    """The runs that were the last to make the partitions."""
+    if not partitions:
+        return set()
+    latest = instance.get_latest_storage_id_by_partition(asset, dg.DagsterEventType.ASSET_MATERIALIZATION, partitions)
+    if not latest:
+        return set()
+    events = dg.AssetRecordsFilter(asset_key=asset, storage_ids=list(latest.values()))
+    return {record.run_id for record in instance.fetch_materializations(events, limit=len(latest)).records}
+
+
+def retire_partitions(instance: dg.DagsterInstance, engine: Engine, since: datetime, most: int) -> Iterator[int]:
+    """Deletes the partitions of users who were not active since a time or have no wallets.
+
+    A partition of which a run is under way stays. When the user comes back, his sync makes it again.
+
+    Args:
+        instance: Dagster's.
+        engine: The pipeline's database.
+        since: When.
+        most: How many at most.
+
+    Yields:
+        Partitions deleted, by some hundred.
+    """
+    partitions = _inactive(engine, instance.get_dynamic_partitions(_USERS), since, most)
+    for start in range(0, len(partitions), _AT_ONCE):
+        some = _inactive(engine, partitions[start : start + _AT_ONCE], since, _AT_ONCE)
+        under_way = _with_runs(instance, some)
+        free = [partition for partition in some if partition not in under_way]
+        for partition in free:
+            instance.delete_dynamic_partition(_USERS, partition)
+        # A run that began meanwhile may have found its partition still there, and counts on it.
+        begun = _with_runs(instance, free)
+        if begun:
+            instance.add_dynamic_partitions(_USERS, sorted(begun))
+        yield len(free) - len(begun)
+
+
+def _inactive(engine: Engine, partitions: Sequence[str], since: datetime, most: int) -> list[str]:
+    with engine.connect() as connection:
+        return inactive_users(connection, partitions, since, most)
+
+
+def _with_runs(instance: dg.DagsterInstance, partitions: Collection[str]) -> set[str]:
+    if not partitions:
+        return set()
+    runs = instance.get_runs(dg.RunsFilter(tags={PARTITION: list(partitions)}, statuses=_UNDER_WAY))
+    return {run.tags[PARTITION] for run in runs}

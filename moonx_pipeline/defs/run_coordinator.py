@@ -1,0 +1,68 @@
+"""Which runs start at once, and which wait until the workers have room.
+
+What a person or a schedule wants now is launched as it is submitted, and needs no daemon. Backfills and what
+is of low priority wait in Dagster's queue, from which the daemon takes them while a process is left over for
+the others: so clicks overtake thousands of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import dagster as dg
+from dagster._core.run_coordinator import SubmitRunContext
+from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator, RunQueueConfig
+from dagster._serdes import ConfigurableClassData
+
+from moonx_pipeline.defs.run_launcher import cancel_sync
+from moonx_pipeline.settings import load_settings
+from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline.storage.workers import list_workers
+from moonx_pipeline.sync import run_tags
+
+_DEQUEUE_SECONDS: Final = 1
+
+
+class WorkerRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
+    """Dagster's queue for what may wait, and none for the rest; in ``dagster.yaml``, without config."""
+
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(dequeue_interval_seconds=_DEQUEUE_SECONDS, inst_data=inst_data)
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
+    ) -> WorkerRunCoordinator:
+        return cls(inst_data=inst_data)
+
+    def get_run_queue_config(self) -> RunQueueConfig:
+        """The queue's limit as it is now: all processes that take runs but one, and never less than one."""
+        with ready_engine(load_settings()).connect() as connection:
+            processes = sum(worker.takes_runs and worker.alive for worker in list_workers(connection))
+        return RunQueueConfig(
+            max_concurrent_runs=max(1, processes - 1),
+            tag_concurrency_limits=None,
+            should_block_op_concurrency_limited_runs=False,
+        )
+
+    def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
+        run = context.dagster_run
+        if run.status is not dg.DagsterRunStatus.NOT_STARTED or may_wait(run.tags):
+            return super().submit_run(context)
+        return self._instance.launch_run(run.run_id, context.workspace)
+
+    def cancel_run(self, run_id: str) -> bool:
+        run = self._instance.get_run_by_id(run_id)
+        if run is not None and run.status is dg.DagsterRunStatus.QUEUED:
+            cancel_sync(run)
+        return super().cancel_run(run_id)
+
+
+def may_wait(tags: Mapping[str, str]) -> bool:
+    """Whether a run waits in the queue, by its tags."""
+    return run_tags.BACKFILL in tags or tags.get(run_tags.PRIORITY) == "low"

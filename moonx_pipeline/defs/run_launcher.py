@@ -1,0 +1,163 @@
+"""Launching runs on the workers, and what Celery does not know of them: whether they live, and how to end them.
+
+The broker is only the way to a worker. That a worker is dead shows in its lock in the database (see
+``storage.workers``), and a run is told to end by a notification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Final
+from uuid import UUID
+
+import click
+import dagster as dg
+from celery import Celery
+from dagster._core.errors import DagsterLaunchFailedError
+from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import ConfigurableClassData, pack_value
+from dagster_celery.config import TASK_EXECUTE_JOB_NAME
+from dagster_celery.launcher import CeleryRunLauncher
+from dagster_celery.make_app import make_app
+from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG
+from kombu.exceptions import OperationalError
+
+from moonx_pipeline.broker import LONGEST_RUN_SECONDS, QUEUE, broker_url, celery_settings, prepare_broker
+from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.settings import Settings, load_settings
+from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline.storage.workers import cancel_run, known_workers
+from moonx_pipeline.sync import run_tags
+from moonx_pipeline.sync.cancel import cancel_operation, cancel_request
+from moonx_pipeline.sync.user_sync import utc_now
+
+_SYNC_MARGIN_SECONDS: Final = 15.0
+"""A sync ends itself by its own deadline, with a word about what was missing; the limit is for one that can't."""
+
+_SWEEP_MARGIN_SECONDS: Final = 60.0
+_KILL_AFTER_SECONDS: Final = 15.0
+"""From the soft limit, which raises an error in the run, to the hard one, which kills its process."""
+
+_TERMINATED: Final = "The run was terminated."
+
+
+class WorkerRunLauncher(CeleryRunLauncher):
+    """Celery's launcher on the broker that the settings name; in ``dagster.yaml``, without config."""
+
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        # Not the parent's: it makes a Celery app, and a process that launches nothing needs none.
+        super(CeleryRunLauncher, self).__init__()  # type: ignore[no-untyped-call]  # it has no types
+        self._inst_data = inst_data
+        self.default_queue = QUEUE
+
+    @cached_property
+    def celery(self) -> Celery:
+        settings = _settings()
+        prepare_broker(settings)
+        app: Celery = make_app({"broker": broker_url(settings), "config_source": celery_settings(settings)})
+        return app
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> WorkerRunLauncher:
+        return cls(inst_data=inst_data)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        run = context.dagster_run
+        queue = run.tags.get(DAGSTER_CELERY_QUEUE_TAG, self.default_queue)
+        self._instance.report_engine_event(f"Waits for a worker of queue '{queue}'.", run, cls=self.__class__)
+        try:
+            self._send(run, queue)
+        except OperationalError as problem:
+            why = str(problem).rstrip(".")
+            raise DagsterLaunchFailedError(
+                f"Run {run.run_id} can't be handed to a worker, since the broker can't be used: {why}. Start the "
+                "broker, or check CELERY_BROKER_URL or REDIS_*; then launch the run again."
+            ) from None
+
+    def _send(self, run: dg.DagsterRun, queue: str) -> None:
+        assert run.job_code_origin is not None  # noqa: S101 - Dagster checks it before it launches
+        args = ExecuteRunArgs(
+            job_origin=run.job_code_origin,
+            run_id=run.run_id,
+            instance_ref=self._instance.get_ref(),
+            set_exit_code_on_failure=True,
+        )
+        limit = time_limit_seconds(_settings(), run.job_name)
+        # The parent notes the task's id in the run's tags after it was sent, when a worker may note itself there:
+        # one of the two would be lost. As the run's own id it need not be noted.
+        self.celery.send_task(
+            TASK_EXECUTE_JOB_NAME,
+            kwargs={"execute_job_args_packed": pack_value(args)},
+            task_id=run.run_id,
+            queue=queue,
+            routing_key=f"{queue}.{TASK_EXECUTE_JOB_NAME}",
+            soft_time_limit=limit,
+            time_limit=limit + _KILL_AFTER_SECONDS,
+        )
+
+    def terminate(self, run_id: str) -> bool:
+        """Ends a run. What is stored of it ends first; then the process that carries it is told."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        cancel_sync(run)
+        run = self._instance.get_run_by_id(run_id)
+        if run is not None and run.status not in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED):
+            self._instance.report_run_canceling(run)
+        with ready_engine(_settings()).begin() as connection:
+            cancel_run(connection, run_id)
+        run = self._instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished and run_tags.WORKER not in run.tags:
+            self._instance.report_run_canceled(run, "The run was terminated before a worker took it.")
+        return True
+
+    @property
+    def supports_resume_run(self) -> bool:
+        return False
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Whether the process that took the run lives; one that none has taken waits in the broker."""
+        worker = run.tags.get(run_tags.WORKER)
+        if worker is None:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "No worker has marked it as its own.")
+        with ready_engine(_settings()).connect() as connection:
+            if worker in known_workers(connection):
+                return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.FAILED, f"Worker {worker} died while it carried the run.")
+
+    def get_run_worker_debug_info(self, run: dg.DagsterRun, include_container_logs: bool | None = True) -> str | None:
+        return f"Worker: {run.tags.get(run_tags.WORKER, 'none has taken the run yet')}."
+
+
+def cancel_sync(run: dg.DagsterRun, message: str = _TERMINATED) -> None:
+    """Ends what is stored of a run's sync, or the request that the run was to serve and did not come to.
+
+    Of a sweep nothing is to be done here: its process hands back what it has when it is told to end.
+    """
+    engine = ready_engine(_settings())
+    request_id = run.tags.get(run_tags.REQUEST)
+    if cancel_operation(engine, UUID(run.run_id), message, utc_now()) is None and request_id is not None:
+        cancel_request(engine, UUID(request_id), message)
+
+
+def time_limit_seconds(settings: Settings, job_name: str) -> float:
+    """How long a run of a job may take."""
+    if job_name == "portfolio_sync":
+        return settings.worker.timeout_ms / 1000 + _SYNC_MARGIN_SECONDS
+    if job_name == "portfolio_sweep":
+        longest = max(settings.periodic.market_hours_ms, settings.periodic.off_hours_ms)
+        return longest / 1000 + _SWEEP_MARGIN_SECONDS
+    return LONGEST_RUN_SECONDS
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except OperatorError as problem:
+        raise click.ClickException(str(problem)) from None

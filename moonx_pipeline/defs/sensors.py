@@ -1,0 +1,50 @@
+"""The sensor that gives requests their runs. Its rules are in ``sync.launching``."""
+
+import dagster as dg
+
+from moonx_pipeline.defs.partitions import users
+from moonx_pipeline.defs.portfolio import portfolio_sync
+from moonx_pipeline.defs.resources import Database, PipelineSettings
+from moonx_pipeline.storage.launches import Launch, Look
+from moonx_pipeline.sync import run_tags
+from moonx_pipeline.sync.launching import judge, next_turn, overdue, paused
+from moonx_pipeline.sync.requests import launch_tags
+
+
+@dg.sensor(
+    name="sync_requests",
+    job=portfolio_sync,
+    minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Starts a run for each request that waits: by priority, then the oldest first.",
+)
+def sync_requests(
+    context: dg.SensorEvaluationContext, settings: PipelineSettings, database: Database
+) -> dg.SensorResult | dg.SkipReason:
+    engine, worker = database.engine, settings.values.worker
+    if (why := paused(engine)) is not None:
+        return dg.SkipReason(why)
+    looks = overdue(engine, worker)
+    runs = _latest_runs(context.instance, looks)
+    turn = next_turn(engine, worker, [judge(look, runs.get(str(look.request_id)), worker) for look in looks])
+    if not turn.launches:
+        return dg.SkipReason(turn.reason)
+    # One statement for all, where the daemon would ask for each whether it is there.
+    context.instance.add_dynamic_partitions(str(users.name), [launch.user_id for launch in turn.launches])
+    return dg.SensorResult(run_requests=[_run_request(launch) for launch in turn.launches])
+
+
+def _run_request(launch: Launch) -> dg.RunRequest:
+    return dg.RunRequest(run_key=launch.run_key, partition_key=launch.user_id, tags=launch_tags(launch))
+
+
+def _latest_runs(instance: dg.DagsterInstance, looks: list[Look]) -> dict[str, tuple[str, str]]:
+    """Id and status of the run of each request: of one that is not over, else of the one that was made last."""
+    if not looks:
+        return {}
+    records = instance.get_run_records(dg.RunsFilter(tags={run_tags.REQUEST: [str(look.request_id) for look in looks]}))
+    found: dict[str, tuple[str, str]] = {}
+    for record in sorted(records, key=lambda record: (not record.dagster_run.is_finished, record.create_timestamp)):
+        run = record.dagster_run
+        found[run.tags[run_tags.REQUEST]] = (run.run_id, run.status.value)
+    return found

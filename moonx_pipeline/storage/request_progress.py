@@ -1,0 +1,89 @@
+"""Following requests to their end: what changed since the last look, however many they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+
+class RequestState(NamedTuple):
+    """A request and the sync that serves it.
+
+    Attributes:
+        request_id: The request that was followed.
+        user_id: Whose.
+        status: ``pending``, ``claimed``, ``done``, ``refused`` or ``cancelled``.
+        operation_id: Of its sync, once it has begun.
+        outcome: How it ended: that of its sync, else its own; ``None`` until then.
+        message: Why, where it did not end as ``completed``.
+        total_value_usd: Of the portfolio, where the sync stored one.
+        duration_ms: Of the sync.
+    """
+
+    request_id: UUID
+    user_id: str
+    status: str
+    operation_id: UUID | None
+    outcome: str | None
+    message: str | None
+    total_value_usd: Decimal | None
+    duration_ms: int | None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.outcome is not None
+
+
+def begin_following(connection: Connection, requests: Sequence[UUID]) -> None:
+    """Notes which requests are followed, for this connection only.
+
+    Args:
+        connection: Kept until the last look.
+        requests: Any number of them.
+    """
+    connection.exec_driver_sql(
+        "CREATE TEMP TABLE followed_requests AS SELECT id, id AS served_by, ''::text AS status "
+        "FROM (SELECT DISTINCT unnest(%s::uuid[]) AS id) x",
+        (list(requests),),
+    )
+
+
+_CHANGED = """
+WITH states AS (
+    SELECT f.id, r.user_id, r.status, r.sync_operation_id,
+           CASE r.status WHEN 'done' THEN o.status WHEN 'refused' THEN 'refused' WHEN 'cancelled' THEN 'cancelled' END
+               AS outcome,
+           coalesce(r.reason, o.error_message) AS message,
+           CASE WHEN o.status IN ('completed', 'partial') THEN o.total_value_usd END AS total, o.duration_ms
+    FROM followed_requests f JOIN sync_requests r ON r.id = f.served_by
+    LEFT JOIN sync_operations o ON o.id = r.sync_operation_id
+)
+UPDATE followed_requests f SET status = s.status FROM states s WHERE f.id = s.id AND f.status <> s.status
+RETURNING s.*
+"""
+
+
+def changed_requests(connection: Connection) -> list[RequestState]:
+    """The followed requests that changed since the last look; of the first one all. What has ended is left."""
+    connection.exec_driver_sql(
+        "UPDATE followed_requests f SET served_by = r.served_by FROM sync_requests r "
+        "WHERE r.id = f.served_by AND r.served_by IS NOT NULL"
+    )
+    states = [RequestState(*row) for row in connection.exec_driver_sql(_CHANGED)]
+    connection.exec_driver_sql("DELETE FROM followed_requests WHERE status IN ('done', 'refused', 'cancelled')")
+    return states
+
+
+def are_followed(connection: Connection) -> bool:
+    """Whether any request is still followed."""
+    followed: bool = connection.exec_driver_sql("SELECT EXISTS (SELECT 1 FROM followed_requests)").scalar_one()
+    return followed
+
+
+def end_following(connection: Connection) -> None:
+    """Forgets which were followed."""
+    connection.exec_driver_sql("DROP TABLE IF EXISTS followed_requests")

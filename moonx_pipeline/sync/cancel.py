@@ -1,0 +1,104 @@
+"""Cancelling syncs: what is stored of them ends first, so that whatever still runs can't store any more."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from moonx_pipeline.domain.events import SyncFacts, sync_failed
+from moonx_pipeline.storage.cancelling import OpenOperation, cancel_waiting_request, open_operation, owner_of
+from moonx_pipeline.storage.operations import LockedUser, OperationEnd, end_operations, lock_users
+from moonx_pipeline.storage.outbox import insert_events
+from moonx_pipeline.storage.workers import cancel_run
+
+CANCELLED: Final = "cancelled"
+
+
+class Cancellation(NamedTuple):
+    """What was cancelled.
+
+    Attributes:
+        user_id: Whose.
+        operation_id: The sync that ran; ``None`` where only a request waited.
+        request_id: The request that it served, or that waited.
+        run_id: The run that carries the sync. Where it carries no other, its process was told to end it.
+    """
+
+    user_id: str
+    operation_id: UUID | None
+    request_id: UUID | None
+    run_id: str | None
+
+
+def cancel_operation(engine: Engine, sync_id: UUID, message: str, now: datetime) -> Cancellation | None:
+    """Ends a sync that runs or waits as cancelled, with its request and its event, in one transaction.
+
+    Nothing of it is stored from then on, and the process that carries its run is told to end it at once.
+
+    Args:
+        engine: The pipeline's database.
+        sync_id: Of the sync, which is its run's id where it has a run of its own; or of a request.
+        message: Why, one sentence for people.
+        now: When it ends.
+
+    Returns:
+        ``None`` where there is nothing to cancel: it has ended, or there never was one.
+    """
+    with engine.begin() as connection:
+        user_id = owner_of(connection, sync_id)
+        if user_id is None:
+            return None
+        # Syncs open and claim their requests under this lock, so what is found now stays so.
+        user = lock_users(connection, [(user_id, sync_id)]).get(user_id)
+        operation = open_operation(connection, sync_id)
+        if operation is not None and user is not None:
+            _end(connection, user, operation, message, now)
+            return Cancellation(user_id, operation.operation_id, operation.request_id, operation.run_id)
+        if cancel_waiting_request(connection, sync_id, message):
+            return Cancellation(user_id, None, sync_id, None)
+    return None
+
+
+def cancel_request(engine: Engine, request_id: UUID, message: str) -> bool:
+    """Ends a request that no sync has taken; whether it waited. A sync that has taken it goes on."""
+    with engine.begin() as connection:
+        return cancel_waiting_request(connection, request_id, message)
+
+
+def _end(connection: Connection, user: LockedUser, operation: OpenOperation, message: str, now: datetime) -> None:
+    duration_ms = max(0, int((now - operation.started_at).total_seconds() * 1000))
+    end = OperationEnd(
+        operation_id=operation.operation_id,
+        user_id=user.user_id,
+        status="cancelled",
+        completed_at=now,
+        duration_ms=duration_ms,
+        version=user.version,
+        error_code=CANCELLED,
+        error_message=message,
+        failures=user.failures,
+    )
+    facts = SyncFacts(
+        operation.operation_id,
+        user.user_id,
+        operation.first_wallet,
+        operation.trigger,
+        operation.started_at,
+        operation.retry_count,
+    )
+    event = sync_failed(
+        facts,
+        version=user.version,
+        at=now,
+        duration_ms=duration_ms,
+        code=CANCELLED,
+        message=message,
+        retry_at=None,
+    )
+    end_operations(connection, [end])
+    insert_events(connection, [event])
+    if operation.run_id == str(operation.operation_id):  # a sweep's run carries others' syncs as well
+        cancel_run(connection, operation.run_id)

@@ -1,0 +1,57 @@
+"""Following requests to their end, woken by the events of syncs instead of asking all the time."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from moonx_pipeline.storage.outbox import CHANNEL
+from moonx_pipeline.storage.request_progress import (
+    RequestState,
+    are_followed,
+    begin_following,
+    changed_requests,
+    end_following,
+)
+
+_LOOK_SECONDS: Final = 1.0
+"""How often to look though no event came: a request that is refused has none."""
+
+_REST_SECONDS: Final = 0.1
+"""The least time between two looks, whatever comes."""
+
+
+def follow(engine: Engine, requests: Sequence[UUID]) -> Iterator[list[RequestState]]:
+    """The changes of requests, as they come, until all have ended; first how they are now.
+
+    Args:
+        engine: The pipeline's database.
+        requests: Any number of them.
+    """
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"LISTEN {CHANNEL}")
+        begin_following(connection, requests)
+        try:
+            while are_followed(connection):
+                if changed := changed_requests(connection):
+                    yield changed
+                else:
+                    _wait(connection)
+        finally:
+            end_following(connection)
+            connection.exec_driver_sql("UNLISTEN *")
+
+
+def _wait(connection: Connection) -> None:
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101 - it is checked out
+    began = time.monotonic()
+    if select.select([driver], [], [], _LOOK_SECONDS)[0]:
+        driver.poll()
+        driver.notifies.clear()
+        time.sleep(max(0.0, began + _REST_SECONDS - time.monotonic()))

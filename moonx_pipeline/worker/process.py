@@ -1,0 +1,165 @@
+"""One process of a worker: forked with the definitions loaded, it opens its own connections, and carries runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+from uuid import UUID
+
+import dagster as dg
+import structlog
+from billiard.util import set_pdeathsig
+from dagster._utils.interrupts import capture_interrupts
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from moonx_pipeline.defs.run_launcher import cancel_sync
+from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.settings import Settings, load_settings
+from moonx_pipeline.storage.cancelling import why_not_begun
+from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline.sync import run_tags
+from moonx_pipeline.sync.recovery import leave_worker, process_worker
+from moonx_pipeline.sync.sources import process_sources
+from moonx_pipeline.sync.user_sync import utc_now
+
+_WATCH_SECONDS: Final = 1.0
+_log = structlog.get_logger("worker")
+
+
+class RunProcess:
+    """This process as it carries runs. A run that is cancelled meanwhile is interrupted."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.engine: Engine = ready_engine(settings)
+        self._sources = process_sources(settings, self.engine)
+        self._instance = dg.DagsterInstance.get()
+        self._lock = threading.Lock()
+        self._run_id: str | None = None
+        self._is_cancelled = False
+        self._take_presence()
+
+    def _take_presence(self) -> str:
+        return process_worker(self.engine, self._sources, utc_now(), on_cancel=self._cancel)
+
+    def carry(self, run_id: str, execute: Callable[[], object]) -> None:
+        """Carries a run to its end, however it ends.
+
+        Args:
+            run_id: Which.
+            execute: Dagster's own doing of it.
+        """
+        # Dagster takes SIGTERM for the run, and does not give it back.
+        on_sigterm = signal.getsignal(signal.SIGTERM)
+        try:
+            # An interrupt that comes while Dagster is not ready for it is kept until it is.
+            with capture_interrupts():
+                self._hear_of(run_id)
+                if self._take(run_id):
+                    execute()
+                self._see_to_end(run_id, is_cancelled=self._hear_of(None))
+        except SQLAlchemyError as problem:
+            # The database was away for too long to say how the run ended. Without this process it counts as
+            # lost with its worker; with it, it would run for ever.
+            _log.error("the process ends, since its run can't be ended", run=run_id, why=str(problem)[:200])
+            os._exit(1)
+        finally:
+            signal.signal(signal.SIGTERM, on_sigterm)
+
+    def _hear_of(self, run_id: str | None) -> bool:
+        """From here on this run can be cancelled, or none; whether the one before was."""
+        with self._lock:
+            was_cancelled, self._is_cancelled, self._run_id = self._is_cancelled, False, run_id
+        return was_cancelled
+
+    def _cancel(self, run_id: str) -> None:
+        """Interrupts the run if it is carried here. Called in the thread that hears of cancellations."""
+        with self._lock:
+            if run_id != self._run_id:
+                return
+            self._is_cancelled = True
+            try:
+                run = self._instance.get_run_by_id(run_id)
+                if run is not None and not run.is_finished and run.status is not dg.DagsterRunStatus.CANCELING:
+                    # Cancelled as a sync and not as a run, or before its start overwrote what it was told.
+                    self._instance.report_run_canceling(run, "The sync was cancelled.")
+            finally:
+                main = threading.main_thread().ident
+                assert main is not None  # noqa: S101 - it runs
+                signal.pthread_kill(main, signal.SIGINT)
+
+    def _take(self, run_id: str) -> bool:
+        """Marks a run as this process's; ``False`` where it is not to be carried any more."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished or run_tags.WORKER in run.tags:
+            if run is not None and run.status is dg.DagsterRunStatus.CANCELED:
+                cancel_sync(run)
+            _log.info("a run that has ended, or was taken before, is left", run=run_id)
+            return False
+        self._instance.add_run_tags(run_id, {run_tags.WORKER: self._take_presence()})
+        request_id = run.tags.get(run_tags.REQUEST)
+        with self.engine.connect() as connection:
+            reason = why_not_begun(connection, UUID(run_id), UUID(request_id) if request_id else None)
+        # Looked at after it was marked: whoever cancels it from now on tells this process.
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        if reason is not None:
+            self._instance.report_run_canceling(run, reason)
+        return reason is None and run.status is not dg.DagsterRunStatus.CANCELING
+
+    def _see_to_end(self, run_id: str, *, is_cancelled: bool) -> None:
+        """Sees to it that the run has ended, and as canceled where it was."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None:
+            return
+        if run.status is dg.DagsterRunStatus.CANCELING or (is_cancelled and run.status is dg.DagsterRunStatus.FAILURE):
+            self._instance.report_run_canceled(run, "The run was cancelled.")
+        elif not run.is_finished and run.tags.get(run_tags.WORKER) == self._take_presence():
+            self._instance.report_run_failed(run, "The run came to its end without a word about how.")
+
+
+_process: RunProcess | None = None
+
+
+def this_process() -> RunProcess:
+    """This process, once it was entered."""
+    assert _process is not None  # noqa: S101 - no run is sent to a process that was not
+    return _process
+
+
+def enter_process(**_: object) -> None:
+    """Makes a fresh fork ready for its first run."""
+    global _process
+    parent = os.getppid()
+    # A group of its own: what a terminal or a runner sends to the worker's group is for the worker to hand on.
+    os.setpgid(0, 0)
+    with suppress(OSError):
+        # Celery has a process killed when the thread that forked it ends, which a pool's does before its runs do.
+        set_pdeathsig(0)
+    threading.Thread(target=_end_with, args=(parent,), name="orphan", daemon=True).start()
+    try:
+        _process = RunProcess(load_settings())
+    except (OperatorError, SQLAlchemyError) as problem:
+        _log.error("a process can't start", why=str(problem).splitlines()[0])
+        time.sleep(_WATCH_SECONDS)  # the next one is started at once
+        os._exit(1)
+
+
+def leave_process(**_: object) -> None:
+    """Ends this process's presence when it is replaced."""
+    if _process is not None:
+        with suppress(SQLAlchemyError):
+            leave_worker(_process.engine)
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its worker was killed; the run under way is then lost like the worker."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(1)

@@ -1,0 +1,151 @@
+"""The worker as a program: it forks its processes, hands runs to them, and stops in order."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import socket
+import threading
+import warnings
+from types import FrameType
+from typing import Any, Final
+
+import dagster as dg
+import psutil
+import structlog
+from celery.apps.worker import Worker
+from celery.exceptions import SecurityWarning, WorkerLostError
+from celery.signals import task_failure
+from celery.worker import state
+from celery.worker.request import Request
+from sqlalchemy.exc import SQLAlchemyError
+from tenacity import Retrying, TryAgain, stop_after_delay, wait_fixed
+
+from moonx_pipeline.broker import QUEUE, uses_database
+from moonx_pipeline.defs import run_coordinator  # noqa: F401 - asked for in each run: loaded before the fork
+from moonx_pipeline.defs.lost_workers import LostWork, close_lost
+from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline.storage.workers import list_workers
+from moonx_pipeline.sync.sources import process_sources
+from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline.worker.app import worker_app
+from moonx_pipeline.worker.rehearsal import rehearse
+
+_NOTICED_SECONDS: Final = 10.0
+
+_log = structlog.get_logger("worker")
+
+
+class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
+    """Celery's worker with our lines and our way to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._woken = threading.Event()
+        self._draining: threading.Thread | None = None
+        self._is_done = False
+        super().__init__(
+            app=worker_app(settings),
+            pool_cls="prefork",
+            loglevel="WARNING",
+            quiet=True,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+
+    def on_consumer_ready(self, consumer: Any) -> None:
+        _log.info(
+            "takes runs",
+            broker="postgresql" if uses_database(self.settings) else "redis",
+            queue=QUEUE,
+            processes=self.concurrency,
+        )
+
+        task_failure.connect(self._on_failure)
+
+    def _on_failure(self, exception: BaseException | None = None, **_: object) -> None:
+        """A process is gone in the middle of a run: closed now, whether or not a daemon would look for it."""
+        if isinstance(exception, WorkerLostError) and state.should_stop is None:
+            try:
+                self._close_lost()
+            except (OperatorError, SQLAlchemyError) as problem:
+                _log.warning("a run was lost and not closed yet", why=str(problem).splitlines()[0])
+
+    def install_platform_tweaks(self, worker: Worker) -> None:
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(ending, self._stop)
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        """The first time: takes no new runs and finishes those under way. The second time: at once."""
+        if self._draining is not None:
+            self._woken.set()
+            return
+        state.should_stop = 0
+        self._draining = threading.Thread(target=self._drain, name="drain", daemon=True)
+        self._draining.start()
+
+    def start(self) -> None:
+        super().start()
+        self._is_done = True
+        self._woken.set()
+        if self._draining is not None:
+            self._draining.join()  # it may be about to say what it handed back
+
+    def _process_task(self, request: Request) -> None:
+        if state.should_stop is not None:
+            request.reject(requeue=True)  # it came in while this worker was stopping: for another one
+            return
+        super()._process_task(request)
+
+    def _drain(self) -> None:
+        """Gives the runs under way their time, and hands back those that were not done in it."""
+        seconds = self.settings.worker.shutdown_timeout_ms / 1000
+        _log.info("stops", runs_under_way=len(state.active_requests), finish_within_s=seconds)
+        self._woken.wait(seconds)
+        if self._is_done:
+            return
+        try:
+            runs, syncs = self._hand_back()
+        except (OperatorError, SQLAlchemyError, TryAgain) as problem:
+            _log.error("the next process that starts closes what was not done", why=str(problem).splitlines()[0])
+        else:
+            _log.warning("handed back what was not done", runs=runs, syncs=syncs)
+
+    def _hand_back(self) -> tuple[list[str], int]:
+        """Ends the processes, and what they were at; returns the runs, and how many syncs."""
+        processes = psutil.Process().children()
+        for process in processes:
+            process.kill()
+        runs: list[str] = []
+        syncs = 0
+        for attempt in Retrying(stop=stop_after_delay(_NOTICED_SECONDS), wait=wait_fixed(0.1), reraise=True):
+            with attempt:
+                lost = self._close_lost()
+                runs += lost.runs
+                syncs += len(lost.recovery.operations)
+                with ready_engine(self.settings).connect() as connection:
+                    known = {(worker.host, worker.pid) for worker in list_workers(connection)}
+                # The database notices a moment later that they are gone.
+                if known & {(socket.gethostname(), process.pid) for process in processes}:
+                    raise TryAgain
+        return runs, syncs
+
+    def _close_lost(self) -> LostWork:
+        engine = ready_engine(self.settings)
+        with dg.DagsterInstance.get() as instance:
+            return close_lost(engine, process_sources(self.settings, engine), instance, utc_now())
+
+
+def run_worker(settings: Settings) -> int:
+    """Runs a worker until it is stopped; returns its exit code."""
+    # Celery warns whoever is root of messages that are code; ours are JSON, and a container has no other user.
+    warnings.simplefilter("ignore", SecurityWarning)
+    rehearse()
+    program = WorkerProgram(settings)
+    gc.collect()
+    gc.freeze()  # what is there now is never collected, so the processes keep sharing it
+    program.start()
+    return int(program.exitcode or 0)

@@ -1,0 +1,106 @@
+"""Cancelling what is stored of a sync: nothing of it is stored any more, whatever still runs."""
+
+import threading
+import uuid
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, event
+
+from moonx_pipeline.simulator.server import RunningSimulator
+from moonx_pipeline.simulator.world import PLAIN_WALLET
+from moonx_pipeline.storage.database import open_engine
+from moonx_pipeline.storage.requests import add_request
+from moonx_pipeline.sync.cancel import Cancellation, cancel_operation, cancel_request
+from moonx_pipeline.sync.open import open_sync
+from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.user_sync import sync_user, utc_now
+from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, register, status, sync
+from moonx_pipeline_tests.worker.acts import request_status, violations
+
+WHY = "The user cancelled it."
+
+
+def asked(engine: Engine) -> UUID:
+    with engine.begin() as connection:
+        return add_request(connection, "ann", source="api", priority="high")
+
+
+@pytest.fixture(autouse=True)
+def ann(engine: Engine) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+
+
+@pytest.mark.parametrize("named_by", ["operation", "request"])
+def test_a_sync_under_way_ends_as_cancelled_with_its_request_and_its_event(
+    engine: Engine, sources: Sources, named_by: str
+) -> None:
+    request_id, operation_id = asked(engine), uuid.uuid4()
+    order = SyncOrder(operation_id, "ann", request_id=request_id, run_id=str(operation_id))
+    open_sync(engine, sources, order, utc_now())
+
+    done = cancel_operation(engine, operation_id if named_by == "operation" else request_id, WHY, utc_now())
+
+    assert done == Cancellation("ann", operation_id, request_id, str(operation_id))
+    ended = operation(engine)
+    assert (ended.status, ended.error_code, ended.error_message) == ("cancelled", "cancelled", WHY)
+    assert request_status(engine, str(request_id)) == "cancelled"
+    assert event_types(engine) == ["sync.started", "sync.failed"]
+    assert events(engine)[-1]["data"]["error"] == {"code": "cancelled", "message": WHY, "retryAt": None}
+    assert (status(engine).sync_status, status(engine).consecutive_failures) == ("never", 0)
+    assert violations(engine) == []
+    # There is nothing left to cancel, and the next sync is not touched by it.
+    assert cancel_operation(engine, operation_id, WHY, utc_now()) is None
+    assert sync(engine, sources).status == "completed"
+    assert violations(engine) == []
+
+
+@pytest.mark.parametrize("moment", range(1, 14))
+def test_cancelled_at_any_step_a_sync_is_stored_whole_or_not_at_all(
+    engine: Engine, sources: Sources, simulator: RunningSimulator, moment: int
+) -> None:
+    operation_id = uuid.uuid4()
+    seen = 0
+    cancellations: list[Cancellation | None] = []
+    elsewhere = open_engine(engine.url.render_as_string(hide_password=False))
+
+    def cancel() -> None:
+        cancellations.append(cancel_operation(elsewhere, operation_id, WHY, utc_now()))
+
+    def look(*_: object) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == moment:
+            # While the sync goes on: it may hold the user's lock, or wait for it.
+            cancelling.start()
+            cancelling.join(0.2)
+
+    cancelling = threading.Thread(target=cancel)
+    event.listen(engine, "before_cursor_execute", look)
+    outcome = sync_user(engine, sources, SyncOrder(operation_id, "ann"))
+    cancelling.join()
+    elsewhere.dispose()
+
+    ended = operation(engine)
+    if cancellations == [None]:
+        assert (outcome.status, ended.status) == ("completed", "completed")
+    else:
+        assert (outcome.status, ended.status) == ("cancelled", "cancelled")
+        assert held(engine) == {}
+        assert event_types(engine) == ["sync.started", "sync.failed"]
+    assert violations(engine) == []
+
+
+def test_a_request_that_waits_can_be_cancelled_and_one_that_was_taken_can_not(engine: Engine, sources: Sources) -> None:
+    waiting = asked(engine)
+    assert cancel_operation(engine, waiting, WHY, utc_now()) == Cancellation("ann", None, waiting, None)
+    assert request_status(engine, str(waiting)) == "cancelled"
+    assert event_types(engine) == []
+
+    taken = asked(engine)
+    open_sync(engine, sources, SyncOrder(uuid.uuid4(), "ann", request_id=taken), utc_now())
+    assert not cancel_request(engine, taken, WHY)
+    assert request_status(engine, str(taken)) == "claimed"
+    assert cancel_operation(engine, uuid.uuid4(), WHY, utc_now()) is None
+    assert violations(engine) == []
