@@ -66,7 +66,8 @@ def sync(users: tuple[str, ...], every: bool, stale: bool, failed: bool, wait: b
     engine = ready_engine(settings)
     asked = _ask_selection(engine, settings, selections[0]) if selections else _ask_users(engine, settings, users)
     requests = [user.request_id for user in asked if user.request_id is not None]
-    rung = ring(engine, settings.service.graphql_url, requests)
+    # What is of low priority is never rung.
+    rung = [] if selections else ring(engine, settings.service.graphql_url, requests)
     if not as_json:
         print_asked(asked, selections[0] if selections else None)
     if requests:
@@ -126,9 +127,11 @@ def _ask_selection(engine: Engine, settings: Settings, selection: str) -> list[A
 
 def _say_what_holds_it_up(engine: Engine, settings: Settings, *, all_rung: bool) -> None:
     """Who waits for something that does not come should know."""
+    from sqlalchemy.exc import OperationalError
+
     from moonx_pipeline.domain.events import rfc3339
     from moonx_pipeline.storage.daemon import daemon_lives
-    from moonx_pipeline.storage.database import dagster_database_url, open_engine
+    from moonx_pipeline.storage.database import dagster_database_url, open_engine, unreachable
     from moonx_pipeline.storage.pause import current_pause
     from moonx_pipeline.storage.workers import list_workers
 
@@ -145,8 +148,11 @@ def _say_what_holds_it_up(engine: Engine, settings: Settings, *, all_rung: bool)
         said.append("No worker process lives, so nobody serves it yet: 'make up' starts all, 'moonx worker' one.")
     elif not all_rung:
         dagster = open_engine(dagster_database_url(settings), connections=1)
-        if not daemon_lives(dagster):
-            said.append("Dagster's daemon does not run, so no run is started yet: 'make up' starts all.")
+        try:
+            if not daemon_lives(dagster):
+                said.append("Dagster's daemon does not run, so no run is started yet: 'make up' starts all.")
+        except OperationalError as problem:
+            said.append(unreachable(dagster, str(problem.orig)))
         dagster.dispose()
     for sentence in said:
         click.echo(sentence, err=True)

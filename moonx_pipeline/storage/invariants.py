@@ -36,7 +36,11 @@ class Violation(NamedTuple):
 _HOLDING: Final = "h.user_id || ', chain ' || h.chain_id || ', token ' || h.token_address"
 _BLOCKING: Final = "ARRAY[" + ", ".join(f"'{flag}'" for flag in sorted(BLOCKING_FLAGS)) + "]::text[]"
 # Events are pruned after a time; an operation is only held to those that can still be there.
-_KEPT: Final = "o.started_at > (SELECT min(created_at) + interval '1 minute' FROM outbox_events)"
+# One that waits for Kafka for long is kept while others are pruned.
+_KEPT: Final = (
+    "o.started_at > (SELECT coalesce(min(created_at) FILTER (WHERE published_at IS NOT NULL), min(created_at)) "
+    "+ interval '1 minute' FROM outbox_events)"
+)
 _OF_OPERATION: Final = "e.key = o.user_id AND e.payload->'data'->>'syncOperationId' = o.id::text"
 
 INVARIANTS: Final = (

@@ -33,7 +33,7 @@ class Batch(NamedTuple):
     Attributes:
         syncs: One for each.
         price_only: Users whose stored balances are still what they hold.
-        new_users: Users whose first sync this is.
+        new_users: Users whose first sync this is, or the first after weeks.
         scope: Deadline of the reading, and tally of all provider calls.
     """
 

@@ -75,7 +75,7 @@ class SweepReport:
         provider_calls, compute_units: What it took of the providers.
         seconds: How long it took.
         problems: Of users who failed, the first ones, and why.
-        new_users: Users whose first sync it was.
+        new_users: Users whose first sync it was, or the first after weeks.
     """
 
     ended: str = "Nobody else is due."

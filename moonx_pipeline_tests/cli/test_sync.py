@@ -90,12 +90,14 @@ def test_partial_failed_and_refused_syncs_have_exit_codes_and_reasons_of_their_o
     with serving(engine, sources):
         simulator.fault("partial_error", network="polygon-mainnet")
         simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
-        partial = run("sync", "bob", "--wait", "--json")
+        # A bell that nobody hears is told on stderr, and leaves the document as it is.
+        partial = run("sync", "bob", "--wait", "--json", DAGSTER_GRAPHQL_URL="http://127.0.0.1:1/graphql")
         simulator.simulation.faults.clear()
         simulator.fault("quota")
         failed = run("sync", "ann", "--wait")
 
     assert partial.returncode == 3, partial.stderr
+    assert "Dagster can't be reached." in partial.stderr
     document = json.loads(partial.stdout)
     (entry,) = document["requests"]
     ended = operation(engine, "bob")

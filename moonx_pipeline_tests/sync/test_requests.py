@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,14 +22,11 @@ from moonx_pipeline.events.schema import event_schemas
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.bulk_requests import Selection
-from moonx_pipeline.storage.invariants import check_invariants
 from moonx_pipeline.storage.launches import mark_next
 from moonx_pipeline.storage.requests import requeue_requests
-from moonx_pipeline.sync.order import SyncRefused
-from moonx_pipeline.sync.requests import Asked, ask_for_many, ask_for_sync, launch_tags, trigger_of
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.requests import Asked, ask_for_many, ask_for_sync
 from moonx_pipeline.sync.user_sync import utc_now
-from moonx_pipeline_tests.sync.acts import event_types, events, register, status, sync
+from moonx_pipeline_tests.sync.acts import event_types, events, register, status
 
 LIMIT = 5
 SETTINGS = Settings.from_environment({"WORKER_RETRY_DELAY": "1"})
@@ -271,43 +267,3 @@ def test_who_can_not_be_synced_is_told_why_and_nothing_is_asked(engine: Engine) 
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE user_sync_status SET is_sync_enabled = true")
     assert ask(engine, idempotency_key="k").is_new
-
-
-def test_the_run_of_a_request_is_tagged_with_what_asked_for_it(engine: Engine) -> None:
-    register(engine, "ann", PLAIN_WALLET)
-    asked = ask(engine, priority="high")
-    with engine.begin() as connection:
-        (launch,) = mark_next(connection, batch=5, capacity=5)
-
-    assert launch_tags(launch) == {
-        "dagster/partition": "ann",
-        "moonx/user": "ann",
-        "moonx/request": str(asked.request_id),
-        "moonx/trigger": "manual",
-        "moonx/priority": "high",
-    }
-    assert [trigger_of(source) for source in ("cli", "api", "login", "webhook", "backfill", "other")] == [
-        "manual", "manual", "login", "webhook", "backfill", "manual",
-    ]  # fmt: skip
-
-
-def test_two_runs_of_one_request_at_once_sync_it_once(engine: Engine, sources: Sources) -> None:
-    register(engine, "ann", PLAIN_WALLET)
-    for _ in range(3):
-        request = ask(engine).request_id
-        start = Barrier(4)
-
-        def run(_: int, request=request, start=start) -> str:
-            start.wait()
-            try:
-                return sync(engine, sources, request_id=request, operation_id=uuid.uuid4()).status
-            except SyncRefused as refusal:
-                return refusal.code
-
-        with ThreadPoolExecutor(4) as pool:
-            ends = sorted(pool.map(run, range(4)))
-
-        assert ends == ["completed", "request_taken", "request_taken", "request_taken"]
-    assert [row.status for row in rows(engine)] == ["done"] * 3
-    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        assert check_invariants(connection) == []

@@ -1,0 +1,52 @@
+"""A Dagster instance for the tests of sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+from sqlalchemy import Engine, create_engine, make_url
+
+from moonx_pipeline.settings import load_settings
+from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline_tests.defs.ticks import Ticks
+
+_INSTANCE = """
+storage:
+  custom: {module: moonx_pipeline.defs.instance_storage, class: PooledStorage, config: {}}
+run_coordinator: {module: dagster._core.run_coordinator.queued_run_coordinator, class: QueuedRunCoordinator}
+telemetry: {enabled: false}
+"""
+
+
+@pytest.fixture(scope="package")
+def instance(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """An instance with a database of its own, that the tests of this folder share."""
+    home = tmp_path_factory.mktemp("dagster")
+    (home / "dagster.yaml").write_text(_INSTANCE)
+    url = make_url(postgres_server).set(database="dagster_of_sensors").render_as_string(hide_password=False)
+    admin = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE dagster_of_sensors")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DAGSTER_DATABASE_URL", url)
+            load_settings.cache_clear()
+            made = dg.DagsterInstance.from_config(str(home))
+            assert made.event_log_storage
+            load_settings.cache_clear()
+        with made:
+            yield made
+        connection.exec_driver_sql("DROP DATABASE dagster_of_sensors WITH (FORCE)")
+    admin.dispose()
+
+
+@pytest.fixture
+def ticks(
+    database_url: str, engine: Engine, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Ticks]:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    load_settings.cache_clear()
+    yield Ticks(engine, instance)
+    ready_engine(load_settings()).dispose()
+    load_settings.cache_clear()
