@@ -108,7 +108,7 @@ WITH candidates AS MATERIALIZED (
     RETURNING s.user_id, gen_random_uuid() AS operation_id, s.opened_fence, s.portfolio_version,
               -- The clock was read before the claim: a sync that ended in between is not overlapped.
               greatest(%(now)s, s.last_sync_at, s.last_error_at) AS started_at,
-              CASE WHEN taken.is_stale THEN 'high' ELSE 'medium' END AS priority, 
+              CASE WHEN taken.is_stale THEN 'high' ELSE 'medium' END AS priority,
               coalesce(s.last_sync_at < %(now)s - interval '29 days', true) AS is_new,
               coalesce(s.balances_read_at > %(price_only_since)s AND (s.moved_at IS NULL
                        OR s.moved_at < s.balances_read_at), false) AS price_only

@@ -192,7 +192,7 @@ def test_it_says_when_nobody_serves_and_ctrl_c_leaves_the_requests(
     _, rest = process.communicate(timeout=20)
 
     assert first == "No worker process lives, so nobody serves it yet: 'make up' starts all, 'moonx worker' one.\n"
-    assert process.returncode == 130
+    assert process.returncode == 130, rest
     assert rest.endswith("moonx: stopped.\n")
     assert [tuple(row) for row in requests_of(engine)] == [("ann", "cli", "high", "pending")]
 
