@@ -39,6 +39,17 @@ def _process_engine(url: str, _process_id: int) -> Engine:
     )
 
 
+@cache
+def _ensure_tables(engine: Engine, url: str) -> None:
+    """Makes Dagster's tables where they are missing; once a process, since each look opens six connections."""
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _CREATING_TABLES})
+        try:
+            DagsterPostgresStorage(postgres_url=url)
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _CREATING_TABLES})
+
+
 class PooledStorage(DagsterPostgresStorage):
     """Dagster's PostgreSQL storage with one pool a process; named in ``dagster.yaml``, without config."""
 
@@ -49,12 +60,8 @@ class PooledStorage(DagsterPostgresStorage):
             # Dagster's commands are click's: an error of this kind is one sentence there, without a trace.
             raise click.ClickException(str(problem)) from None
         engine = _process_engine(url, os.getpid())
-        with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _CREATING_TABLES})
-            try:
-                super().__init__(postgres_url=url, inst_data=inst_data)
-            finally:
-                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _CREATING_TABLES})
+        _ensure_tables(engine, url)
+        super().__init__(postgres_url=url, should_autocreate_tables=False, inst_data=inst_data)
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = engine
 

@@ -15,6 +15,7 @@ from moonx_pipeline.sync.recovery import Recovery, recover_lost
 from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline.sync.user_sync import utc_now
 
+_INTERVAL_SECONDS: Final = 1  # at each look of the daemon; see the sensor of requests
 _UNDER_WAY: Final = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
@@ -63,7 +64,7 @@ def _end_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 
 
 @dg.sensor(
-    minimum_interval_seconds=5,
+    minimum_interval_seconds=_INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Ends the runs of workers that died, and makes their users due again.",
 )

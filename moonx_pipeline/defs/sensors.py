@@ -10,11 +10,15 @@ from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.launching import judge, next_turn, overdue, paused
 from moonx_pipeline.sync.requests import launch_tags
 
+INTERVAL_SECONDS = 1
+"""The daemon looks at sensors every five seconds. With an interval as long as that, every other look would come a
+moment too soon, and a request would wait for ten."""
+
 
 @dg.sensor(
     name="sync_requests",
     job=portfolio_sync,
-    minimum_interval_seconds=5,
+    minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Starts a run for each request that waits: by priority, then the oldest first.",
 )
