@@ -179,13 +179,20 @@ def dead_workers(connection: Connection, *, grace_seconds: float) -> list[str]:
     return [row.id for row in rows if row.server_settled or (row.host == host and not psutil.pid_exists(row.pid))]
 
 
-def lost_operations(connection: Connection, workers: Collection[str]) -> list[LostOperation]:
-    """What dead processes were at."""
+def lost_operations(connection: Connection, workers: Collection[str], *, begun_before: datetime) -> list[LostOperation]:
+    """What dead processes were at, and what nobody can be at any more.
+
+    Args:
+        connection: Any.
+        workers: Processes that are dead.
+        begun_before: No sync takes so long: one that began earlier was lost by its process, dead or not.
+    """
     rows = connection.exec_driver_sql(
         "SELECT o.id, o.user_id, o.worker_id, o.trigger, o.started_at, o.retry_count, (SELECT wallet_address "
         "FROM user_wallets w WHERE w.user_id = o.user_id ORDER BY position LIMIT 1), o.dagster_run_id "
-        "FROM sync_operations o WHERE o.worker_id = ANY(%s) AND o.status IN ('pending', 'running') ORDER BY o.id",
-        (list(workers),),
+        "FROM sync_operations o WHERE (o.worker_id = ANY(%s) OR o.started_at < %s) "
+        "AND o.status IN ('pending', 'running') ORDER BY o.id",
+        (list(workers), begun_before),
     )
     return [LostOperation(*row) for row in rows]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from sqlalchemy import Engine
 
@@ -97,10 +98,14 @@ def appraise(
     return Valuer(tokens, pricing.prices, sources.price_limits), tuple(pricing.outages)
 
 
+_LONGEST_TURN: Final = 3.0
+"""Seconds. Who has waited so long asks beside the other: he may hang, or be a run that was cancelled."""
+
+
 @contextmanager
 def _turn(turns: Turns, scope: CallScope) -> Iterator[None]:
-    """Syncs side by side in one process ask one after the other, since they ask for the same; until the deadline."""
-    taken = turns.lock.acquire(timeout=scope.remaining())
+    """Syncs side by side in one process ask one after the other, since they ask for the same."""
+    taken = turns.lock.acquire(timeout=min(_LONGEST_TURN, scope.remaining()))
     try:
         yield
     finally:

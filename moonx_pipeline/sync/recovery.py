@@ -6,7 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
@@ -45,6 +46,9 @@ class Recovery(NamedTuple):
 def recover_lost(engine: Engine, sources: Sources, now: datetime) -> Recovery:
     """Finds dead processes and closes what they left, in one transaction; by one caller at a time.
 
+    A sync that runs for longer than any can was lost by its process, such as when it was opened and the database
+    went away before it could say so; it is closed, too.
+
     Args:
         engine: The pipeline's database.
         sources: For the longest time of a sync, and how often a request may be lost with its worker.
@@ -52,15 +56,18 @@ def recover_lost(engine: Engine, sources: Sources, now: datetime) -> Recovery:
     """
     with engine.begin() as connection:
         workers = dead_workers(connection, grace_seconds=sources.sync_seconds)
-        if not workers:
-            return Recovery((), ())
-        lost = lost_operations(connection, workers)
+        look = partial(lost_operations, connection, workers, begun_before=now - _longest(sources))
+        lost = look()
         if lost:
-            _close(connection, lost, now, tries=sources.repeats.tries)
-        forget_workers(connection, workers)
+            users = lock_users(connection, [(operation.user_id, operation.operation_id) for operation in lost])
+            # One may have ended by itself while the locks were waited for.
+            lost = [operation for operation in look() if operation.user_id in users]
+            _close(connection, lost, users, now, tries=sources.repeats.tries)
+        if workers:
+            forget_workers(connection, workers)
     for operation in lost:
         _log.warning(
-            "sync closed, its worker is dead",
+            "sync closed, its worker is dead or has lost it",
             user=operation.user_id,
             operation=str(operation.operation_id),
             worker=operation.worker_id,
@@ -68,8 +75,13 @@ def recover_lost(engine: Engine, sources: Sources, now: datetime) -> Recovery:
     return Recovery(tuple(workers), tuple(lost))
 
 
-def _close(connection: Connection, lost: list[LostOperation], now: datetime, *, tries: int) -> None:
-    users = lock_users(connection, [(operation.user_id, operation.operation_id) for operation in lost])
+def _longest(sources: Sources) -> timedelta:
+    return timedelta(seconds=3 * sources.sync_seconds + 60)
+
+
+def _close(
+    connection: Connection, lost: list[LostOperation], users: dict[str, LockedUser], now: datetime, *, tries: int
+) -> None:
     requeue_requests(connection, [operation.operation_id for operation in lost], tries)
     end_operations(connection, [_end(operation, users[operation.user_id], now) for operation in lost])
     events = [_failed(operation, users[operation.user_id], now) for operation in lost]

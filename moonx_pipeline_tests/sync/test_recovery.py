@@ -8,6 +8,7 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from subprocess import DEVNULL
 
@@ -271,6 +272,23 @@ def restartable(tmp_path: Path):
     yield engine, restart
     engine.dispose()
     release(folder)
+
+
+def test_a_sync_that_its_living_worker_has_lost_is_closed_when_none_can_last_so_long(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    long_ago = utc_now() - timedelta(seconds=3 * sources.sync_seconds + 61)
+    lost = open_sync(engine, sources, SyncOrder(uuid.uuid4(), "ann", "schedule"), long_ago)
+    register(engine, "bob", PLAIN_WALLET)
+    open_sync(engine, sources, SyncOrder(uuid.uuid4(), "bob", "schedule"), utc_now())
+
+    found = recover_lost(engine, sources, utc_now())
+
+    assert [operation.operation_id for operation in found.operations] == [lost.order.operation_id]
+    assert (operation(engine, "ann").status, operation(engine, "bob").status) == ("failed", "running")
+    assert status(engine, "ann").next_sync_at <= utc_now()
+    assert violations(engine) == []
 
 
 @pytest.mark.parametrize("statement", [2, 5, 9, 12])

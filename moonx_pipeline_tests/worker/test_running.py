@@ -197,7 +197,7 @@ def test_what_may_wait_waits_in_dagsters_queue_and_clicks_do_not(
     assert violations(system.engine) == []
 
 
-# The last one: a process asks for prices one sync after the other, so what hangs holds up the next until it is given up.
+# The last one here: what hangs goes on holding its part of the process until it is given up.
 def test_a_source_of_prices_that_hangs_does_not_hold_up_the_end_of_a_run(
     system: System, worker: Worker, simulator: RunningSimulator
 ) -> None:
