@@ -135,10 +135,13 @@ def _ask(many: Crowd, user_id: str) -> uuid.UUID:
 
 def _runs_done(engine: Engine) -> int:
     with engine.connect() as connection:
-        done: int = connection.exec_driver_sql(
-            "SELECT count(*) FROM dagster.runs WHERE status = 'SUCCESS'"
-        ).scalar_one()
-    return done
+        good, bad = connection.exec_driver_sql(
+            "SELECT count(*) FILTER (WHERE status = 'SUCCESS'), count(*) FILTER (WHERE status = 'FAILURE') "
+            "FROM dagster.runs"
+        ).one()
+    if bad:
+        raise RuntimeError("A run of the benchmark failed.")
+    return int(good)
 
 
 def _click(many: Crowd, url: str | None, number: int) -> float:
