@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from moonx_pipeline.bench.setting import LATENCY_MS, UNLIMITED
+from moonx_pipeline.providers.alchemy import Alchemy
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import provider_settings
 from moonx_pipeline.storage.database import ready_engine
@@ -63,6 +64,11 @@ class Crowd:
     sources: Sources
     simulator: ApartSimulator
     users: int = 0
+
+    @property
+    def alchemy(self) -> Alchemy:
+        assert self.sources.alchemy is not None  # its key is set
+        return self.sources.alchemy
 
     def grow_to(self, users: int) -> None:
         """Registers users, each active and due, with one wallet of 25 tokens."""

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
+
+from sqlalchemy import Engine, event
 
 from moonx_pipeline.bench.crowd import Crowd
 from moonx_pipeline.bench.setting import Bench
+from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.storage.users import wallets_of
 from moonx_pipeline.sync.order import SyncOrder
 from moonx_pipeline.sync.sweep import Sweep, SweepOrder, SweepReport
 from moonx_pipeline.sync.user_sync import sync_user
 
 USERS: Final = 6000
 _SLICE: Final = 1000
+_READ: Final = 900
+_READERS: Final = 32
 _SIZES: Final = (1_000, 10_000, 100_000)
 
 
@@ -44,6 +53,59 @@ def _timed(running: Bench, many: Crowd, name: str, target: str) -> None:
     running.add(f"sweep_users_per_minute_{name}", report.users / report.seconds * 60, "users/min", target)
     running.add(f"sweep_own_cpu_ms_a_user_{name}", own / report.users * 1000, "ms", "")
     running.add(f"sweep_postgresql_cpu_ms_a_user_{name}", server / report.users * 1000, "ms", "")
+
+
+def parts(running: Bench, many: Crowd) -> None:
+    """Our CPU a user of a sweep that changes nothing: HTTP with parsing, the SQL client, and the rest, which values."""
+    many.make_due()
+    sql = _SqlClock(many.engine)
+    own = time.process_time()
+    report = _sweep(many)
+    own = (time.process_time() - own) / report.users * 1000
+    in_sql = sql.stop() / report.users * 1000
+    groups = [
+        group
+        for first in range(1, _READ + 1, 3)
+        for group in _groups(many, [f"user{number}" for number in range(first, first + 3)])
+    ]
+    scope = CallScope.lasting(60)
+    http = time.process_time()
+    with ThreadPoolExecutor(_READERS) as pool:
+        list(pool.map(lambda group: many.alchemy.read_balances(group, with_metadata=False, scope=scope), groups))
+    http = (time.process_time() - http) / _READ * 1000
+    running.add("sweep_cpu_ms_a_user_http_and_parsing", http, "ms", "")
+    running.add("sweep_cpu_ms_a_user_sql_client", in_sql, "ms", "")
+    running.add("sweep_cpu_ms_a_user_valuing_and_rest", own - http - in_sql, "ms", "")
+
+
+class _SqlClock:
+    """CPU that threads spend inside the database driver."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._began = threading.local()
+        self._spent: list[float] = []
+        event.listen(engine, "before_cursor_execute", self._begin)
+        event.listen(engine, "after_cursor_execute", self._end)
+
+    def _begin(self, *_: object) -> None:
+        self._began.at = time.thread_time()
+
+    def _end(self, *_: object) -> None:
+        self._spent.append(time.thread_time() - self._began.at)
+
+    def stop(self) -> float:
+        """Seconds so far; nothing is counted from here on."""
+        event.remove(self._engine, "before_cursor_execute", self._begin)
+        event.remove(self._engine, "after_cursor_execute", self._end)
+        return sum(self._spent)
+
+
+def _groups(many: Crowd, names: list[str]) -> list[list[tuple[str, list[int]]]]:
+    with many.engine.connect() as connection:
+        wallets = [wallet for name in names for wallet in wallets_of(connection, name)]
+    pairs = [(wallet, chain.id) for wallet in wallets for chain in CHAINS]
+    return many.alchemy.plan_requests(pairs, with_metadata=False)
 
 
 def economy(running: Bench, many: Crowd) -> None:

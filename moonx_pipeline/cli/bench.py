@@ -24,6 +24,7 @@ def bench() -> None:
         recovery.recovery(running)
         with crowd() as many:
             sweeps.throughput(running, many)
+            sweeps.parts(running, many)
             sweeps.economy(running, many)
         with crowd() as many:
             sweeps.growth(running, many)

@@ -8,11 +8,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from moonx_pipeline.domain.events import SyncFacts, sync_failed
+from moonx_pipeline.domain.events import SyncFacts
 from moonx_pipeline.storage.cancelling import OpenOperation, cancel_waiting_request, open_operation, owner_of
-from moonx_pipeline.storage.operations import LockedUser, OperationEnd, end_operations, lock_users
+from moonx_pipeline.storage.operations import LockedUser, end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.storage.workers import cancel_run
+from moonx_pipeline.sync.unfinished import end_unfinished
 
 CANCELLED: Final = "cancelled"
 
@@ -69,18 +70,6 @@ def cancel_request(engine: Engine, request_id: UUID, message: str) -> bool:
 
 
 def _end(connection: Connection, user: LockedUser, operation: OpenOperation, message: str, now: datetime) -> None:
-    duration_ms = max(0, int((now - operation.started_at).total_seconds() * 1000))
-    end = OperationEnd(
-        operation_id=operation.operation_id,
-        user_id=user.user_id,
-        status="cancelled",
-        completed_at=now,
-        duration_ms=duration_ms,
-        version=user.version,
-        error_code=CANCELLED,
-        error_message=message,
-        failures=user.failures,
-    )
     facts = SyncFacts(
         operation.operation_id,
         user.user_id,
@@ -89,15 +78,7 @@ def _end(connection: Connection, user: LockedUser, operation: OpenOperation, mes
         operation.started_at,
         operation.retry_count,
     )
-    event = sync_failed(
-        facts,
-        version=user.version,
-        at=now,
-        duration_ms=duration_ms,
-        code=CANCELLED,
-        message=message,
-        retry_at=None,
-    )
+    end, event = end_unfinished(facts, user, status="cancelled", code=CANCELLED, message=message, now=now)
     end_operations(connection, [end])
     insert_events(connection, [event])
     if operation.run_id == str(operation.operation_id):  # a sweep's run carries others' syncs as well

@@ -10,11 +10,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from moonx_pipeline.domain.events import SyncFacts, sync_failed
-from moonx_pipeline.storage.operations import LockedUser, OperationEnd, end_operations, lock_users
+from moonx_pipeline.domain.events import SyncFacts
+from moonx_pipeline.storage.operations import end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.sync.repeat import in_database
 from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.unfinished import end_unfinished
 
 _SECONDS: Final = 20.0
 _MESSAGE: Final = "The sweep ended before it came to this user. He is due again."
@@ -66,40 +67,19 @@ def _left(connection: Connection, worker_id: str, operations: Sequence[UUID] | N
 
 def _close(connection: Connection, left: list[_Open], now: datetime) -> None:
     users = lock_users(connection, [(sync.user_id, sync.operation_id) for sync in left])
-    # One that was stored while the locks were waited for has told of its end itself.
-    still = [sync for sync in left if users[sync.user_id].operation_status == "running"]
-    end_operations(connection, [_end(sync, users[sync.user_id], now) for sync in still])
-    insert_events(
-        connection,
-        [
-            sync_failed(
-                SyncFacts(sync.operation_id, sync.user_id, sync.first_wallet, "schedule", sync.started_at),
-                version=users[sync.user_id].version,
-                at=now,
-                duration_ms=_milliseconds(sync, now),
-                code="handed_back",
-                message=_MESSAGE,
-                retry_at=now,
-            )
-            for sync in still
-        ],
-    )
-
-
-def _end(sync: _Open, user: LockedUser, now: datetime) -> OperationEnd:
-    return OperationEnd(
-        operation_id=sync.operation_id,
-        user_id=sync.user_id,
-        status="cancelled",
-        completed_at=now,
-        duration_ms=_milliseconds(sync, now),
-        version=user.version,
-        error_code="handed_back",
-        error_message=_MESSAGE,
-        next_sync_at=now,
-        failures=user.failures,
-    )
-
-
-def _milliseconds(sync: _Open, now: datetime) -> int:
-    return max(0, int((now - sync.started_at).total_seconds() * 1000))
+    ended = [
+        end_unfinished(
+            SyncFacts(sync.operation_id, sync.user_id, sync.first_wallet, "schedule", sync.started_at),
+            users[sync.user_id],
+            status="cancelled",
+            code="handed_back",
+            message=_MESSAGE,
+            now=now,
+            due_at=now,
+        )
+        for sync in left
+        # One that was stored while the locks were waited for has told of its end itself.
+        if users[sync.user_id].operation_status == "running"
+    ]
+    end_operations(connection, [end for end, _ in ended])
+    insert_events(connection, [event for _, event in ended])

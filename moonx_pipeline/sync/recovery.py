@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import structlog
 from sqlalchemy import Connection, Engine
 
-from moonx_pipeline.domain.events import Event, SyncFacts, sync_failed
+from moonx_pipeline.domain.events import Event, SyncFacts
 from moonx_pipeline.storage.operations import LockedUser, OperationEnd, end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.storage.requests import requeue_requests
@@ -26,6 +26,7 @@ from moonx_pipeline.storage.workers import (
 )
 from moonx_pipeline.sync.alerts import worker_lost_alert
 from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.unfinished import end_unfinished
 
 WORKER_LOST: Final = "sync_worker_lost"
 _log = structlog.get_logger("recovery")
@@ -83,23 +84,16 @@ def _close(
     connection: Connection, lost: list[LostOperation], users: dict[str, LockedUser], now: datetime, *, tries: int
 ) -> None:
     requeue_requests(connection, [operation.operation_id for operation in lost], tries)
-    end_operations(connection, [_end(operation, users[operation.user_id], now) for operation in lost])
-    events = [_failed(operation, users[operation.user_id], now) for operation in lost]
+    ended = [_end(operation, users[operation.user_id], now) for operation in lost]
+    end_operations(connection, [end for end, _ in ended])
+    events = [event for _, event in ended]
     for worker in sorted({operation.worker_id for operation in lost}):
         ids = [str(operation.operation_id) for operation in lost if operation.worker_id == worker]
         events.append(worker_lost_alert(worker, ids, now))
     insert_events(connection, events)
 
 
-def _message(operation: LostOperation) -> str:
-    return f"Worker {operation.worker_id} died while it carried this sync. The user is due again."
-
-
-def _milliseconds(operation: LostOperation, now: datetime) -> int:
-    return max(0, int((now - operation.started_at).total_seconds() * 1000))
-
-
-def _failed(operation: LostOperation, user: LockedUser, now: datetime) -> Event:
+def _end(operation: LostOperation, user: LockedUser, now: datetime) -> tuple[OperationEnd, Event]:
     facts = SyncFacts(
         operation.operation_id,
         operation.user_id,
@@ -108,31 +102,8 @@ def _failed(operation: LostOperation, user: LockedUser, now: datetime) -> Event:
         operation.started_at,
         operation.retry_count,
     )
-    return sync_failed(
-        facts,
-        version=user.version,
-        at=now,
-        duration_ms=_milliseconds(operation, now),
-        code=WORKER_LOST,
-        message=_message(operation),
-        retry_at=now,
-    )
-
-
-def _end(operation: LostOperation, user: LockedUser, now: datetime) -> OperationEnd:
-    return OperationEnd(
-        operation_id=operation.operation_id,
-        user_id=operation.user_id,
-        status="failed",
-        completed_at=now,
-        duration_ms=_milliseconds(operation, now),
-        version=user.version,
-        error_code=WORKER_LOST,
-        error_message=_message(operation),
-        # It was not his fault: he is due at once, and his failures stay as they were.
-        next_sync_at=now,
-        failures=user.failures,
-    )
+    message = f"Worker {operation.worker_id} died while it carried this sync. The user is due again."
+    return end_unfinished(facts, user, status="failed", code=WORKER_LOST, message=message, now=now, due_at=now)
 
 
 _presences: dict[tuple[int, Engine], WorkerPresence] = {}
