@@ -13,6 +13,7 @@ import click
 
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.show import usd
+from moonx_pipeline.errors import OperatorError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from moonx_pipeline.storage.request_progress import RequestState
 
 _NOBODY = {"all": "No user is registered", "stale": "No user is stale", "failed": "No user's last sync failed"}
+_THEY_STAY = "The requests stay, and are served"
 _ORDER = ("completed", "partial", "failed", "refused", "cancelled")
 
 
@@ -41,6 +43,9 @@ def print_asked(asked: Sequence[AskedUser], selection: str | None) -> None:
 
 def follow_to_end(engine: Engine, asked: Sequence[AskedUser], *, quiet: bool) -> None:
     """Follows requests until all have ended: a bar on a terminal, else a line a change."""
+    import psycopg2
+    from sqlalchemy.exc import DBAPIError
+
     from moonx_pipeline.sync.following import follow
 
     by_request = {user.request_id: user for user in asked if user.request_id is not None}
@@ -52,8 +57,15 @@ def follow_to_end(engine: Engine, asked: Sequence[AskedUser], *, quiet: bool) ->
                     by_request[state.request_id].state = state
                     display.show(state)
     except KeyboardInterrupt:
-        click.echo("The requests stay, and are served: 'moonx status' shows what waits.", err=True)
+        click.echo(f"{_THEY_STAY}: 'moonx status' shows what waits.", err=True)
         raise
+    except (DBAPIError, psycopg2.Error) as problem:
+        # The second comes from waiting for news, which is the driver's own.
+        why = str(getattr(problem, "orig", problem)).splitlines()[0]
+        raise OperatorError(
+            f"The database broke the connection, so the syncs can't be followed any more ({why}). "
+            f"{_THEY_STAY}: 'moonx status' shows what waits."
+        ) from None
     if not quiet:
         click.echo(f"{_summary(asked)} in {time.monotonic() - began:.1f} s.")
 

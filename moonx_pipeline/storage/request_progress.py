@@ -42,7 +42,7 @@ def begin_following(connection: Connection, requests: Sequence[UUID]) -> None:
     """Notes which requests are followed, for this connection only.
 
     Args:
-        connection: Kept until the last look.
+        connection: Kept until the last look, and closed after it: what it notes goes with its session.
         requests: Any number of them.
     """
     connection.exec_driver_sql(
@@ -82,8 +82,3 @@ def are_followed(connection: Connection) -> bool:
     """Whether any request is still followed."""
     followed: bool = connection.exec_driver_sql("SELECT EXISTS (SELECT 1 FROM followed_requests)").scalar_one()
     return followed
-
-
-def end_following(connection: Connection) -> None:
-    """Forgets which were followed."""
-    connection.exec_driver_sql("DROP TABLE IF EXISTS followed_requests")

@@ -8,16 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver writes its class in lower case
+from sqlalchemy import Engine
 
 from moonx_pipeline.storage.outbox import CHANNEL
-from moonx_pipeline.storage.request_progress import (
-    RequestState,
-    are_followed,
-    begin_following,
-    changed_requests,
-    end_following,
-)
+from moonx_pipeline.storage.request_progress import RequestState, are_followed, begin_following, changed_requests
 
 _LOOK_SECONDS: Final = 1.0
 """How often to look though no event came: a request that is refused has none."""
@@ -34,22 +29,19 @@ def follow(engine: Engine, requests: Sequence[UUID]) -> Iterator[list[RequestSta
         requests: Any number of them.
     """
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        driver: PsycopgConnection = connection.connection.driver_connection  # type: ignore[assignment]
+        # A session of its own, which takes what it has noted with it, also when Ctrl-C cuts a statement short.
+        connection.detach()
         connection.exec_driver_sql(f"LISTEN {CHANNEL}")
         begin_following(connection, requests)
-        try:
-            while are_followed(connection):
-                if changed := changed_requests(connection):
-                    yield changed
-                else:
-                    _wait(connection)
-        finally:
-            end_following(connection)
-            connection.exec_driver_sql("UNLISTEN *")
+        while are_followed(connection):
+            if changed := changed_requests(connection):
+                yield changed
+            else:
+                _wait(driver)
 
 
-def _wait(connection: Connection) -> None:
-    driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101 - it is checked out
+def _wait(driver: PsycopgConnection) -> None:
     began = time.monotonic()
     if select.select([driver], [], [], _LOOK_SECONDS)[0]:
         driver.poll()

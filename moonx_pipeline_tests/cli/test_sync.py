@@ -174,9 +174,9 @@ def test_a_selection_is_asked_for_at_low_priority_and_at_no_bodys_limit(run, eng
     }
 
 
-def test_it_says_when_nobody_serves_and_ctrl_c_leaves_the_requests(
-    environment: dict[str, str], engine: Engine, tmp_path: Path
-) -> None:
+@pytest.fixture
+def waiting(environment: dict[str, str], engine: Engine, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A command that waits for a sync that nobody serves."""
     register(engine, "ann", PLAIN_WALLET)
     process = subprocess.Popen(
         [sys.executable, "-m", "moonx_pipeline", "sync", "ann", "--wait"],
@@ -186,14 +186,40 @@ def test_it_says_when_nobody_serves_and_ctrl_c_leaves_the_requests(
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stderr is not None
-    first = process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=20)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_it_says_when_nobody_serves_and_ctrl_c_leaves_the_requests(
+    waiting: subprocess.Popen[str], engine: Engine
+) -> None:
+    assert waiting.stderr is not None
+    first = waiting.stderr.readline()
+    waiting.send_signal(signal.SIGINT)
+    _, rest = waiting.communicate(timeout=20)
 
     assert first == "No worker process lives, so nobody serves it yet: 'make up' starts all, 'moonx worker' one.\n"
-    assert process.returncode == 130, rest
+    assert waiting.returncode == 130, rest
     assert rest.endswith("moonx: stopped.\n")
+    assert [tuple(row) for row in requests_of(engine)] == [("ann", "cli", "high", "pending")]
+
+
+def test_a_database_that_breaks_the_connection_is_one_sentence_and_leaves_the_requests(
+    waiting: subprocess.Popen[str], engine: Engine
+) -> None:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        cut = (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'moonx' "
+            "AND datname = current_database() AND query LIKE '%%followed_requests%%' AND pid <> pg_backend_pid()"
+        )
+        while not connection.exec_driver_sql(cut).scalar_one() and waiting.poll() is None:
+            pass
+    _, said = waiting.communicate(timeout=20)
+
+    assert waiting.returncode == 1, said
+    assert re.search(r"moonx: The database broke the connection, .* The requests stay, and are served: 'moonx", said)
+    assert "Traceback" not in said
     assert [tuple(row) for row in requests_of(engine)] == [("ann", "cli", "high", "pending")]
 
 
