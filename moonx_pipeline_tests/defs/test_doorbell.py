@@ -70,7 +70,7 @@ def system(postgres_server: str, simulator: RunningSimulator, tmp_path: Path) ->
 
 
 def test_asked_with_and_without_the_bell_each_request_is_one_run_that_syncs(system: System) -> None:
-    engine, bell = system.engine, f"http://127.0.0.1:{system._port}/graphql"
+    engine, bell = system.engine, system.graphql
     users = [f"user{number}" for number in range(10)]
     for user in users:
         sync_acts.register(engine, user, PLAIN_WALLET)
