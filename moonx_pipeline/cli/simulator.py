@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import click
 
 
@@ -21,9 +19,11 @@ def simulator(port: int | None, latency_ms: float) -> None:
     simulation = Simulation()
     simulation.faults.latency_ms["all"] = latency_ms
     chosen = load_settings().service.simulator_port if port is None else port
-    # From here on an interrupt is how it ends, also before the server has taken it over.
-    with suppress(KeyboardInterrupt), listening_socket(chosen) as listener:
-        click.echo("# The simulator serves until Ctrl-C. To point the pipeline at it:")
-        for name, value in provider_settings(f"http://127.0.0.1:{listener.getsockname()[1]}").items():
-            click.echo(f"export {name}='{value}'")
-        serve(listener, simulation)
+    with listening_socket(chosen) as listener:
+
+        def tell() -> None:
+            click.echo("# The simulator serves until Ctrl-C. To point the pipeline at it:")
+            for name, value in provider_settings(f"http://127.0.0.1:{listener.getsockname()[1]}").items():
+                click.echo(f"export {name}='{value}'")
+
+        serve(listener, simulation, ready=tell)

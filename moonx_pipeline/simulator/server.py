@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -87,10 +88,17 @@ def _server(simulation: Simulation) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def serve(listener: socket.socket, simulation: Simulation) -> None:
-    """Serves on a socket until it is interrupted."""
-    with suppress(KeyboardInterrupt):  # uvicorn has ended in order by then
-        _server(simulation).run(sockets=[listener])
+def serve(listener: socket.socket, simulation: Simulation, *, ready: Callable[[], None]) -> None:
+    """Serves on a socket until it is interrupted; ``ready`` is called once an interrupt ends it in order."""
+    server = _server(simulation)
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, end)
+    ready()
+    server.run(sockets=[listener])
 
 
 @contextmanager
