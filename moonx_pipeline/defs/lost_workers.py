@@ -9,8 +9,8 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from moonx_pipeline.defs.resources import Database, Providers
+from moonx_pipeline.defs.runs import worker_of
 from moonx_pipeline.storage.workers import known_workers
-from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.recovery import Recovery, recover_lost
 from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline.sync.user_sync import utc_now
@@ -37,27 +37,28 @@ def close_lost(engine: Engine, sources: Sources, instance: dg.DagsterInstance, n
     Doing it again, or by several at once, does no harm: each time whatever is still open is looked for.
     """
     recovery = recover_lost(engine, sources, now)
-    runs = [run for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)) if run_tags.WORKER in run.tags]
-    if not runs:
-        return LostWork(recovery, ())
+    under_way = {run.run_id: run for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY))}
     # Read after the runs: a process is known before it takes its first.
     with engine.connect() as connection:
         known = known_workers(connection)
-    lost = [run for run in runs if run.tags[run_tags.WORKER] not in known]
-    return LostWork(recovery, tuple(run.run_id for run in lost if _end_run(instance, run)))
+    workers = {run_id: worker_of(run) for run_id, run in under_way.items()}
+    lost = {run_id: worker for run_id, worker in workers.items() if worker is not None and worker not in known}
+    # Two processes that write a run's tags at once can lose one of them; its syncs say as well who had it.
+    dead = [operation for operation in recovery.operations if operation.worker_id in recovery.workers]
+    lost |= {str(operation.run_id): operation.worker_id for operation in dead if operation.run_id in under_way}
+    return LostWork(recovery, tuple(run_id for run_id, worker in lost.items() if _end_run(instance, run_id, worker)))
 
 
-def _end_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+def _end_run(instance: dg.DagsterInstance, run_id: str, worker: str) -> bool:
     """Ends a run of a dead process; whether it had not ended by itself."""
-    latest = instance.get_run_by_id(run.run_id)
-    if latest is None or latest.is_finished:
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
         return False
-    worker = latest.tags[run_tags.WORKER]
-    if latest.status is dg.DagsterRunStatus.CANCELING:
-        instance.report_run_canceled(latest, f"Worker {worker} died before it had ended the run.")
+    if run.status is dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run, f"Worker {worker} died before it had ended the run.")
     else:
         instance.report_run_failed(
-            latest,
+            run,
             f"Worker {worker} died while it carried the run. What it had not stored is lost; its users are due again.",
         )
     return True

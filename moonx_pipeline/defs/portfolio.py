@@ -15,6 +15,7 @@ from moonx_pipeline.defs.metadata import (
 )
 from moonx_pipeline.defs.partitions import users
 from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
+from moonx_pipeline.defs.runs import request_of
 from moonx_pipeline.domain.chains import CHAINS, Chain
 from moonx_pipeline.domain.portfolio import ChainBalances
 from moonx_pipeline.events.publish import publish_pending
@@ -48,13 +49,12 @@ class EndedSync:
 def _order(context: dg.OpExecutionContext) -> SyncOrder:
     tags = context.run.tags
     unattended = "backfill" if run_tags.BACKFILL in tags else "schedule" if run_tags.SCHEDULE in tags else None
-    request = tags.get(run_tags.REQUEST)
     return SyncOrder(
         operation_id=UUID(context.run_id),
         user_id=context.partition_key,
         trigger=tags.get(run_tags.TRIGGER, unattended or "manual"),
         priority=tags.get(run_tags.PRIORITY, "medium"),
-        request_id=UUID(request) if request else None,
+        request_id=request_of(context.run),
         run_id=context.run_id,
     )
 

@@ -15,7 +15,7 @@ from dagster._core.run_coordinator import SubmitRunContext
 from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator, RunQueueConfig
 from dagster._serdes import ConfigurableClassData
 
-from moonx_pipeline.defs.run_launcher import cancel_sync
+from moonx_pipeline.defs.runs import cancel_sync, forget_parents_worker
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.storage.workers import list_workers
@@ -52,14 +52,17 @@ class WorkerRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
 
     def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
         run = context.dagster_run
-        if run.status is not dg.DagsterRunStatus.NOT_STARTED or may_wait(run.tags):
+        if run.status is not dg.DagsterRunStatus.NOT_STARTED:
+            return super().submit_run(context)
+        forget_parents_worker(self._instance, run)
+        if may_wait(run.tags):
             return super().submit_run(context)
         return self._instance.launch_run(run.run_id, context.workspace)
 
     def cancel_run(self, run_id: str) -> bool:
         run = self._instance.get_run_by_id(run_id)
         if run is not None and run.status is dg.DagsterRunStatus.QUEUED:
-            cancel_sync(run)
+            cancel_sync(ready_engine(load_settings()), run)
         return super().cancel_run(run_id)
 
 

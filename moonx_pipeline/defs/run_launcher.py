@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final
-from uuid import UUID
 
 import click
 import dagster as dg
@@ -25,13 +24,11 @@ from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG
 from kombu.exceptions import OperationalError
 
 from moonx_pipeline.broker import LONGEST_RUN_SECONDS, QUEUE, broker_url, celery_settings, prepare_broker
+from moonx_pipeline.defs.runs import cancel_sync, worker_of
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings
 from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.storage.workers import cancel_run, known_workers
-from moonx_pipeline.sync import run_tags
-from moonx_pipeline.sync.cancel import cancel_operation, cancel_request
-from moonx_pipeline.sync.user_sync import utc_now
 
 _SYNC_MARGIN_SECONDS: Final = 15.0
 """A sync ends itself by its own deadline, with a word about what was missing; the limit is for one that can't."""
@@ -39,8 +36,6 @@ _SYNC_MARGIN_SECONDS: Final = 15.0
 _SWEEP_MARGIN_SECONDS: Final = 60.0
 _KILL_AFTER_SECONDS: Final = 15.0
 """From the soft limit, which raises an error in the run, to the hard one, which kills its process."""
-
-_TERMINATED: Final = "The run was terminated."
 
 
 class WorkerRunLauncher(CeleryRunLauncher):
@@ -106,14 +101,15 @@ class WorkerRunLauncher(CeleryRunLauncher):
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
-        cancel_sync(run)
+        engine = ready_engine(_settings())
+        cancel_sync(engine, run)
         run = self._instance.get_run_by_id(run_id)
         if run is not None and run.status not in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED):
             self._instance.report_run_canceling(run)
-        with ready_engine(_settings()).begin() as connection:
+        with engine.begin() as connection:
             cancel_run(connection, run_id)
         run = self._instance.get_run_by_id(run_id)
-        if run is not None and not run.is_finished and run_tags.WORKER not in run.tags:
+        if run is not None and not run.is_finished and worker_of(run) is None:
             self._instance.report_run_canceled(run, "The run was terminated before a worker took it.")
         return True
 
@@ -123,7 +119,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether the process that took the run lives; one that none has taken waits in the broker."""
-        worker = run.tags.get(run_tags.WORKER)
+        worker = worker_of(run)
         if worker is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "No worker has marked it as its own.")
         with ready_engine(_settings()).connect() as connection:
@@ -132,18 +128,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
         return CheckRunHealthResult(WorkerStatus.FAILED, f"Worker {worker} died while it carried the run.")
 
     def get_run_worker_debug_info(self, run: dg.DagsterRun, include_container_logs: bool | None = True) -> str | None:
-        return f"Worker: {run.tags.get(run_tags.WORKER, 'none has taken the run yet')}."
-
-
-def cancel_sync(run: dg.DagsterRun, message: str = _TERMINATED) -> None:
-    """Ends what is stored of a run's sync, or the request that the run was to serve and did not come to.
-
-    Of a sweep nothing is to be done here: its process hands back what it has when it is told to end.
-    """
-    engine = ready_engine(_settings())
-    request_id = run.tags.get(run_tags.REQUEST)
-    if cancel_operation(engine, UUID(run.run_id), message, utc_now()) is None and request_id is not None:
-        cancel_request(engine, UUID(request_id), message)
+        return f"Worker: {worker_of(run) or 'none has taken the run yet'}."
 
 
 def time_limit_seconds(settings: Settings, job_name: str) -> float:

@@ -176,7 +176,14 @@ def dead_workers(connection: Connection, *, grace_seconds: float) -> list[str]:
     """
     host = socket.gethostname()
     rows = connection.exec_driver_sql(_DEAD, {"grace": grace_seconds})
-    return [row.id for row in rows if row.server_settled or (row.host == host and not psutil.pid_exists(row.pid))]
+    return [row.id for row in rows if row.server_settled or (row.host == host and not _is_running(row.pid))]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE  # killed, and nobody has waited for it
+    except psutil.NoSuchProcess:
+        return False
 
 
 def lost_operations(connection: Connection, workers: Collection[str], *, begun_before: datetime) -> list[LostOperation]:

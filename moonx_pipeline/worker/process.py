@@ -18,7 +18,7 @@ from dagster._utils.interrupts import capture_interrupts
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from moonx_pipeline.defs.run_launcher import cancel_sync
+from moonx_pipeline.defs.runs import cancel_sync, request_of, worker_of
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings
 from moonx_pipeline.storage.cancelling import why_not_begun
@@ -60,9 +60,10 @@ class RunProcess:
             # An interrupt that comes while Dagster is not ready for it is kept until it is.
             with capture_interrupts():
                 self._hear_of(run_id)
-                if self._take(run_id):
+                is_taken = self._take(run_id)
+                if is_taken:
                     execute()
-                self._see_to_end(run_id, is_cancelled=self._hear_of(None))
+                self._see_to_end(run_id, is_taken=is_taken, is_cancelled=self._hear_of(None))
         except SQLAlchemyError as problem:
             # The database was away for too long to say how the run ended. Without this process it counts as
             # lost with its worker; with it, it would run for ever.
@@ -96,15 +97,14 @@ class RunProcess:
     def _take(self, run_id: str) -> bool:
         """Marks a run as this process's; ``False`` where it is not to be carried any more."""
         run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished or run_tags.WORKER in run.tags:
+        if run is None or run.is_finished or worker_of(run) is not None:
             if run is not None and run.status is dg.DagsterRunStatus.CANCELED:
-                cancel_sync(run)
+                cancel_sync(self.engine, run)
             _log.info("a run that has ended, or was taken before, is left", run=run_id)
             return False
         self._instance.add_run_tags(run_id, {run_tags.WORKER: self._take_presence()})
-        request_id = run.tags.get(run_tags.REQUEST)
         with self.engine.connect() as connection:
-            reason = why_not_begun(connection, UUID(run_id), UUID(request_id) if request_id else None)
+            reason = why_not_begun(connection, UUID(run_id), request_of(run))
         # Looked at after it was marked: whoever cancels it from now on tells this process.
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
@@ -113,14 +113,14 @@ class RunProcess:
             self._instance.report_run_canceling(run, reason)
         return reason is None and run.status is not dg.DagsterRunStatus.CANCELING
 
-    def _see_to_end(self, run_id: str, *, is_cancelled: bool) -> None:
+    def _see_to_end(self, run_id: str, *, is_taken: bool, is_cancelled: bool) -> None:
         """Sees to it that the run has ended, and as canceled where it was."""
         run = self._instance.get_run_by_id(run_id)
         if run is None:
             return
         if run.status is dg.DagsterRunStatus.CANCELING or (is_cancelled and run.status is dg.DagsterRunStatus.FAILURE):
             self._instance.report_run_canceled(run, "The run was cancelled.")
-        elif not run.is_finished and run.tags.get(run_tags.WORKER) == self._take_presence():
+        elif is_taken and not run.is_finished:
             self._instance.report_run_failed(run, "The run came to its end without a word about how.")
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import socket
 import threading
 import warnings
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
 import dagster as dg
-import psutil
 import structlog
+from billiard.process import active_children
 from celery.apps.worker import Worker
 from celery.exceptions import SecurityWarning, WorkerLostError
 from celery.signals import task_failure
@@ -55,6 +57,7 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
             without_mingle=True,
             without_heartbeat=True,
         )
+        task_failure.connect(self._on_failure)
 
     def on_consumer_ready(self, consumer: Any) -> None:
         _log.info(
@@ -63,8 +66,6 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
             queue=QUEUE,
             processes=self.concurrency,
         )
-
-        task_failure.connect(self._on_failure)
 
     def _on_failure(self, exception: BaseException | None = None, **_: object) -> None:
         """A process is gone in the middle of a run: closed now, whether or not a daemon would look for it."""
@@ -116,9 +117,10 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
 
     def _hand_back(self) -> tuple[list[str], int]:
         """Ends the processes, and what they were at; returns the runs, and how many syncs."""
-        processes = psutil.Process().children()
-        for process in processes:
-            process.kill()
+        pids = [process.pid for process in active_children()]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         runs: list[str] = []
         syncs = 0
         for attempt in Retrying(stop=stop_after_delay(_NOTICED_SECONDS), wait=wait_fixed(0.1), reraise=True):
@@ -129,7 +131,7 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
                 with ready_engine(self.settings).connect() as connection:
                     known = {(worker.host, worker.pid) for worker in list_workers(connection)}
                 # The database notices a moment later that they are gone.
-                if known & {(socket.gethostname(), process.pid) for process in processes}:
+                if known & {(socket.gethostname(), pid) for pid in pids}:
                     raise TryAgain
         return runs, syncs
 

@@ -11,10 +11,14 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline_tests.fixtures.dagster import System, Worker, eventually, running_system
 from moonx_pipeline_tests.sync.acts import operation
-from moonx_pipeline_tests.worker.acts import in_the_middle, new_user, rows, stuck_user, violations
+from moonx_pipeline_tests.worker.acts import ask, in_the_middle, new_user, rows, stuck_user, violations
 
 _TERMINATE = """mutation T($run: String!, $how: TerminateRunPolicy!) {
   terminateRun(runId: $run, terminatePolicy: $how) { __typename } }"""
+
+_AGAIN = """mutation A($run: String!) {
+  launchRunReexecution(reexecutionParams: {parentRunId: $run, strategy: ALL_STEPS, useParentRunTags: true}) {
+    __typename ... on LaunchRunSuccess { run { runId } } } }"""
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +53,25 @@ def test_runs_are_launched_and_terminated_from_dagsters_pages(
 
     assert answer["terminateRun"]["__typename"] == "TerminateRunSuccess"
     assert system.ended(stuck) == ["CANCELED"]
+    assert violations(system.engine) == []
+
+
+def test_a_run_that_is_executed_again_is_a_sync_of_its_own(
+    system: System, worker: Worker, simulator: RunningSimulator
+) -> None:
+    user = new_user(system)
+    request_id = ask(system.engine, user)
+    first = system.ask_for_run(user, **{run_tags.REQUEST: request_id})
+    assert system.ended(first) == ["SUCCESS"]
+
+    answer = system.ask(_AGAIN, run=first)
+
+    again = answer["launchRunReexecution"]["run"]["runId"]
+    assert system.ended(again) == ["SUCCESS"]
+    assert operation(system.engine, user).dagster_run_id == again
+    assert rows(
+        system.engine, "SELECT id::text, status, sync_operation_id::text FROM sync_requests WHERE user_id = %s", user
+    ) == [(request_id, "done", first)]
     assert violations(system.engine) == []
 
 
