@@ -52,6 +52,7 @@ class WorkerPresence:
         self._on_cancel = on_cancel
         self._guard = threading.RLock()
         self._left = False
+        self._told: list[str] = []
         self._connection = self._enter()
         if on_cancel is not None:
             threading.Thread(target=self._listen, args=(on_cancel,), name="cancellations", daemon=True).start()
@@ -82,13 +83,22 @@ class WorkerPresence:
                 self._connection = self._enter()
 
     def _is_connected(self) -> bool:
-        """Takes in what the server has sent unasked: what is to be told, or that it has cut the connection."""
+        """Takes in what the server has sent unasked: what is to be told, or the first word of its end."""
         try:
             while not self._connection.closed and select.select([self._connection], [], [], 0)[0]:
                 self._connection.poll()
+                if not self._take_in():
+                    return False
         except psycopg2.Error:
             return False
         return not self._connection.closed
+
+    def _take_in(self) -> bool:
+        """Whether something was told."""
+        told = [notification.payload for notification in self._connection.notifies]
+        self._connection.notifies.clear()
+        self._told += told
+        return bool(told)
 
     def _listen(self, on_cancel: Callable[[str], None]) -> None:
         hears = True
@@ -96,7 +106,10 @@ class WorkerPresence:
             try:
                 self.ensure()
                 hears = True
-                for run_id in self._told():
+                with self._guard:
+                    self._take_in()  # what came along with the answer to a statement
+                    told, self._told = self._told, []
+                for run_id in told:
                     on_cancel(run_id)
                 select.select([self._connection], [], [], _LOOK_SECONDS)
             except (psycopg2.Error, SQLAlchemyError, ValueError, OSError) as problem:
@@ -104,12 +117,6 @@ class WorkerPresence:
                     _log.warning("the database is away, cancelled runs go on", worker=self.id, why=str(problem)[:200])
                 hears = False
                 time.sleep(_PAUSE_SECONDS)
-
-    def _told(self) -> list[str]:
-        with self._guard:
-            told = [notification.payload for notification in self._connection.notifies]
-            self._connection.notifies.clear()
-        return told
 
     def recovered(self, milliseconds: int) -> None:
         """Notes how long it took to close what dead processes had left."""

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -29,6 +29,9 @@ from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline.sync.unfinished import end_unfinished
 
 WORKER_LOST: Final = "sync_worker_lost"
+INTERRUPTED: Final = "interrupted"
+
+_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _log = structlog.get_logger("recovery")
 
 
@@ -58,12 +61,10 @@ def recover_lost(engine: Engine, sources: Sources, now: datetime) -> Recovery:
     with engine.begin() as connection:
         workers = dead_workers(connection, grace_seconds=sources.sync_seconds)
         look = partial(lost_operations, connection, workers, begun_before=now - _longest(sources))
-        lost = look()
-        if lost:
-            users = lock_users(connection, [(operation.user_id, operation.operation_id) for operation in lost])
-            # One may have ended by itself while the locks were waited for.
-            lost = [operation for operation in look() if operation.user_id in users]
-            _close(connection, lost, users, now, tries=sources.repeats.tries)
+        lost = _close(connection, look, sources, now, code=WORKER_LOST, why="Worker {worker} died while it carried")
+        for worker in sorted({operation.worker_id for operation in lost}):
+            ids = [str(operation.operation_id) for operation in lost if operation.worker_id == worker]
+            insert_events(connection, [worker_lost_alert(worker, ids, now)])
         if workers:
             forget_workers(connection, workers)
     for operation in lost:
@@ -76,24 +77,50 @@ def recover_lost(engine: Engine, sources: Sources, now: datetime) -> Recovery:
     return Recovery(tuple(workers), tuple(lost))
 
 
+def close_unfinished(engine: Engine, sources: Sources, worker_id: str, now: datetime) -> list[LostOperation]:
+    """Closes what a living process has left open, once its run is over.
+
+    A run that is broken off between two of its steps has nobody left who would say how its sync ended.
+
+    Args:
+        engine: The pipeline's database.
+        sources: As for ``recover_lost``.
+        worker_id: The process; it carries nothing at this moment.
+        now: When the operations end.
+    """
+    with engine.begin() as connection:
+        look = partial(lost_operations, connection, [worker_id], begun_before=_EVER)
+        return _close(connection, look, sources, now, code=INTERRUPTED, why="Its run was broken off during")
+
+
 def _longest(sources: Sources) -> timedelta:
     return timedelta(seconds=3 * sources.sync_seconds + 60)
 
 
 def _close(
-    connection: Connection, lost: list[LostOperation], users: dict[str, LockedUser], now: datetime, *, tries: int
-) -> None:
-    requeue_requests(connection, [operation.operation_id for operation in lost], tries)
-    ended = [_end(operation, users[operation.user_id], now) for operation in lost]
+    connection: Connection,
+    look: Callable[[], list[LostOperation]],
+    sources: Sources,
+    now: datetime,
+    *,
+    code: str,
+    why: str,
+) -> list[LostOperation]:
+    """Ends what a look finds as failed; returns it."""
+    lost = look()
+    if not lost:
+        return []
+    users = lock_users(connection, [(operation.user_id, operation.operation_id) for operation in lost])
+    # One may have ended by itself while the locks were waited for.
+    lost = [operation for operation in look() if operation.user_id in users]
+    requeue_requests(connection, [operation.operation_id for operation in lost], sources.repeats.tries)
+    ended = [_end(operation, users[operation.user_id], now, code, why) for operation in lost]
     end_operations(connection, [end for end, _ in ended])
-    events = [event for _, event in ended]
-    for worker in sorted({operation.worker_id for operation in lost}):
-        ids = [str(operation.operation_id) for operation in lost if operation.worker_id == worker]
-        events.append(worker_lost_alert(worker, ids, now))
-    insert_events(connection, events)
+    insert_events(connection, [event for _, event in ended])
+    return lost
 
 
-def _end(operation: LostOperation, user: LockedUser, now: datetime) -> tuple[OperationEnd, Event]:
+def _end(operation: LostOperation, user: LockedUser, now: datetime, code: str, why: str) -> tuple[OperationEnd, Event]:
     facts = SyncFacts(
         operation.operation_id,
         operation.user_id,
@@ -102,8 +129,8 @@ def _end(operation: LostOperation, user: LockedUser, now: datetime) -> tuple[Ope
         operation.started_at,
         operation.retry_count,
     )
-    message = f"Worker {operation.worker_id} died while it carried this sync. The user is due again."
-    return end_unfinished(facts, user, status="failed", code=WORKER_LOST, message=message, now=now, due_at=now)
+    message = f"{why.format(worker=operation.worker_id)} this sync. The user is due again."
+    return end_unfinished(facts, user, status="failed", code=code, message=message, now=now, due_at=now)
 
 
 _presences: dict[tuple[int, Engine], WorkerPresence] = {}

@@ -24,7 +24,7 @@ from moonx_pipeline.settings import Settings, load_settings
 from moonx_pipeline.storage.cancelling import why_not_begun
 from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.sync import run_tags
-from moonx_pipeline.sync.recovery import leave_worker, process_worker
+from moonx_pipeline.sync.recovery import close_unfinished, leave_worker, process_worker
 from moonx_pipeline.sync.sources import process_sources
 from moonx_pipeline.sync.user_sync import utc_now
 
@@ -122,6 +122,8 @@ class RunProcess:
             self._instance.report_run_canceled(run, "The run was cancelled.")
         elif is_taken and not run.is_finished:
             self._instance.report_run_failed(run, "The run came to its end without a word about how.")
+        if is_taken and run.status is not dg.DagsterRunStatus.SUCCESS:
+            close_unfinished(self.engine, self._sources, self._take_presence(), utc_now())
 
 
 _process: RunProcess | None = None

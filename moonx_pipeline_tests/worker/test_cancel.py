@@ -14,6 +14,7 @@ from moonx_pipeline.storage.requests import add_request
 from moonx_pipeline.sync.cancel import Cancellation, cancel_operation, cancel_request
 from moonx_pipeline.sync.open import open_sync
 from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.recovery import close_unfinished, process_worker
 from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline.sync.user_sync import sync_user, utc_now
 from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, register, status, sync
@@ -104,3 +105,22 @@ def test_a_request_that_waits_can_be_cancelled_and_one_that_was_taken_can_not(en
     assert request_status(engine, str(taken)) == "claimed"
     assert cancel_operation(engine, uuid.uuid4(), WHY, utc_now()) is None
     assert violations(engine) == []
+
+
+def test_what_a_broken_off_run_left_open_is_closed_by_its_living_process(engine: Engine, sources: Sources) -> None:
+    request_id, operation_id = asked(engine), uuid.uuid4()
+    open_sync(engine, sources, SyncOrder(operation_id, "ann", request_id=request_id), utc_now())
+    worker_id = process_worker(engine, sources, utc_now())
+
+    assert close_unfinished(engine, sources, "another", utc_now()) == []
+    (closed,) = close_unfinished(engine, sources, worker_id, utc_now())
+
+    assert closed.operation_id == operation_id
+    ended = operation(engine)
+    assert (ended.status, ended.error_code) == ("failed", "interrupted")
+    assert ended.error_message == "Its run was broken off during this sync. The user is due again."
+    assert event_types(engine) == ["sync.started", "sync.failed"]
+    assert request_status(engine, str(request_id)) == "pending"
+    assert status(engine).next_sync_at <= utc_now()
+    assert violations(engine) == []
+    assert close_unfinished(engine, sources, worker_id, utc_now()) == []
