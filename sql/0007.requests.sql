@@ -27,7 +27,6 @@ CREATE INDEX sync_requests_waiting ON sync_requests (priority_rank, created_at)
     WHERE status = 'pending' AND launched_at IS NULL;
 CREATE INDEX sync_requests_under_way ON sync_requests (look_at)
     WHERE status = 'claimed' OR (status = 'pending' AND launched_at IS NOT NULL);
-CREATE INDEX sync_requests_claimed ON sync_requests (sync_operation_id) WHERE status = 'claimed';
 
 -- A caller's own name for what he asked, and what he was answered: asking again is answered the same.
 CREATE TABLE sync_request_keys (

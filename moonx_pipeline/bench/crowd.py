@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from moonx_pipeline.bench.setting import LATENCY_MS, UNLIMITED
 from moonx_pipeline.providers.alchemy import Alchemy
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.simulator.server import provider_settings
+from moonx_pipeline.simulator.server import free_port, provider_settings
 from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.storage.embedded import release
 from moonx_pipeline.sync.sources import Sources, open_sources
@@ -131,11 +130,3 @@ def crowd() -> Iterator[Crowd]:
             process.terminate()
             process.wait()
             release(Path(folder))
-
-
-def free_port() -> int:
-    """A port that nobody has, at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

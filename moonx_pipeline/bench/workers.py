@@ -21,11 +21,12 @@ import requests
 from sqlalchemy import Engine
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from moonx_pipeline.bench.crowd import Crowd, free_port
+from moonx_pipeline.bench.crowd import Crowd
 from moonx_pipeline.bench.setting import Bench, milliseconds
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.simulator.server import free_port
 from moonx_pipeline.sync import run_tags
-from moonx_pipeline.sync.doorbell import ring
+from moonx_pipeline.sync.doorbell import JOB, ring
 from moonx_pipeline.sync.order import SyncOrder
 from moonx_pipeline.sync.requests import ask_for_sync
 from moonx_pipeline.sync.sources import Sources, open_sources
@@ -40,11 +41,6 @@ _PROCESSES: Final = "4"
 _ROOT: Final = Path(__file__).parents[2]
 
 _LAUNCH: Final = "mutation L($run: ExecutionParams!) { launchRun(executionParams: $run) { __typename } }"
-_JOB: Final = {
-    "repositoryLocationName": "moonx",
-    "repositoryName": "__repository__",
-    "jobName": "portfolio_sync",
-}
 
 _DEFAULT_INSTANCE: Final = """
 storage: {custom: {module: moonx_pipeline.defs.instance_storage, class: PooledStorage, config: {}}}
@@ -103,7 +99,7 @@ def _rate_of_launches(many: Crowd, url: str, count: int) -> float:
     before, started = _runs_done(many.engine), time.perf_counter()
     for number in range(1, count + 1):
         tags = [{"key": run_tags.PARTITION, "value": f"user{number}"}]
-        run = {"selector": _JOB, "executionMetadata": {"tags": tags}, "runConfigData": {}, "mode": "default"}
+        run = {"selector": JOB, "executionMetadata": {"tags": tags}, "runConfigData": {}, "mode": "default"}
         requests.post(url, json={"query": _LAUNCH, "variables": {"run": run}}, timeout=60).raise_for_status()
     _await_runs(many, before + count)
     return count / (time.perf_counter() - started) * 60

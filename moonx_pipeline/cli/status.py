@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -54,14 +55,12 @@ def _parts(settings: Settings) -> dict[str, dict[str, Any]]:
 
 def _daemon(settings: Settings) -> dict[str, Any]:
     from moonx_pipeline.storage.daemon import daemon_lives
-    from moonx_pipeline.storage.database import dagster_database_url, open_engine
 
     started = time.monotonic()
-    engine = open_engine(dagster_database_url(settings), connections=1)
     try:
-        lives = daemon_lives(engine)
-    finally:
-        engine.dispose()
+        lives = daemon_lives(settings)
+    except OperatorError as problem:
+        return {"ok": False, "error": str(problem)}
     if lives:
         return {"ok": True, "latencyMs": round((time.monotonic() - started) * 1000, 1)}
     return {"ok": False, "error": "it does not beat: no schedule, sensor or backfill goes on ('make up' starts it)"}

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import click
 
-from moonx_pipeline.errors import EXIT_FAILED, EXIT_PARTIAL, WrongUse
+from moonx_pipeline.errors import EXIT_FAILED, EXIT_PARTIAL, OperatorError, WrongUse
 from moonx_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -127,11 +127,7 @@ def _ask_selection(engine: Engine, settings: Settings, selection: str) -> list[A
 
 def _say_what_holds_it_up(engine: Engine, settings: Settings, *, all_rung: bool) -> None:
     """Who waits for something that does not come should know."""
-    from sqlalchemy.exc import OperationalError
-
-    from moonx_pipeline.domain.events import rfc3339
     from moonx_pipeline.storage.daemon import daemon_lives
-    from moonx_pipeline.storage.database import dagster_database_url, open_engine, unreachable
     from moonx_pipeline.storage.pause import current_pause
     from moonx_pipeline.storage.workers import list_workers
 
@@ -140,20 +136,15 @@ def _say_what_holds_it_up(engine: Engine, settings: Settings, *, all_rung: bool)
         works = any(worker.alive and worker.takes_runs for worker in list_workers(connection))
     said = []
     if pause:
-        said.append(
-            f"All syncs are paused since {rfc3339(pause.paused_at)} by {pause.paused_by}: {pause.reason.rstrip('.')}. "
-            "'moonx resume' lets them go on."
-        )
+        said.append(f"{pause.sentence} 'moonx resume' lets them go on.")
     if not works:
         said.append("No worker process lives, so nobody serves it yet: 'make up' starts all, 'moonx worker' one.")
     elif not all_rung:
-        dagster = open_engine(dagster_database_url(settings), connections=1)
         try:
-            if not daemon_lives(dagster):
+            if not daemon_lives(settings):
                 said.append("Dagster's daemon does not run, so no run is started yet: 'make up' starts all.")
-        except OperationalError as problem:
-            said.append(unreachable(dagster, str(problem.orig)))
-        dagster.dispose()
+        except OperatorError as problem:
+            said.append(str(problem))
     for sentence in said:
         click.echo(sentence, err=True)
     sys.stderr.flush()

@@ -84,17 +84,12 @@ def _command(arguments: str) -> str:
     return f"exec {sys.executable} {arguments}"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _workspace(home: Path) -> tuple[Path, int]:
     """Where Dagster's processes find the one code server: a workspace file, and the server's port."""
+    from moonx_pipeline.simulator.server import free_port
+
     home.mkdir(parents=True, exist_ok=True)
-    port, file = _free_port(), home / "workspace.yaml"
+    port, file = free_port(), home / "workspace.yaml"
     file.write_text(
         f"load_from:\n  - grpc_server:\n      host: 127.0.0.1\n      port: {port}\n      location_name: moonx\n"
     )

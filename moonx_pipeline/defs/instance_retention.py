@@ -8,14 +8,12 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from moonx_pipeline.defs.partitions import users
+from moonx_pipeline.defs.runs import ENDED, UNDER_WAY
 from moonx_pipeline.storage.unused import inactive_users
 from moonx_pipeline.sync.run_tags import PARTITION
 
 _AT_ONCE: Final = 100
 _USERS: Final = str(users.name)
-
-_ENDED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_UNDER_WAY: Final = [status for status in dg.DagsterRunStatus if status not in _ENDED]
 
 
 def prune_runs(instance: dg.DagsterInstance, asset: dg.AssetKey, before: datetime) -> Iterator[int]:
@@ -33,7 +31,7 @@ def prune_runs(instance: dg.DagsterInstance, asset: dg.AssetKey, before: datetim
         Runs deleted, by some hundred.
     """
     partitions = set(instance.get_dynamic_partitions(_USERS))
-    old = dg.RunsFilter(statuses=_ENDED, updated_before=before)
+    old = dg.RunsFilter(statuses=ENDED, updated_before=before)
     last_kept = None
     while records := instance.get_run_records(old, limit=_AT_ONCE, cursor=last_kept, ascending=True):
         runs = [record.dagster_run for record in records]
@@ -93,5 +91,5 @@ def _inactive(engine: Engine, partitions: Sequence[str], since: datetime, most: 
 def _with_runs(instance: dg.DagsterInstance, partitions: Collection[str]) -> set[str]:
     if not partitions:
         return set()
-    runs = instance.get_runs(dg.RunsFilter(tags={PARTITION: list(partitions)}, statuses=_UNDER_WAY))
+    runs = instance.get_runs(dg.RunsFilter(tags={PARTITION: list(partitions)}, statuses=UNDER_WAY))
     return {run.tags[PARTITION] for run in runs}

@@ -72,7 +72,9 @@ def open_sync(context: dg.OpExecutionContext, database: Database, providers: Pro
         if not context.instance.has_dynamic_partition("users", order.user_id):
             # Registered by another system, straight in the database: he is a partition from now on.
             context.instance.add_dynamic_partitions("users", [order.user_id])
-        context.instance.add_run_tags(context.run_id, {run_tags.USER: order.user_id, run_tags.TRIGGER: order.trigger})
+        tags = {run_tags.USER: order.user_id, run_tags.TRIGGER: order.trigger}
+        if not tags.items() <= context.run.tags.items():
+            context.instance.add_run_tags(context.run_id, tags)
         fetch = start_fetch(database.engine, providers.sources, sync)
     return dg.Output(
         RunningSync(sync, fetch),

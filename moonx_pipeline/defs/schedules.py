@@ -3,6 +3,7 @@
 import dagster as dg
 
 from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
+from moonx_pipeline.defs.runs import UNDER_WAY
 from moonx_pipeline.defs.sweep import SweepConfig, portfolio_sweep
 from moonx_pipeline.domain.schedule import MARKET_CLOSES, MARKET_OPENS
 from moonx_pipeline.settings import load_settings
@@ -10,14 +11,6 @@ from moonx_pipeline.settings.worker import PeriodicSettings
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.sweep import why_no_sweep
 from moonx_pipeline.sync.user_sync import utc_now
-
-_UNDER_WAY = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def market_hours_cron(periodic: PeriodicSettings) -> str:
@@ -43,7 +36,7 @@ def _sweeps(
     shards = settings.values.periodic.shards
     under_way = {
         run.tags.get(run_tags.SHARD, "0")
-        for run in context.instance.get_runs(dg.RunsFilter(job_name=portfolio_sweep.name, statuses=_UNDER_WAY))
+        for run in context.instance.get_runs(dg.RunsFilter(job_name=portfolio_sweep.name, statuses=UNDER_WAY))
     }
     free = [shard for shard in range(shards) if str(shard) not in under_way]
     if not free:

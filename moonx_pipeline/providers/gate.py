@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.providers.scope import CallScope
+
+NO_BOUND: Final = 1_000_000
+"""Calls; more than anybody makes together."""
 
 
 class Gate(Protocol):
@@ -62,7 +65,7 @@ class Ungated:
         return None
 
     def room(self, compute_units: int) -> int:
-        return 1_000_000
+        return NO_BOUND
 
     def reserve(self, calls: int, *, compute_units: int) -> datetime | None:
         return None

@@ -22,6 +22,7 @@ NO_MEANING: Final = {
     "CPU_THRESHOLD": "The platform scales by it.",
     "CLUSTER_HEALTH_CHECK_INTERVAL": "A lost worker is noticed by its lock in the database.",
     "CLUSTER_STATS_INTERVAL": "WORKER_STATS_INTERVAL serves.",
+    "WORKER_CLEANUP_INTERVAL": "Lost work is looked for every five seconds.",
     "CACHE_MAX_SIZE": "Prices and metadata are cached in the database.",
     "CACHE_CLEANUP_INTERVAL": "Prices and metadata are cached in the database.",
     "ENABLE_CACHE_WARMING": "Prices and metadata are cached in the database.",

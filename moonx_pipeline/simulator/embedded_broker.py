@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +13,9 @@ from kafka.admin import NewTopic
 from kafka.errors import KafkaError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from moonx_pipeline.simulator.server import free_port
+
 _PARTITIONS = 3
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -32,7 +26,7 @@ def embedded_broker(topics: tuple[str, ...]) -> Iterator[str | None]:
         yield None
         return
     program = Path(found.origin).parent / "bin" / "tansu"
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     process = subprocess.Popen(  # noqa: S603 - a program of an installed package
         [
             str(program),

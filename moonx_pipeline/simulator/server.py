@@ -81,6 +81,13 @@ def listening_socket(port: int) -> socket.socket:
     return listener
 
 
+def free_port() -> int:
+    """A port of the loopback interface that nobody has, at this moment."""
+    with listening_socket(0) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
 def _server(simulation: Simulation) -> uvicorn.Server:
     config = uvicorn.Config(
         simulator_app(simulation), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1

@@ -6,11 +6,14 @@ is the end of a lease: a sweep that dies leaves him due, at the latest, when tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
+
+from moonx_pipeline.domain.events import SyncFacts
 
 _WINDOW: Final = 1000
 """Of the users that are due for the longest, the most urgent of so many come first. It bounds what a claim
@@ -143,6 +146,27 @@ def claim_due(connection: Connection, claim: Claim, limit: int) -> list[ClaimedU
     bounds = {"window": max(_WINDOW, limit), "limit": limit, "count": _COUNTED}
     rows = connection.exec_driver_sql(_CLAIM, {**claim._asdict(), **bounds})
     return [ClaimedUser._make((*row[:6], tuple(row[6]), *row[7:])) for row in rows]
+
+
+def unfinished_claims(
+    connection: Connection, worker_id: str, operations: Sequence[UUID] | None = None
+) -> list[SyncFacts]:
+    """The syncs of sweeps that a process carries, in the order of their users.
+
+    Args:
+        connection: Any.
+        worker_id: The process.
+        operations: Which; all of the process by default.
+    """
+    which = None if operations is None else list(operations)
+    rows = connection.exec_driver_sql(
+        "SELECT o.id, o.user_id, (SELECT wallet_address FROM user_wallets w WHERE w.user_id = o.user_id "
+        "ORDER BY position LIMIT 1), o.trigger, o.started_at FROM sync_operations o "
+        "WHERE o.worker_id = %s AND o.status = 'running' AND o.type = 'sweep' "
+        "AND (%s::uuid[] IS NULL OR o.id = ANY(%s::uuid[])) ORDER BY o.user_id",
+        (worker_id, which, which),
+    )
+    return [SyncFacts(*row) for row in rows]
 
 
 def is_anybody_due(connection: Connection, *, until: datetime, active_since: datetime) -> bool:

@@ -116,12 +116,12 @@ def reach(engine: Engine, *, wait_seconds: float = WAIT_SECONDS) -> None:
         except OperationalError as problem:
             text = str(problem.orig)
             if time.monotonic() + pause > end or not any(sign in text for sign in _WORTH_WAITING):
-                raise OperatorError(unreachable(engine, text)) from None
+                raise OperatorError(_unreachable(engine, text)) from None
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def unreachable(engine: Engine, text: str) -> str:
+def _unreachable(engine: Engine, text: str) -> str:
     """One sentence: which database, why, what to do; never the password."""
     url = engine.url
     place = url.host or url.query.get("host") or "the local socket"

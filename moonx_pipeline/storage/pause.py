@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from moonx_pipeline.domain.events import rfc3339
+
 
 class Pause(NamedTuple):
     """Why no sync is started, since when, and who said so."""
@@ -14,6 +16,11 @@ class Pause(NamedTuple):
     reason: str
     paused_at: datetime
     paused_by: str
+
+    @property
+    def sentence(self) -> str:
+        """All of it, for people."""
+        return f"All syncs are paused since {rfc3339(self.paused_at)} by {self.paused_by}: {self.reason.rstrip('.')}."
 
 
 def pause(connection: Connection, reason: str, by: str) -> Pause:

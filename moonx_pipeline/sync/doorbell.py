@@ -31,7 +31,7 @@ _SECONDS: Final = 5.0
 # Without a selection of assets it is the whole job, the same steps a third sooner.
 _LAUNCH: Final = """mutation Launch($run: ExecutionParams!) { launchRun(executionParams: $run) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message } } }"""
-_JOB: Final = {
+JOB: Final = {
     "repositoryLocationName": "moonx",
     "repositoryName": "__repository__",
     "jobName": "portfolio_sync",
@@ -104,7 +104,7 @@ def _launch(graphql_url: str, launch: Launch) -> None:
         _Unsure: Nobody can tell; the sensor will look for it.
     """
     run = {
-        "selector": _JOB,
+        "selector": JOB,
         "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in launch_tags(launch).items()]},
         "runConfigData": {},
         "mode": "default",

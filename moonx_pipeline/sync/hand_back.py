@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import SyncFacts
+from moonx_pipeline.storage.claims import unfinished_claims
 from moonx_pipeline.storage.operations import end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.sync.repeat import in_database
@@ -19,13 +20,6 @@ from moonx_pipeline.sync.unfinished import end_unfinished
 
 _SECONDS: Final = 20.0
 _MESSAGE: Final = "The sweep ended before it came to this user. He is due again."
-
-
-class _Open(NamedTuple):
-    operation_id: UUID
-    user_id: str
-    started_at: datetime
-    first_wallet: str | None
 
 
 def hand_back(
@@ -45,7 +39,7 @@ def hand_back(
 
     def step() -> int:
         with engine.begin() as connection:
-            left = _left(connection, worker_id, operations)
+            left = unfinished_claims(connection, worker_id, operations)
             if left:
                 _close(connection, left, now)
         return len(left)
@@ -53,23 +47,11 @@ def hand_back(
     return in_database(sources.repeats, time.monotonic() + _SECONDS, step)
 
 
-def _left(connection: Connection, worker_id: str, operations: Sequence[UUID] | None) -> list[_Open]:
-    which = None if operations is None else list(operations)
-    rows = connection.exec_driver_sql(
-        "SELECT o.id, o.user_id, o.started_at, (SELECT wallet_address FROM user_wallets w WHERE w.user_id = o.user_id "
-        "ORDER BY position LIMIT 1) FROM sync_operations o "
-        "WHERE o.worker_id = %s AND o.status = 'running' AND o.type = 'sweep' "
-        "AND (%s::uuid[] IS NULL OR o.id = ANY(%s::uuid[])) ORDER BY o.user_id",
-        (worker_id, which, which),
-    )
-    return [_Open._make(row) for row in rows]
-
-
-def _close(connection: Connection, left: list[_Open], now: datetime) -> None:
+def _close(connection: Connection, left: list[SyncFacts], now: datetime) -> None:
     users = lock_users(connection, [(sync.user_id, sync.operation_id) for sync in left])
     ended = [
         end_unfinished(
-            SyncFacts(sync.operation_id, sync.user_id, sync.first_wallet, "schedule", sync.started_at),
+            sync,
             users[sync.user_id],
             status="cancelled",
             code="handed_back",

@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.settings.worker import WorkerSettings
 from moonx_pipeline.storage.launches import (
     Finding,
@@ -50,11 +49,7 @@ def paused(engine: Engine) -> str | None:
         if pause is None:
             return None
         queue = read_queue(connection)
-    reason = pause.reason.rstrip(".")
-    return (
-        f"All syncs are paused since {rfc3339(pause.paused_at)} by {pause.paused_by}: {reason}. "
-        f"{_requests(queue.waiting)} until 'moonx resume'."
-    )
+    return f"{pause.sentence} {_requests(queue.waiting)} until 'moonx resume'."
 
 
 def overdue(engine: Engine, worker: WorkerSettings) -> list[Look]:

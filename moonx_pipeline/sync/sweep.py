@@ -16,11 +16,10 @@ from typing import Final
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import CHAINS
-from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.schedule import ACTIVE_FOR, Intervals, due_until, lease_until, sweep_seconds
 from moonx_pipeline.providers.errors import RateLimited
 from moonx_pipeline.storage.claims import Claim, is_anybody_due, rest_inactive
-from moonx_pipeline.storage.pause import Pause, current_pause
+from moonx_pipeline.storage.pause import current_pause
 from moonx_pipeline.sync.batch import Batch, open_batch, sync_batch
 from moonx_pipeline.sync.breaking import Breakers, chain_key, node_key, read_breakers
 from moonx_pipeline.sync.hand_back import hand_back
@@ -208,7 +207,7 @@ class Sweep:
             with self._engine.connect() as connection:
                 pause = current_pause(connection)
             if pause is not None:
-                self.stop(_paused(pause))
+                self.stop(pause.sentence)
                 return None
             seconds = min(self._sources.sync_seconds, left)
             batch = open_batch(
@@ -238,16 +237,12 @@ def why_no_sweep(engine: Engine, intervals: Intervals, now: datetime) -> str | N
     with engine.begin() as connection:
         pause = current_pause(connection)
         if pause is not None:
-            return _paused(pause)
+            return pause.sentence
         until, active_since = due_until(now, intervals), now - ACTIVE_FOR
         if is_anybody_due(connection, until=until, active_since=active_since):
             return None
         rest_inactive(connection, until=until, active_since=active_since)
     return "Nobody is due."
-
-
-def _paused(pause: Pause) -> str:
-    return f"All syncs are paused since {rfc3339(pause.paused_at)} by {pause.paused_by}: {pause.reason}"
 
 
 def _nothing_readable(sources: Sources, breakers: Breakers) -> str | None:

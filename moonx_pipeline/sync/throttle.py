@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
+from moonx_pipeline.providers.gate import NO_BOUND
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.limiter import Limit, block, blocked_seconds, take
 from moonx_pipeline.sync.repeat import Repeats, in_database
@@ -76,7 +77,7 @@ class ProviderGate:
     def room(self, compute_units: int) -> int:
         """How many calls can be reserved together; see ``Gate``."""
         minute, window = self._shared()
-        rooms = [1_000_000 if minute.most is None else minute.most]
+        rooms = [NO_BOUND if minute.most is None else minute.most]
         if window is not None and window.most is not None and compute_units:
             rooms.append(window.most // compute_units)
         return max(1, min(rooms))

@@ -14,7 +14,7 @@ import requests
 from sqlalchemy import Engine
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from moonx_pipeline.simulator.server import RunningSimulator
+from moonx_pipeline.simulator.server import RunningSimulator, free_port
 from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline_tests.cli.commands import ROOT, moonx
 from moonx_pipeline_tests.sync.acts import held, operation
@@ -25,12 +25,6 @@ _LAUNCH = """mutation L($p: ExecutionParams!) { launchRun(executionParams: $p) {
 _BACKFILL = """mutation B($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
   __typename ... on LaunchBackfillSuccess { backfillId } } }"""
 _REPOSITORY = {"repositoryLocationName": "moonx", "repositoryName": "__repository__"}
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 class System:
@@ -54,7 +48,7 @@ class System:
 
 @pytest.fixture
 def system(database_url: str, simulator: RunningSimulator, tmp_path: Path) -> Iterator[System]:
-    port = free_port()
+    port = str(free_port())
     environment = {
         **simulator.environment(),
         "DATABASE_URL": database_url,

@@ -11,7 +11,6 @@ from sqlalchemy import Engine
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline.storage.history import thin_history
-from moonx_pipeline.storage.invariants import check_invariants
 from moonx_pipeline.storage.requests import add_request
 from moonx_pipeline.storage.retention import (
     CHANGING_TABLES,
@@ -22,7 +21,7 @@ from moonx_pipeline.storage.retention import (
 )
 from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline_tests.storage.examples import register
-from moonx_pipeline_tests.sync.acts import portfolio, sync
+from moonx_pipeline_tests.sync.acts import portfolio, sync, violations
 
 NOW = datetime(2026, 3, 15, 3, 30, tzinfo=UTC)
 CUT = NOW - timedelta(days=30)
@@ -207,11 +206,6 @@ def test_what_syncs_stored_holds_together_after_all_that_is_old_is_gone(
     assert violations(engine) == []
     assert (portfolio(engine, "ann"), portfolio(engine, "bob")) == before
     assert rows(engine, "SELECT user_id, status FROM sync_requests ORDER BY 1") == [("ann", "done"), ("bob", "pending")]
-
-
-def violations(engine: Engine) -> list[str]:
-    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        return [violation.name for violation in check_invariants(connection)]
 
 
 @pytest.mark.parametrize("locked", [None, "sync_requests"])

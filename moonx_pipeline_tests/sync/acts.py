@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
+from moonx_pipeline.storage.invariants import Violation, check_invariants
 from moonx_pipeline.storage.portfolio import StoredPortfolio, read_portfolio
 from moonx_pipeline.storage.users import add_wallets
 from moonx_pipeline.sync.order import SyncOrder
@@ -66,3 +67,9 @@ def operation(engine: Engine, user_id: str = "ann"):
 def status(engine: Engine, user_id: str = "ann"):
     with engine.connect() as connection:
         return connection.exec_driver_sql("SELECT * FROM user_sync_status WHERE user_id = %s", (user_id,)).one()
+
+
+def violations(engine: Engine) -> list[Violation]:
+    """What contradicts itself in the database, at one moment."""
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        return check_invariants(connection)

@@ -22,7 +22,6 @@ from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.database import open_engine
 from moonx_pipeline.storage.embedded import embedded_url, release
-from moonx_pipeline.storage.invariants import check_invariants
 from moonx_pipeline.storage.migrations import migrate
 from moonx_pipeline.storage.requests import add_request
 from moonx_pipeline.storage.workers import LostOperation, list_workers
@@ -31,15 +30,20 @@ from moonx_pipeline.sync.order import SyncOrder
 from moonx_pipeline.sync.recovery import process_worker, recover_lost
 from moonx_pipeline.sync.sources import Sources, open_sources
 from moonx_pipeline.sync.user_sync import sync_user, utc_now
-from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, portfolio, register, status, sync
+from moonx_pipeline_tests.sync.acts import (
+    event_types,
+    events,
+    held,
+    operation,
+    portfolio,
+    register,
+    status,
+    sync,
+    violations,
+)
 
 USDC = next(t for t in TOKENS.values() if (t.chain_id, t.symbol) == (1, "USDC"))
 _fork = multiprocessing.get_context("fork")
-
-
-def violations(engine: Engine) -> list:
-    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        return check_invariants(connection)
 
 
 READING = "take_permits"

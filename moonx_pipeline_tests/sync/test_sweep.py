@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from multiprocessing.process import BaseProcess
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import NoResultFound
@@ -24,8 +25,18 @@ from moonx_pipeline.sync.sources import Sources, open_sources
 from moonx_pipeline.sync.sweep import Sweep, SweepOrder, SweepReport, why_no_sweep
 from moonx_pipeline.sync.user_sync import utc_now
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
-from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, portfolio, register, status, sync
-from moonx_pipeline_tests.sync.test_recovery import recover, violations
+from moonx_pipeline_tests.sync.acts import (
+    event_types,
+    events,
+    held,
+    operation,
+    portfolio,
+    register,
+    status,
+    sync,
+    violations,
+)
+from moonx_pipeline_tests.sync.test_recovery import recover
 from moonx_pipeline_tests.sync.test_user_sync import expected
 
 NIGHT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -428,17 +439,24 @@ def _sweep_until_interrupted(url: str, settings: Settings) -> None:
     os._exit(0)
 
 
-def test_a_sweep_that_is_interrupted_hands_back_what_it_has(
-    engine: Engine, sources: Sources, settings: Settings, simulator: RunningSimulator
-) -> None:
+def _sweep_and_signal(
+    engine: Engine, settings: Settings, simulator: RunningSimulator, number: signal.Signals
+) -> tuple[list[str], int, BaseProcess]:
+    """A sweep of six users that is sent a signal while no provider answers: they, the fault, and its process."""
     names = crowd(engine, 6)
     hang = simulator.fault("hang")
     process = _fork.Process(target=_sweep_until_interrupted, args=(url_of(engine), settings))
     process.start()
     wait_for_running(engine, names[-1])
-
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     process.join(20)
+    return names, hang, process
+
+
+def test_a_sweep_that_is_interrupted_hands_back_what_it_has(
+    engine: Engine, sources: Sources, settings: Settings, simulator: RunningSimulator
+) -> None:
+    names, hang, process = _sweep_and_signal(engine, settings, simulator, signal.SIGINT)
 
     assert process.exitcode == 130
     assert {operation(engine, name).error_code for name in names} == {"handed_back"}
@@ -451,14 +469,7 @@ def test_a_sweep_that_is_interrupted_hands_back_what_it_has(
 def test_a_sweep_that_is_killed_leaves_nobody_behind(
     engine: Engine, sources: Sources, settings: Settings, simulator: RunningSimulator
 ) -> None:
-    names = crowd(engine, 6)
-    hang = simulator.fault("hang")
-    process = _fork.Process(target=_sweep_until_interrupted, args=(url_of(engine), settings))
-    process.start()
-    wait_for_running(engine, names[-1])
-
-    os.kill(process.pid, signal.SIGKILL)
-    process.join(20)
+    names, hang, _ = _sweep_and_signal(engine, settings, simulator, signal.SIGKILL)
 
     recover(engine, sources)
     assert {operation(engine, name).error_code for name in names} == {"sync_worker_lost"}

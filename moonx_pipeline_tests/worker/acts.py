@@ -9,7 +9,6 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
-from moonx_pipeline.storage.invariants import check_invariants
 from moonx_pipeline.storage.requests import add_request
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline_tests.fixtures.dagster import System, eventually
@@ -43,11 +42,6 @@ def rows(engine: Engine, sql: str, *parameters: object) -> list[Any]:
 def request_status(engine: Engine, request_id: str) -> str:
     ((status,),) = rows(engine, "SELECT status FROM sync_requests WHERE id = %s::uuid", request_id)
     return str(status)
-
-
-def violations(engine: Engine) -> list[Any]:
-    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        return check_invariants(connection)
 
 
 def launch_asked(system: System, user_id: str, **tags: str) -> tuple[str, str]:

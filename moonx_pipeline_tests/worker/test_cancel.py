@@ -17,8 +17,8 @@ from moonx_pipeline.sync.order import SyncOrder
 from moonx_pipeline.sync.recovery import close_unfinished, process_worker
 from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline.sync.user_sync import sync_user, utc_now
-from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, register, status, sync
-from moonx_pipeline_tests.worker.acts import request_status, violations
+from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, register, status, sync, violations
+from moonx_pipeline_tests.worker.acts import request_status
 
 WHY = "The user cancelled it."
 

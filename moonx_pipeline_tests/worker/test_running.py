@@ -16,7 +16,7 @@ from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.cancel import cancel_operation
 from moonx_pipeline.sync.user_sync import utc_now
 from moonx_pipeline_tests.fixtures.dagster import System, Worker, eventually
-from moonx_pipeline_tests.sync.acts import event_types, held, operation, status
+from moonx_pipeline_tests.sync.acts import event_types, held, operation, status, violations
 from moonx_pipeline_tests.sync.test_user_sync import expected
 from moonx_pipeline_tests.worker.acts import (
     in_the_middle,
@@ -26,7 +26,6 @@ from moonx_pipeline_tests.worker.acts import (
     request_status,
     rows,
     stuck_user,
-    violations,
 )
 
 MAX_JOBS = 6

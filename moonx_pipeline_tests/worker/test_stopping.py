@@ -10,7 +10,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.user_sync import utc_now
 from moonx_pipeline_tests.fixtures.dagster import System, eventually
-from moonx_pipeline_tests.sync.acts import operation, status
+from moonx_pipeline_tests.sync.acts import operation, status, violations
 from moonx_pipeline_tests.worker.acts import (
     in_the_middle,
     launch_asked,
@@ -19,7 +19,6 @@ from moonx_pipeline_tests.worker.acts import (
     request_status,
     rows,
     stuck_user,
-    violations,
 )
 
 

@@ -14,8 +14,7 @@ from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.sync.user_sync import utc_now
 from moonx_pipeline_tests.cli.commands import moonx
 from moonx_pipeline_tests.fixtures.dagster import System, Worker, eventually, running_system
-from moonx_pipeline_tests.sync.acts import held, operation, register, status
-from moonx_pipeline_tests.sync.test_recovery import violations
+from moonx_pipeline_tests.sync.acts import held, operation, register, status, violations
 from moonx_pipeline_tests.sync.test_user_sync import expected
 
 
@@ -52,6 +51,15 @@ def all_running(engine: Engine, names: list[str]) -> None:
     assert sorted(running) == names
 
 
+def in_the_middle_of_a_sweep(system: System, simulator: RunningSimulator) -> tuple[list[str], int, str]:
+    """Waits until a sweep has its users and no provider answers: they, the fault, and the run."""
+    names = crowd(system.engine)
+    hang = simulator.fault("hang", "alchemy")
+    run_id = system.submit("portfolio_sweep")
+    eventually(lambda: all_running(system.engine, names))
+    return names, hang, run_id
+
+
 def swept_again(system: System, names: list[str]) -> None:
     """A further sweep finds them due, and syncs them."""
     assert all(status(system.engine, name).next_sync_at <= utc_now() for name in names)
@@ -63,10 +71,7 @@ def swept_again(system: System, names: list[str]) -> None:
 def test_a_sweep_whose_process_is_killed_fails_and_its_users_are_due(
     system: System, worker: Worker, simulator: RunningSimulator
 ) -> None:
-    names = crowd(system.engine)
-    hang = simulator.fault("hang", "alchemy")
-    run_id = system.submit("portfolio_sweep")
-    eventually(lambda: all_running(system.engine, names))
+    names, hang, run_id = in_the_middle_of_a_sweep(system, simulator)
 
     carrier = system.run(run_id).tags["moonx/worker"]
     (process,) = [child for child in worker.children() if f":{child.pid}:" in carrier]
@@ -86,10 +91,7 @@ def test_a_sweep_whose_process_is_killed_fails_and_its_users_are_due(
 def test_a_sweep_that_is_terminated_hands_its_users_back(
     system: System, worker: Worker, simulator: RunningSimulator
 ) -> None:
-    names = crowd(system.engine)
-    hang = simulator.fault("hang", "alchemy")
-    run_id = system.submit("portfolio_sweep")
-    eventually(lambda: all_running(system.engine, names))
+    names, hang, run_id = in_the_middle_of_a_sweep(system, simulator)
 
     assert system.instance.run_launcher.terminate(run_id)
 
