@@ -1,0 +1,130 @@
+import { lazy, Suspense, useCallback, useContext, useEffect, useState } from "react";
+import styles from "./App.module.css";
+import type { Wallets } from "./api/types";
+import { ago } from "./format/time";
+import { PortfolioView } from "./portfolio/PortfolioView";
+import { Skeleton } from "./portfolio/Skeleton";
+import type { Place } from "./shell/AccountMenu";
+import { Header } from "./shell/Header";
+import { Notice, Strip } from "./shell/Notice";
+import { StoreContext, useLive, useNow, usePortfolio, useStore } from "./state/hooks";
+import { HistoryDrawer } from "./sync/HistoryDrawer";
+import { SyncPanel } from "./sync/SyncPanel";
+import { Button } from "./ui/Button";
+import { FirstVisit } from "./wallets/FirstVisit";
+import { WalletsDrawer } from "./wallets/WalletsDrawer";
+
+const AdminView = lazy(() => import("./admin/AdminView").then(({ AdminView: view }) => ({ default: view })));
+
+export function App() {
+  return useContext(StoreContext) ? <SignedIn /> : <SignedOut />;
+}
+
+function SignedOut() {
+  return (
+    <>
+      <Header />
+      <main className={styles.main}>
+        <Ended />
+      </main>
+    </>
+  );
+}
+
+function SignedIn() {
+  const { start } = useStore();
+  const [place, setPlace] = useState<Place | null>(null);
+  const close = useCallback(() => setPlace(null), []);
+  useEffect(start, [start]);
+  return (
+    <>
+      <Header onOpen={setPlace} />
+      <main className={styles.main}>
+        {location.pathname === "/admin" ? (
+          <Suspense fallback={null}>
+            <AdminView />
+          </Suspense>
+        ) : (
+          <Main />
+        )}
+      </main>
+      <HistoryDrawer open={place === "history"} onClose={close} />
+      <WalletsDrawer open={place === "wallets"} onClose={close} />
+    </>
+  );
+}
+
+/** The portfolio, or the state that stands in its place. */
+function Main() {
+  const { portfolio, isKept, problem, refresh } = usePortfolio();
+  const { connection } = useLive();
+  const again = <Button onClick={refresh}>Try again</Button>;
+
+  if (!portfolio) {
+    if (connection === "ended") return <Ended />;
+    if (!problem) return <Skeleton />;
+    return problem.isOutage ? (
+      <Notice title="The server can't be reached" action={again}>
+        There is nothing kept in this browser to show meanwhile. Check your connection; the page tries again by itself.
+      </Notice>
+    ) : (
+      <Notice title="Your portfolio can't be shown now" action={again}>
+        {problem.message} Your money is not touched by this. Try again in a minute.
+      </Notice>
+    );
+  }
+  if (portfolio.asOf === null && !isKept) return <BeforeFirstSync />;
+  const isOld = connection === "ended" || connection === "offline" || (isKept && problem !== null);
+  return (
+    <>
+      <PortfolioView portfolio={portfolio} isOld={isOld} />
+      {connection === "ended" ? (
+        <Strip>Your session ended, so this is no longer kept up to date. {WAY_BACK}</Strip>
+      ) : isOld ? (
+        <LastKnown action={again} />
+      ) : (
+        problem && <Strip action={again}>What changed just now could not be read: {problem.message}</Strip>
+      )}
+    </>
+  );
+}
+
+function LastKnown({ action }: { action: React.ReactNode }) {
+  const { receivedAt } = usePortfolio();
+  const now = useNow(1_000);
+  return (
+    <Strip action={action}>
+      The server can't be reached. This is what was known {receivedAt === null ? "last" : ago(receivedAt, now)}.
+    </Strip>
+  );
+}
+
+/** No chain was ever read: nobody has told of a wallet yet, or the first reading is under way. */
+function BeforeFirstSync() {
+  const { request, refresh } = useStore();
+  const [hasWallets, setHasWallets] = useState<boolean | null>(null);
+  useEffect(() => {
+    const stop = new AbortController();
+    request<Wallets>("/wallets", { signal: stop.signal }).then(
+      ({ wallets }) => setHasWallets(wallets.length > 0),
+      // Who can't be asked about wallets is better shown the page that waits than the one of a stranger.
+      () => !stop.signal.aborted && setHasWallets(true),
+    );
+    return () => stop.abort();
+  }, [request]);
+
+  // It leads on to the portfolio by itself.
+  if (hasWallets === false) return <FirstVisit onDone={refresh} />;
+  if (hasWallets === null) return <Skeleton />;
+  return (
+    <Skeleton title="Reading your wallets for the first time">
+      <SyncPanel />
+    </Skeleton>
+  );
+}
+
+const WAY_BACK = "Open it again from where you signed in: the new link brings a new session.";
+
+function Ended() {
+  return <Notice title="Your session ended">To see your portfolio, sign in once more. {WAY_BACK}</Notice>;
+}

@@ -1,0 +1,184 @@
+import { type KeyboardEvent, type PointerEvent, useLayoutEffect, useMemo, useRef, useState } from "react";
+import type { History, HistoryPoint, Portfolio } from "../api/types";
+import { chainName } from "../chains";
+import { usd } from "../format/numbers";
+import { counted } from "../format/text";
+import { day, moment } from "../format/time";
+import { useHistory, useNow } from "../state/hooks";
+import { list } from "../sync/words";
+import { Choice } from "./Choice";
+import styles from "./LineChart.module.css";
+import { type Line, line, nearest, path } from "./line";
+
+const RANGES = [
+  { value: 1, label: "1 d" },
+  { value: 7, label: "7 d" },
+  { value: 30, label: "30 d" },
+  { value: 365, label: "1 y" },
+];
+const HEIGHT = 160;
+/** Room for the line's own thickness. */
+const STROKE = 4;
+
+/** What all of it was worth over a time; nothing is drawn where nothing was read. */
+export function LineChart({ portfolio }: { portfolio: Portfolio }) {
+  const [days, setDays] = useState(30);
+  const { data, problem } = useHistory(days);
+  const [box, width] = useWidth();
+  const now = useNow(60_000);
+  const history = useMemo(() => data && upTo(data, portfolio), [data, portfolio]);
+  const drawn = useMemo(
+    () => (history && width > 0 ? line(history, now, width - STROKE, HEIGHT) : null),
+    [history, now, width],
+  );
+  const [chosen, setChosen] = useState<number | null>(null);
+  const spot = chosen === null ? undefined : drawn?.spots[Math.min(chosen, drawn.spots.length - 1)];
+
+  return (
+    <section className={styles.chart} aria-label="Value over time">
+      <div className={styles.head}>
+        <p className={styles.readout}>
+          {spot ? <Reading point={spot.point} now={now} /> : drawn && <Extent line={drawn} />}
+        </p>
+        <Choice
+          label="Range"
+          options={RANGES}
+          value={days}
+          onChange={(value) => {
+            setChosen(null);
+            setDays(value);
+          }}
+        />
+      </div>
+      <div ref={box} className={styles.box}>
+        {drawn && drawn.spots.length > 0 && (
+          <Plot drawn={drawn} width={width} chosen={chosen} onChoose={setChosen} now={now} />
+        )}
+        {(problem || (drawn && drawn.spots.length === 0)) && (
+          <p className={styles.none}>{drawn ? "Nothing was read in this time." : "The past can't be read now."}</p>
+        )}
+      </div>
+      <div className={styles.ends}>
+        {drawn && (
+          <>
+            <span>{days === 1 ? moment(drawn.from, now) : day(drawn.from)}</span>
+            <span>now</span>
+          </>
+        )}
+      </div>
+    </section>
+  );
+}
+
+interface PlotProps {
+  drawn: Line;
+  width: number;
+  chosen: number | null;
+  onChoose: (index: number | null) => void;
+  now: number;
+}
+
+function Plot({ drawn, width, chosen, onChoose, now }: PlotProps) {
+  const last = drawn.spots.length - 1;
+  const spot = chosen === null ? undefined : drawn.spots[Math.min(chosen, last)];
+  const paths = useMemo(() => drawn.runs.map(path), [drawn]);
+
+  const follow = (event: PointerEvent<HTMLElement>) =>
+    onChoose(nearest(drawn.spots, event.clientX - event.currentTarget.getBoundingClientRect().left));
+  const step = (event: KeyboardEvent) => {
+    const from = chosen ?? last;
+    const steps: Record<string, number> = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: last };
+    const to = steps[event.key];
+    if (event.key === "Escape") onChoose(null);
+    if (to === undefined) return;
+    event.preventDefault();
+    onChoose(Math.max(0, Math.min(last, to)));
+  };
+
+  return (
+    <div
+      className={styles.plot}
+      role="slider"
+      tabIndex={0}
+      aria-label="Readings"
+      aria-valuemin={0}
+      aria-valuemax={last}
+      aria-valuenow={chosen ?? last}
+      aria-valuetext={readingText((spot ?? drawn.spots[last])?.point, now)}
+      onPointerMove={follow}
+      onPointerDown={follow}
+      onPointerLeave={() => onChoose(null)}
+      onKeyDown={step}
+      onBlur={() => onChoose(null)}
+    >
+      <svg
+        width={width}
+        height={HEIGHT + 2 * STROKE}
+        viewBox={`0 ${-STROKE} ${width} ${HEIGHT + 2 * STROKE}`}
+        aria-hidden="true"
+        className={styles.svg}
+      >
+        {paths.map((d) => (
+          <path key={d} d={d} className={`${styles.line} ${d.endsWith("h0") ? styles.lone : ""}`} />
+        ))}
+        {spot && (
+          <>
+            <line x1={spot.x} x2={spot.x} y1={0} y2={HEIGHT} className={styles.cursor} />
+            <circle cx={spot.x} cy={spot.y} r={4} className={styles.dot} />
+          </>
+        )}
+      </svg>
+    </div>
+  );
+}
+
+function Extent({ line: { low, high, spots } }: { line: Line }) {
+  if (!low || !high) return null;
+  if (spots.length === 1) return <span className={styles.quiet}>The line begins with this first reading.</span>;
+  return <span className={styles.quiet}>{`Low ${usd(low.totalValueUsd)} · high ${usd(high.totalValueUsd)}`}</span>;
+}
+
+function Reading({ point, now }: { point: HistoryPoint; now: number }) {
+  return (
+    <>
+      <b>{usd(point.totalValueUsd)}</b>{" "}
+      <span className={styles.quiet}>{`${moment(point.at, now)} · ${leftOut(point)}`}</span>
+    </>
+  );
+}
+
+function readingText(point: HistoryPoint | undefined, now: number): string {
+  return point ? `${usd(point.totalValueUsd)}, ${moment(point.at, now)}, ${leftOut(point)}` : "";
+}
+
+function leftOut({ omitted }: HistoryPoint): string {
+  if (!omitted) return "what was left out is not known";
+  const { unpriced, flagged, staleChains } = omitted;
+  const parts = [
+    unpriced > 0 && `${counted(unpriced, "token")} without a price`,
+    flagged > 0 && `${counted(flagged, "price")} not trusted`,
+    staleChains.length > 0 && `older values of ${list(staleChains.map(chainName))}`,
+  ].filter(Boolean);
+  return parts.length > 0 ? parts.join(", ") : "nothing left out";
+}
+
+/** With the portfolio that is shown as the last reading, where it is newer: the line ends in the number. */
+function upTo(history: History, { asOf, totalValueUsd, omitted }: Portfolio): History {
+  const last = history.points.at(-1);
+  if (!asOf || (last && Date.parse(asOf) <= Date.parse(last.at))) return history;
+  return { ...history, points: [...history.points, { at: asOf, totalValueUsd, omitted }] };
+}
+
+function useWidth() {
+  const box = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(0);
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    setWidth(element.clientWidth);
+    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  return [box, width] as const;
+}

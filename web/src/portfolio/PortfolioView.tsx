@@ -1,0 +1,52 @@
+import type { Portfolio } from "../api/types";
+import { SyncPanel } from "../sync/SyncPanel";
+import { Honesty } from "./Honesty";
+import { LineChart } from "./LineChart";
+import styles from "./PortfolioView.module.css";
+import { Positions } from "./Positions";
+import { SplitBar } from "./SplitBar";
+import { Total } from "./Total";
+
+/** What am I worth, is that true now, what changed: in this order. */
+export function PortfolioView({ portfolio, isOld }: { portfolio: Portfolio; isOld: boolean }) {
+  const { positions, omitted } = portfolio;
+  const isEmpty = positions.length === 0 && omitted.spam === 0;
+  return (
+    <div className={`${styles.view} ${isOld ? styles.old : ""}`}>
+      <div className={styles.top}>
+        <Total portfolio={portfolio} isOld={isOld} />
+        <div className={styles.sync}>
+          <SyncPanel />
+        </div>
+        <div className={styles.line}>
+          <Honesty portfolio={portfolio} />
+        </div>
+      </div>
+      {isEmpty ? (
+        <Nothing title="These wallets hold nothing yet">
+          Whatever arrives on one of the five chains shows up here by itself.
+        </Nothing>
+      ) : (
+        <>
+          <LineChart portfolio={portfolio} />
+          <SplitBar portfolio={portfolio} />
+          {positions.every(({ isSpam }) => isSpam) && (
+            <Nothing title="All that these wallets hold looks like spam">
+              It is hidden, and counts for nothing. Open the list below to see what it is and why.
+            </Nothing>
+          )}
+          <Positions portfolio={portfolio} />
+        </>
+      )}
+    </div>
+  );
+}
+
+function Nothing({ title, children }: { title: string; children: string }) {
+  return (
+    <section className={styles.nothing}>
+      <h2>{title}</h2>
+      <p>{children}</p>
+    </section>
+  );
+}

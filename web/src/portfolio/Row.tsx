@@ -1,0 +1,134 @@
+import { memo } from "react";
+import type { Position } from "../api/types";
+import { CHAINS, chainName } from "../chains";
+import { sign } from "../format/decimal";
+import { amount, full, percent, price, usdShort } from "../format/numbers";
+import { escaped, safeText, shortAddress } from "../format/text";
+import { length, millis } from "../format/time";
+import { useNow } from "../state/hooks";
+import { Changing } from "./Changing";
+import { isFlagged } from "./counted";
+import styles from "./Row.module.css";
+import { TokenLogo } from "./TokenLogo";
+import { capital, sourceName, spamReason } from "./words";
+
+interface Props {
+  position: Position;
+  /** Of the total, as text; null of what does not count. */
+  share: string | null;
+  /** Whose it is, where there are several wallets. */
+  showWallet: boolean;
+  /** Of a chain that did not answer: the time of the last reading, as text. */
+  staleSince: string | null;
+}
+
+/** The cells of one position. Drawn anew only when something in it changed. */
+export const Row = memo(function Row({ position, share, showWallet, staleSince }: Props) {
+  const { symbol, name, tokenAddress, isSpam, valueUsd, priceUsd } = position;
+  const shownSymbol = safeText(symbol, 24);
+  const isUncounted = valueUsd !== null && !isSpam && isFlagged(position);
+  const uncounted = isUncounted ? styles.uncounted : "";
+  const under = isSpam
+    ? capital(position.spamReasons.map(spamReason).join(", "))
+    : [safeText(name), showWallet ? shortAddress(position.walletAddress) : ""].filter(Boolean).join(" · ");
+  return (
+    <>
+      <div role="gridcell" className={`${styles.cell} ${styles.token}`}>
+        <TokenLogo position={position} />
+        <span className={styles.names}>
+          <span className={styles.symbol} title={symbol === null ? undefined : escaped(symbol)}>
+            {shownSymbol || shortAddress(tokenAddress)}
+          </span>
+          <span
+            className={`${styles.small} ${isSpam ? styles.reason : ""}`}
+            title={isSpam ? under : name === null ? undefined : escaped(name)}
+          >
+            {under || "No name"}
+          </span>
+        </span>
+      </div>
+      <div role="gridcell" className={`${styles.cell} ${styles.chain}`}>
+        <span className={styles.chainName}>
+          <ChainDot chainId={position.chainId} />
+          {chainName(position.chainId)}
+        </span>
+        {staleSince && <span className={`${styles.small} ${styles.warn}`}>as of {staleSince}</span>}
+      </div>
+      <div
+        role="gridcell"
+        className={`${styles.cell} ${styles.number} ${styles.amount} ${isSpam ? styles.spam : ""}`}
+        title={position.amount === null ? "How many decimals it has is unknown" : full(position.amount)}
+      >
+        <Amount position={position} />
+      </div>
+      <div role="gridcell" className={`${styles.cell} ${styles.number} ${styles.price}`} title={priceUsd ?? undefined}>
+        {priceUsd === null ? (
+          <span className={styles.faint}>{isSpam ? "–" : "no price"}</span>
+        ) : (
+          <>
+            <Changing text={price(priceUsd)} />
+            <PriceSource position={position} />
+          </>
+        )}
+      </div>
+      <div role="gridcell" className={`${styles.cell} ${styles.number} ${styles.value} ${uncounted}`}>
+        <Value position={position} />
+        {isUncounted && <span className={styles.small}>not counted</span>}
+      </div>
+      <div role="gridcell" className={`${styles.cell} ${styles.number} ${styles.share}`}>
+        {share ?? <span className={styles.faint}>–</span>}
+      </div>
+      <div role="gridcell" className={`${styles.cell} ${styles.number} ${styles.change} ${uncounted}`}>
+        <DayChange value={position.change24h} />
+      </div>
+    </>
+  );
+});
+
+function Amount({ position }: { position: Position }) {
+  return position.amount === null ? (
+    <span className={styles.faint}>unknown</span>
+  ) : (
+    <Changing text={amount(position.amount)} />
+  );
+}
+
+function Value({ position }: { position: Position }) {
+  if (position.isSpam) return <span className={styles.faint}>–</span>;
+  if (position.valueUsd === null) return <span className={styles.faint}>unknown</span>;
+  const shown = <Changing text={usdShort(position.valueUsd)} />;
+  return isFlagged(position) ? <span className={styles.faint}>{shown}</span> : shown;
+}
+
+function PriceSource({ position: { priceSource, priceAt, flags } }: { position: Position }) {
+  const now = useNow(60_000);
+  const age = priceAt ? length(now - millis(priceAt)) : "";
+  const note = flags.includes("old_price") ? "old" : flags.includes("sources_disagree") ? "sources differ" : "";
+  return (
+    <span className={`${styles.small} ${note ? styles.warn : ""}`}>
+      {[sourceName(priceSource), age, note].filter(Boolean).join(" · ")}
+    </span>
+  );
+}
+
+function DayChange({ value }: { value: string | null }) {
+  if (value === null) return <span className={styles.faint}>–</span>;
+  const direction = sign(value);
+  return (
+    <span className={direction > 0 ? styles.up : direction < 0 ? styles.down : styles.faint}>
+      <span aria-hidden="true" className={styles.arrow}>
+        {direction > 0 ? "▲" : direction < 0 ? "▼" : ""}
+      </span>
+      {percent(value, true)}
+    </span>
+  );
+}
+
+function ChainDot({ chainId }: { chainId: number }) {
+  const chain = CHAINS.find(({ id }) => id === chainId);
+  return (
+    <span className={styles.mark} style={{ background: chain?.colour }} aria-hidden="true">
+      {chain?.mark.slice(0, 1) ?? "?"}
+    </span>
+  );
+}

@@ -1,0 +1,84 @@
+import { type CSSProperties, useMemo, useState } from "react";
+import type { Portfolio } from "../api/types";
+import { usd } from "../format/numbers";
+import { counted } from "../format/text";
+import { Choice } from "./Choice";
+import styles from "./SplitBar.module.css";
+import { chainColour, type Part, type SplitBy, split, tenthsText } from "./split";
+
+const WAYS: { value: SplitBy; label: string }[] = [
+  { value: "token", label: "By token" },
+  { value: "chain", label: "By chain" },
+];
+
+/** How the number is made up, as one bar; its legend sums to 100 %. */
+export function SplitBar({ portfolio }: { portfolio: Portfolio }) {
+  const [by, setBy] = useState<SplitBy>("token");
+  const [isOtherOpen, setOtherOpen] = useState(false);
+  const { parts, other, otherTenths } = useMemo(() => split(portfolio, by), [portfolio, by]);
+  if (parts.length === 0) return null;
+  return (
+    <section className={styles.split} aria-label="How it is made up">
+      <div className={styles.head}>
+        <h2 className={styles.title}>Made up of</h2>
+        <Choice label="Split" options={WAYS} value={by} onChange={setBy} />
+      </div>
+      <div className={styles.bar} aria-hidden="true">
+        {parts.map((part, index) => (
+          <span key={part.key} className={styles.part} style={look(part.tenths, colourOf(part, index))} />
+        ))}
+        {other.length > 0 && <span className={styles.part} style={look(otherTenths, OTHER_COLOUR)} />}
+      </div>
+      <ul className={styles.legend}>
+        {parts.map((part, index) => (
+          <Entry key={part.key} part={part} colour={colourOf(part, index)} />
+        ))}
+        {other.length > 0 && (
+          <li>
+            <button
+              type="button"
+              className={`${styles.entry} ${styles.other}`}
+              aria-expanded={isOtherOpen}
+              onClick={() => setOtherOpen(!isOtherOpen)}
+            >
+              <span className={styles.dot} style={paint(OTHER_COLOUR)} />
+              <span className={styles.label}>{counted(other.length, "other")}</span>
+              <span className={styles.share}>{tenthsText(otherTenths)}</span>
+            </button>
+          </li>
+        )}
+      </ul>
+      {isOtherOpen && (
+        <ul className={`${styles.legend} ${styles.opened}`} aria-label="Others">
+          {other.slice(0, 100).map((part) => (
+            <Entry key={part.key} part={part} colour={OTHER_COLOUR} />
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Entry({ part, colour }: { part: Part; colour: string }) {
+  return (
+    <li className={styles.entry} title={usd(part.valueUsd)}>
+      <span className={styles.dot} style={paint(colour)} />
+      <span className={styles.label}>{part.label}</span>
+      <span className={styles.share}>{tenthsText(part.tenths)}</span>
+    </li>
+  );
+}
+
+const OTHER_COLOUR = "var(--part-other)";
+
+function colourOf({ chainId }: Part, index: number): string {
+  return (chainId === null ? undefined : chainColour(chainId)) ?? `var(--part-${(index % 7) + 1})`;
+}
+
+function paint(colour: string): CSSProperties {
+  return { "--colour": colour } as CSSProperties;
+}
+
+function look(tenths: number, colour: string): CSSProperties {
+  return { flexGrow: tenths, ...paint(colour) };
+}

@@ -1,0 +1,116 @@
+import { type ReactNode, useId } from "react";
+import { CHAINS } from "../chains";
+import { shortAddress } from "../format/text";
+import { VisuallyHidden } from "../ui/VisuallyHidden";
+import { ExportButton } from "./ExportButton";
+import { COLUMNS } from "./Head";
+import type { Column, Filter, Sorting } from "./rows";
+import styles from "./Toolbar.module.css";
+
+interface Props {
+  filter: Filter;
+  onFilter: (filter: Filter) => void;
+  sorting: Sorting;
+  onSort: (column: Column) => void;
+  wallets: readonly string[];
+  /** How many are shown, as a sentence. */
+  shown: string;
+}
+
+/** What the table below is narrowed to. */
+export function Toolbar({ filter, onFilter, sorting, onSort, wallets, shown }: Props) {
+  const change = (changes: Partial<Filter>) => onFilter({ ...filter, ...changes });
+  return (
+    <div className={styles.bar}>
+      <label className={styles.search}>
+        <VisuallyHidden>Search tokens by name, symbol or contract</VisuallyHidden>
+        <input
+          type="search"
+          className={styles.field}
+          placeholder="Search tokens"
+          autoComplete="off"
+          spellCheck={false}
+          value={filter.text}
+          onChange={(event) => change({ text: event.target.value })}
+        />
+      </label>
+      <Select
+        label="Chain"
+        value={filter.chainId === null ? "" : String(filter.chainId)}
+        onChange={(value) => change({ chainId: value === "" ? null : Number(value) })}
+      >
+        <option value="">All chains</option>
+        {CHAINS.map(({ id, name }) => (
+          <option key={id} value={id}>
+            {name}
+          </option>
+        ))}
+      </Select>
+      {wallets.length > 1 && (
+        <Select
+          label="Wallet"
+          value={filter.wallet ?? ""}
+          onChange={(value) => change({ wallet: value === "" ? null : value })}
+        >
+          <option value="">All wallets</option>
+          {wallets.map((wallet) => (
+            <option key={wallet} value={wallet}>
+              {shortAddress(wallet)}
+            </option>
+          ))}
+        </Select>
+      )}
+      <Select
+        className={styles.sort}
+        label="Sort by"
+        value={sorting.column}
+        onChange={(value) => onSort(value as Column)}
+      >
+        {COLUMNS.map(({ column, label }) => (
+          <option key={label} value={column}>
+            By {label.toLowerCase()}
+          </option>
+        ))}
+      </Select>
+      <label className={styles.check}>
+        <input
+          type="checkbox"
+          checked={filter.hideSmall}
+          onChange={(event) => change({ hideSmall: event.target.checked })}
+        />
+        Hide below $1
+      </label>
+      <span className={styles.end}>
+        <span role="status" className={styles.shown}>
+          {shown}
+        </span>
+        <ExportButton />
+      </span>
+    </div>
+  );
+}
+
+function Select(props: {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+  className?: string;
+  children: ReactNode;
+}) {
+  const id = useId();
+  return (
+    <span className={props.className}>
+      <VisuallyHidden>
+        <label htmlFor={id}>{props.label}</label>
+      </VisuallyHidden>
+      <select
+        id={id}
+        className={styles.field}
+        value={props.value}
+        onChange={(event) => props.onChange(event.target.value)}
+      >
+        {props.children}
+      </select>
+    </span>
+  );
+}

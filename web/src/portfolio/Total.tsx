@@ -1,0 +1,54 @@
+import type { Portfolio } from "../api/types";
+import { absolute, sign } from "../format/decimal";
+import { percent, usd, usdParts } from "../format/numbers";
+import { moment } from "../format/time";
+import { useHistory, useNow } from "../state/hooks";
+import { VisuallyHidden } from "../ui/VisuallyHidden";
+import { Changing } from "./Changing";
+import { type Change, dayChange } from "./change";
+import styles from "./Total.module.css";
+
+const SIGNS = { "1": ["▲", "+", "up"], "0": ["", "", ""], "-1": ["▼", "−", "down"] } as const;
+
+/** What all of it is worth, and what that changed over a day. */
+export function Total({ portfolio, isOld }: { portfolio: Portfolio; isOld: boolean }) {
+  const { whole, cents } = usdParts(portfolio.totalValueUsd);
+  const { data: history } = useHistory(1);
+  const now = useNow(60_000);
+  const change = history && !isOld ? dayChange(portfolio.totalValueUsd, history, now) : null;
+  return (
+    <div className={styles.total}>
+      <h1 className={`${styles.number} ${whole.length > 14 ? styles.long : ""}`} title={usd(portfolio.totalValueUsd)}>
+        <VisuallyHidden>Worth </VisuallyHidden>
+        <Changing text={whole} />
+        <span className={styles.cents}>
+          <Changing text={cents} />
+        </span>
+      </h1>
+      <p className={styles.change}>{change && <ChangeText change={change} now={now} />}</p>
+    </div>
+  );
+}
+
+function ChangeText({ change, now }: { change: Change; now: number }) {
+  const direction = sign(change.usd);
+  const [arrow, mark, word] = SIGNS[direction];
+  return (
+    <>
+      <span className={direction > 0 ? styles.up : direction < 0 ? styles.down : undefined}>
+        {arrow && (
+          <>
+            <span aria-hidden className={styles.arrow}>
+              {arrow}
+            </span>
+            <VisuallyHidden>{word} </VisuallyHidden>
+          </>
+        )}
+        {mark}
+        {usd(absolute(change.usd))}
+        {change.percent !== null && ` (${percent(change.percent, true)})`}
+      </span>
+      <span className={styles.span}>{change.isDay ? "24 h" : `since ${moment(change.since, now)}`}</span>
+    </>
+  );
+}

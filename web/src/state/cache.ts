@@ -1,0 +1,39 @@
+/** The last portfolio, kept in the browser for when the server can't be reached. One user's at a time. */
+import type { Portfolio } from "../api/types";
+
+export interface Kept {
+  portfolio: Portfolio;
+  /** When it was received, in ms since the epoch. */
+  receivedAt: number;
+}
+
+const KEY = "moonx.portfolio";
+
+/** What was kept for this user; another's is removed, not shown. */
+export function readKept(userId: string): Kept | null {
+  try {
+    const kept: Kept | null = JSON.parse(localStorage.getItem(KEY) ?? "null");
+    if (kept?.portfolio.userId === userId) return kept;
+  } catch {
+    // What can't be read is as good as nothing.
+  }
+  forgetKept();
+  return null;
+}
+
+export function keep(kept: Kept): void {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(kept));
+  } catch {
+    // Too large for this browser, or no storage at all: an old one must not pass for the newest.
+    forgetKept();
+  }
+}
+
+export function forgetKept(): void {
+  try {
+    localStorage.removeItem(KEY);
+  } catch {
+    // No storage: nothing is kept either.
+  }
+}

@@ -1,0 +1,94 @@
+import { useId } from "react";
+import type { SyncStatus } from "../api/types";
+import { safeText } from "../format/text";
+import { clock, countdown, length } from "../format/time";
+import { useLive, useNow, useSyncStatus } from "../state/hooks";
+import { Button } from "../ui/Button";
+import { ErrorNote } from "../ui/ErrorNote";
+import { VisuallyHidden } from "../ui/VisuallyHidden";
+import { ChainMarks } from "./ChainMarks";
+import { type LimitWords, limitWords } from "./limit";
+import { type Mark, marks } from "./marks";
+import { triggerProblem } from "./problems";
+import { spoken } from "./resultWords";
+import styles from "./SyncPanel.module.css";
+import { SyncResult } from "./SyncResult";
+import { useSyncRun } from "./useSyncRun";
+
+/** The one button that reads everything anew, how far that is, and what it changed. */
+export function SyncPanel() {
+  const { status } = useSyncStatus();
+  const { progress } = useLive();
+  const { isUnderWay, result, problem, start } = useSyncRun();
+  const now = useNow();
+  const title = useId();
+
+  const limit = status && limitWords(status, now);
+  // The limit has its own words, once the status knows of it.
+  const words = problem && !(problem.code === "rate_limited" && limit?.reached) ? triggerProblem(problem) : null;
+  const chains = marks(progress, status?.runningOperation != null);
+  const shown = problem || isUnderWay ? null : result;
+  return (
+    <section className={styles.panel} aria-labelledby={title}>
+      <h2 id={title} className={styles.title}>
+        <VisuallyHidden>Sync</VisuallyHidden>
+      </h2>
+      <div className={styles.action}>
+        <Button
+          kind="primary"
+          className={isUnderWay ? `${styles.button} ${styles.behind}` : styles.button}
+          unavailable={isUnderWay ? "A sync is under way." : whyNot(status, limit)}
+          onClick={start}
+        >
+          {isUnderWay ? <VisuallyHidden>Syncing</VisuallyHidden> : "Sync now"}
+        </Button>
+        {isUnderWay && <ChainMarks marks={chains} />}
+      </div>
+      <p className={styles.quiet}>
+        {isUnderWay ? underWayWords(status, chains) : limit && <Standing status={status} limit={limit} now={now} />}
+      </p>
+      {words && (
+        <ErrorNote what={words.what} next={words.next}>
+          {words.again && <Button onClick={start}>Try again</Button>}
+        </ErrorNote>
+      )}
+      {shown && <SyncResult result={shown} />}
+      <VisuallyHidden role="status">
+        {isUnderWay ? "Sync started." : shown && !shown.failure ? spoken(shown) : ""}
+      </VisuallyHidden>
+    </section>
+  );
+}
+
+function whyNot(status: SyncStatus | null, limit: LimitWords | null): string | null {
+  if (status?.pause) return "All syncs are paused.";
+  return limit?.reached ? `${limit.reached}.` : null;
+}
+
+function underWayWords(status: SyncStatus | null, chains: readonly Mark[]): string {
+  if (status?.pause) return pauseWords(status.pause);
+  const unread = chains.filter(({ state }) => state === "failed" || state === "skipped");
+  if (unread.length > 0) return unread.map(({ words }) => `${words}.`).join(" ");
+  return status?.runningOperation ? "Reading your wallets on each chain" : "It begins in a moment";
+}
+
+function pauseWords({ since, reason }: NonNullable<SyncStatus["pause"]>): string {
+  return `All syncs are paused since ${clock(since)}: ${safeText(reason, 200)}`;
+}
+
+/** What may be asked for, and what comes by itself. */
+function Standing({ status, limit, now }: { status: SyncStatus; limit: LimitWords; now: number }) {
+  if (status.pause) return <span className={styles.warn}>{pauseWords(status.pause)}</span>;
+  const next = status.nextScheduledSync === null ? null : Date.parse(status.nextScheduledSync) - now;
+  return (
+    <>
+      {limit.reached ?? limit.left}
+      {limit.returnsIn !== null && (
+        <>
+          , in <span className={styles.countdown}>{countdown(limit.returnsIn)}</span>
+        </>
+      )}
+      {next !== null && ` · ${next > 0 ? `automatic sync in ${length(next)}` : "an automatic sync is due"}`}
+    </>
+  );
+}
