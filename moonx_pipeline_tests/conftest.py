@@ -13,4 +13,5 @@ pytest_plugins = [
     "moonx_pipeline_tests.fixtures.evm",
     "moonx_pipeline_tests.fixtures.redis",
     "moonx_pipeline_tests.fixtures.dagster",
+    "moonx_pipeline_tests.fixtures.gateway",
 ]

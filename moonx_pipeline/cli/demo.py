@@ -195,7 +195,8 @@ def _show_events(console: Console, engine: Engine, cursor: Any, source: str) -> 
     from moonx_pipeline.storage.outbox import read_after
 
     with engine.connect() as connection:
-        caused = [str(row.id) for row in read_after(connection, cursor, 10_000)]
+        rows, _ = read_after(connection, cursor, 10_000)
+    caused = [str(row.id) for row in rows]
     stream = event_stream(engine, load_settings().kafka, from_beginning=True, until_idle=True)
     received = sorted(
         (event for event in stream if event.value["eventId"] in caused),
@@ -206,7 +207,7 @@ def _show_events(console: Console, engine: Engine, cursor: Any, source: str) -> 
     for event in received[-_ROWS:]:
         value = event.value
         total = value["data"].get("totalValueUsd")
-        shown = f"  {total:,.2f} USD" if isinstance(total, int | float) else ""
+        shown = f"  {total:,.2f} USD" if total is not None else ""
         console.print(f"{value['timestamp']}  {value['eventType']:<18} {event.key}  v{value['version']}{shown}")
     missing = set(caused).difference(event.value["eventId"] for event in received)
     if missing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -26,11 +25,14 @@ def events() -> None:
 @click.option("-n", "--count", type=click.IntRange(1), help="End after so many.")
 def tail(topic: str | None, user_id: str | None, from_beginning: bool, as_json: bool, count: int | None) -> None:
     """Follow events as a consumer sees them, until Ctrl-C: from Kafka, or from the outbox where there is none."""
+    import msgspec
+
     from moonx_pipeline.events.stream import event_stream
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.storage.database import ready_engine
 
     settings = load_settings()
+    encode = msgspec.json.Encoder(decimal_format="number").encode
     stream = event_stream(ready_engine(settings), settings.kafka, from_beginning=from_beginning)
     wanted = (
         event
@@ -40,7 +42,7 @@ def tail(topic: str | None, user_id: str | None, from_beginning: bool, as_json: 
     for event in islice(wanted, count):
         value = event.value
         if as_json:
-            click.echo(json.dumps(value, ensure_ascii=False))
+            click.echo(encode(value))
         else:
             click.echo(f"{value['timestamp']}  {value['eventType']:<18} {event.key}  v{value['version']}")
 

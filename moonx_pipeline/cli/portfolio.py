@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
-from typing import Any
 
 import click
 
@@ -25,6 +22,7 @@ def portfolio(user_id: str, as_json: bool, as_csv: bool, spam: bool) -> None:
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.storage.database import ready_engine
     from moonx_pipeline.storage.portfolio import read_portfolio
+    from moonx_pipeline.views.csv import positions_csv
     from moonx_pipeline.views.portfolio import portfolio_json
 
     engine = ready_engine(load_settings())
@@ -36,26 +34,9 @@ def portfolio(user_id: str, as_json: bool, as_csv: bool, spam: bool) -> None:
     if as_json:
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
     elif as_csv:
-        _write_csv(data["positions"])
+        click.echo(positions_csv(data["positions"]), nl=False)
     else:
         _print_table(stored, spam)
-
-
-def _write_csv(positions: list[dict[str, Any]]) -> None:
-    columns = list(positions[0]) if positions else ["walletAddress", "chainId", "tokenAddress", "balance"]
-    writer = csv.writer(sys.stdout)
-    writer.writerow(columns)
-    for position in positions:
-        writer.writerow([_cell(column, position[column]) for column in columns])
-
-
-def _cell(column: str, value: Any) -> Any:
-    """A value for a spreadsheet; a token's name that it would take for a formula is quoted."""
-    if isinstance(value, list):
-        return " ".join(value)
-    if column in ("symbol", "name", "logoUrl") and value and value.lstrip()[:1] in ("=", "+", "-", "@"):
-        return "'" + value
-    return value
 
 
 def _print_table(stored: StoredPortfolio, spam: bool) -> None:

@@ -50,6 +50,7 @@ def _parts(settings: Settings) -> dict[str, dict[str, Any]]:
         address = urlsplit(broker.get_secret_value())
         parts["broker"] = _reach(address.hostname or "localhost", address.port or 6379)
     parts["webserver"] = _reach("127.0.0.1", settings.service.webserver_port)
+    parts["gateway"] = _reach("127.0.0.1", settings.gateway.port)
     return {**parts, "daemon": _daemon(settings)}
 
 

@@ -6,20 +6,25 @@ import os
 import socket
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import click
+from sqlalchemy import Engine
 
-from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.errors import OperatorError, WrongUse
 from moonx_pipeline.settings import Settings, load_settings
 
 _DRAIN_MS = 4000
 """How long the worker may finish its runs: Ctrl-C is over in ten seconds, and what is not done is handed back."""
 
+DEMO_USER = "demo"
+_SESSION = timedelta(days=7)
+
 
 @click.command()
 def up() -> None:
-    """Run the system until Ctrl-C: database, simulator unless a source is set, Dagster's processes, worker, relay."""
+    """Run the system until Ctrl-C: database, simulator unless a source is set, Dagster, worker, relay, gateway."""
     from honcho.manager import Manager
 
     from moonx_pipeline.cli.up_lines import LinePrinter
@@ -42,7 +47,9 @@ def up() -> None:
         port = settings.service.simulator_port
         environment |= provider_settings(f"http://127.0.0.1:{port}")
         manager.add_process("simulator", _command("-m moonx_pipeline simulator"), env=environment)
-    ready_engine(settings)  # this process holds the embedded database for all of them
+    engine = ready_engine(settings)  # this process holds the embedded database for all of them
+    if not _has_source(settings):
+        _register_demo_user(engine)
     workspace, code_port = _workspace(settings.home)
     manager.add_process(
         "code",
@@ -62,7 +69,8 @@ def up() -> None:
     manager.add_process("worker", _command("-m moonx_pipeline worker"), env=environment)
     if settings.kafka.brokers:
         manager.add_process("relay", _command("-m moonx_pipeline relay"), env=environment)
-    threading.Thread(target=_announce, args=(web,), daemon=True).start()
+    manager.add_process("gateway", _command("-m moonx_pipeline gateway"), env=environment)
+    threading.Thread(target=_announce, args=(settings,), daemon=True).start()
     manager.loop()
     # A process that ended by itself is a failure of the whole; Ctrl-C is not.
     failed = manager.returncode not in (None, 0, 130, -2, -15)
@@ -97,7 +105,7 @@ def _workspace(home: Path) -> tuple[Path, int]:
 
 
 def _refuse_taken_ports(settings: Settings) -> None:
-    ports = {"WEBSERVER_PORT": settings.service.webserver_port}
+    ports = {"WEBSERVER_PORT": settings.service.webserver_port, "GATEWAY_PORT": settings.gateway.port}
     if not _has_source(settings):
         ports["SIMULATOR_PORT"] = settings.service.simulator_port
     for name, port in ports.items():
@@ -109,17 +117,43 @@ def _refuse_taken_ports(settings: Settings) -> None:
                 raise OperatorError(f"Port {port} is taken: set {name} to a free one.") from None
 
 
-def _announce(port: int) -> None:
+def _register_demo_user(engine: Engine) -> None:
+    """Somebody whose page has something to show, in a world that is made up anyway."""
+    from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
+    from moonx_pipeline.storage.users import add_wallets, wallets_of
+
+    with engine.begin() as connection:
+        if not wallets_of(connection, DEMO_USER):
+            add_wallets(connection, DEMO_USER, (PLAIN_WALLET, POLYGON_WALLET))
+
+
+def _announce(settings: Settings) -> None:
     """Says where the pages are, once they answer."""
     import requests
     from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
     @retry(retry=retry_if_exception_type(requests.RequestException), wait=wait_fixed(0.3), stop=stop_after_delay(90))
-    def answers() -> None:
-        requests.get(f"http://127.0.0.1:{port}/server_info", timeout=2).raise_for_status()
+    def answers(url: str) -> None:
+        requests.get(url, timeout=2).raise_for_status()
 
-    answers()
+    web, page = settings.service.webserver_port, f"http://127.0.0.1:{settings.gateway.port}"
+    answers(f"{page}/health/live")
+    answers(f"http://127.0.0.1:{web}/server_info")
     click.echo(
-        f"\nDagster: http://127.0.0.1:{port}/assets/portfolio  (Ctrl-C stops everything)\n"
-        f"For commands in another terminal: export DAGSTER_GRAPHQL_URL={graphql_url(port)}\n"
+        f"\nYour portfolio: {page}/{_session(settings, is_admin=False)}\n"
+        f"For operators:  {page}/admin{_session(settings, is_admin=True)}\n"
+        f"Dagster:        http://127.0.0.1:{web}/assets/portfolio\n"
+        f"The API:        {page}/docs  (Ctrl-C stops everything)\n"
+        f"For commands in another terminal: export DAGSTER_GRAPHQL_URL={graphql_url(web)}\n"
     )
+
+
+def _session(settings: Settings, *, is_admin: bool) -> str:
+    """The end of a link that signs the demo user in; nothing where tokens are made elsewhere."""
+    from moonx_pipeline.gateway.auth import development_token
+
+    try:
+        token = development_token(settings, DEMO_USER, is_admin=is_admin, lifetime=_SESSION)
+    except WrongUse:
+        return ""
+    return f"#token={token}"

@@ -7,28 +7,13 @@ import json
 import click
 
 from moonx_pipeline.domain.addresses import InvalidAddress, parse_address
+from moonx_pipeline.domain.users import InvalidUserId, parse_user_id
 from moonx_pipeline.errors import OperatorError, WrongUse
-
-MAX_USER_ID = 255
 
 
 @click.group()
 def user() -> None:
     """Register users and their wallets."""
-
-
-def checked_user_id(user_id: str) -> str:
-    """A user's id as given, if it can be one.
-
-    Raises:
-        WrongUse: It is empty, too long, or has characters that do not show.
-    """
-    if not user_id.strip() or len(user_id) > MAX_USER_ID or not user_id.isprintable() or user_id != user_id.strip():
-        raise WrongUse(
-            f"'{user_id[:60]}' can't be a user id: it must be 1 to {MAX_USER_ID} characters that show, "
-            "without spaces at its ends."
-        )
-    return user_id
 
 
 def _checked_wallets(addresses: tuple[str, ...]) -> list[str]:
@@ -48,7 +33,10 @@ def _checked_wallets(addresses: tuple[str, ...]) -> list[str]:
 @click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
 def add(user_id: str, addresses: tuple[str, ...]) -> None:
     """Register wallets of USER; with mixed case, their EIP-55 checksum must be right."""
-    checked_user_id(user_id)
+    try:
+        parse_user_id(user_id)
+    except InvalidUserId as problem:
+        raise WrongUse(str(problem)) from None
     wallets = _checked_wallets(addresses)
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.storage.database import ready_engine

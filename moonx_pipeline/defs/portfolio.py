@@ -24,6 +24,7 @@ from moonx_pipeline.sync.fetch import BalanceFetch
 from moonx_pipeline.sync.open import open_sync as open_user_sync
 from moonx_pipeline.sync.order import OpenSync, SyncOrder, SyncRefused
 from moonx_pipeline.sync.persist import StoredSync
+from moonx_pipeline.sync.progress import read_chain_and_tell
 from moonx_pipeline.sync.user_sync import recording_failure, start_fetch, store_sync, utc_now
 from moonx_pipeline.sync.value import ValuedSync, value_sync
 
@@ -97,7 +98,7 @@ def _fetch_op(chain: Chain) -> dg.OpDefinition:
         context: dg.OpExecutionContext, running: RunningSync, database: Database, providers: Providers
     ) -> dg.Output[list[ChainBalances]]:
         with recording_failure(database.engine, providers.sources, running.sync):
-            readings = await in_thread(running.fetch.read_chain, chain.id)
+            readings = await in_thread(read_chain_and_tell, database.engine, running.sync, running.fetch, chain.id)
         for reading in readings:
             if reading.reason:
                 context.log.warning(f"{chain.name}, wallet {reading.wallet}: {reading.reason}")

@@ -87,8 +87,13 @@ def _number(number: Decimal) -> Decimal:
     return Decimal(plain(number))
 
 
+def event_id_of(operation_id: UUID, event_type: str) -> UUID:
+    """The id of what a sync tells under a type: the same, whoever tells it."""
+    return uuid5(_NAMESPACE, f"{operation_id}:{event_type}")
+
+
 def _event(facts: SyncFacts, event_type: str, topic: str, version: int, at: datetime, data: dict[str, Any]) -> Event:
-    event_id = uuid5(_NAMESPACE, f"{facts.operation_id}:{event_type}")
+    event_id = event_id_of(facts.operation_id, event_type)
     payload = {
         "eventId": str(event_id),
         "eventType": event_type,
@@ -171,19 +176,26 @@ def sync_failed(
     return _event(facts, "sync.failed", "sync.events", version, at, data)
 
 
-def portfolio_updated(
-    facts: SyncFacts,
+def portfolio_data(
+    operation_id: UUID | None,
     *,
-    version: int,
-    at: datetime,
-    duration_ms: int,
+    at: datetime | None,
+    duration_ms: int | None,
     positions: Sequence[Position],
     totals: Totals,
-) -> Event:
-    """``positions`` are in the order of value; spam and what is kept out of the total are not sent."""
+) -> dict[str, Any]:
+    """What ``portfolio.updated`` tells of a portfolio; spam and what is kept out of the total are not in it.
+
+    Args:
+        operation_id: The sync that made it so; ``None`` where no sync did, or it is not known any more.
+        at: When.
+        duration_ms: How long that sync took.
+        positions: In the order of value.
+        totals: Their sum.
+    """
     shown = [p for p in positions if not p.is_spam and (p.value_usd is None or is_counted(p))]
-    data = {
-        "syncOperationId": str(facts.operation_id),
+    return {
+        "syncOperationId": str(operation_id) if operation_id else None,
         "totalValueUsd": _number(totals.value_usd),
         "totalTokens": len(shown),
         "totalChains": len({p.chain_id for p in shown}),
@@ -207,8 +219,20 @@ def portfolio_updated(
             "staleChains": list(totals.stale_chains),
         },
         "syncDuration": duration_ms,
-        "updatedAt": rfc3339(at),
+        "updatedAt": rfc3339(at) if at else None,
     }
+
+
+def portfolio_updated(
+    facts: SyncFacts,
+    *,
+    version: int,
+    at: datetime,
+    duration_ms: int,
+    positions: Sequence[Position],
+    totals: Totals,
+) -> Event:
+    data = portfolio_data(facts.operation_id, at=at, duration_ms=duration_ms, positions=positions, totals=totals)
     return _event(facts, "portfolio.updated", "portfolio.updates", version, at, data)
 
 

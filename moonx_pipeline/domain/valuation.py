@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.curated import CURATED
@@ -46,6 +46,16 @@ class Totals:
     def complete(self) -> bool:
         """Whether every chain is fresh."""
         return not self.stale_chains
+
+    @property
+    def omitted(self) -> dict[str, Any]:
+        """What the sum leaves out, as it is stored, sent and told."""
+        return {
+            "unpriced": self.unpriced,
+            "spam": self.spam,
+            "flagged": self.flagged,
+            "staleChains": list(self.stale_chains),
+        }
 
 
 def is_counted(position: Position) -> bool:

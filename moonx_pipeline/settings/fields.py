@@ -99,9 +99,15 @@ def _hosts(value: Any) -> Any:
     return hosts
 
 
+def _names(value: Any) -> Any:
+    """``a,b`` as a tuple."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
 Bool = Annotated[bool, BeforeValidator(_boolean)]
 Int = Annotated[int, BeforeValidator(_number)]
 Float = Annotated[float, BeforeValidator(_number)]
 Url = Annotated[str, AfterValidator(_url)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(_hosts)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]

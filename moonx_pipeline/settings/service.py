@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from moonx_pipeline.settings.fields import Bool, Group, Int, Url, setting
+from moonx_pipeline.settings.fields import Bool, Group, Int, Names, Url, setting
 
 
 class ServiceSettings(Group):
@@ -42,14 +42,47 @@ class ServiceSettings(Group):
 class GatewaySettings(Group):
     """API, page and Socket.IO."""
 
+    host: str = setting("127.0.0.1", "GATEWAY_HOST", about="Address that the gateway listens on; 0.0.0.0 is all.")
     port: Int = setting(3007, "GATEWAY_PORT", about="Port of API, page and Socket.IO.", ge=0, le=65535)
-    jwt_secret: SecretStr | None = setting(None, "JWT_SECRET", about="Secret of HS256 tokens.")
-    jwt_jwks_url: Url | None = setting(None, "JWT_JWKS_URL", about="Public keys of tokens.")
+    jwt_secret: SecretStr | None = setting(
+        None, "JWT_SECRET", about="Secret of HS256 tokens. Unset in development: one of this machine's own."
+    )
+    jwt_jwks_url: Url | None = setting(None, "JWT_JWKS_URL", about="Public keys of tokens, instead of a secret.")
     jwt_audience: str | None = setting(None, "JWT_AUDIENCE", about="Audience that tokens must name.")
     jwt_issuer: str | None = setting(None, "JWT_ISSUER", about="Issuer that tokens must name.")
-    rate_window_ms: Int = setting(900_000, "RATE_LIMIT_WINDOW", unit="ms", about="Window of API requests.", ge=1)
+    user_rate_max: Int = setting(
+        600, "GATEWAY_USER_MAX_REQUESTS", unit="requests/min", about="API requests of one user.", ge=1
+    )
+    rate_window_ms: Int = setting(
+        900_000, "RATE_LIMIT_WINDOW", unit="ms", about="Window of requests without a valid token.", ge=1000
+    )
     rate_max: Int = setting(
-        100, "RATE_LIMIT_MAX_REQUESTS", unit="requests", about="API requests of one address in it.", ge=1
+        100,
+        "RATE_LIMIT_MAX_REQUESTS",
+        unit="requests",
+        about="Requests without a valid token, of one address within that window.",
+        ge=1,
+    )
+    max_body_bytes: Int = setting(
+        1_000_000, "GATEWAY_MAX_BODY_BYTES", unit="bytes", about="Largest body of a request.", ge=1024
+    )
+    cors_origins: Names = setting(
+        (), "GATEWAY_CORS_ORIGINS", about="Pages of other origins that may use the API, with commas between."
+    )
+    trusted_proxies: str = setting(
+        "127.0.0.1", "GATEWAY_TRUSTED_PROXIES", about="Addresses whose X-Forwarded-For is believed; * is all."
+    )
+    logo_hosts: Names = setting(
+        ("static.alchemyapi.io", "assets.coingecko.com", "coin-images.coingecko.com", "cdn.dexscreener.com"),
+        "GATEWAY_LOGO_HOSTS",
+        about="Hosts that logos of tokens are fetched from, with commas between.",
+        shown_default="those of Alchemy, CoinGecko and DexScreener",
+    )
+    dagster_url: Url | None = setting(
+        None,
+        "GATEWAY_DAGSTER_URL",
+        about="Where operators find Dagster's pages, for links.",
+        shown_default="in development this machine's, by WEBSERVER_PORT",
     )
 
 

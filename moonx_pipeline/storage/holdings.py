@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from moonx_pipeline.domain.portfolio import Position
+from moonx_pipeline.domain.pricing import BLOCKING_FLAGS
 from moonx_pipeline.storage.recordset import recordset
 
 
@@ -96,10 +97,10 @@ def _row(user_id: str, p: Position) -> dict[str, Any]:
 
 _SNAPSHOT = """
 INSERT INTO user_token_holdings_history (user_id, wallet_address, chain_id, token_address, token_symbol, balance,
-                                         balance_formatted, price_usd, value_usd, snapshot_type,
+                                         balance_formatted, price_usd, value_usd, in_total, snapshot_type,
                                          sync_operation_id, created_at)
 SELECT h.user_id, h.wallet_address, h.chain_id, h.token_address, h.token_symbol, h.balance, h.balance_formatted,
-       h.price_usd, h.value_usd, x.snapshot_type, x.operation_id, %(at)s
+       h.price_usd, h.value_usd, NOT h.flags && %(blocking)s::text[], x.snapshot_type, x.operation_id, %(at)s
 FROM json_to_recordset(%(syncs)s::json) AS x(user_id text, operation_id uuid, snapshot_type text)
 JOIN user_token_holdings h USING (user_id)
 WHERE NOT h.is_spam
@@ -115,7 +116,7 @@ def snapshot_holdings(connection: Connection, syncs: Sequence[tuple[str, UUID, s
         at: The time of the snapshot.
     """
     rows = [{"user_id": user, "operation_id": operation, "snapshot_type": kind} for user, operation, kind in syncs]
-    connection.exec_driver_sql(_SNAPSHOT, {"syncs": recordset(rows), "at": at})
+    connection.exec_driver_sql(_SNAPSHOT, {"syncs": recordset(rows), "at": at, "blocking": sorted(BLOCKING_FLAGS)})
 
 
 class StoredState(NamedTuple):

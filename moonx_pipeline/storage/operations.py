@@ -76,6 +76,7 @@ class OperationEnd(NamedTuple):
         version: His portfolio version from now on.
         content_hash: Of the stored positions; ``None`` leaves it.
         total_value_usd: Of the portfolio; ``None`` leaves it.
+        omitted: What that total leaves out: ``unpriced``, ``spam``, ``flagged`` as counts, ``staleChains`` as ids.
         snapshot: Whether history was written.
         next_sync_at: When he is due again; ``None`` leaves it.
         failures: Failures in a row from now on.
@@ -95,6 +96,7 @@ class OperationEnd(NamedTuple):
     tokens: int = 0
     chains_synced: int = 0
     total_value_usd: Decimal | None = None
+    omitted: dict[str, Any] | None = None
     error_code: str | None = None
     error_message: str | None = None
     stored_fence: int | None = None
@@ -128,10 +130,10 @@ _END = """
 WITH ends AS (
     SELECT * FROM json_to_recordset(%(ends)s::json) AS x(
         operation_id uuid, user_id text, status text, completed_at timestamptz, duration_ms integer, version bigint,
-        tokens integer, chains_synced integer, total_value_usd numeric, error_code text, error_message text,
-        stored_fence bigint, content_hash text, snapshot boolean, next_sync_at timestamptz, failures integer,
-        chains jsonb, provider_calls integer, compute_units integer, began_at timestamptz, is_high_value boolean,
-        balances text, balances_read_at timestamptz)
+        tokens integer, chains_synced integer, total_value_usd numeric, omitted jsonb, error_code text,
+        error_message text, stored_fence bigint, content_hash text, snapshot boolean, next_sync_at timestamptz,
+        failures integer, chains jsonb, provider_calls integer, compute_units integer, began_at timestamptz,
+        is_high_value boolean, balances text, balances_read_at timestamptz)
 ), statuses AS (
     INSERT INTO user_chain_status AS c (user_id, wallet_address, chain_id, status, last_success_at, last_attempt_at,
                                         error, source, coverage)
@@ -151,8 +153,8 @@ WITH ends AS (
 ), operations AS (
     UPDATE sync_operations o
     SET status = e.status, completed_at = e.completed_at, duration_ms = e.duration_ms, tokens_synced = e.tokens,
-        chains_synced = e.chains_synced, total_value_usd = e.total_value_usd, error_code = e.error_code,
-        error_message = e.error_message, portfolio_version = e.version, chains = e.chains,
+        chains_synced = e.chains_synced, total_value_usd = e.total_value_usd, omitted = e.omitted,
+        error_code = e.error_code, error_message = e.error_message, portfolio_version = e.version, chains = e.chains,
         provider_calls = e.provider_calls, compute_units = e.compute_units
     FROM ends e WHERE o.id = e.operation_id AND o.completed_at IS NULL
 ), requests AS (

@@ -2,8 +2,8 @@
 
 Events of one key are inserted under that user's lock, so ``seq`` has the order in which their transactions
 commit. Across keys it has not: a later ``seq`` may be seen before an earlier one is committed. So nothing
-here reads "everything after a number" but what is still unpublished, or what no running transaction can
-come before.
+here reads "everything after a number", but what is still unpublished, or what one snapshot of the database
+shows and another did not.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def set_aside(connection: Connection, event_id: UUID, error: str) -> None:
 
 
 class Cursor(NamedTuple):
-    """How far a reader of the outbox has come."""
+    """A place in the order of the table's index, for what walks through all of it."""
 
     tx: int
     seq: int
@@ -133,25 +133,72 @@ class Cursor(NamedTuple):
 BEGINNING = Cursor(0, 0)
 
 
-def newest(connection: Connection) -> Cursor:
-    """The cursor behind which only what is still to come will appear."""
-    tx: int = connection.exec_driver_sql("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint").scalar_one()
-    return Cursor(tx - 1, 2**62)
+class Position(NamedTuple):
+    """How far a reader has come, in PostgreSQL's own terms: what was committed by then, whatever its numbers.
 
+    It outlives connections, and the server's restarts.
 
-def read_after(connection: Connection, after: Cursor, limit: int) -> list[OutboxRow]:
-    """Events behind a cursor, in the order of their transactions.
-
-    Only those of transactions older than every one that still runs: a commit that comes late is then never
-    behind the cursor.
+    Attributes:
+        seen: The snapshot (``pg_snapshot`` as text) whose events were all read.
+        target: The one that is being read now, in pages; ``None`` between two of them.
+        after: The last ``seq`` read of it.
     """
-    rows = connection.exec_driver_sql(
-        f"SELECT {_COLUMNS} FROM outbox_events "  # noqa: S608 - a constant
-        "WHERE (tx, seq) > (%s::text::xid8, %s) AND tx < pg_snapshot_xmin(pg_current_snapshot()) "
-        "ORDER BY tx, seq LIMIT %s",
-        (after.tx, after.seq, limit),
-    )
-    return [OutboxRow(*row) for row in rows]
+
+    seen: str
+    target: str | None = None
+    after: int = 0
+
+    @property
+    def next_tx(self) -> int:
+        """The first transaction that had not begun then."""
+        return int((self.target or self.seen).split(":")[1])
+
+
+OLDEST = Position("1:1:")
+"""Before every transaction."""
+
+
+def newest(connection: Connection) -> Position:
+    """The position behind which only what is still to be committed will appear."""
+    return Position(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
+
+
+# What the snapshot "seen" does not show is of a transaction that ran then, or began later: both are scans of an
+# index, so a look costs what is new, however long something else in the server has been running. Only a page's
+# JSON is made into text.
+_AFTER = f"""
+SELECT {_COLUMNS} FROM (
+    SELECT * FROM outbox_events
+    WHERE (tx >= pg_snapshot_xmax(%(seen)s::pg_snapshot)
+           OR tx = ANY (ARRAY(SELECT pg_snapshot_xip(%(seen)s::pg_snapshot))))
+      AND pg_visible_in_snapshot(tx, %(target)s::pg_snapshot) AND seq > %(after)s
+    ORDER BY seq LIMIT %(limit)s
+) page ORDER BY seq
+"""  # noqa: S608 - a constant
+
+
+def read_after(connection: Connection, position: Position, limit: int) -> tuple[list[OutboxRow], Position]:
+    """Events that were committed behind a position, each once, however late its transaction commits.
+
+    Those of one user come in the order of their commits: all that one look finds by ``seq``, which has that order
+    for one user, and a look behind what the look before it found.
+
+    Args:
+        connection: In autocommit mode, so that it sees what is committed meanwhile.
+        position: Where the reader stands.
+        limit: Rows at most; fewer are all that there are.
+
+    Returns:
+        The events, and where the reader stands then.
+    """
+    target = position.target or newest(connection).seen
+    if target == position.seen:
+        return [], position  # nothing has begun or ended since
+    parameters = {"seen": position.seen, "target": target, "after": position.after, "limit": limit}
+    rows = [OutboxRow(*row) for row in connection.exec_driver_sql(_AFTER, parameters)]
+    if len(rows) < limit:
+        return rows, Position(target)
+    return rows, Position(position.seen, target, rows[-1].seq)
 
 
 def read_since(connection: Connection, since: datetime, user_id: str | None, after: int, limit: int) -> list[OutboxRow]:

@@ -48,6 +48,11 @@ class StoredPortfolio(NamedTuple):
     totals: Totals
     chains: tuple[ChainState, ...]
 
+    @classmethod
+    def empty(cls, user_id: str) -> StoredPortfolio:
+        """That of somebody without wallets."""
+        return cls(user_id, 0, None, None, (), totals_of((), ()), ())
+
 
 _CHAINS = """
 SELECT chain_id, CASE WHEN bool_or(status = 'never') THEN 'never' WHEN bool_or(status = 'stale') THEN 'stale'
@@ -64,6 +69,16 @@ SELECT wallet_address, chain_id, token_address, token_symbol, token_name, token_
 FROM current_portfolio WHERE user_id = %s
 ORDER BY value_usd DESC NULLS LAST, wallet_address, chain_id, token_address
 """
+
+
+def portfolio_version(connection: Connection, user_id: str) -> int:
+    """The version of a user's portfolio; 0 before there is one, and for somebody without wallets."""
+    version: int | None = connection.exec_driver_sql(
+        "SELECT portfolio_version FROM user_sync_status s WHERE user_id = %s "
+        "AND EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = s.user_id)",
+        (user_id,),
+    ).scalar()
+    return version or 0
 
 
 def read_portfolio(connection: Connection, user_id: str) -> StoredPortfolio | None:

@@ -92,3 +92,11 @@ def write_book(
         {"chain_id": key.chain_id, "token_address": key.address, **price._asdict()} for key, price in prices.items()
     ]
     connection.exec_driver_sql(_WRITE, {"tokens": recordset(token_rows), "prices": recordset(price_rows)})
+
+
+def logo_url_of(connection: Connection, chain_id: int, address: str) -> str | None:
+    """Where the logo of a token is, as a provider told."""
+    url: str | None = connection.exec_driver_sql(
+        "SELECT logo_url FROM token_metadata WHERE chain_id = %s AND token_address = %s", (chain_id, address)
+    ).scalar()
+    return url

@@ -114,6 +114,7 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
         tokens=len(valued.positions),
         chains_synced=len(CHAINS) - len(failed),
         total_value_usd=totals.value_usd,
+        omitted=totals.omitted,
         error_code="chains_failed" if failed else None,
         error_message=_unread_sentence(valued) if failed else None,
         stored_fence=sync.fence,

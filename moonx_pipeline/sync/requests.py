@@ -38,7 +38,7 @@ T = TypeVar("T")
 _TRIGGERS: Final = {"cli": "manual", "api": "manual", "login": "login", "webhook": "webhook", "backfill": "backfill"}
 _ACTIVITIES: Final = {"manual": "manual_sync", "login": "sync_triggered"}
 _SECONDS: Final = 10.0
-"""How long asking may go on where the database is away."""
+"""How long such a step may go on where the database is away."""
 
 _USERS_AT_ONCE: Final = 5000
 """Of a bulk, in one transaction: others who ask for one of them wait until it ends."""
@@ -123,14 +123,33 @@ def ask_for_sync(
 
     def ask() -> Asked:
         with engine.begin() as connection:
-            return _ask(connection, user_id, source, priority, idempotency_key, limit)
+            return ask_within(
+                connection, user_id, source=source, priority=priority, idempotency_key=idempotency_key, limit=limit
+            )
 
-    return _in_database(settings, ask)
+    return briefly(settings, ask)
 
 
-def _ask(
-    connection: Connection, user_id: str, source: str, priority: str, key: str | None, limit: Limit | None
+def ask_within(
+    connection: Connection,
+    user_id: str,
+    *,
+    source: str,
+    priority: str,
+    idempotency_key: str | None = None,
+    limit: Limit | None = None,
 ) -> Asked:
+    """Asks within a transaction that does more than that; see ``ask_for_sync``.
+
+    Args:
+        connection: Inside the transaction, which holds the user's lock from here on.
+        user_id: Whose portfolio.
+        source: Who asks.
+        priority: How urgently.
+        idempotency_key: The caller's own name for this request.
+        limit: What it takes of the person's limit; ``None`` where it takes nothing.
+    """
+    key = idempotency_key
     trigger = trigger_of(source)
     asker = lock_asker(connection, user_id, active=trigger in PERSONAL_TRIGGERS)
     if key is not None and (before := answer_of(connection, user_id, key)) is not None:
@@ -206,7 +225,7 @@ def ask_for_many(
             with engine.connect() as connection:
                 return select_users(connection, selection, stale_before)
 
-        users = _in_database(settings, select)
+        users = briefly(settings, select)
     rows: list[BulkRow] = []
     for first in range(0, len(users), _USERS_AT_ONCE):
         chunk = users[first : first + _USERS_AT_ONCE]
@@ -215,11 +234,12 @@ def ask_for_many(
             with engine.begin() as connection:
                 return add_requests(connection, chunk, source=source, priority=priority)
 
-        rows += _in_database(settings, ask)
+        rows += briefly(settings, ask)
     return rows
 
 
-def _in_database(settings: Settings, step: Callable[[], T]) -> T:
+def briefly(settings: Settings, step: Callable[[], T]) -> T:
+    """Does a step for somebody who waits for it, and does it again where the database is away for a moment."""
     worker = settings.worker
     repeats = Repeats(worker.retries, min(worker.retry_delay_ms / 1000, 1.0), worker.backoff)
     return in_database(repeats, time.monotonic() + _SECONDS, step)

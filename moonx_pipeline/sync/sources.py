@@ -24,6 +24,7 @@ from moonx_pipeline.providers.dexscreener import DexScreener
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.settings.worker import PeriodicSettings
 from moonx_pipeline.sync.breaking import (
     ALCHEMY_DATA,
     ALCHEMY_PRICES,
@@ -116,7 +117,7 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
     """
     worker = settings.worker
     repeats = Repeats(worker.retries, worker.retry_delay_ms / 1000, worker.backoff)
-    alchemy, prices, periodic = settings.alchemy, settings.prices, settings.periodic
+    alchemy, prices = settings.alchemy, settings.prices
     keys = {chain.id: key.get_secret_value() for chain in CHAINS if (key := alchemy.key_for(chain.slug))}
     nodes = {chain.id: url.get_secret_value() for chain in CHAINS if (url := settings.nodes.url_for(chain.slug))}
     coingecko_key = prices.coingecko_key.get_secret_value() if prices.coingecko_key else None
@@ -196,12 +197,7 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
         liquidity_floor_usd=prices.liquidity_floor_usd,
         fresh_for=timedelta(milliseconds=prices.fresh_for_ms),
         stale_after=timedelta(milliseconds=prices.stale_limit_ms),
-        intervals=Intervals(
-            market_hours=timedelta(milliseconds=periodic.market_hours_ms),
-            off_hours=timedelta(milliseconds=periodic.off_hours_ms),
-            stale=timedelta(milliseconds=periodic.stale_ms),
-            high_value_usd=periodic.high_value_usd,
-        ),
+        intervals=intervals_of(settings.periodic),
         sync_seconds=worker.timeout_ms / 1000,
         breaking=BreakerRules(
             enabled=worker.breaker_enabled,
@@ -219,4 +215,14 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
             DEXSCREENER,
         ),
         repeats=repeats,
+    )
+
+
+def intervals_of(periodic: PeriodicSettings) -> Intervals:
+    """How often portfolios are read, as the settings say."""
+    return Intervals(
+        market_hours=timedelta(milliseconds=periodic.market_hours_ms),
+        off_hours=timedelta(milliseconds=periodic.off_hours_ms),
+        stale=timedelta(milliseconds=periodic.stale_ms),
+        high_value_usd=periodic.high_value_usd,
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from moonx_pipeline.domain.events import rfc3339
+from moonx_pipeline.storage.breakers import BreakerRow
 from moonx_pipeline.storage.overview import Overview
 
 
@@ -45,19 +46,7 @@ def overview_json(overview: Overview) -> dict[str, Any]:
             }
             for worker in overview.workers
         ],
-        "breakers": [
-            {
-                "key": breaker.key,
-                "state": breaker.state,
-                "since": rfc3339(breaker.opened_at or breaker.changed_at),
-                "retryAt": _time(breaker.retry_at),
-                "cause": breaker.cause,
-                "failureCount": breaker.failure_count,
-                "lastError": breaker.last_error,
-                "lastFailureAt": _time(breaker.last_failure_at),
-            }
-            for breaker in overview.breakers
-        ],
+        "breakers": [breaker_json(breaker) for breaker in overview.breakers],
         "blocks": [
             {
                 "key": block.key,
@@ -67,6 +56,20 @@ def overview_json(overview: Overview) -> dict[str, Any]:
             }
             for block in overview.blocks
         ],
+    }
+
+
+def breaker_json(breaker: BreakerRow) -> dict[str, Any]:
+    """A circuit breaker, an item of ``GET /api/v1/breakers``."""
+    return {
+        "key": breaker.key,
+        "state": breaker.state,
+        "since": rfc3339(breaker.opened_at or breaker.changed_at),
+        "retryAt": _time(breaker.retry_at),
+        "cause": breaker.cause,
+        "failureCount": breaker.failure_count,
+        "lastError": breaker.last_error,
+        "lastFailureAt": _time(breaker.last_failure_at),
     }
 
 

@@ -1,36 +1,43 @@
-"""A portfolio as JSON: the ``data`` of ``GET /api/v1/portfolio``."""
+"""A portfolio as JSON: the ``data`` of ``GET /api/v1/portfolio`` and of its parts."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any
+from collections.abc import Collection
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any, Final
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.portfolio import Position
+from moonx_pipeline.domain.valuation import is_counted
 from moonx_pipeline.storage.portfolio import StoredPortfolio
+
+_CENT: Final = Decimal("0.01")
+_WIDE: Final = Context(prec=512, rounding=ROUND_HALF_EVEN)
 
 
 def _text(number: Decimal | None) -> str | None:
     return None if number is None else plain(number)
 
 
-def portfolio_json(stored: StoredPortfolio, *, include_spam: bool = False) -> dict[str, Any]:
-    """The portfolio's JSON; decimals are strings, spam is left out unless asked for."""
-    totals = stored.totals
+def portfolio_json(
+    stored: StoredPortfolio,
+    *,
+    include_spam: bool = False,
+    chain_ids: Collection[int] | None = None,
+    min_value: Decimal | None = None,
+) -> dict[str, Any]:
+    """The portfolio's JSON; decimals are strings. Totals and chains are the whole portfolio's, whatever is shown.
+
+    Args:
+        stored: The portfolio.
+        include_spam: Whether what is marked as spam is shown.
+        chain_ids: Positions of other chains are left out; ``None`` for all chains.
+        min_value: Positions of a known value below it, in USD, are left out.
+    """
     return {
-        "userId": stored.user_id,
-        "version": stored.version,
-        "asOf": rfc3339(stored.as_of) if stored.as_of else None,
-        "totalValueUsd": plain(totals.value_usd),
-        "complete": bool(stored.chains) and totals.complete,
-        "omitted": {
-            "unpriced": totals.unpriced,
-            "spam": totals.spam,
-            "flagged": totals.flagged,
-            "staleChains": list(totals.stale_chains),
-        },
+        **_totals(stored),
         "chains": [
             {
                 "chainId": chain.chain_id,
@@ -41,8 +48,66 @@ def portfolio_json(stored: StoredPortfolio, *, include_spam: bool = False) -> di
             }
             for chain in stored.chains
         ],
-        "positions": [_position(p) for p in stored.positions if include_spam or not p.is_spam],
+        "positions": [_position(p) for p in _shown(stored, include_spam, chain_ids, min_value)],
     }
+
+
+def holdings_json(
+    stored: StoredPortfolio,
+    *,
+    include_spam: bool = False,
+    chain_ids: Collection[int] | None = None,
+    min_value: Decimal | None = None,
+) -> dict[str, Any]:
+    """The positions with ``allocationPercent``, to 2 digits: null where a position is not in the total.
+
+    The shares are of the whole total; without filters they sum to 100, but for rounding.
+    """
+    return {
+        **_totals(stored),
+        "positions": [
+            {**_position(p), "allocationPercent": _text(_share(p, stored.totals.value_usd))}
+            for p in _shown(stored, include_spam, chain_ids, min_value)
+        ],
+    }
+
+
+def quick_json(stored: StoredPortfolio) -> dict[str, Any]:
+    """The totals only; tokens and chains are counted without spam."""
+    held = [p for p in stored.positions if not p.is_spam]
+    return {**_totals(stored), "totalTokens": len(held), "totalChains": len({p.chain_id for p in held})}
+
+
+def _totals(stored: StoredPortfolio) -> dict[str, Any]:
+    totals = stored.totals
+    return {
+        "userId": stored.user_id,
+        "version": stored.version,
+        "asOf": rfc3339(stored.as_of) if stored.as_of else None,
+        "totalValueUsd": plain(totals.value_usd),
+        "complete": bool(stored.chains) and totals.complete,
+        "omitted": totals.omitted,
+    }
+
+
+def _shown(
+    stored: StoredPortfolio, include_spam: bool, chain_ids: Collection[int] | None, min_value: Decimal | None
+) -> list[Position]:
+    return [
+        p
+        for p in stored.positions
+        if (include_spam or not p.is_spam)
+        and (chain_ids is None or p.chain_id in chain_ids)
+        and (min_value is None or p.value_usd is None or p.value_usd >= min_value)
+    ]
+
+
+def _share(position: Position, total: Decimal) -> Decimal | None:
+    """The part of the total in percent; of a total of 0 every part is 0."""
+    if position.value_usd is None or not is_counted(position):
+        return None
+    share = _WIDE.divide(_WIDE.multiply(position.value_usd, Decimal(100)), total) if total else Decimal(0)
+    return share.quantize(_CENT, context=_WIDE)
 
 
 def _position(p: Position) -> dict[str, Any]:

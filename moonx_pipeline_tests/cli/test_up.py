@@ -55,6 +55,7 @@ def system(database_url: str, simulator: RunningSimulator, tmp_path: Path) -> It
         "MOONX_HOME": str(tmp_path / "home"),
         "DAGSTER_HOME": str(ROOT),
         "WEBSERVER_PORT": port,
+        "GATEWAY_PORT": str(free_port()),
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "moonx_pipeline", "up"],

@@ -14,6 +14,7 @@ from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline.storage.requests import add_request
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.sync.acts import event_types, held, operation, portfolio, register, status
+from moonx_pipeline_tests.sync.test_progress import Listener
 from moonx_pipeline_tests.sync.test_user_sync import expected
 
 ROOT = Path(__file__).parents[2]
@@ -144,3 +145,33 @@ def test_a_database_that_is_not_there_is_one_sentence(environment: dict[str, str
     assert "The database 'none' at 127.0.0.1:1 can't be used: nothing listens there" in done.stderr
     assert "Traceback" not in done.stderr
     assert "verysecret" not in done.stderr + done.stdout
+
+
+def test_a_run_tells_how_each_chain_ended(
+    engine: Engine, environment: dict[str, str], simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", POLYGON_WALLET)
+    simulator.fault("partial_error", network="polygon-mainnet")
+    simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO circuit_breakers (key, state, opened_at, retry_at, cause, last_error) "
+            "VALUES ('alchemy:10', 'open', now(), '2126-03-02 12:00:00.123456+00', 'failures', 'It did not answer.')"
+        )
+    listener = Listener(engine)
+
+    done = execute(environment, "ann")
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    heard = listener.heard()
+    listener.close()
+    told = {chain["chainId"]: chain for chain in heard}
+    assert len(heard) == len(told)
+    assert {chain_id: chain["state"] for chain_id, chain in told.items()} == {
+        1: "done", 137: "failed", 10: "skipped", 42161: "done", 8453: "done",
+    }  # fmt: skip
+    assert {(c["userId"], c["syncOperationId"]) for c in told.values()} == {("ann", str(operation(engine).id))}
+    assert (told[1]["reason"], told[1]["retryAt"]) == (None, None)
+    assert "upstream_timeout" in told[137]["reason"]
+    assert "Optimism was not asked." in told[10]["reason"]
+    assert told[10]["retryAt"] == "2126-03-02T12:00:00.123Z"

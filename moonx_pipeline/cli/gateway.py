@@ -1,0 +1,17 @@
+"""``moonx gateway``: API, page and live connection."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+def gateway() -> None:
+    """Serve API, page and live connection until stopped; as many side by side as you like."""
+    from moonx_pipeline.gateway.server import run_gateway
+    from moonx_pipeline.logs import set_up_logs
+    from moonx_pipeline.settings import load_settings
+
+    settings = load_settings()
+    set_up_logs(settings)
+    run_gateway(settings)

@@ -1,0 +1,27 @@
+"""``moonx token``: tokens for development."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import click
+
+from moonx_pipeline.domain.users import InvalidUserId, parse_user_id
+from moonx_pipeline.errors import WrongUse
+
+
+@click.command()
+@click.argument("user_id", metavar="USER")
+@click.option("--admin", is_flag=True, help="With the role of an administrator.")
+@click.option("--hours", type=click.FloatRange(0, 24 * 365, min_open=True), default=12.0, show_default=True,
+              help="How long it is valid.")  # fmt: skip
+def token(user_id: str, admin: bool, hours: float) -> None:
+    """Print a token of USER that the gateway of this machine accepts; in development only."""
+    from moonx_pipeline.gateway.auth import development_token
+    from moonx_pipeline.settings import load_settings
+
+    try:
+        parse_user_id(user_id)
+    except InvalidUserId as problem:
+        raise WrongUse(str(problem)) from None
+    click.echo(development_token(load_settings(), user_id, is_admin=admin, lifetime=timedelta(hours=hours)))

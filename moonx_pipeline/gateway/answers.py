@@ -1,0 +1,163 @@
+"""What the API answers: one envelope for all, and errors that say what happened and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import msgspec
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.background import BackgroundTask
+
+from moonx_pipeline.domain.events import rfc3339
+
+T = TypeVar("T")
+
+DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="In plain notation, exact.")]
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, description="RFC 3339 in UTC.")]
+Address = Annotated[str, Field(pattern="^0x[0-9a-f]{40}$")]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Model(BaseModel):
+    """A shape on the wire."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Answer(BaseModel, Generic[T]):
+    """What a route answers that did what it was asked."""
+
+    success: Literal[True]
+    data: T
+    message: str | None = Field(description="For people, where there is something to add.")
+    timestamp: Time
+
+
+class FieldProblem(Model):
+    """A field that can't be used."""
+
+    field: str
+    message: str
+
+
+class ProblemError(Model):
+    """What went wrong."""
+
+    code: str = Field(examples=["unauthorized", "invalid_request", "rate_limited", "not_found"])
+    message: str = Field(description="What happened and what to do, for people.")
+    requestId: str | None = Field(default=None, description="Names this request in the log.")
+    details: list[FieldProblem] | None = Field(default=None, description="Of `invalid_request`.")
+    remainingRequests: int | None = Field(default=None, description="Of `rate_limited`.")
+    resetTime: Time | None = Field(default=None, description="Of `rate_limited`: when one may ask again.")
+
+
+class Problem(Model):
+    """What a route answers that did not do what it was asked."""
+
+    success: Literal[False]
+    error: ProblemError
+    timestamp: Time
+
+
+class ApiError(Exception):
+    """Ends a request with a problem.
+
+    Attributes:
+        status: Of HTTP.
+        code: For programs.
+        message: For people.
+        retry_after: When the same request may succeed.
+        extra: More members of the error.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_after: timedelta | None = None, **extra: Any
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+        self.extra = extra
+
+
+def not_found(what: str) -> ApiError:
+    """There is no such thing, or it is somebody else's: which of the two is nobody's business."""
+    return ApiError(404, "not_found", what)
+
+
+def json_response(
+    content: Any,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    background: BackgroundTask | None = None,
+) -> Response:
+    """A response of JSON that is not kept by anybody unless a header says otherwise."""
+    return Response(
+        _encode(content),
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        background=background,
+    )
+
+
+def answer(
+    data: Any,
+    message: str | None = None,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    background: BackgroundTask | None = None,
+) -> Response:
+    """Data in the envelope. It is written as it is: the models describe it, and a test holds it against them."""
+    content = {"success": True, "data": data, "message": message, "timestamp": rfc3339(datetime.now(UTC))}
+    return json_response(content, status=status, headers=headers, background=background)
+
+
+def problem(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    request_id: str | None = None,
+    retry_after: timedelta | None = None,
+    **extra: Any,
+) -> Response:
+    """An error in the envelope."""
+    error = {"code": code, "message": message, "requestId": request_id, **extra}
+    headers = {}
+    if retry_after is not None:
+        headers["Retry-After"] = str(max(1, -int(-retry_after.total_seconds() // 1)))
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    content = {"success": False, "error": error, "timestamp": rfc3339(datetime.now(UTC))}
+    return json_response(content, status=status, headers=headers)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: the problems that a route answers with, beside its answer."""
+    return {status: {"model": Problem, "description": _MEANINGS[status]} for status in statuses}
+
+
+_MEANINGS = {
+    400: "The request can't be read.",
+    401: "No token, or one that is not accepted.",
+    403: "The token is not an administrator's.",
+    404: "There is no such thing, or it is another user's.",
+    409: "Not possible as things are; the message says why.",
+    413: "The body is too large.",
+    422: "A field can't be used; `details` says which and why.",
+    429: "Asked too often; `Retry-After` says when to ask again.",
+    503: "The database, or what tokens are checked by, is away for the moment.",
+}
+SIGNED_IN = documented(401, 422, 429, 503)
+"""Of every route that needs a token."""
+
+WITH_BODY = documented(400, 413)
+"""Of those that read a body."""

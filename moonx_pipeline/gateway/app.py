@@ -1,0 +1,109 @@
+"""The gateway as one ASGI app: API, live connection and page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+import socketio
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
+from sqlalchemy import Engine
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Lifespan
+
+from moonx_pipeline import __version__
+from moonx_pipeline.gateway.auth import token_verifier
+from moonx_pipeline.gateway.callers import Gateway
+from moonx_pipeline.gateway.health import Health
+from moonx_pipeline.gateway.limits import RequestLimits
+from moonx_pipeline.gateway.live.sockets import LiveServer
+from moonx_pipeline.gateway.logos import Logos
+from moonx_pipeline.gateway.middleware import RequestFrame
+from moonx_pipeline.gateway.page import serve_page
+from moonx_pipeline.gateway.problems import answer_problems
+from moonx_pipeline.gateway.routes import admin, health, logos, portfolio, sync, wallets, webhooks
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.settings.service import GatewaySettings
+
+_ABOUT = """Portfolios on Ethereum, Polygon, Optimism, Arbitrum and Base, and their syncs.
+
+Decimals are strings in plain notation, exact; times are RFC 3339 in UTC; what is unknown is null, never 0.
+Live updates come by Socket.IO at `/socket.io`, with `auth: {token}`."""
+
+
+def create_app(settings: Settings, engine: Engine) -> ASGIApp:
+    """Puts the gateway together.
+
+    Args:
+        settings: Whose tokens count, limits, event stream.
+        engine: The pipeline's database, reached and with this version's schema.
+
+    Raises:
+        OperatorError: The keys of tokens are missing or too weak for production.
+    """
+    verifier = token_verifier(settings)
+    live = LiveServer(engine, settings, verifier)
+    gateway = Gateway(engine, settings, verifier, RequestLimits(settings.gateway), live)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        # As many threads as connections: a request that is served never waits for one.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.database.max_connections
+        await live.start()
+        yield
+        await live.stop()
+
+    app = _api(lifespan)
+    app.state.gateway = gateway
+    app.state.health = Health(gateway)
+    app.state.logos = Logos(engine, settings.gateway.logo_hosts)
+    _add_middleware(app, settings.gateway)
+    with_sockets: ASGIApp = socketio.ASGIApp(live.sio, other_asgi_app=app)
+    return with_sockets
+
+
+def describe_api() -> dict[str, Any]:
+    """The API as OpenAPI describes it."""
+    return _api(None).openapi()
+
+
+def _api(lifespan: Lifespan[FastAPI] | None) -> FastAPI:
+    """The routes, and the page."""
+    app = FastAPIOffline(
+        title="MoonX portfolio API",
+        version=__version__,
+        description=_ABOUT,
+        redoc_url=None,
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+    )
+    for routes in (portfolio, sync, wallets, webhooks, admin, logos):
+        app.include_router(routes.router, prefix="/api/v1")
+    app.include_router(health.router)
+    serve_page(app)
+    answer_problems(app)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _add_middleware(app: FastAPI, settings: GatewaySettings) -> None:
+    """What holds for every request; what is added last is outermost."""
+    app.add_middleware(GZipMiddleware, minimum_size=1000)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-Id"],
+            expose_headers=["ETag", "Retry-After", "X-Request-Id"],
+            max_age=3600,
+        )
+    app.add_middleware(RequestFrame, max_body_bytes=settings.max_body_bytes)

@@ -1,0 +1,81 @@
+"""Who calls a route, and what the route works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import Engine
+
+from moonx_pipeline.gateway.answers import ApiError
+from moonx_pipeline.gateway.auth import Caller, InvalidToken, KeysUnavailable, TokenVerifier
+from moonx_pipeline.gateway.limits import RequestLimits
+from moonx_pipeline.gateway.live.sockets import LiveServer
+from moonx_pipeline.settings import Settings
+
+_bearer = HTTPBearer(
+    auto_error=False, bearerFormat="JWT", description="`sub` is the user; `role: admin` for operators."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What all routes share."""
+
+    engine: Engine
+    settings: Settings
+    verifier: TokenVerifier
+    limits: RequestLimits
+    live: LiveServer
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+Shared = Annotated[Gateway, Depends(_gateway)]
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from; uvicorn has read X-Forwarded-For, where its sender is trusted."""
+    return request.client.host if request.client else "unknown"
+
+
+def _signed_in(
+    request: Request, gateway: Shared, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Caller:
+    address = address_of(request)
+    gateway.limits.check_address(address)
+    if credentials is None:
+        gateway.limits.count_refused(address)
+        raise ApiError(401, "unauthorized", "Send a token: 'Authorization: Bearer …'.")
+    try:
+        caller = gateway.verifier.verify(credentials.credentials)
+    except InvalidToken as problem:
+        gateway.limits.count_refused(address)
+        raise ApiError(401, problem.code, str(problem)) from None
+    except KeysUnavailable as problem:
+        raise ApiError(503, "unavailable", str(problem), retry_after=timedelta(seconds=10)) from None
+    gateway.limits.count_user(caller.user_id)
+    return caller
+
+
+SignedIn = Annotated[Caller, Depends(_signed_in)]
+
+
+def administrator(caller: SignedIn) -> Caller:
+    """The caller, if he is one.
+
+    Raises:
+        ApiError: 403, he is not.
+    """
+    if not caller.is_admin:
+        raise ApiError(403, "forbidden", "This is for administrators: the token's 'role' must be 'admin'.")
+    return caller
+
+
+Administrator = Annotated[Caller, Depends(administrator)]

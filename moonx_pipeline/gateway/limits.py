@@ -1,0 +1,55 @@
+"""How often the API may be asked: a user by his token, and an address that has no valid one.
+
+Counted in the memory of one gateway: they keep one caller from taking what all need, nothing more. What a person may
+ask of syncs is counted in the database, for all gateways together.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Final
+
+from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from moonx_pipeline.gateway.answers import ApiError
+from moonx_pipeline.settings.service import GatewaySettings
+
+_CODE: Final = "too_many_requests"
+
+
+class RequestLimits:
+    """Counts requests. Used by many threads."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._counter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._user = RateLimitItemPerMinute(settings.user_rate_max)
+        self._address = RateLimitItemPerSecond(settings.rate_max, max(1, settings.rate_window_ms // 1000))
+
+    def count_user(self, user_id: str) -> None:
+        """Counts a request of a user.
+
+        Raises:
+            ApiError: 429, he has made too many.
+        """
+        if not self._counter.hit(self._user, user_id):
+            raise self._too_many(self._user, user_id, "You have made too many requests")
+
+    def check_address(self, address: str) -> None:
+        """Whether requests of an address are still listened to.
+
+        Raises:
+            ApiError: 429, too many of them had no valid token.
+        """
+        if not self._counter.test(self._address, address):
+            raise self._too_many(self._address, address, "Too many requests without a valid token came from here")
+
+    def count_refused(self, address: str) -> None:
+        """Counts a request without a valid token or signature."""
+        self._counter.hit(self._address, address)
+
+    def _too_many(self, item: RateLimitItem, key: str, what: str) -> ApiError:
+        seconds = max(1.0, self._counter.get_window_stats(item, key).reset_time - time.time())
+        return ApiError(429, _CODE, f"{what}: try again in {seconds:.0f} s.", retry_after=timedelta(seconds=seconds))

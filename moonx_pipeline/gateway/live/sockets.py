@@ -1,0 +1,242 @@
+"""The live connection's server: who is let in, and what each socket is told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+from socketio.exceptions import ConnectionRefusedError as Refused
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from moonx_pipeline.events.stream import StreamedEvent, open_stream
+from moonx_pipeline.gateway.auth import CLOCK_SKEW, Caller, InvalidToken, KeysUnavailable, TokenVerifier
+from moonx_pipeline.gateway.live.catch_up import CurrentPortfolio, current_portfolio
+from moonx_pipeline.gateway.live.connections import BoundedServer
+from moonx_pipeline.gateway.live.delivered import Delivered
+from moonx_pipeline.gateway.live.feed import Feed
+from moonx_pipeline.gateway.live.progress import Progress, ProgressSource
+from moonx_pipeline.gateway.live.rooms import PORTFOLIO_UPDATE, Emission, emission_of, own_rooms, room_of
+from moonx_pipeline.settings import Settings
+
+_CATCHING_UP: Final = 4
+"""Sockets that are caught up at once; the others wait for their turn."""
+
+_LONGEST_PAUSE: Final = 10.0
+_NOTHING: Final = -1
+_log = structlog.get_logger("live")
+
+
+@dataclass(slots=True)
+class _Session:
+    """A socket that was let in.
+
+    Attributes:
+        user_id: Whose.
+        rooms: It may be in.
+        ending: The timer of its token's end.
+        known_version: The portfolio that the client said it has; ``None`` where it said nothing.
+        sent_version: The newest portfolio that it was sent.
+    """
+
+    user_id: str
+    rooms: tuple[str, ...]
+    ending: asyncio.TimerHandle
+    known_version: int | None
+    sent_version: int = _NOTHING
+
+
+class LiveServer:
+    """Socket.IO at ``/socket.io``, fed by the event stream. Each replica serves its own sockets from all events.
+
+    Attributes:
+        sio: The server, to be put in front of an ASGI app by ``socketio.ASGIApp``.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings, verifier: TokenVerifier) -> None:
+        """Takes what it works with; nothing is read before ``start``."""
+        self._engine = engine
+        self._verifier = verifier
+        self._origins = frozenset(settings.gateway.cors_origins)
+        # At their finer levels the libraries log what clients send, tokens included.
+        quiet = logging.getLogger("moonx.socketio")
+        quiet.setLevel(logging.ERROR)
+        self.sio = BoundedServer(logger=quiet, engineio_logger=quiet, cors_allowed_origins=self._is_allowed_origin)
+        self.sio.on("connect", self._connect)
+        self.sio.on("disconnect", self._disconnect)
+        self.sio.on("join_room", self._join_room)
+        self._sessions: dict[str, _Session] = {}
+        self._delivered = Delivered()
+        self._behind: asyncio.Queue[str] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._events = Feed("event stream", open_stream(engine, settings.kafka), self._deliver)
+        self._progress = Feed("progress of syncs", ProgressSource(engine), self._tell_progress)
+
+    @property
+    def connections(self) -> int:
+        """Sockets that are let in."""
+        return len(self._sessions)
+
+    def health(self) -> tuple[bool, str | None]:
+        """Whether what happens is told live, and if not why."""
+        events, progress = self._events.health(), self._progress.health()
+        return progress if events[0] else events
+
+    async def start(self) -> None:
+        """Begins to read; when it returns, nothing that happens from now on is missed, or it will be made up for."""
+        await asyncio.gather(self._events.start(), self._progress.start())
+        for _ in range(_CATCHING_UP):
+            self._keep(self._catch_up())
+
+    async def stop(self) -> None:
+        """Ends what it began. Clients are told nothing: their connections break, and they come back."""
+        for session in self._sessions.values():
+            session.ending.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(self._events.stop(), self._progress.stop(), self.sio.shutdown())
+
+    # Who is let in
+
+    def _is_allowed_origin(self, origin: str | None, environ: dict[str, Any]) -> bool:
+        own = (environ.get("HTTP_HOST"), environ.get("HTTP_X_FORWARDED_HOST"))
+        return origin is not None and (origin in self._origins or urlsplit(origin).netloc in own)
+
+    async def _connect(self, sid: str, _environ: dict[str, Any], auth: Any) -> None:
+        given = auth if isinstance(auth, dict) else {}
+        caller = await self._caller(given.get("token"))
+        if self.sio.manager.eio_sid_from_sid(sid, "/") not in self.sio.eio.sockets:
+            raise Refused("The connection is gone.")  # nobody would tell that again
+        loop, left = asyncio.get_running_loop(), caller.expires_at - datetime.now(UTC)
+        # A token that is let in for the sake of clocks that differ lasts as long as it is let in.
+        left = left if left.total_seconds() > 0 else left + CLOCK_SKEW
+        session = _Session(
+            user_id=caller.user_id,
+            rooms=own_rooms(caller.user_id, is_admin=caller.is_admin),
+            ending=loop.call_later(max(0.0, left.total_seconds()), self._end_session, sid),
+            known_version=_version(given.get("lastVersion")),
+        )
+        self._sessions[sid] = session
+        for room in session.rooms:
+            await self.sio.enter_room(sid, room)
+        # In its rooms first, read then: nothing slips between.
+        if session.known_version is not None:
+            self._behind.put_nowait(sid)
+
+    async def _caller(self, token: Any) -> Caller:
+        if not isinstance(token, str) or not token:
+            raise Refused("Send a token: auth: {token}.", {"code": "unauthorized"})
+        try:
+            return await asyncio.to_thread(self._verifier.verify, token)
+        except InvalidToken as problem:
+            raise Refused(str(problem), {"code": problem.code}) from None
+        except KeysUnavailable as problem:
+            raise Refused(str(problem), {"code": "unavailable"}) from None
+        except ValueError:
+            raise Refused("The token is not accepted: it is no text.", {"code": "unauthorized"}) from None
+
+    async def _disconnect(self, sid: str, _reason: str) -> None:
+        session = self._sessions.pop(sid, None)
+        if session is not None:
+            session.ending.cancel()
+
+    def _end_session(self, sid: str) -> None:
+        async def end() -> None:
+            eio_sid = self.sio.manager.eio_sid_from_sid(sid, "/")
+            message = "The session has ended: sign in again."
+            await self.sio.emit("session_ended", {"code": "token_expired", "message": message}, to=sid)
+            await self.sio.disconnect(sid)
+            if eio_sid is not None:
+                self.sio.end_unless_joined(eio_sid)
+
+        self._keep(end())
+
+    async def _join_room(self, sid: str, *arguments: Any) -> dict[str, Any]:
+        wanted = arguments[0] if arguments else None
+        room = wanted.get("room") if isinstance(wanted, dict) else None
+        session = self._sessions.get(sid)
+        if session is None or not isinstance(room, str) or room not in session.rooms:
+            message = "This room is not yours: there are your own and 'system', which you are in already."
+            return {"ok": False, "error": {"code": "forbidden", "message": message}}
+        await self.sio.enter_room(sid, room)
+        return {"ok": True}
+
+    # What they are told
+
+    async def _deliver(self, events: list[StreamedEvent], skipped: bool) -> None:
+        if skipped:
+            # What is passed over is made up for; versions may have begun anew.
+            self._delivered = Delivered()
+            for sid, session in self._sessions.items():
+                session.sent_version = _NOTHING
+                self._behind.put_nowait(sid)
+        for event in events:
+            emission = emission_of(event)
+            if emission is not None and self._delivered.is_news(emission):
+                await self._emit(emission)
+
+    async def _emit(self, emission: Emission) -> None:
+        newer: list[str] = []
+        if emission.name == PORTFOLIO_UPDATE:
+            for sid in self._sids(emission.rooms):
+                session = self._sessions[sid]
+                if session.sent_version >= emission.version:
+                    newer.append(sid)  # it was read from what is stored before the event came
+                session.sent_version = max(session.sent_version, emission.version)
+        await self.sio.emit(emission.name, emission.data, room=list(emission.rooms), skip_sid=newer)
+
+    def _sids(self, rooms: Iterable[str]) -> list[str]:
+        members = self.sio.manager.get_participants("/", list(rooms))
+        return [sid for sid, _ in members if sid in self._sessions]
+
+    async def _tell_progress(self, found: list[Progress], _skipped: bool) -> None:
+        for progress in found:
+            await self.sio.emit("sync_progress", progress.data(), room=room_of(progress.user_id))
+
+    # Catching up
+
+    async def _catch_up(self) -> None:
+        while True:
+            sid = await self._behind.get()
+            current = await self._read_current(sid)
+            session = self._sessions.get(sid)
+            if current is not None and session is not None and session.sent_version < current.version:
+                session.sent_version = current.version
+                await self.sio.emit(PORTFOLIO_UPDATE, current.data, to=sid)
+
+    async def _read_current(self, sid: str) -> CurrentPortfolio | None:
+        """What a socket may have missed, however long the database is away; nothing once the socket is gone."""
+        pause = 0.1
+        while (session := self._sessions.get(sid)) is not None:
+            try:
+                return await asyncio.to_thread(current_portfolio, self._engine, session.user_id, session.known_version)
+            except DBAPIError:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+        return None
+
+    def _keep(self, work: Any) -> None:
+        """Runs something in the background; a task that nobody holds may vanish."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        with suppress(asyncio.CancelledError):
+            if (problem := task.exception()) is not None:
+                _log.error("live task failed", exc_info=problem)
+
+
+def _version(given: Any) -> int | None:
+    """The version that a client says it has; one that is no number is none that there is."""
+    if given is None:
+        return None
+    return given if isinstance(given, int) and not isinstance(given, bool) else _NOTHING

@@ -1,0 +1,225 @@
+"""The shapes of the API's data, as OpenAPI describes them."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from moonx_pipeline.gateway.answers import Address, DecimalText, Model, Time
+
+Priority = Literal["high", "medium", "low"]
+OperationStatus = Literal["pending", "running", "completed", "partial", "failed", "cancelled", "refused"]
+
+
+class Omitted(Model):
+    """What a total leaves out."""
+
+    unpriced: int = Field(description="Positions whose value is unknown.")
+    spam: int
+    flagged: int = Field(description="Positions whose price can't be trusted.")
+    staleChains: list[int] = Field(description="Chains whose positions are the last known ones.")
+
+
+class Chain(Model):
+    """How fresh one chain is, over all wallets."""
+
+    chainId: int = Field(examples=[137])
+    name: str = Field(examples=["Polygon"])
+    status: Literal["fresh", "stale", "never"]
+    syncedAt: Time | None = Field(description="End of the last reading that succeeded.")
+    error: str | None = Field(description="Why it is not fresh, or what its source can't know.")
+
+
+class Position(Model):
+    """One token of one wallet. What is unknown is null, never 0."""
+
+    walletAddress: Address
+    chainId: int
+    tokenAddress: Address = Field(description="0xeeee…eeee is the chain's own coin (EIP-7528).")
+    isNative: bool
+    symbol: str | None = Field(description="As the contract says: hostile text.")
+    name: str | None = Field(description="As the contract says: hostile text.")
+    decimals: int | None
+    balance: str = Field(pattern="^[0-9]+$", description="In the token's smallest unit.", examples=["4200500000"])
+    amount: DecimalText | None = Field(examples=["4200.5"])
+    priceUsd: DecimalText | None = Field(examples=["0.99987"])
+    priceSource: str | None
+    priceAt: Time | None
+    valueUsd: DecimalText | None
+    change24h: DecimalText | None = Field(description="Of the price, in percent.")
+    isSpam: bool
+    spamReasons: list[str]
+    flags: list[str] = Field(description="`price_jump` and `unconfirmed_price` keep it out of the total.")
+    stale: bool = Field(description="The last known one of a chain that did not answer.")
+    logoUrl: str | None
+
+
+class PortfolioTotals(Model):
+    """A portfolio's total and what it leaves out."""
+
+    userId: str
+    version: int = Field(description="Grows by one with each change.")
+    asOf: Time | None = Field(description="End of the last sync that read a chain.")
+    totalValueUsd: DecimalText
+    complete: bool = Field(description="Whether every chain is fresh.")
+    omitted: Omitted
+
+
+class Portfolio(PortfolioTotals):
+    """A whole portfolio."""
+
+    chains: list[Chain]
+    positions: list[Position] = Field(description="The largest value first.")
+
+
+class QuickPortfolio(PortfolioTotals):
+    """A portfolio without its positions."""
+
+    totalTokens: int
+    totalChains: int
+
+
+class HoldingPosition(Position):
+    """A position and its share."""
+
+    allocationPercent: DecimalText | None = Field(description="Of the total; null where it does not count.")
+
+
+class Holdings(PortfolioTotals):
+    """Positions with their shares."""
+
+    positions: list[HoldingPosition]
+
+
+class HistoryPoint(Model):
+    """The portfolio as one sync read it."""
+
+    at: Time
+    totalValueUsd: DecimalText
+    omitted: Omitted | None = Field(description="What the total left out then; null where it was not kept.")
+
+
+class History(Model):
+    """A series of totals: the last reading of each bucket that has one."""
+
+    days: int
+    bucketSeconds: int
+    gapSeconds: int = Field(description="Readings further apart have a gap between them.")
+    before: HistoryPoint | None = Field(description="The last reading before the range.")
+    points: list[HistoryPoint]
+
+
+class SyncTriggered(Model):
+    """A sync that was asked for."""
+
+    requestId: UUID
+    syncType: str
+    priority: Priority
+    remainingRequests: int = Field(description="What is left of the syncs that one may ask for.")
+    resetTime: Time | None = Field(description="When the next one comes back.")
+
+
+class RunningOperation(Model):
+    """A sync under way."""
+
+    syncOperationId: UUID
+    trigger: str
+    startedAt: Time
+
+
+class LastError(Model):
+    """Why the last sync was not complete."""
+
+    message: str
+    at: Time
+
+
+class PauseState(Model):
+    """Why no sync is started, and since when."""
+
+    since: Time
+    reason: str
+
+
+class SyncStatus(Model):
+    """How fresh a portfolio is and what is under way for it."""
+
+    userId: str
+    lastSyncAt: Time | None
+    syncStatus: Literal["current", "recent", "stale", "never"] = Field(
+        description="Read within 5 minutes, within 30, longer ago, or never."
+    )
+    isRunning: bool
+    activeSyncOperations: int
+    totalTokens: int
+    totalValueUsd: DecimalText | None
+    syncFrequency: int = Field(description="Minutes between two unattended syncs, at this time of the day.")
+    nextScheduledSync: Time | None
+    remainingRequests: int
+    maxRequests: int
+    resetTime: Time | None
+    pendingRequestId: UUID | None
+    runningOperation: RunningOperation | None
+    lastError: LastError | None
+    pause: PauseState | None
+
+
+class Operation(Model):
+    """One sync."""
+
+    syncOperationId: UUID
+    type: str
+    status: OperationStatus
+    priority: Priority
+    trigger: Literal["manual", "backfill", "schedule", "webhook", "login"]
+    startedAt: Time
+    completedAt: Time | None
+    durationMs: int | None
+    tokensSynced: int
+    chainsSynced: int
+    totalValueUsd: DecimalText | None
+    errorCode: str | None
+    errorMessage: str | None
+    retryCount: int
+    portfolioVersion: int | None
+
+
+class ChainReading(Model):
+    """How the reading of one wallet on one chain ended."""
+
+    walletAddress: str
+    chainId: int
+    outcome: Literal["ok", "failed", "skipped", "kept"]
+    source: str | None
+    tokens: int
+    reason: str | None
+    retryAt: Time | None
+
+
+class OperationDetail(Operation):
+    """One sync with all that is known of it."""
+
+    chains: list[ChainReading]
+    providerCalls: int
+    computeUnits: int
+    requestId: UUID | None
+    workerId: str | None
+    dagsterRunId: str | None
+    dagsterRunUrl: str | None
+
+
+class Cancelled(Model):
+    """A sync that was ended."""
+
+    syncOperationId: UUID
+    cancelled: Literal[True]
+
+
+class Wallets(Model):
+    """A user's wallets."""
+
+    wallets: list[Address] = Field(description="In lower case, the first registered first.")
+    maxWallets: int
+    requestId: UUID | None = Field(description="The request for the sync that a change has caused.")

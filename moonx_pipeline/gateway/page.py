@@ -1,0 +1,54 @@
+"""The portfolio page: files that ``make web`` has built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+
+STATIC: Final = Path(__file__).parent / "static"
+_VIEWS: Final = ("/", "/admin")
+"""Addresses of the one page; it finds out by itself which view is meant."""
+
+_NOT_BUILT: Final = (
+    "<!doctype html><title>MoonX</title><p>The page is not built: run <code>make web</code>, and start the gateway "
+    "again. The API works without it: <a href=/docs>/docs</a>."
+)
+
+
+class _Assets(StaticFiles):
+    """Files whose names change with what is in them."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def serve_page(app: FastAPI) -> None:
+    """Adds the page's files to an app."""
+    built = (STATIC / "index.html").is_file()
+
+    async def view() -> Response:
+        if not built:
+            return HTMLResponse(_NOT_BUILT, 503)
+        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+    for address in _VIEWS:
+        app.add_api_route(address, view, include_in_schema=False)
+    if not built:
+        return
+    app.mount("/assets", _Assets(directory=STATIC / "assets"))
+    for file in sorted(STATIC.iterdir()):
+        if file.is_file() and file.name != "index.html":
+            app.add_api_route(f"/{file.name}", _file(file), include_in_schema=False)
+
+
+def _file(file: Path) -> Any:
+    async def serve() -> Response:
+        return FileResponse(file, headers={"Cache-Control": "public, max-age=3600"})
+
+    return serve

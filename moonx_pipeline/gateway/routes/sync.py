@@ -1,0 +1,186 @@
+"""A user's syncs: asking for one, how things stand, what was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import Field
+from starlette.background import BackgroundTask
+
+from moonx_pipeline.domain.events import rfc3339
+from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, ApiError, Model, answer, documented, not_found
+from moonx_pipeline.gateway.auth import Caller
+from moonx_pipeline.gateway.callers import Gateway, Shared, SignedIn
+from moonx_pipeline.gateway.models import (
+    Cancelled,
+    Operation,
+    OperationDetail,
+    OperationStatus,
+    Priority,
+    SyncStatus,
+    SyncTriggered,
+)
+from moonx_pipeline.storage.operations_read import is_own, list_operations, read_operation
+from moonx_pipeline.storage.pause import current_pause
+from moonx_pipeline.storage.requests import permits_left
+from moonx_pipeline.storage.sync_state import read_sync_state
+from moonx_pipeline.sync.cancel import cancel_operation
+from moonx_pipeline.sync.doorbell import ring
+from moonx_pipeline.sync.requests import Asked, ask_for_sync, manual_sync_limit
+from moonx_pipeline.sync.sources import intervals_of
+from moonx_pipeline.views.operations import operation_detail_json, operation_json
+from moonx_pipeline.views.status import status_json
+
+router = APIRouter(tags=["sync"])
+
+SyncType = Literal["portfolio", "full", "trades", "manual"]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        description="Asking by the same key again gives the same answer, and no second sync.",
+    ),
+]
+
+
+class TriggerBody(Model):
+    """How to sync."""
+
+    priority: Priority = "medium"
+    syncType: SyncType = Field(default="portfolio", description="All of them read the portfolio.")
+    forceRefresh: bool = Field(
+        default=False, description="Changes nothing: what a person asks for is always read anew."
+    )
+
+
+_TRIGGER = {**SIGNED_IN, **WITH_BODY, **documented(409)}
+
+
+@router.post("/sync/trigger", status_code=202, response_model=Answer[SyncTriggered], responses=_TRIGGER)
+def trigger_sync(
+    gateway: Shared, caller: SignedIn, body: TriggerBody | None = None, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Asks for a sync. Where one waits already, that one serves; past the limit it is refused until `resetTime`."""
+    wanted = body or TriggerBody()
+    return _trigger(gateway, caller, wanted.priority, wanted.syncType, idempotency_key)
+
+
+@router.post("/portfolio/refresh", status_code=202, response_model=Answer[SyncTriggered], responses=_TRIGGER)
+def refresh(gateway: Shared, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Response:
+    """Asks for a sync with high priority, within the same limit."""
+    return _trigger(gateway, caller, "high", "portfolio", idempotency_key)
+
+
+def _trigger(gateway: Gateway, caller: Caller, priority: Priority, sync_type: str, key: str | None) -> Response:
+    settings = gateway.settings
+    asked = ask_for_sync(
+        gateway.engine,
+        settings,
+        caller.user_id,
+        source="api",
+        priority=priority,
+        idempotency_key=key,
+        limited=True,
+    )
+    if asked.refusal is not None or asked.request_id is None:
+        raise _refused(asked)
+    data = {
+        "requestId": str(asked.request_id),
+        "syncType": sync_type,
+        "priority": priority,
+        "remainingRequests": settings.worker.rate_max if asked.remaining is None else asked.remaining,
+        "resetTime": rfc3339(asked.reset_at) if asked.reset_at else None,
+    }
+    with gateway.engine.connect() as connection:
+        pause = current_pause(connection)
+    bell = BackgroundTask(ring, gateway.engine, settings.service.graphql_url, [asked.request_id])
+    return answer(data, pause.sentence if pause else None, status=202, background=bell)
+
+
+def _refused(asked: Asked) -> ApiError:
+    refusal = asked.refusal
+    if refusal is None:
+        raise AssertionError("a request without a refusal has an id")
+    if refusal.code != "rate_limited":
+        return ApiError(409, refusal.code, refusal.reason)
+    reset_at = asked.reset_at or datetime.now(UTC)
+    return ApiError(
+        429,
+        refusal.code,
+        refusal.reason,
+        retry_after=max(reset_at - datetime.now(UTC), timedelta(seconds=1)),
+        remainingRequests=0,
+        resetTime=rfc3339(reset_at),
+    )
+
+
+@router.get("/sync/status", response_model=Answer[SyncStatus], responses=SIGNED_IN)
+def get_status(gateway: Shared, caller: SignedIn) -> Response:
+    """How fresh the portfolio is, what is under way for it, and what is left of the limit."""
+    limit = manual_sync_limit(gateway.settings.worker, caller.user_id)
+    with gateway.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        state = read_sync_state(connection, caller.user_id)
+        remaining, reset_at = permits_left(connection, limit)
+    data = status_json(
+        state,
+        intervals=intervals_of(gateway.settings.periodic),
+        now=datetime.now(UTC),
+        remaining=limit.most if remaining is None else remaining,
+        maximum=limit.most,
+        reset_at=reset_at,
+    )
+    return answer(data)
+
+
+@router.get("/sync/operations", response_model=Answer[list[Operation]], responses=SIGNED_IN)
+def get_operations(
+    gateway: Shared,
+    caller: SignedIn,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    status: OperationStatus | None = None,
+    days: Annotated[int, Query(ge=1, le=90)] = 30,
+) -> Response:
+    """The syncs of the last days, the newest first."""
+    with gateway.engine.connect() as connection:
+        rows = list_operations(connection, caller.user_id, limit=limit, status=status, days=days)
+    return answer([operation_json(row) for row in rows])
+
+
+_ONE = {**SIGNED_IN, **documented(404)}
+
+
+@router.get("/sync/operations/{operation_id}", response_model=Answer[OperationDetail], responses=_ONE)
+def get_operation(gateway: Shared, caller: SignedIn, operation_id: UUID) -> Response:
+    """One sync: how each wallet and chain was read, what it cost, and the run that carried it."""
+    with gateway.engine.connect() as connection:
+        row = read_operation(connection, caller.user_id, operation_id)
+    if row is None:
+        raise not_found(f"You have no sync {operation_id}.")
+    return answer(operation_detail_json(row, dagster_url(gateway)))
+
+
+@router.delete(
+    "/sync/operations/{operation_id}", response_model=Answer[Cancelled], responses={**_ONE, **documented(409)}
+)
+def cancel(gateway: Shared, caller: SignedIn, operation_id: UUID) -> Response:
+    """Cancels a sync that runs, or a request that waits, by its id. Nothing of it is stored from then on."""
+    with gateway.engine.connect() as connection:
+        if not is_own(connection, caller.user_id, operation_id):
+            raise not_found(f"You have no sync {operation_id}.")
+    cancelled = cancel_operation(gateway.engine, operation_id, "Cancelled by its user.", datetime.now(UTC))
+    if cancelled is None:
+        raise ApiError(409, "ended", f"The sync {operation_id} has ended already: there is nothing to cancel.")
+    ended = cancelled.operation_id or cancelled.request_id
+    return answer({"syncOperationId": str(ended), "cancelled": True})
+
+
+def dagster_url(gateway: Gateway) -> str | None:
+    """Where Dagster's pages are for whoever follows a link, if it is known."""
+    settings = gateway.settings
+    if settings.gateway.dagster_url or settings.service.env == "production":
+        return settings.gateway.dagster_url
+    return f"http://127.0.0.1:{settings.service.webserver_port}"

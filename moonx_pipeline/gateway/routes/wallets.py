@@ -1,0 +1,59 @@
+"""A user's wallets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import AfterValidator, Field
+from starlette.background import BackgroundTask
+
+from moonx_pipeline.domain.addresses import parse_address
+from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, Model, answer
+from moonx_pipeline.gateway.callers import Shared, SignedIn
+from moonx_pipeline.gateway.models import Wallets
+from moonx_pipeline.storage.users import MAX_WALLETS, wallets_of
+from moonx_pipeline.sync.doorbell import ring
+from moonx_pipeline.sync.wallets import change_wallets
+
+router = APIRouter(tags=["wallets"])
+
+WalletAddress = Annotated[
+    str,
+    AfterValidator(parse_address),
+    Field(
+        description="With mixed case its EIP-55 checksum must be right.",
+        examples=["0x52908400098527886E0F7030069857D2E4169EE7"],
+    ),
+]
+
+
+class WalletsBody(Model):
+    """The whole list."""
+
+    wallets: list[WalletAddress] = Field(max_length=MAX_WALLETS)
+
+
+@router.get("/wallets", response_model=Answer[Wallets], responses=SIGNED_IN)
+def get_wallets(gateway: Shared, caller: SignedIn) -> Response:
+    """The wallets that make up the portfolio."""
+    with gateway.engine.connect() as connection:
+        wallets = wallets_of(connection, caller.user_id)
+    return answer({"wallets": list(wallets), "maxWallets": MAX_WALLETS, "requestId": None})
+
+
+@router.put("/wallets", response_model=Answer[Wallets], responses={**SIGNED_IN, **WITH_BODY})
+def put_wallets(gateway: Shared, caller: SignedIn, body: WalletsBody) -> Response:
+    """Replaces the list. What changed is read at once; a wallet that goes takes its holdings and history with it."""
+    wanted = list(dict.fromkeys(body.wallets))
+    change = change_wallets(gateway.engine, gateway.settings, caller.user_id, wanted)
+    request_id = change.request.request_id if change.request else None
+    data = {
+        "wallets": list(change.wallets),
+        "maxWallets": MAX_WALLETS,
+        "requestId": str(request_id) if request_id else None,
+    }
+    bell = BackgroundTask(
+        ring, gateway.engine, gateway.settings.service.graphql_url, [request_id] if request_id else []
+    )
+    return answer(data, background=bell)

@@ -1,0 +1,51 @@
+"""The gateway as a process."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from typing import Final
+
+import uvicorn
+
+from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.gateway.app import create_app
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.storage.database import ready_engine
+
+_LARGEST_MESSAGE: Final = 64 * 1024
+_DRAIN_SECONDS: Final = 5
+"""How long requests under way may take to end when the process is stopped."""
+
+
+def run_gateway(settings: Settings) -> None:
+    """Serves until stopped.
+
+    Raises:
+        OperatorError: The port is taken, the database can't be used, or the keys of tokens are missing.
+    """
+    app = create_app(settings, ready_engine(settings))
+    listening = _listen(settings.gateway.host, settings.gateway.port)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,  # the app writes a line for each request, with its id
+        proxy_headers=True,
+        forwarded_allow_ips=settings.gateway.trusted_proxies,
+        server_header=False,
+        ws_max_size=_LARGEST_MESSAGE,
+        ws_per_message_deflate=False,  # its buffers cost each socket more than they save on the wire
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again that it has stopped for
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as problem:
+        raise OperatorError(
+            f"The gateway can't listen at {host}:{port} ({problem.strerror}): set GATEWAY_PORT or GATEWAY_HOST."
+        ) from None

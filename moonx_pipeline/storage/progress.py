@@ -1,0 +1,53 @@
+"""How far a sync has come, told to whoever listens at this moment; nothing of it is kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from moonx_pipeline.domain.events import rfc3339
+
+CHANNEL: Final = "moonx_progress"
+
+_REASON_LENGTH: Final = 500
+"""PostgreSQL carries less than 8,000 bytes a message; so many characters are at most 3,000 of them in JSON."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def notify_progress(
+    connection: Connection,
+    *,
+    user_id: str,
+    operation_id: UUID,
+    chain_id: int,
+    state: str,
+    reason: str | None,
+    retry_at: datetime | None,
+) -> None:
+    """Tells those who listen on ``moonx_progress`` how one chain of a sync stands.
+
+    Args:
+        connection: In autocommit mode, so that it is told at once.
+        user_id: Whose sync.
+        operation_id: The sync.
+        chain_id: The chain.
+        state: ``reading``, ``done``, ``failed`` or ``skipped``.
+        reason: Why it failed or was skipped; what is longer than 500 characters is cut.
+        retry_at: When it may be asked again, where that is known.
+    """
+    if reason is not None and len(reason) > _REASON_LENGTH:
+        reason = reason[: _REASON_LENGTH - 1] + "…"
+    payload = {
+        "userId": user_id,
+        "syncOperationId": str(operation_id),
+        "chainId": chain_id,
+        "state": state,
+        "reason": reason,
+        "retryAt": rfc3339(retry_at) if retry_at else None,
+    }
+    connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CHANNEL, _encode(payload).decode()))

@@ -1,0 +1,117 @@
+"""A portfolio's total over time: one reading a bucket, of the kept syncs, and of history before them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection
+
+_BUCKETS: Final = (
+    (1, timedelta(minutes=15)),
+    (7, timedelta(hours=1)),
+    (30, timedelta(hours=6)),
+)
+_LONGEST_BUCKET: Final = timedelta(days=1)
+
+ORDINARY_SPACING: Final = timedelta(minutes=45)
+"""Unattended readings are at most a quarter of an hour apart; one that is late by two more is not missing yet."""
+
+
+class Reading(NamedTuple):
+    """A total as one sync stored it.
+
+    Attributes:
+        at: When.
+        total_value_usd: The sum of what counted.
+        omitted: What the sum left out; ``None`` where that was not kept.
+    """
+
+    at: datetime
+    total_value_usd: Decimal
+    omitted: dict[str, Any] | None
+
+
+class Series(NamedTuple):
+    """Readings of some days.
+
+    Attributes:
+        days: How many.
+        bucket: Of each stretch of time so long, by UTC, there is the last reading, if there is one.
+        gap: Between readings further apart nothing was read.
+        before: The last reading before them.
+        readings: The oldest first.
+    """
+
+    days: int
+    bucket: timedelta
+    gap: timedelta
+    before: Reading | None
+    readings: list[Reading]
+
+
+def bucket_of(days: int) -> timedelta:
+    """How long a bucket of so many days is: some hundred points, whatever the range."""
+    return next((bucket for most, bucket in _BUCKETS if days <= most), _LONGEST_BUCKET)
+
+
+# Syncs of one user that were stored ended in the order in which they began, so the index of their beginnings finds
+# the last one of a bucket. Where there is none, since it is not kept any more, a snapshot may be: it is summed up.
+_SERIES: Final = """
+WITH buckets AS (
+    SELECT NULL::timestamptz AS since, %(since)s::timestamptz AS until
+    UNION ALL
+    SELECT greatest(b, %(since)s), b + %(bucket)s
+    FROM generate_series(date_bin(%(bucket)s, %(since)s, %(epoch)s), %(now)s, %(bucket)s) AS b
+)
+SELECT b.since IS NULL, coalesce(o.at, h.at), coalesce(o.total, h.total), o.omitted
+FROM buckets b
+LEFT JOIN LATERAL (
+    SELECT o.completed_at AS at, o.total_value_usd AS total, o.omitted FROM sync_operations o
+    WHERE o.user_id = %(user)s AND o.started_at < b.until
+      AND o.started_at >= coalesce(b.since - interval '1 hour', '-infinity')
+      AND o.status IN ('completed', 'partial') AND o.total_value_usd IS NOT NULL
+      AND o.completed_at <@ tstzrange(b.since, b.until)
+    ORDER BY o.started_at DESC LIMIT 1
+) o ON true
+LEFT JOIN LATERAL (
+    SELECT s.created_at AS at,
+           (SELECT coalesce(sum(h.value_usd) FILTER (WHERE h.in_total), 0) FROM user_token_holdings_history h
+            WHERE h.user_id = %(user)s AND h.created_at = s.created_at
+              AND h.sync_operation_id = s.sync_operation_id) AS total
+    FROM (SELECT h.created_at, h.sync_operation_id FROM user_token_holdings_history h
+          WHERE o.at IS NULL AND h.user_id = %(user)s AND h.created_at < b.until
+            AND h.created_at >= coalesce(b.since, '-infinity')
+          ORDER BY h.created_at DESC LIMIT 1) s
+) h ON true
+WHERE coalesce(o.at, h.at) IS NOT NULL
+ORDER BY b.until
+"""
+
+
+def read_series(connection: Connection, user_id: str, *, days: int, now: datetime) -> Series:
+    """A user's totals of the last days, in one query.
+
+    Args:
+        connection: Any.
+        user_id: Whose.
+        days: Of 24 hours each, 1 to 366.
+        now: Until when.
+    """
+    bucket = bucket_of(days)
+    parameters = {
+        "user": user_id,
+        "since": now - timedelta(days=days),
+        "now": now,
+        "bucket": bucket,
+        "epoch": datetime.fromisoformat("1970-01-01T00:00:00+00:00"),
+    }
+    before: Reading | None = None
+    readings = []
+    for is_before, *reading in connection.exec_driver_sql(_SERIES, parameters):
+        if is_before:
+            before = Reading(*reading)
+        else:
+            readings.append(Reading(*reading))
+    return Series(days, bucket, max(2 * bucket, ORDINARY_SPACING), before, readings)

@@ -1,0 +1,28 @@
+"""A portfolio's total over time as JSON: the ``data`` of ``GET /api/v1/portfolio/history``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moonx_pipeline.domain.events import rfc3339
+from moonx_pipeline.domain.money import plain
+from moonx_pipeline.storage.series import Reading, Series
+
+
+def history_json(series: Series) -> dict[str, Any]:
+    """A series of totals; decimals are strings, lengths in seconds."""
+    return {
+        "days": series.days,
+        "bucketSeconds": int(series.bucket.total_seconds()),
+        "gapSeconds": int(series.gap.total_seconds()),
+        "before": _point(series.before) if series.before else None,
+        "points": [_point(reading) for reading in series.readings],
+    }
+
+
+def _point(reading: Reading) -> dict[str, Any]:
+    return {
+        "at": rfc3339(reading.at),
+        "totalValueUsd": plain(reading.total_value_usd),
+        "omitted": reading.omitted,
+    }

@@ -1,0 +1,83 @@
+"""Who is let in, where to, and for how long; by the official client."""
+
+import pytest
+
+from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, token_of
+from moonx_pipeline_tests.gateway.live.acts import started, tell
+from moonx_pipeline_tests.gateway.live.clients import BareSocket, client, connected
+
+
+@pytest.mark.parametrize(
+    ("auth", "code"),
+    [
+        (None, "unauthorized"),
+        ({}, "unauthorized"),
+        ({"token": 7}, "unauthorized"),
+        ({"token": "garbage"}, "unauthorized"),
+        ({"token": "\ud800.\ud800.\ud800"}, "unauthorized"),
+        ({"token": token_of("ann", aud="another")}, "unauthorized"),
+        ({"token": token_of("ann", key="another secret that is long enough")}, "unauthorized"),
+        ({"token": token_of("ann", seconds=-3600)}, "token_expired"),
+    ],
+)
+def test_who_has_no_valid_token_is_refused_with_a_code(gateway: GatewayProcess, auth: object, code: str) -> None:
+    with client(gateway, auth) as refused:
+        line = refused.next()
+
+    assert (line["name"], line["data"]) == ("connect_error", {"code": code})
+    assert line["message"].endswith(".")
+
+
+@pytest.mark.parametrize("auth", ["text", "[1]", "7", '{"lastVersion": {}}', "not json"])
+def test_whatever_is_sent_for_auth_others_are_served(gateway: GatewayProcess, auth: str) -> None:
+    bare = BareSocket(gateway)
+    bare.send(f"40{auth}")
+
+    with connected(gateway, "ann") as ann:
+        tell(gateway.engine, event := started("ann", 1))
+        assert ann.next()["data"]["eventId"] == str(event.id)
+    bare.close()
+    assert gateway.ask("GET", "/health/ready").status_code == 200
+
+
+@pytest.mark.parametrize("transports", [["polling"], ["websocket"]])
+def test_the_official_client_is_let_in_by_each_transport(gateway: GatewayProcess, transports: list[str]) -> None:
+    with client(gateway, {"token": token_of("ann")}, transports=transports) as ann:
+        assert ann.next() == {"name": "connect", "transport": transports[0]}
+        tell(gateway.engine, started("ann", 1))
+        assert ann.next()["name"] == "sync_started"
+
+
+def test_a_room_is_joined_by_its_own_user_only(gateway: GatewayProcess) -> None:
+    with connected(gateway, "ann") as ann:
+        for room in ("user:ann", "system"):
+            assert ann.ask("join_room", {"room": room}) == {"ok": True}
+        for wanted in ({"room": "user:bob"}, {"room": "admin"}, {"room": "lobby"}, {"room": 7}, {}, "user:ann", None):
+            answer = ann.ask("join_room", wanted)
+            assert (answer["ok"], answer["error"]["code"]) == (False, "forbidden")
+        assert ann.ask("join_room")["error"]["code"] == "forbidden"
+        assert ann.ask("join_room", {"room": "user:ann"}, "more") == {"ok": True}
+
+        tell(gateway.engine, started("bob", 1), started("ann", 2))
+        assert ann.next()["data"]["userId"] == "ann"
+
+
+def test_an_administrator_joins_the_room_of_administrators_and_nobodys_else(gateway: GatewayProcess) -> None:
+    with connected(gateway, "root", role="admin") as root:
+        assert root.ask("join_room", {"room": "admin"}) == {"ok": True}
+        assert root.ask("join_room", {"room": "user:ann"})["ok"] is False
+
+
+def test_the_end_of_a_token_ends_its_socket(gateway: GatewayProcess) -> None:
+    with connected(gateway, "ann", seconds=2) as ending, connected(gateway, "ann") as staying:
+        assert ending.next()["data"]["code"] == "token_expired"
+        assert ending.next() == {"name": "disconnect", "reason": "io server disconnect"}
+        tell(gateway.engine, started("ann", 1))
+        assert staying.next()["name"] == "sync_started"
+
+
+def test_tokens_are_never_logged_whatever_the_level(gateway: GatewayProcess) -> None:
+    with connected(gateway, "ann"):
+        pass
+
+    assert token_of("ann").split(".")[0] not in gateway.log

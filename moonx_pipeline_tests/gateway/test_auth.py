@@ -1,0 +1,211 @@
+"""Whose tokens are accepted: by secret, by published keys, and never by what a token says of itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given
+from hypothesis import strategies as st
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.gateway import auth
+from moonx_pipeline.gateway.auth import InvalidToken, KeysUnavailable, development_token, token_verifier
+from moonx_pipeline.settings import Settings
+from moonx_pipeline_tests.fixtures.gateway import AUDIENCE, ISSUER, SECRET, token_of
+
+_RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+_EC = ec.generate_private_key(ec.SECP256R1())
+
+
+def by(**environment: str) -> auth.TokenVerifier:
+    return token_verifier(Settings.from_environment({"JWT_AUDIENCE": AUDIENCE, "JWT_ISSUER": ISSUER, **environment}))
+
+
+@pytest.fixture
+def by_secret() -> auth.TokenVerifier:
+    return by(JWT_SECRET=SECRET)
+
+
+def refusal(verifier: auth.TokenVerifier, token: str) -> str:
+    with pytest.raises(InvalidToken) as refused:
+        verifier.verify(token)
+    return refused.value.code
+
+
+class PublishedKeys:
+    """A server of a JSON Web Key Set."""
+
+    def __init__(self) -> None:
+        self.keys: list[dict[str, Any]] = []
+        self.reads = 0
+        published = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                published.reads += 1
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps({"keys": published.keys}).encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/jwks.json"
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def publish(self, key_id: str, key: Any, **more: str) -> None:
+        algorithm = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
+        shape = json.loads(algorithm.to_jwk(key.public_key()))
+        self.keys.append({**shape, "kid": key_id, "use": "sig", **more})
+
+
+@pytest.fixture
+def published() -> Iterator[PublishedKeys]:
+    keys = PublishedKeys()
+    yield keys
+    keys.server.shutdown()
+    keys.server.server_close()
+
+
+def signed(key_id: str, key: Any, algorithm: str, user_id: str = "ann") -> str:
+    claims = jwt.decode(token_of(user_id), options={"verify_signature": False})
+    return jwt.encode(claims, key, algorithm, headers={"kid": key_id})
+
+
+def test_a_token_says_who_it_is_of_and_whether_he_is_an_administrator(by_secret: auth.TokenVerifier) -> None:
+    ann, root = by_secret.verify(token_of("ann")), by_secret.verify(token_of("root", role="admin"))
+
+    assert (ann.user_id, ann.is_admin) == ("ann", False)
+    assert (root.user_id, root.is_admin) == ("root", True)
+    assert not by_secret.verify(token_of("eve", role=["admin"])).is_admin
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        (token_of("ann", seconds=-40), "token_expired"),
+        (token_of("ann", aud="another"), "unauthorized"),
+        (token_of("ann", aud=None), "unauthorized"),
+        (token_of("ann", iss="https://elsewhere.example"), "unauthorized"),
+        (token_of("ann", exp=None), "unauthorized"),
+        (token_of("ann", nbf=2**33), "unauthorized"),
+        (token_of(""), "unauthorized"),
+        (token_of("a\u202eb"), "unauthorized"),
+        (token_of("a" * 256), "unauthorized"),
+        (token_of("ann", key="another secret that is long enough, too"), "unauthorized"),
+        (token_of("ann", key=None, algorithm="none"), "unauthorized"),
+        (token_of("ann", key=SECRET + SECRET, algorithm="HS512"), "unauthorized"),
+        (token_of("ann", key=_RSA, algorithm="RS256"), "unauthorized"),
+        ("", "unauthorized"),
+        ("a.b.c", "unauthorized"),
+        ("x" * 9000, "unauthorized"),
+    ],
+)
+def test_a_token_that_is_not_in_order_is_refused(by_secret: auth.TokenVerifier, token: str, code: str) -> None:
+    assert refusal(by_secret, token) == code
+
+
+def test_clocks_may_differ_by_half_a_minute_and_no_more(by_secret: auth.TokenVerifier) -> None:
+    assert by_secret.verify(token_of("ann", seconds=-20)).user_id == "ann"
+    assert refusal(by_secret, token_of("ann", seconds=-31)) == "token_expired"
+
+
+@given(place=st.integers(min_value=0), bit=st.integers(0, 7))
+def test_a_token_that_was_changed_anywhere_is_refused_or_says_the_same(place: int, bit: int) -> None:
+    verifier, token = by(JWT_SECRET=SECRET), token_of("ann")
+    head, claims, signature = (base64.urlsafe_b64decode(part + "==") for part in token.split("."))
+    whole = bytearray(head + claims + signature)
+    whole[place % len(whole)] ^= 1 << bit
+    first, second = len(head), len(head) + len(claims)
+    parts = (whole[:first], whole[first:second], whole[second:])
+
+    assert refusal(verifier, ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts))
+
+
+def test_published_keys_of_both_kinds_are_accepted_and_new_ones_are_found(published: PublishedKeys) -> None:
+    published.publish("first", _RSA)
+    verifier = by(JWT_JWKS_URL=published.url)
+    assert verifier.verify(signed("first", _RSA, "RS256")).user_id == "ann"
+
+    published.keys.clear()
+    published.publish("second", _EC)
+
+    assert verifier.verify(signed("second", _EC, "ES256", "bob")).user_id == "bob"
+    assert refusal(verifier, signed("first", _RSA, "RS256")) == "unauthorized"
+
+
+def test_unknown_key_ids_do_not_make_it_read_the_keys_again_and_again(published: PublishedKeys) -> None:
+    published.publish("first", _RSA)
+    verifier = by(JWT_JWKS_URL=published.url)
+
+    for number in range(20):
+        assert refusal(verifier, signed(f"made-up-{number}", _RSA, "RS256")) == "unauthorized"
+
+    assert published.reads <= 2
+
+
+def test_a_public_key_is_never_taken_for_a_secret(published: PublishedKeys) -> None:
+    published.publish("first", _RSA)
+    verifier = by(JWT_JWKS_URL=published.url)
+    public = _RSA.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    claims = jwt.decode(token_of("ann"), options={"verify_signature": False})
+    head, body = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+        for part in ({"alg": "HS256", "kid": "first"}, claims)
+    )
+    mac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
+    forged = base64.urlsafe_b64encode(mac.sign(f"{head}.{body}".encode(), public)).decode().rstrip("=")
+
+    assert refusal(verifier, f"{head}.{body}.{forged}") == "unauthorized"
+
+
+def test_a_published_secret_is_no_public_key(published: PublishedKeys) -> None:
+    shared = base64.urlsafe_b64encode(SECRET.encode()).decode().rstrip("=")
+    published.keys.append({"kty": "oct", "k": shared, "kid": "first", "use": "sig", "alg": "HS256"})
+
+    with pytest.raises((InvalidToken, KeysUnavailable)):
+        by(JWT_JWKS_URL=published.url).verify(signed("first", SECRET, "HS256"))
+
+
+def test_keys_that_can_not_be_read_are_not_the_tokens_fault(published: PublishedKeys) -> None:
+    published.server.shutdown()
+    published.server.server_close()
+
+    with pytest.raises(KeysUnavailable, match="JWT_JWKS_URL does not answer"):
+        by(JWT_JWKS_URL=published.url).verify(signed("first", _RSA, "RS256"))
+
+
+@pytest.mark.parametrize(("given_key", "sentence"), [({}, "set JWT_SECRET"), ({"JWT_SECRET": "short"}, "5 bytes")])
+def test_production_does_not_start_without_a_proper_key(given_key: dict[str, str], sentence: str) -> None:
+    production = {"MOONX_ENV": "production", "ALCHEMY_API_KEY": "k"}
+
+    with pytest.raises(OperatorError, match=sentence):
+        by(**production, **given_key)
+
+
+def test_two_kinds_of_keys_are_an_error() -> None:
+    with pytest.raises(OperatorError, match="set one of them"):
+        by(JWT_SECRET=SECRET, JWT_JWKS_URL="https://login.example/jwks.json")
+
+
+def test_a_machine_in_development_has_a_secret_of_its_own(tmp_path: Path) -> None:
+    settings = Settings.from_environment({"MOONX_HOME": str(tmp_path)})
+    token = development_token(settings, "ann", is_admin=True, lifetime=timedelta(hours=1))
+
+    assert token_verifier(settings).verify(token)[:2] == ("ann", True)
+    assert (tmp_path / "jwt-secret").stat().st_mode & 0o077 == 0
+    elsewhere = Settings.from_environment({"MOONX_HOME": str(tmp_path / "other")})
+    assert refusal(token_verifier(elsewhere), token) == "unauthorized"

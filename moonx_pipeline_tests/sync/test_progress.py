@@ -1,0 +1,134 @@
+"""What is told of a chain as its reading ends."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import psycopg2
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
+from moonx_pipeline.simulator.world import PLAIN_WALLET
+from moonx_pipeline.storage.database import open_engine
+from moonx_pipeline.storage.progress import CHANNEL, notify_progress
+from moonx_pipeline.sync.open import open_sync
+from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.progress import ChainEnd, chain_end, read_chain_and_tell
+from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.user_sync import start_fetch, utc_now
+from moonx_pipeline_tests.sync.acts import register, sync
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+OK, FAILED, SKIPPED, KEPT = ChainOutcome.OK, ChainOutcome.FAILED, ChainOutcome.SKIPPED, ChainOutcome.KEPT
+
+
+class Listener:
+    """A connection that listens."""
+
+    def __init__(self, engine: Engine) -> None:
+        arguments, options = engine.dialect.create_connect_args(engine.url)
+        self._connection = psycopg2.connect(*arguments, **options)
+        self._connection.autocommit = True
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"LISTEN {CHANNEL}")
+
+    def heard(self) -> list[dict]:
+        """What was told so far."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        told = [json.loads(message.payload) for message in self._connection.notifies]
+        self._connection.notifies.clear()
+        return told
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture
+def listener(engine: Engine):
+    made = Listener(engine)
+    yield made
+    made.close()
+
+
+def reading(outcome: ChainOutcome, reason: str | None = None, retry_at: datetime | None = None) -> ChainBalances:
+    return ChainBalances("0x" + "ab" * 20, 1, outcome, reason=reason, retry_at=retry_at)
+
+
+@pytest.mark.parametrize(
+    ("readings", "expected"),
+    [
+        ([reading(OK), reading(OK)], ChainEnd("done", None, None)),
+        ([reading(OK, "New tokens are not seen."), reading(KEPT)], ChainEnd("done", None, None)),
+        ([reading(OK), reading(SKIPPED, "Open.", NOON)], ChainEnd("skipped", "Open.", NOON)),
+        (
+            [reading(SKIPPED, "Open.", NOON), reading(FAILED, "Down."), reading(OK)],
+            ChainEnd("failed", "Down.", None),
+        ),
+        (
+            [reading(FAILED), reading(FAILED, "Late.", NOON + timedelta(1)), reading(FAILED, "Busy.", NOON)],
+            ChainEnd("failed", "Late.", NOON),
+        ),
+    ],
+)
+def test_a_chain_ends_as_the_worst_of_its_wallets(readings: list[ChainBalances], expected: ChainEnd) -> None:
+    assert chain_end(readings) == expected
+
+
+@hypothesis_settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    reason=st.one_of(
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=2000),
+        st.sampled_from(["\x01" * 9000, "😀" * 9000, '"' * 9000, "ä" * 500, "ä" * 501]),
+    ),
+    user=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=255),
+)
+def test_any_reason_arrives_cut_where_it_is_long(engine: Engine, listener: Listener, reason: str, user: str) -> None:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        notify_progress(
+            connection,
+            user_id=user,
+            operation_id=UUID(int=7),
+            chain_id=137,
+            state="failed",
+            reason=reason,
+            retry_at=NOON,
+        )
+
+    (told,) = listener.heard()
+    cut = told.pop("reason")
+    assert cut == reason if len(reason) <= 500 else (cut[:-1], cut[-1], len(cut)) == (reason[:499], "…", 500)
+    assert told == {
+        "userId": user,
+        "syncOperationId": str(UUID(int=7)),
+        "chainId": 137,
+        "state": "failed",
+        "retryAt": "2026-03-02T12:00:00.000Z",
+    }
+
+
+def test_a_sync_that_nobody_waits_for_tells_nothing(engine: Engine, sources: Sources, listener: Listener) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+
+    sync(engine, sources, trigger="schedule")
+
+    assert listener.heard() == []
+
+
+def test_a_chain_is_read_all_the_same_where_it_can_not_be_told(engine: Engine, sources: Sources) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    order = SyncOrder(uuid4(), "ann")
+    opened = open_sync(engine, sources, order, utc_now())
+    fetch = start_fetch(engine, sources, opened)
+    away = open_engine("postgresql+psycopg2://nobody@127.0.0.1:1/none")
+
+    (found,) = read_chain_and_tell(away, opened, fetch, 1)
+
+    assert found.outcome is OK
+    assert found.balances

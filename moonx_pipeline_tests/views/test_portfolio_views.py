@@ -1,0 +1,138 @@
+"""A portfolio as JSON and CSV: what filters leave, what shares sum to, what a spreadsheet must not run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moonx_pipeline.domain.portfolio import Position
+from moonx_pipeline.domain.pricing import PRICE_JUMP
+from moonx_pipeline.domain.valuation import is_counted, totals_of
+from moonx_pipeline.storage.portfolio import ChainState, StoredPortfolio
+from moonx_pipeline.views.csv import positions_csv
+from moonx_pipeline.views.portfolio import holdings_json, portfolio_json, quick_json
+from moonx_pipeline_tests.storage.examples import NOON, position, token
+
+
+def stored(*positions: Position) -> StoredPortfolio:
+    chains = (ChainState(1, "fresh", NOON, None, False),)
+    return StoredPortfolio("ann", 7, NOON, None, positions, totals_of(positions, ()), chains)
+
+
+_MIXED = stored(
+    position(1, balance=4_000_000, price="2"),
+    position(2, chain_id=137, balance=1_000_000, price="2"),
+    position(3, chain_id=137, price=None),
+    position(4, chain_id=10, price="1000", spam=("link_in_name",)),
+    position(5, chain_id=8453, price="1000")._replace(flags=(PRICE_JUMP,)),
+)
+
+
+def tokens(data: dict) -> list[int]:
+    return [int(shown["tokenAddress"], 16) for shown in data["positions"]]
+
+
+def test_filters_leave_positions_out_and_totals_are_of_the_whole() -> None:
+    whole = portfolio_json(_MIXED)
+
+    assert tokens(whole) == [1, 2, 3, 5]
+    assert tokens(portfolio_json(_MIXED, include_spam=True)) == [1, 2, 3, 4, 5]
+    assert tokens(portfolio_json(_MIXED, chain_ids={137, 10})) == [2, 3]
+    assert tokens(portfolio_json(_MIXED, chain_ids=set())) == []
+    assert tokens(portfolio_json(_MIXED, min_value=Decimal("2.000001"))) == [1, 3, 5]
+    assert tokens(portfolio_json(_MIXED, min_value=Decimal(2))) == [1, 2, 3, 5]
+    filtered = portfolio_json(_MIXED, chain_ids={137}, min_value=Decimal(5))
+    assert {**filtered, "positions": None} == {**whole, "positions": None}
+    assert filtered["totalValueUsd"] == "10"
+
+
+def test_what_counts_has_its_share_of_the_whole_total() -> None:
+    data = holdings_json(_MIXED, include_spam=True)
+
+    assert [p["allocationPercent"] for p in data["positions"]] == ["80", "20", None, None, None]
+    assert [p["allocationPercent"] for p in holdings_json(_MIXED, chain_ids={137})["positions"]] == ["20", None]
+    assert {key: data[key] for key in ("totalValueUsd", "version", "complete")} == {
+        "totalValueUsd": "10",
+        "version": 7,
+        "complete": True,
+    }
+
+
+@given(
+    values=st.lists(
+        st.one_of(st.integers(0, 10**30), st.just(1), st.none()).flatmap(
+            lambda balance: st.tuples(st.just(balance), st.booleans())
+        ),
+        max_size=40,
+    )
+)
+def test_shares_sum_to_100_up_to_rounding(values) -> None:
+    positions = [
+        position(n, balance=balance or 1, price=None if balance is None else "0.37")._replace(
+            flags=(PRICE_JUMP,) if flagged else ()
+        )
+        for n, (balance, flagged) in enumerate(values)
+    ]
+    portfolio = stored(*positions)
+
+    shares = [p["allocationPercent"] for p in holdings_json(portfolio)["positions"]]
+
+    assert [share is not None for share in shares] == [is_counted(p) for p in positions]
+    counted = [Decimal(share) for share in shares if share is not None]
+    assert all(share == share.quantize(Decimal("0.01")) and 0 <= share <= 100 for share in counted)
+    expected = 100 if portfolio.totals.value_usd else 0
+    assert abs(sum(counted) - expected) <= Decimal("0.005") * len(counted)
+
+
+def test_the_totals_alone_count_without_spam() -> None:
+    assert quick_json(_MIXED) == {
+        "userId": "ann",
+        "version": 7,
+        "asOf": "2026-03-02T12:00:00.000Z",
+        "totalValueUsd": "10",
+        "complete": True,
+        "omitted": {"unpriced": 1, "spam": 1, "flagged": 1, "staleChains": []},
+        "totalTokens": 4,
+        "totalChains": 3,
+    }
+
+
+def lines(*positions: Position) -> list[dict[str, str]]:
+    data = portfolio_json(stored(*positions), include_spam=True)
+    return list(csv.DictReader(io.StringIO(positions_csv(data["positions"]), newline="")))
+
+
+def test_csv_has_a_line_a_position_with_all_that_the_json_has() -> None:
+    data = portfolio_json(_MIXED, include_spam=True)["positions"]
+
+    found = lines(*_MIXED.positions)
+
+    assert [list(line) for line in found] == [list(shown) for shown in data]
+    assert [line["valueUsd"] for line in found] == ["8", "2", "", "2500", "2500"]
+    assert [line["tokenAddress"] for line in found] == [token(n) for n in range(1, 6)]
+    assert found[3]["spamReasons"] == "link_in_name"
+
+
+def test_csv_of_nothing_still_names_its_columns() -> None:
+    assert positions_csv([]).splitlines() == [",".join(portfolio_json(_MIXED)["positions"][0])]
+
+
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\tx", "\rx", '=HYPERLINK("http://x")']
+)
+def test_a_name_that_a_spreadsheet_would_run_is_quoted(name: str) -> None:
+    (line,) = lines(position(1, symbol=name)._replace(name=name, logo_url=name))
+
+    assert (line["symbol"], line["name"], line["logoUrl"]) == ("'" + name,) * 3
+
+
+@pytest.mark.parametrize("name", ["USDC", "a=b", 'say "hi", twice', "two\nlines", ""])
+def test_any_other_name_comes_back_as_it_is(name: str) -> None:
+    (line,) = lines(position(1, symbol=name))
+
+    assert line["symbol"] == name
