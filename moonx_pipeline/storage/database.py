@@ -7,7 +7,7 @@ import time
 from functools import cache
 
 from sqlalchemy import Engine, create_engine, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
@@ -119,6 +119,16 @@ def reach(engine: Engine, *, wait_seconds: float = WAIT_SECONDS) -> None:
                 raise OperatorError(_unreachable(engine, text)) from None
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def why_unusable(engine: Engine) -> str | None:
+    """Why the database can't be used now, as far as outsiders may know; ``None`` where it can."""
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    except SQLAlchemyError:
+        return "The database can't be used."
+    return None
 
 
 def _unreachable(engine: Engine, text: str) -> str:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from moonx_pipeline.metrics.protection import count_exceeded
+
 
 class Limit(NamedTuple):
     """What one call takes of one limit.
@@ -80,7 +82,10 @@ def take(connection: Connection, limits: Sequence[Limit], patience: timedelta = 
             patience,
         ),
     ).one()
-    return Grant(*row)
+    grant = Grant(*row)
+    if grant.refused_by is not None:
+        count_exceeded(grant.refused_by)
+    return grant
 
 
 def block(

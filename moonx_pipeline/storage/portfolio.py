@@ -14,7 +14,8 @@ from moonx_pipeline.domain.valuation import Totals, totals_of
 
 
 class ChainState(NamedTuple):
-    """One chain over all of a user's wallets: stale when one of them is, and as old as the oldest.
+    """One chain over all of a user's wallets: stale when one of them is, and as old as the oldest; ``never`` where
+    one of them was not read yet.
 
     ``error`` is why it is not fresh, or what its source can't know; ``known_tokens_only``: new tokens are
     not seen.
@@ -49,16 +50,17 @@ class StoredPortfolio(NamedTuple):
     chains: tuple[ChainState, ...]
 
     @classmethod
-    def empty(cls, user_id: str) -> StoredPortfolio:
+    def empty(cls, user_id: str, version: int) -> StoredPortfolio:
         """That of somebody without wallets."""
-        return cls(user_id, 0, None, None, (), totals_of((), ()), ())
+        return cls(user_id, version, None, None, (), totals_of((), ()), ())
 
 
 _CHAINS = """
-SELECT chain_id, CASE WHEN bool_or(status = 'never') THEN 'never' WHEN bool_or(status = 'stale') THEN 'stale'
-                      ELSE 'fresh' END,
+SELECT chain_id, CASE WHEN bool_or(status = 'never') OR count(*) < min(w.wallets) THEN 'never'
+                      WHEN bool_or(status = 'stale') THEN 'stale' ELSE 'fresh' END,
        min(last_success_at), min(error), bool_or(coverage IS NOT DISTINCT FROM 'known_tokens')
-FROM user_chain_status WHERE user_id = %s GROUP BY chain_id
+FROM user_chain_status s, (SELECT count(*) AS wallets FROM user_wallets WHERE user_id = %(user)s) w
+WHERE s.user_id = %(user)s GROUP BY chain_id
 ORDER BY array_position(ARRAY[1, 137, 10, 42161, 8453], chain_id)
 """
 
@@ -72,11 +74,9 @@ ORDER BY value_usd DESC NULLS LAST, wallet_address, chain_id, token_address
 
 
 def portfolio_version(connection: Connection, user_id: str) -> int:
-    """The version of a user's portfolio; 0 before there is one, and for somebody without wallets."""
+    """The version of a user's portfolio, which never goes down; 0 before the first."""
     version: int | None = connection.exec_driver_sql(
-        "SELECT portfolio_version FROM user_sync_status s WHERE user_id = %s "
-        "AND EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = s.user_id)",
-        (user_id,),
+        "SELECT portfolio_version FROM user_sync_status WHERE user_id = %s", (user_id,)
     ).scalar()
     return version or 0
 
@@ -97,7 +97,7 @@ def read_portfolio(connection: Connection, user_id: str) -> StoredPortfolio | No
     if status is None:
         return None
     version, as_of, total = status
-    chains = tuple(ChainState(*row) for row in connection.exec_driver_sql(_CHAINS, (user_id,)))
+    chains = tuple(ChainState(*row) for row in connection.exec_driver_sql(_CHAINS, {"user": user_id}))
     positions = tuple(_position(row) for row in connection.exec_driver_sql(_POSITIONS, (user_id,)))
     stale = [chain.chain_id for chain in chains if chain.status != "fresh"]
     return StoredPortfolio(user_id, version, as_of, total, positions, totals_of(positions, stale), chains)

@@ -164,8 +164,8 @@ def remove_user(connection: Connection, user_id: str) -> bool:
     connection.exec_driver_sql(
         "UPDATE user_sync_status SET sync_status = 'never', last_sync_at = NULL, total_value_usd = NULL, "
         "last_active_at = NULL, last_error_message = NULL, last_error_at = NULL, snapshot_at = NULL, "
-        "consecutive_failures = 0 WHERE user_id = %s",
-        (user_id,),
+        "consecutive_failures = 0, portfolio_version = portfolio_version + %s WHERE user_id = %s",
+        (int(known), user_id),
     )
     return known
 

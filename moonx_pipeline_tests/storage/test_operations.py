@@ -154,7 +154,7 @@ def test_a_removed_user_is_forgotten_but_his_version_goes_on(engine: Engine) -> 
         row = open_user(connection, user_id="ann", operation_id=uuid4(), active=False, lease_until=NOON)
         assert row.wallets == ()
         add_wallets(connection, "ann", [WALLET])
-        assert open_user(connection, user_id="ann", operation_id=uuid4(), active=False, lease_until=NOON).version == 3
+        assert open_user(connection, user_id="ann", operation_id=uuid4(), active=False, lease_until=NOON).version == 4
 
 
 def test_a_user_has_one_request_that_waits_whatever_its_key(engine: Engine) -> None:

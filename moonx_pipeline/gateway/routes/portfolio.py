@@ -35,7 +35,9 @@ MinValue = Annotated[
         ge=0, max_digits=40, decimal_places=18, description="Positions of a known value below it are left out, in USD."
     ),
 ]
-_NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "The portfolio is as it was: `If-None-Match` names its version."}}
+_NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
+    304: {"description": "The portfolio is as it was: `If-None-Match` names its version."}
+}
 
 
 @router.get("/portfolio", response_model=Answer[Portfolio], responses={**SIGNED_IN, **_NOT_MODIFIED})
@@ -54,10 +56,11 @@ def get_portfolio(
     chains = _chain_ids(chainIds)
     viewed = BackgroundTask(_viewed, gateway, caller.user_id)
     with gateway.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        headers = {"ETag": f'"{portfolio_version(connection, caller.user_id)}"', "Cache-Control": _REVALIDATED}
+        version = portfolio_version(connection, caller.user_id)
+        headers = {"ETag": f'"{version}"', "Cache-Control": _REVALIDATED}
         if if_none_match is not None and _names(if_none_match, headers["ETag"]):
             return Response(status_code=304, headers=headers, background=viewed)
-        stored = read_portfolio(connection, caller.user_id) or StoredPortfolio.empty(caller.user_id)
+        stored = read_portfolio(connection, caller.user_id) or StoredPortfolio.empty(caller.user_id, version)
     data = portfolio_json(stored, include_spam=includeSpam, chain_ids=chains, min_value=minValue)
     return answer(data, headers=headers, background=viewed)
 
@@ -105,7 +108,8 @@ def get_csv(gateway: Shared, caller: SignedIn, includeSpam: IncludeSpam = False)
 
 def _read(gateway: Gateway, user_id: str) -> StoredPortfolio:
     with gateway.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        return read_portfolio(connection, user_id) or StoredPortfolio.empty(user_id)
+        stored = read_portfolio(connection, user_id)
+        return stored or StoredPortfolio.empty(user_id, portfolio_version(connection, user_id))
 
 
 def _chain_ids(text: str | None) -> set[int] | None:

@@ -19,7 +19,9 @@ test("products are those of the integers", () => {
   fc.assert(fc.property(decimals, (a) => multiply(a, "1000") === add(multiply(a, "999"), a)));
 });
 
-test("order is that of the differences", () => {
+test("order is that of the differences, of neighbours too", () => {
+  expect(compare("1.000000000000000001", "1")).toBe(1);
+  expect(compare(`1${"0".repeat(76)}1`, `1${"0".repeat(76)}2`)).toBe(-1);
   fc.assert(fc.property(decimals, decimals, (a, b) => Math.sign(compare(a, b)) === sign(subtract(a, b))));
 });
 

@@ -25,6 +25,9 @@ export function toText({ units, scale }: Exact): string {
 
 /** Below 0, 0 or above 0, as a sort wants it. */
 export function compare(a: string, b: string): number {
+  // A float is off by less than a billionth of itself, so a larger difference is a true one. Sorting asks this often.
+  const [x, y] = [Number(a), Number(b)];
+  if (Math.abs(x - y) > 1e-9 * Math.max(Math.abs(x), Math.abs(y))) return x < y ? -1 : 1;
   const [left, right] = aligned(a, b);
   return left < right ? -1 : left > right ? 1 : 0;
 }

@@ -2,17 +2,18 @@
 import { io, type Socket } from "socket.io-client";
 import type { ServerEvents } from "../api/types";
 
-/** `offline`: nothing answers, so what is shown may be old; `reconnecting`: just lost, and likely back in a moment. */
+/** `reconnecting`: the socket is lost, and tried again; `offline`: requests are not answered either. */
 export type Connection = "live" | "reconnecting" | "offline" | "ended";
 
-/** So many tries, over about ten seconds, and a lost connection is called offline. */
-const TRIES_UNTIL_OFFLINE = 3;
+/** A refusal for another reason than the token, such as keys that can't be read, is asked about again after this. */
+const REFUSED_MS = 15_000;
 
 export interface SocketOptions {
   token: string;
   /** The newest version that is shown: what is newer is sent at connect. */
   lastVersion: () => number | undefined;
-  onConnection: (connection: Connection) => void;
+  /** Is told of each try that failed, too: "reconnecting" again. */
+  onConnection: (connection: Exclude<Connection, "offline">) => void;
   on: Partial<ServerEvents>;
 }
 
@@ -25,19 +26,17 @@ export function openSocket({ token, lastVersion, onConnection, on }: SocketOptio
     reconnectionDelay: 1_000,
     reconnectionDelayMax: 15_000,
   });
-  let failures = 0;
+
+  let again: ReturnType<typeof setTimeout> | undefined;
 
   const end = () => {
     onConnection("ended");
     socket.disconnect();
   };
-  socket.on("connect", () => {
-    failures = 0;
-    onConnection("live");
-  });
+  socket.on("connect", () => onConnection("live"));
   socket.on("disconnect", (reason) => {
     if (reason === "io client disconnect") return;
-    onConnection(navigator.onLine ? "reconnecting" : "offline");
+    onConnection("reconnecting");
     // After a farewell of the server the client does not come back by itself.
     if (reason === "io server disconnect") socket.connect();
   });
@@ -46,18 +45,14 @@ export function openSocket({ token, lastVersion, onConnection, on }: SocketOptio
     if (!socket.active) {
       const { code = error.message } = (error as Error & { data?: { code?: string } }).data ?? {};
       if (code === "token_expired" || code === "unauthorized") return end();
-      setTimeout(() => socket.connect(), 15_000);
+      again = setTimeout(() => socket.connect(), REFUSED_MS);
     }
-    failures += 1;
-    onConnection(failures >= TRIES_UNTIL_OFFLINE || !navigator.onLine ? "offline" : "reconnecting");
+    onConnection("reconnecting");
   });
   socket.on("session_ended", end);
   for (const [name, listener] of Object.entries(on)) socket.on(name as keyof ServerEvents, listener as never);
-
-  const wentOffline = () => onConnection("offline");
-  window.addEventListener("offline", wentOffline);
   return () => {
-    window.removeEventListener("offline", wentOffline);
+    clearTimeout(again);
     socket.disconnect();
   };
 }

@@ -38,8 +38,7 @@ function Read({ portfolio }: { portfolio: Portfolio }) {
             <span className={why.number}>
               {syncedAt ? `${moment(syncedAt, now)}, ${ago(syncedAt, now)}` : "never read"}
             </span>
-            {status === "stale" && <small>{`It did not answer since. ${safeText(error, 200)}`}</small>}
-            {status !== "stale" && error && <small>{safeText(error, 200)}</small>}
+            {(error || status === "stale") && <small>{safeText(error, 200) || "It did not answer since."}</small>}
           </li>
         ))}
       </ul>

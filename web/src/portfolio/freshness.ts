@@ -6,14 +6,11 @@ import { ago, millis, moment } from "../format/time";
 export interface Freshness {
   tone: "quiet" | "warn";
   text: string;
-  /** Chains that are not as of the last reading, or know less than all; for the why. */
-  notable: Chain[];
 }
 
 /** "Read 40 s ago · all 5 chains"; "Polygon as of 12:04, it did not answer". */
 export function freshness({ chains, asOf }: Portfolio, now: number): Freshness {
   const old = chains.filter(({ status }) => status !== "fresh");
-  const notable = chains.filter(({ status, error }) => status !== "fresh" || error !== null);
   const fresh = chains.filter(
     (chain): chain is Chain & { syncedAt: string } => chain.status === "fresh" && chain.syncedAt !== null,
   );
@@ -24,17 +21,16 @@ export function freshness({ chains, asOf }: Portfolio, now: number): Freshness {
     return {
       tone: "quiet",
       text: `${read} · ${chains.length === 1 ? "its chain" : `all ${chains.length} chains`}`,
-      notable,
     };
   }
   const [one] = old;
   if (old.length === chains.length) {
     const times = old.flatMap(({ syncedAt }) => syncedAt ?? []).sort((a, b) => millis(b) - millis(a));
     const since = times[0] ? ` since ${moment(times[0], now)}` : "";
-    return { tone: "warn", text: `No chain has answered${since}`, notable };
+    return { tone: "warn", text: `No chain has answered${since}` };
   }
-  if (old.length === 1 && one) return { tone: "warn", text: chainText(one, now), notable };
-  return { tone: "warn", text: `${old.length} of ${chains.length} chains did not answer`, notable };
+  if (old.length === 1 && one) return { tone: "warn", text: chainText(one, now) };
+  return { tone: "warn", text: `${old.length} of ${chains.length} chains did not answer` };
 }
 
 function chainText(chain: Chain, now: number): string {

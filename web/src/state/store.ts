@@ -1,5 +1,5 @@
 /** All that the page knows, in one place, and what makes it read anew. Knows nothing of React. */
-import { Client, type Problem, type RequestOptions } from "../api/client";
+import { Client, Problem, type RequestOptions } from "../api/client";
 import type { Session } from "../api/session";
 import type { ChainProgress, Portfolio, ServerEvents, SyncStatus, SyncTriggered } from "../api/types";
 import { afterCompleted, afterFailed, afterProgress, afterStarted, allChains } from "../live/progress";
@@ -46,6 +46,9 @@ export class Store {
   private readonly statusReads = new SingleFlight<void>(() => this.readStatus());
   private readonly watchers = new Map<string, { count: number; read: SingleFlight<void> }>();
   private wasLive = false;
+  /** Names the click that the server has not answered: asking again is the same request. */
+  private unanswered: string | null = null;
+  private clicks = 0;
 
   constructor(readonly session: Session) {
     this.client = new Client(session.token);
@@ -80,17 +83,17 @@ export class Store {
       on: this.events,
     });
     const timer = setInterval(() => {
-      if (document.visibilityState === "visible") this.refreshStatus();
+      if (document.visibilityState === "visible") this.state.problem ? this.refresh() : this.refreshStatus();
     }, STATUS_EVERY_MS);
-    const comesBack = () => {
-      if (this.state.connection === "offline") this.refresh();
-    };
-    window.addEventListener("online", comesBack);
+    const goes = () => this.change({ connection: "offline" });
+    window.addEventListener("offline", goes);
+    window.addEventListener("online", this.refresh);
     this.refresh();
     return () => {
       closeSocket();
       clearInterval(timer);
-      window.removeEventListener("online", comesBack);
+      window.removeEventListener("offline", goes);
+      window.removeEventListener("online", this.refresh);
     };
   };
 
@@ -110,13 +113,18 @@ export class Store {
   /** Asks for a sync. Throws `Problem`: `rate_limited` with its `resetTime`, `no_wallets`, `disabled`, … */
   readonly trigger = async (): Promise<SyncTriggered> => {
     this.change({ progress: allChains("waiting"), lastOutcome: null });
+    this.unanswered ??= randomName();
+    this.clicks += 1;
     try {
-      return await this.client.request<SyncTriggered>("/sync/trigger", {
+      const answered = await this.client.request<SyncTriggered>("/sync/trigger", {
         method: "POST",
-        headers: { "Idempotency-Key": crypto.randomUUID() },
+        headers: { "Idempotency-Key": this.unanswered },
         body: { priority: "high", syncType: "manual", forceRefresh: false },
       });
+      this.unanswered = null;
+      return answered;
     } catch (error) {
+      if (!(error instanceof Problem && error.isOutage)) this.unanswered = null;
       this.change({ progress: [] });
       throw error;
     } finally {
@@ -154,6 +162,8 @@ export class Store {
       this.refreshStatus();
     },
     sync_failed: (event) => {
+      // A later sync took its place, and that one is shown.
+      if (event.error.code === "superseded") return;
       const lastOutcome: Outcome = { type: "failed", ...event };
       this.change({ progress: afterFailed(this.state.progress, event.error.message), lastOutcome });
       this.portfolioReads.run(true);
@@ -162,14 +172,18 @@ export class Store {
   };
 
   private onConnection(connection: Connection): void {
-    if (this.state.connection === "ended") return;
-    // A socket that is tried again does not make a server answer that did not.
-    if (this.state.connection === "offline" && connection === "reconnecting") return;
-    const isBack = connection === "live" && this.state.connection !== "live" && this.wasLive;
-    this.change({ connection });
+    const before = this.state.connection;
+    if (before === "ended") return;
+    const isDue = this.wasLive || this.state.problem !== null;
     if (connection === "live") this.wasLive = true;
-    // What was told while nobody listened is read.
-    if (isBack) this.refresh();
+    if (connection === "live" && before !== "live") {
+      this.change({ connection });
+      // What was told while nobody listened is read.
+      if (isDue) this.refresh();
+    } else if (connection === "reconnecting" && before !== "live") {
+      // The socket fails on: asking tells whether the server is there at all, and what it would have told.
+      this.refresh();
+    } else this.change({ connection });
   }
 
   private async readPortfolio(fresh: boolean): Promise<void> {
@@ -188,12 +202,18 @@ export class Store {
   }
 
   private async readStatus(): Promise<void> {
+    const clicks = this.clicks;
     try {
       const status = await this.client.request<SyncStatus>("/sync/status");
       this.change({ status });
       if (status.runningOperation && this.state.progress.length === 0) this.change({ progress: allChains("reading") });
-      // Ended while nobody listened.
-      const isOver = !status.isRunning && !status.pendingRequestId && this.state.lastOutcome === null;
+      // Ended while nobody listened, unless what was asked for since is not in this answer yet.
+      const isOver =
+        !status.isRunning &&
+        !status.pendingRequestId &&
+        this.state.lastOutcome === null &&
+        this.unanswered === null &&
+        clicks === this.clicks;
       if (isOver && this.state.progress.length > 0) this.change({ progress: [] });
     } catch {
       // The connection's state and the portfolio's problem say it.
@@ -228,4 +248,9 @@ export class Store {
     this.state = { ...this.state, ...changes };
     for (const listener of this.listeners) listener();
   }
+}
+
+/** 128 random bits; unlike `crypto.randomUUID`, also on a page that came without encryption. */
+function randomName(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
