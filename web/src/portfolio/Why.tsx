@@ -1,4 +1,5 @@
-import { type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { type ReactNode, useId } from "react";
+import { usePopover } from "../ui/usePopover";
 import styles from "./Why.module.css";
 
 interface Props {
@@ -12,34 +13,8 @@ interface Props {
 
 /** A part of a sentence that says why, over what is below it, so that nothing moves. */
 export function Why({ label, title, tone = "quiet", onOpen, children }: Props) {
-  const [isOpen, setOpen] = useState(false);
-  const root = useRef<HTMLDivElement>(null);
-  const button = useRef<HTMLButtonElement>(null);
+  const { isOpen, change, root, button } = usePopover(onOpen);
   const panel = useId();
-
-  const change = (open: boolean) => {
-    setOpen(open);
-    onOpen?.(open);
-  };
-  useEffect(() => {
-    if (!isOpen) return;
-    const away = (event: Event) => {
-      if (event.target instanceof Node && !root.current?.contains(event.target)) change(false);
-    };
-    const onKey = (event: KeyboardEvent) => {
-      if (event.key !== "Escape") return;
-      change(false);
-      button.current?.focus();
-    };
-    document.addEventListener("pointerdown", away);
-    document.addEventListener("focusin", away);
-    document.addEventListener("keydown", onKey);
-    return () => {
-      document.removeEventListener("pointerdown", away);
-      document.removeEventListener("focusin", away);
-      document.removeEventListener("keydown", onKey);
-    };
-  });
 
   return (
     <div ref={root}>

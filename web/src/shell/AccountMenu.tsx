@@ -1,8 +1,9 @@
-import { useEffect, useId, useRef, useState } from "react";
+import { useId } from "react";
 import { forgetSession } from "../api/session";
 import { safeText } from "../format/text";
 import { forgetKept } from "../state/cache";
 import { useStore } from "../state/hooks";
+import { usePopover } from "../ui/usePopover";
 import styles from "./AccountMenu.module.css";
 
 export type Place = "wallets" | "history";
@@ -10,33 +11,11 @@ export type Place = "wallets" | "history";
 /** The user's own things. */
 export function AccountMenu({ onOpen }: { onOpen: (place: Place) => void }) {
   const { session } = useStore();
-  const [isOpen, setOpen] = useState(false);
-  const root = useRef<HTMLDivElement>(null);
-  const button = useRef<HTMLButtonElement>(null);
+  const { isOpen, change, root, button } = usePopover();
   const list = useId();
 
-  useEffect(() => {
-    if (!isOpen) return;
-    const away = (event: Event) => {
-      if (event.target instanceof Node && !root.current?.contains(event.target)) setOpen(false);
-    };
-    const onKey = (event: KeyboardEvent) => {
-      if (event.key !== "Escape") return;
-      setOpen(false);
-      button.current?.focus();
-    };
-    document.addEventListener("pointerdown", away);
-    document.addEventListener("focusin", away);
-    document.addEventListener("keydown", onKey);
-    return () => {
-      document.removeEventListener("pointerdown", away);
-      document.removeEventListener("focusin", away);
-      document.removeEventListener("keydown", onKey);
-    };
-  }, [isOpen]);
-
   const open = (place: Place) => {
-    setOpen(false);
+    change(false);
     // The drawer gives the focus back to where it was.
     button.current?.focus();
     onOpen(place);
@@ -56,7 +35,7 @@ export function AccountMenu({ onOpen }: { onOpen: (place: Place) => void }) {
         aria-expanded={isOpen}
         aria-controls={isOpen ? list : undefined}
         aria-label={`Account of ${name}`}
-        onClick={() => setOpen(!isOpen)}
+        onClick={() => change(!isOpen)}
       >
         <span className={styles.name}>{name}</span>
         <span className={styles.chevron} aria-hidden="true" />
