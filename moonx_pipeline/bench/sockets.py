@@ -16,7 +16,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from multiprocessing.connection import Connection
@@ -152,34 +152,54 @@ def _listeners(port: int, secret: str, count: int) -> Iterator[Connection]:
 
 def _listen(pipe: Connection, port: int, secret: str, count: int) -> None:
     async def listen() -> list[_Received]:
-        received: list[_Received] = []
+        inbox = _Inbox()
         connecting = asyncio.Semaphore(_CONNECTING)
         loop = asyncio.get_running_loop()
 
         async def connect(number: int) -> None:
             async with connecting:
-                socket = _Socket(f"user{number}", secret, received)
+                socket = _Socket(f"user{number}", secret, inbox)
                 await loop.create_connection(lambda: socket, "127.0.0.1", port)
                 await socket.joined
 
         await asyncio.gather(*(connect(number) for number in range(count)))
         pipe.send(None)
-        expected = await asyncio.to_thread(pipe.recv)
-        end = time.monotonic() + _LOST_SECONDS
-        while len(received) < expected and time.monotonic() < end:
-            await asyncio.sleep(0.1)
-        return received
+        inbox.expect(await asyncio.to_thread(pipe.recv))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(inbox.complete.wait(), _LOST_SECONDS)
+        return inbox.received
 
     pipe.send(asyncio.run(listen()))
+
+
+class _Inbox:
+    """What all sockets received."""
+
+    def __init__(self) -> None:
+        self.received: list[_Received] = []
+        self.complete = asyncio.Event()
+        self._expected = sys.maxsize
+
+    def expect(self, count: int) -> None:
+        self._expected = count
+        self._look()
+
+    def put(self, received: _Received) -> None:
+        self.received.append(received)
+        self._look()
+
+    def _look(self) -> None:
+        if len(self.received) >= self._expected:
+            self.complete.set()
 
 
 class _Socket(asyncio.Protocol):
     """Just enough of WebSocket, Engine.IO 4 and Socket.IO 5 to be told a user's events; it costs the machine little."""
 
-    def __init__(self, user_id: str, secret: str, received: list[_Received]) -> None:
+    def __init__(self, user_id: str, secret: str, inbox: _Inbox) -> None:
         self._user_id = user_id
         self._token = jwt.encode({"sub": user_id, "exp": datetime.now(UTC) + timedelta(hours=1)}, secret)
-        self._received = received
+        self._inbox = inbox
         self._buffer = b""
         self._is_open = False
         self.joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -224,7 +244,7 @@ class _Socket(asyncio.Protocol):
             self._send("3")
         elif message.startswith(_UPDATE):
             event_id = json.loads(message[2:])[1]["eventId"]
-            self._received.append(_Received(event_id, self._user_id, at))
+            self._inbox.put(_Received(event_id, self._user_id, at))
         elif message.startswith(_JOINED):
             self.joined.set_result(None)
 

@@ -121,8 +121,8 @@ class TokenVerifier:
             InvalidToken: Not signed with the key, expired, for another audience, or without a user.
             KeysUnavailable: It can't be checked now.
         """
-        if len(token) > _LONGEST_TOKEN:
-            raise InvalidToken("The token is too long.")
+        if len(token) > _LONGEST_TOKEN or not token.isascii():
+            raise InvalidToken("This is no token.")
         try:
             key, algorithm = self._keys.key_of(token)
             claims = jwt.decode(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from contextlib import suppress
 from typing import Final
@@ -25,6 +26,7 @@ def run_gateway(settings: Settings) -> None:
         OperatorError: The port is taken, the database can't be used, or the keys of tokens are missing.
     """
     app = create_app(settings, ready_engine(settings))
+    _allow_many_sockets()
     listening = _listen(settings.gateway.host, settings.gateway.port)
     config = uvicorn.Config(
         app,
@@ -34,6 +36,7 @@ def run_gateway(settings: Settings) -> None:
         forwarded_allow_ips=settings.gateway.trusted_proxies,
         server_header=False,
         ws_max_size=_LARGEST_MESSAGE,
+        ws_ping_interval=None,  # Engine.IO asks by itself
         ws_per_message_deflate=False,  # its buffers cost each socket more than they save on the wire
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
@@ -49,3 +52,9 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OperatorError(
             f"The gateway can't listen at {host}:{port} ({problem.strerror}): set GATEWAY_PORT or GATEWAY_HOST."
         ) from None
+
+
+def _allow_many_sockets() -> None:
+    """Each socket is an open file, and many systems allow a thousand where more are to be had."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -33,7 +33,7 @@ def current_portfolio(engine: Engine, user_id: str, known_version: int | None) -
         version = portfolio_version(connection, user_id)
         if version == known_version:
             return None
-        stored = read_portfolio(connection, user_id) or StoredPortfolio.empty(user_id)
+        stored = read_portfolio(connection, user_id) or StoredPortfolio.empty(user_id, version)
         operation_id, duration_ms = _last_sync(connection, user_id)
     data = portfolio_data(
         operation_id,

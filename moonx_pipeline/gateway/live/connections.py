@@ -73,7 +73,7 @@ class BoundedEngine(engineio.AsyncServer):  # type: ignore[misc]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._async = {**self._async, "websocket": _WebSocket}
+        self._async: dict[str, Any] = {**self._async, "websocket": _WebSocket}
 
     async def send_packet(self, sid: str, pkt: Any) -> None:
         """Puts a packet into a client's queue, or drops the client whose queue is full."""
@@ -155,7 +155,8 @@ class BoundedServer(socketio.AsyncServer):  # type: ignore[misc]
 
     def _end_unless_joined(self, eio_sid: str) -> None:
         sid = self.manager.sid_from_eio_sid(eio_sid, "/")
-        if sid is None or not self.manager.is_connected(sid, "/"):
-            ending = asyncio.ensure_future(self.eio.disconnect(eio_sid))
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None and (sid is None or not self.manager.is_connected(sid, "/")):
+            ending = asyncio.ensure_future(socket.close(wait=False, reason=self.reason.SERVER_DISCONNECT))
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)

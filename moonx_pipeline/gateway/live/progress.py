@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from sqlalchemy import Engine
 
 from moonx_pipeline.events.stream import StreamUnavailable
 from moonx_pipeline.storage.notifications import CONNECTION_ERRORS, Listener
-
-CHANNEL: Final = "moonx_progress"
+from moonx_pipeline.storage.progress import CHANNEL
 
 
 class Progress(msgspec.Struct, rename="camel", frozen=True):

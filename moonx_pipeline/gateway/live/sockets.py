@@ -24,6 +24,7 @@ from moonx_pipeline.gateway.live.delivered import Delivered
 from moonx_pipeline.gateway.live.feed import Feed
 from moonx_pipeline.gateway.live.progress import Progress, ProgressSource
 from moonx_pipeline.gateway.live.rooms import PORTFOLIO_UPDATE, Emission, emission_of, own_rooms, room_of
+from moonx_pipeline.metrics.live import time_delivery
 from moonx_pipeline.settings import Settings
 
 _CATCHING_UP: Final = 4
@@ -178,9 +179,17 @@ class LiveServer:
                 session.sent_version = _NOTHING
                 self._behind.put_nowait(sid)
         for event in events:
-            emission = emission_of(event)
-            if emission is not None and self._delivered.is_news(emission):
-                await self._emit(emission)
+            try:
+                await self._deliver_one(event)
+            except Exception:
+                # It takes none of those behind it along: they are not read again.
+                _log.exception("event not delivered", topic=event.topic)
+
+    async def _deliver_one(self, event: StreamedEvent) -> None:
+        emission = emission_of(event)
+        if emission is not None and self._delivered.is_news(emission):
+            await self._emit(emission)
+            time_delivery(event.value.get("timestamp"))
 
     async def _emit(self, emission: Emission) -> None:
         newer: list[str] = []

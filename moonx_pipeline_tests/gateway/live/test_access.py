@@ -1,8 +1,10 @@
 """Who is let in, where to, and for how long; by the official client."""
 
+from pathlib import Path
+
 import pytest
 
-from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, token_of
+from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway, token_of
 from moonx_pipeline_tests.gateway.live.acts import started, tell
 from moonx_pipeline_tests.gateway.live.clients import BareSocket, client, connected
 
@@ -81,3 +83,19 @@ def test_tokens_are_never_logged_whatever_the_level(gateway: GatewayProcess) -> 
         pass
 
     assert token_of("ann").split(".")[0] not in gateway.log
+
+
+def test_only_pages_of_this_host_and_of_named_origins_may_connect(database_url: str, tmp_path: Path) -> None:
+    def status(origin: str | None) -> int:
+        headers = {"Origin": origin} if origin else {}
+        return strict.ask("GET", "/socket.io/?EIO=4&transport=polling", headers=headers).status_code
+
+    with running_gateway(database_url, tmp_path, GATEWAY_CORS_ORIGINS="https://app.example") as strict:
+        allowed = [None, strict.url, "https://app.example"]
+        assert [status(origin) for origin in [*allowed, "https://evil.example"]] == [200, 200, 200, 400]
+
+
+def test_a_connection_that_never_says_who_it_is_is_ended(gateway: GatewayProcess) -> None:
+    nobody = BareSocket(gateway)
+    nobody.until_cut()
+    nobody.close()
