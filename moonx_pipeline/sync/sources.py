@@ -24,7 +24,6 @@ from moonx_pipeline.providers.dexscreener import DexScreener
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.settings.worker import PeriodicSettings
 from moonx_pipeline.sync.breaking import (
     ALCHEMY_DATA,
     ALCHEMY_PRICES,
@@ -35,6 +34,7 @@ from moonx_pipeline.sync.breaking import (
     chain_key,
     node_key,
 )
+from moonx_pipeline.sync.intervals import intervals_of
 from moonx_pipeline.sync.repeat import Repeats
 from moonx_pipeline.sync.throttle import ProviderGate
 
@@ -215,14 +215,4 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
             DEXSCREENER,
         ),
         repeats=repeats,
-    )
-
-
-def intervals_of(periodic: PeriodicSettings) -> Intervals:
-    """How often portfolios are read, as the settings say."""
-    return Intervals(
-        market_hours=timedelta(milliseconds=periodic.market_hours_ms),
-        off_hours=timedelta(milliseconds=periodic.off_hours_ms),
-        stale=timedelta(milliseconds=periodic.stale_ms),
-        high_value_usd=periodic.high_value_usd,
     )

@@ -29,8 +29,8 @@ from moonx_pipeline.storage.requests import permits_left
 from moonx_pipeline.storage.sync_state import read_sync_state
 from moonx_pipeline.sync.cancel import cancel_operation
 from moonx_pipeline.sync.doorbell import ring
+from moonx_pipeline.sync.intervals import intervals_of
 from moonx_pipeline.sync.requests import Asked, ask_for_sync, manual_sync_limit
-from moonx_pipeline.sync.sources import intervals_of
 from moonx_pipeline.views.operations import operation_detail_json, operation_json
 from moonx_pipeline.views.status import status_json
 
