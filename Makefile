@@ -1,5 +1,5 @@
 # Verbs: install, demo, test, check, bench, up. Each makes the environment it needs.
-.PHONY: help install demo web test check bench up lock
+.PHONY: help install demo web web-test test check bench up lock
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -44,7 +44,11 @@ $(PAGE): $(NODE_MODULES) $(shell find web/src web/public web/index.html web/vite
 	@$(WITH_NODE) npm run --silent build -- --logLevel warn
 	@touch $@
 
+web-test: $(NODE_MODULES)
+	@$(WITH_NODE) npm test --silent
+
 test: install ## Run the whole suite.
+	@$(MAKE) --no-print-directory web || echo "The page could not be built (see above): what needs it is skipped."
 	$(BIN)/pytest
 
 check: install $(NODE_MODULES) ## Format, lint, types and import rules.

@@ -52,7 +52,7 @@ telemetry: {enabled: false}
 def runs(running: Bench, many: Crowd) -> None:
     """The system as 'make up' starts it, and the same runs by Dagster's default launcher for comparison."""
     many.grow_to(_MANY + _TOGETHER)
-    with _system() as (url, process):
+    with whole_system() as (url, process):
         _serve(many, url, 1, 8)  # all processes are warm
         running.add("single_runs_per_minute", on_workers := _rate(many, url, 10, _TOGETHER), "runs/min", ">= 200")
         clicks = [_click(many, url, number) for number in range(1, _CLICKS + 1)]
@@ -161,16 +161,18 @@ def _worker_megabytes(system: psutil.Process) -> float:
 
 
 @contextmanager
-def _system() -> Iterator[tuple[str, psutil.Process]]:
-    """``moonx up`` with four processes and no schedules."""
+def whole_system(**settings: str) -> Iterator[tuple[str, psutil.Process]]:
+    """``moonx up`` with four processes and no schedules: its GraphQL and its process, once Dagster answers."""
     port = free_port()
     environment = {
         **os.environ,
         "WEBSERVER_PORT": str(port),
+        "GATEWAY_PORT": str(free_port()),
         "WORKER_CONCURRENCY": _PROCESSES,
         "WORKER_MAX_JOBS": "1000000",
         "PERIODIC_SYNC_ENABLED": "false",
         "DAGSTER_HOME": str(_ROOT),
+        **settings,
     }
     with _running([sys.executable, "-m", "moonx_pipeline", "up"], environment, port) as process:
         yield f"http://127.0.0.1:{port}/graphql", process

@@ -8,7 +8,7 @@ import click
 @click.command()
 def bench() -> None:
     """Measure the core against the simulator with 150 ms latency; a table, and bench.json under MOONX_HOME."""
-    from moonx_pipeline.bench import core, limits, recovery, sweeps, workers
+    from moonx_pipeline.bench import core, limits, page, recovery, sockets, sweeps, workers
     from moonx_pipeline.bench.crowd import crowd
     from moonx_pipeline.bench.setting import prepared, save, show
     from moonx_pipeline.settings import load_settings
@@ -31,6 +31,9 @@ def bench() -> None:
         with crowd() as many:
             workers.runs(running, many)
             workers.chains(running, many)
+        with crowd() as many:
+            page.clicks(running, many)
+        sockets.sockets(running)
         report = running.report()
     save(report, home)
     show(report)

@@ -1,0 +1,137 @@
+"""What a person waits for: from the click on the button until the page shows what changed."""
+
+from __future__ import annotations
+
+import importlib.util
+import secrets
+import shutil
+import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import jwt
+import requests
+from rich.console import Console
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from moonx_pipeline.bench.crowd import Crowd
+from moonx_pipeline.bench.setting import Bench
+from moonx_pipeline.bench.workers import whole_system
+from moonx_pipeline.gateway.page import STATIC
+from moonx_pipeline.simulator.server import free_port
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+CHROMIUM_OPTIONS: Final = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+"""What keeps Chromium from asking anybody for anything."""
+
+_USER: Final = "user1"
+_CLICKS: Final = 25
+_WARM: Final = 3
+# Clicks, and waits in the page itself, so that nothing between it and us counts. Times are Unix time in ms.
+_CLICK: Final = """wanted => new Promise((resolve, reject) => {
+    const now = () => performance.timeOrigin + performance.now();
+    const table = document.querySelector('[role=treegrid]');
+    const button = [...document.querySelectorAll('button')].find(({ textContent }) => textContent === 'Sync now');
+    performance.clearResourceTimings();
+    const observer = new MutationObserver(() => {
+        if (!table.textContent.includes(wanted)) return;
+        const shown = now();
+        observer.disconnect();
+        clearTimeout(timer);
+        const request = performance.getEntriesByType('resource').find(({ name }) => name.endsWith('/sync/trigger'));
+        resolve([clicked, performance.timeOrigin + request.responseEnd, shown]);
+    });
+    const timer = setTimeout(() => reject(new Error(`${wanted} did not come.`)), 60000);
+    observer.observe(table, { subtree: true, childList: true, characterData: true });
+    const clicked = now();
+    button.click();
+})"""
+_LAST_SYNC: Final = """SELECT extract(epoch FROM started_at) * 1000, extract(epoch FROM completed_at) * 1000
+FROM sync_operations WHERE user_id = %s ORDER BY fence DESC LIMIT 1"""
+
+
+class Click(NamedTuple):
+    """When each step of one click was done, in ms of Unix time."""
+
+    clicked: float
+    accepted: float
+    started: float
+    completed: float
+    shown: float
+
+
+def clicks(running: Bench, many: Crowd) -> None:
+    """Clicks on the page of the system as 'make up' starts it; each changes the price of what the user holds."""
+    if missing := _missing():
+        Console(stderr=True).print(f"The time from a click to the page is left out: {missing}")
+        return
+    many.grow_to(max(many.users, 1))
+    with _page() as page:
+        made = [_click(many, page, number) for number in range(_WARM + _CLICKS)][_WARM:]
+    whole = [click.shown - click.clicked for click in made]
+    running.add("click_to_page_p50_ms", statistics.median(whole), "ms", "<= 1200")
+    running.add("click_to_page_p95_ms", statistics.quantiles(whole, n=20)[18], "ms", "<= 2500")
+    for name, parts in {
+        "click_request_ms": [click.accepted - click.clicked for click in made],
+        "click_launch_ms": [click.started - click.accepted for click in made],
+        "click_sync_ms": [click.completed - click.started for click in made],
+        "click_deliver_ms": [click.shown - click.completed for click in made],
+    }.items():
+        running.add(name, statistics.median(parts), "ms", "")
+
+
+def _missing() -> str | None:
+    """What there must be and is not."""
+    if importlib.util.find_spec("playwright") is None:
+        return "Playwright is not installed; 'make install' does it."
+    if shutil.which("chromium") is None:
+        return "Chromium is not on this machine."
+    return None if (STATIC / "index.html").is_file() else "the page is not built; 'make web' does it."
+
+
+@contextmanager
+def _page() -> Iterator[Page]:
+    """The page of a user whose portfolio is there, in the whole system."""
+    from playwright.sync_api import sync_playwright
+
+    secret, port = secrets.token_urlsafe(48), free_port()
+    token = jwt.encode({"sub": _USER, "exp": datetime.now(UTC) + timedelta(hours=1)}, secret)
+    settings = {"GATEWAY_PORT": str(port), "JWT_SECRET": secret, "WORKER_RATE_LIMIT_MAX": "1000"}
+    with whole_system(**settings), sync_playwright() as playwright:
+        _until_ready(port)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_OPTIONS)
+        # So high that the whole table is in the document.
+        page = browser.new_page(viewport={"width": 1280, "height": 3000})
+        page.goto(f"http://127.0.0.1:{port}/#token={token}")
+        page.get_by_role("treegrid").wait_for(timeout=60_000)
+        page.get_by_text("Live", exact=True).wait_for()
+        yield page
+        browser.close()
+
+
+@retry(retry=retry_if_exception_type(requests.RequestException), wait=wait_fixed(0.2), stop=stop_after_delay(90))
+def _until_ready(port: int) -> None:
+    requests.get(f"http://127.0.0.1:{port}/health/ready", timeout=5).raise_for_status()
+
+
+def _click(many: Crowd, page: Page, number: int) -> Click:
+    price = 2501 + number
+    many.simulator.change("world", prices={"ETH": str(price)})
+    many.age_prices()
+    page.get_by_role("button", name="Sync now").wait_for()
+    clicked, accepted, shown = page.evaluate(_CLICK, f"${price:,}.00")
+    with many.engine.connect() as connection:
+        started, completed = connection.exec_driver_sql(_LAST_SYNC, (_USER,)).one()
+    return Click(clicked, accepted, float(started), float(completed), shown)
