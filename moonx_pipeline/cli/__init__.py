@@ -21,6 +21,7 @@ from moonx_pipeline.cli.project import project_root
 from moonx_pipeline.errors import EXIT_FAILED, OperatorError
 
 COMMANDS = {
+    "backup": ("moonx_pipeline.cli.backup:backup", "Write the embedded database to a file, while it is used."),
     "bench": ("moonx_pipeline.cli.bench:bench", "Measure the core against the simulator."),
     "breaker": ("moonx_pipeline.cli.breaker:breaker", "Close circuit breakers by hand."),
     "config": ("moonx_pipeline.cli.config:config", "Show every setting, or check them."),
@@ -32,6 +33,7 @@ COMMANDS = {
     "pause": ("moonx_pipeline.cli.pause:pause", "Start no syncs until 'moonx resume'."),
     "portfolio": ("moonx_pipeline.cli.portfolio:portfolio", "Show a user's portfolio."),
     "relay": ("moonx_pipeline.cli.relay:relay", "Move events from the outbox to Kafka, until stopped."),
+    "restore": ("moonx_pipeline.cli.backup:restore", "Bring a backup into an empty embedded database."),
     "resume": ("moonx_pipeline.cli.pause:resume", "End a pause: let syncs be started again."),
     "simulator": ("moonx_pipeline.cli.simulator:simulator", "Serve the data providers' HTTP from a made-up world."),
     "status": ("moonx_pipeline.cli.status:status", "Show health, backlog, breakers and limits."),

@@ -13,6 +13,7 @@ from moonx_pipeline.errors import WrongUse
 @click.command()
 def relay() -> None:
     """Publish events to Kafka until stopped; several relays share the work."""
+    from moonx_pipeline.events.monitoring import serve_relay
     from moonx_pipeline.events.relay import Relay
     from moonx_pipeline.logs import set_up_logs
     from moonx_pipeline.settings import load_settings
@@ -23,7 +24,9 @@ def relay() -> None:
     if not settings.kafka.brokers:
         raise WrongUse("There is no Kafka to publish to: set KAFKA_BROKERS, such as localhost:9092.")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the relay itself says when Kafka goes and comes
-    running = Relay(ready_engine(settings), settings.kafka)
+    engine = ready_engine(settings)
+    running = Relay(engine, settings.kafka)
+    serve_relay(settings, engine, running)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: running.stop())
     click.echo(f"Publishing to Kafka at {', '.join(settings.kafka.brokers)}; Ctrl-C stops after the batch under way.")

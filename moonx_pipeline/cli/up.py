@@ -137,7 +137,7 @@ def _announce(settings: Settings) -> None:
         requests.get(url, timeout=2).raise_for_status()
 
     web, page = settings.service.webserver_port, f"http://127.0.0.1:{settings.gateway.port}"
-    answers(f"{page}/health/live")
+    answers(f"{page}/openapi.json")
     answers(f"http://127.0.0.1:{web}/server_info")
     click.echo(
         f"\nYour portfolio: {page}/{_session(settings, is_admin=False)}\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -10,6 +12,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from moonx_pipeline.domain.events import EVENT_SOURCE, rfc3339
+from moonx_pipeline.metrics.kafka import count_error, count_published
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.outbox import OutboxRow
 
@@ -59,6 +62,18 @@ def connection_options(settings: KafkaSettings) -> dict[str, Any]:
             "sasl_plain_password": settings.sasl_password.get_secret_value() if settings.sasl_password else "",
         }
     return {**options, "security_protocol": protocol}
+
+
+def why_unreachable(settings: KafkaSettings) -> str | None:
+    """Why none of the brokers lets itself be connected to; ``None`` where one does. Nothing is said to it."""
+    for broker in settings.brokers:
+        host, _, port = broker.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=settings.connection_timeout_ms / 1000).close()
+        except OSError:
+            continue
+        return None
+    return f"No broker can be reached at {', '.join(settings.brokers)}: events wait in the outbox."
 
 
 def headers_of(row: OutboxRow) -> list[Header]:
@@ -113,6 +128,7 @@ class EventProducer:
                 compression_type=None if settings.compression == "none" else settings.compression,
             )
         except KafkaError as problem:
+            count_error("unavailable")
             raise BrokerUnavailable(_sentence(settings, problem)) from None
         self._settings = settings
 
@@ -128,6 +144,7 @@ class EventProducer:
         """
         failed: dict[OutboxRow, Exception] = {}
         under_way = []
+        began = time.monotonic()
         for row in rows:
             try:
                 future = self._producer.send(
@@ -147,13 +164,16 @@ class EventProducer:
             try:
                 future.get(timeout=self._request_seconds * 2)
                 acknowledged.append(row)
+                count_published(row.topic, time.monotonic() - began)
             except KafkaError as problem:
                 failed[row] = self._error(problem)
         return acknowledged, failed
 
     def _error(self, problem: Exception) -> Exception:
         if isinstance(problem, MessageSizeTooLargeError | RecordListTooLargeError):
+            count_error("refused")
             return EventRefused(f"The broker does not take an event of this size: {problem}")
+        count_error("unavailable")
         return BrokerUnavailable(_sentence(self._settings, problem))
 
     def close(self) -> None:

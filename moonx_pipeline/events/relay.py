@@ -70,6 +70,12 @@ class Relay:
         self._stop = threading.Event()
         self._producer: EventProducer | None = None
         self._down = False
+        self._kafka_problem: str | None = None
+
+    @property
+    def kafka_problem(self) -> str | None:
+        """Why Kafka took no events when it was last sent some; ``None`` where it took them."""
+        return self._kafka_problem
 
     def stop(self) -> None:
         """Ends ``run`` after the batch under way; may be called from a signal handler."""
@@ -87,6 +93,7 @@ class Relay:
                         # The locks are the connection's: it must not go back to the pool with them.
                         connection.invalidate()
             except BrokerUnavailable as problem:
+                self._kafka_problem = str(problem)
                 self._note_down(str(problem))
                 self._drop_producer()
             except DBAPIError as problem:
@@ -108,6 +115,7 @@ class Relay:
                 tried = time.monotonic()
             if self._producer is None:
                 self._producer = EventProducer(self._kafka)
+                self._kafka_problem = None
             published = publish_batch(connection, self._producer, held)
             if published:
                 self._note_up(published)

@@ -19,11 +19,11 @@ from starlette.types import ASGIApp, Lifespan
 from moonx_pipeline import __version__
 from moonx_pipeline.gateway.auth import token_verifier
 from moonx_pipeline.gateway.callers import Gateway
-from moonx_pipeline.gateway.health import Health
 from moonx_pipeline.gateway.limits import RequestLimits
 from moonx_pipeline.gateway.live.sockets import LiveServer
 from moonx_pipeline.gateway.logos import Logos
 from moonx_pipeline.gateway.middleware import RequestFrame
+from moonx_pipeline.gateway.monitoring import Monitoring
 from moonx_pipeline.gateway.page import serve_page
 from moonx_pipeline.gateway.problems import answer_problems
 from moonx_pipeline.gateway.routes import admin, health, logos, portfolio, sync, wallets, webhooks
@@ -49,18 +49,21 @@ def create_app(settings: Settings, engine: Engine) -> ASGIApp:
     verifier = token_verifier(settings)
     live = LiveServer(engine, settings, verifier)
     gateway = Gateway(engine, settings, verifier, RequestLimits(settings.gateway), live)
+    monitoring = Monitoring(gateway)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         # As many threads as connections: a request that is served never waits for one.
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.database.max_connections
         await live.start()
+        monitoring.start()
         yield
+        monitoring.stop()
         await live.stop()
 
     app = _api(lifespan)
+    monitoring.add_routes(app)
     app.state.gateway = gateway
-    app.state.health = Health(gateway)
     app.state.logos = Logos(engine, settings.gateway.logo_hosts)
     _add_middleware(app, settings.gateway)
     with_sockets: ASGIApp = socketio.ASGIApp(live.sio, other_asgi_app=app)
@@ -69,7 +72,9 @@ def create_app(settings: Settings, engine: Engine) -> ASGIApp:
 
 def describe_api() -> dict[str, Any]:
     """The API as OpenAPI describes it."""
-    return _api(None).openapi()
+    app = _api(None)
+    app.include_router(health.router)
+    return app.openapi()
 
 
 def _api(lifespan: Lifespan[FastAPI] | None) -> FastAPI:
@@ -84,7 +89,6 @@ def _api(lifespan: Lifespan[FastAPI] | None) -> FastAPI:
     )
     for routes in (portfolio, sync, wallets, webhooks, admin, logos):
         app.include_router(routes.router, prefix="/api/v1")
-    app.include_router(health.router)
     serve_page(app)
     answer_problems(app)
     return app

@@ -15,6 +15,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from moonx_pipeline.gateway.answers import ApiError
+from moonx_pipeline.metrics.protection import count_exceeded
 from moonx_pipeline.settings.service import GatewaySettings
 
 _CODE: Final = "too_many_requests"
@@ -35,6 +36,7 @@ class RequestLimits:
             ApiError: 429, he has made too many.
         """
         if not self._counter.hit(self._user, user_id):
+            count_exceeded("api_user")
             raise self._too_many(self._user, user_id, "You have made too many requests")
 
     def check_address(self, address: str) -> None:
@@ -44,6 +46,7 @@ class RequestLimits:
             ApiError: 429, too many of them had no valid token.
         """
         if not self._counter.test(self._address, address):
+            count_exceeded("api_address")
             raise self._too_many(self._address, address, "Too many requests without a valid token came from here")
 
     def count_refused(self, address: str) -> None:

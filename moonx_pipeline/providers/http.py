@@ -16,6 +16,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from moonx_pipeline.metrics.providers import count_call
 from moonx_pipeline.providers.classification import effect_of
 from moonx_pipeline.providers.errors import (
     CallTimeout,
@@ -157,6 +158,7 @@ class HttpClient:
                 seconds = time.monotonic() - started
                 units = 0 if outcome in _FREE else compute_units
                 scope.calls.append(ProviderCall(self.provider, chain_id, endpoint, outcome, seconds, units))
+                count_call(self.provider, chain_id, outcome, seconds=seconds, compute_units=units)
             return body
 
         jitter = wait_random_exponential(multiplier=self._retry_delay_s, max=_LONGEST_JITTER)

@@ -11,7 +11,7 @@ NO_MEANING: Final = {
     "REDIS_LAZY_CONNECT": "Connections are always made when they are first needed.",
     "KAFKA_PRODUCER_TRANSACTION_TIMEOUT": "The producer is idempotent and uses no transactions.",
     "KAFKA_MAX_CONNECTIONS": "The producer keeps one connection a broker.",
-    "KAFKA_ENABLE_METRICS": "Metrics are served always.",
+    "KAFKA_ENABLE_METRICS": "MONITORING_ENABLE_PROMETHEUS holds for all metrics.",
     "KAFKA_LOG_LEVEL": "LOG_LEVEL holds for all lines.",
     "BINANCE_API_SECRET": "Public prices are not signed.",
     "CLUSTER_MODE": "A worker is one process with WORKER_CONCURRENCY children; replicas are the platform's matter.",
@@ -37,7 +37,8 @@ NO_MEANING: Final = {
 _OURS = (
     "ALCHEMY_", "BINANCE_", "CACHE_", "CLUSTER_", "COINGECKO_", "DAGSTER_DATABASE_", "DAGSTER_GRAPHQL_",
     "DAGSTER_RETENTION_", "DATABASE_", "DB_", "DEXSCREENER_", "GATEWAY_", "JWT_", "KAFKA_", "METRICS_", "MONITORING_",
-    "MOONX_", "OPERATION_", "PERIODIC_SYNC_", "PRICE_", "PROVIDER_", "RATE_LIMIT_", "REDIS_", "RPC_URL_", "WORKER_",
+    "MOONX_", "OPERATION_", "PERIODIC_SYNC_", "PRICE_", "PROVIDER_", "RATE_LIMIT_", "REDIS_", "RELAY_METRICS_",
+    "RPC_URL_", "WORKER_",
 )  # fmt: skip
 _ELSEWHERE = frozenset({"MOONX_ENV_FILE", "REDIS_URL"})
 

@@ -89,14 +89,44 @@ class GatewaySettings(Group):
 class MonitoringSettings(Group):
     """Health and metrics."""
 
-    metrics_port: Int = setting(
-        3001, "METRICS_PORT", "PORT", about="Port of a worker's health and metrics.", ge=0, le=65535
+    host: str = setting(
+        "127.0.0.1",
+        "METRICS_HOST",
+        about="Address that workers and relays serve both on; 0.0.0.0 is all.",
+    )
+    metrics_port: Int | None = setting(
+        None,
+        "METRICS_PORT",
+        "PORT",
+        about="Port of a worker's metrics and health. Unset, the next free one where it is taken.",
+        ge=0,
+        le=65535,
+        shown_default="3001",
+    )
+    relay_metrics_port: Int | None = setting(
+        None,
+        "RELAY_METRICS_PORT",
+        about="The same of a relay.",
+        ge=0,
+        le=65535,
+        shown_default="3002",
     )
     health_checks: Bool = setting(True, "MONITORING_ENABLE_HEALTH_CHECKS", about="Whether health is served.")
     prometheus: Bool = setting(True, "MONITORING_ENABLE_PROMETHEUS", about="Whether metrics are served.")
     health_interval_ms: Int = setting(
-        30_000, "MONITORING_HEALTH_CHECK_INTERVAL", unit="ms", about="How often dependencies are looked at.", ge=1000
+        30_000,
+        "MONITORING_HEALTH_CHECK_INTERVAL",
+        unit="ms",
+        about="How often a process looks by itself at what it stands on, and logs what is lost.",
+        ge=1000,
     )
     metrics_interval_ms: Int = setting(
-        15_000, "MONITORING_METRICS_INTERVAL", unit="ms", about="How often gauges are read.", ge=1000
+        15_000, "MONITORING_METRICS_INTERVAL", unit="ms", about="How often gauges are read from the database.", ge=1000
+    )
+    monthly_compute_units: Int | None = setting(
+        None,
+        "ALCHEMY_MONTHLY_COMPUTE_UNITS",
+        unit="compute units",
+        about="A month of Alchemy's plan: where it is known, an alert says that it won't last.",
+        ge=1,
     )

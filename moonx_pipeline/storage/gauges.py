@@ -69,14 +69,16 @@ def becomes_exporter(connection: Connection) -> bool:
     return is_first
 
 
-# One pass over the users, whoever of them is due.
+# One pass over the users, whoever of them is due. Moments are compared, not ages: that is half the work a row.
 _USERS: Final = """
-SELECT width_bucket(age, %(bounds)s::float8[]) AS bucket, count(*), coalesce(sum(greatest(age, 0)), 0)::float8,
+SELECT width_bucket(last_sync_at, ARRAY(SELECT now() - make_interval(secs => bound)
+           FROM unnest(%(bounds)s::float8[]) AS bound ORDER BY bound DESC)) AS newer_than, count(*),
+       coalesce(extract(epoch FROM sum(greatest(now() - last_sync_at, interval '0'))), 0)::float8,
        count(*) FILTER (WHERE next_sync_at <= now()),
        coalesce(extract(epoch FROM now() - min(next_sync_at) FILTER (WHERE next_sync_at <= now())), 0)::float8
-FROM (SELECT next_sync_at, extract(epoch FROM now() - last_sync_at)::float8 AS age FROM user_sync_status s
-      WHERE is_sync_enabled AND last_active_at > now() - interval '24 hours'
-      AND EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = s.user_id)) active
+FROM user_sync_status s
+WHERE is_sync_enabled AND last_active_at > now() - interval '24 hours'
+  AND EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = s.user_id)
 GROUP BY 1
 """
 
@@ -93,6 +95,7 @@ FROM (SELECT CASE WHEN key LIKE 'user:%%' THEN 'user' ELSE key END AS label, cau
 ORDER BY label, opened_at
 """
 
+
 def read_gauges(connection: Connection, age_bounds: Sequence[float], *, has_broker: bool) -> DatabaseGauges:
     """Reads them all.
 
@@ -102,10 +105,10 @@ def read_gauges(connection: Connection, age_bounds: Sequence[float], *, has_brok
         has_broker: Whether events go to a broker; else none of them waits.
     """
     ages, age_seconds, due, due_seconds = [0] * (len(age_bounds) + 1), 0.0, 0, 0.0
-    for bucket, users, seconds, users_due, longest in connection.exec_driver_sql(
+    for newer_than, users, seconds, users_due, longest in connection.exec_driver_sql(
         _USERS, {"bounds": [float(bound) for bound in age_bounds]}
     ):
-        ages[-1 if bucket is None else bucket] += users
+        ages[len(age_bounds) - (newer_than or 0)] += users
         age_seconds += seconds
         due += users_due
         due_seconds = max(due_seconds, longest)

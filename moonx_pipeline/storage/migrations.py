@@ -1,11 +1,21 @@
-"""The schema: numbered plain-SQL migrations, applied in order, once, under a lock."""
+"""The schema: numbered plain-SQL migrations, applied in order, once, under a lock.
+
+A migration may say in its first line which code runs with it beside its own::
+
+    -- Runs with code from: 0012.webhooks
+
+That is all code that has this other migration. The database keeps the line, so that code which is older than a
+migration knows: processes of the version before start again while the new one comes up, and after it was taken back.
+"""
 
 from __future__ import annotations
 
 import enum
+import re
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psycopg2
 from sqlalchemy import Connection, Engine
@@ -16,7 +26,8 @@ from yoyo.connections import parse_uri
 from moonx_pipeline.errors import OperatorError
 
 _MIGRATION_LOCK = 0x6D6F6F6E5F736368
-_RECORD = "schema_migrations"
+RECORD: Final = "schema_migrations"
+_DECLARATION = re.compile(r"-- Runs with code from: (\S+)")
 _INSTALLED = Path(__file__).parent.parent / "sql"
 _CHECKOUT = Path(__file__).parent.parent.parent / "sql"
 SQL_FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
@@ -28,7 +39,8 @@ class SchemaStanding(enum.Enum):
     EMPTY = "empty"  # none of it is there
     CURRENT = "current"
     OLDER = "older"  # some migrations are not applied yet
-    NEWER = "newer"  # it has migrations that this version does not know
+    AHEAD = "ahead"  # it has migrations that this version does not know and runs with
+    NEWER = "newer"  # it has migrations that this version can't run with
 
 
 class SchemaState(NamedTuple):
@@ -55,10 +67,18 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
     def lock(self, timeout: float = 10) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def mark_one(self, migration: Any, log: bool = True) -> None:
+        """Notes a migration with what it declares, in one transaction."""
+        super().mark_one(migration, log)
+        self.execute(
+            f"UPDATE {RECORD} SET runs_with = :runs_with WHERE migration_id = :id",  # noqa: S608 - a constant
+            {"id": migration.id, "runs_with": runs_with(Path(migration.path))},
+        )
+
 
 def _backend(engine: Engine) -> _Backend:
     bound = type("_BoundBackend", (_Backend,), {"engine": engine})  # yoyo makes copies of its backend by class
-    backend: _Backend = bound(parse_uri("postgresql:///"), _RECORD)
+    backend: _Backend = bound(parse_uri("postgresql:///"), RECORD)
     return backend
 
 
@@ -67,16 +87,35 @@ def known_migrations(folder: Path = SQL_FOLDER) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in folder.glob("*.sql")))
 
 
+def runs_with(migration: Path) -> str | None:
+    """The migration from which on code runs with this one; ``None`` where it must know this very one."""
+    with migration.open() as text:
+        declared = _DECLARATION.match(text.readline())
+    return declared[1] if declared else None
+
+
 def schema_state(connection: Connection, folder: Path = SQL_FOLDER) -> SchemaState:
     """How the database's schema stands to this version's; one or two quick queries."""
+    if connection.exec_driver_sql("SELECT to_regclass(%s)", (RECORD,)).scalar() is None:
+        return SchemaState(SchemaStanding.EMPTY, known_migrations(folder))
+    # Through JSON, since a database of a version before this rule has no such column.
+    rows = connection.exec_driver_sql(f"SELECT migration_id, to_jsonb(m) ->> 'runs_with' FROM {RECORD} m")  # noqa: S608
+    return standing_of({row[0]: row[1] for row in rows}, folder)
+
+
+def standing_of(applied: Mapping[str, str | None], folder: Path = SQL_FOLDER) -> SchemaState:
+    """How a schema stands to this version's.
+
+    Args:
+        applied: Its migrations, each with what it declares to run with.
+        folder: This version's migrations.
+    """
     known = known_migrations(folder)
-    if connection.exec_driver_sql("SELECT to_regclass(%s)", (_RECORD,)).scalar() is None:
-        return SchemaState(SchemaStanding.EMPTY, known)
-    applied = set(connection.exec_driver_sql(f"SELECT migration_id FROM {_RECORD}").scalars())  # noqa: S608 - a constant
-    unknown = tuple(sorted(applied.difference(known)))
+    unknown = tuple(sorted(applied.keys() - set(known)))
     pending = tuple(name for name in known if name not in applied)
     if unknown:
-        return SchemaState(SchemaStanding.NEWER, unknown)
+        runs = not pending and all(applied[name] in known for name in unknown)
+        return SchemaState(SchemaStanding.AHEAD if runs else SchemaStanding.NEWER, unknown)
     if pending:
         return SchemaState(SchemaStanding.EMPTY if not applied else SchemaStanding.OLDER, pending)
     return SchemaState(SchemaStanding.CURRENT, ())
@@ -86,10 +125,10 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
     """Applies what is missing, each migration in a transaction of its own; safe from several processes at once.
 
     Returns:
-        The ids of what was applied.
+        The ids of what was applied; none where the schema is current, or newer and this version runs with it.
 
     Raises:
-        OperatorError: The database is newer than this version.
+        OperatorError: The database is newer than this version can run with.
     """
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
@@ -97,9 +136,11 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
             state = schema_state(connection, folder)
             if state.standing is SchemaStanding.NEWER:
                 raise OperatorError(_newer(state))
-            if state.difference:
+            if state.standing in (SchemaStanding.EMPTY, SchemaStanding.OLDER):
                 backend = _backend(engine)
-                backend.apply_migrations(backend.to_apply(read_migrations(str(folder))))
+                missing = backend.to_apply(read_migrations(str(folder)))  # makes its record, where there is none
+                connection.exec_driver_sql(f"ALTER TABLE {RECORD} ADD COLUMN IF NOT EXISTS runs_with text")
+                backend.apply_migrations(missing)
                 backend.connection.close()
             for schema in ("dagster", "celery"):
                 connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
@@ -107,17 +148,17 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
                 connection.exec_driver_sql("SELECT ensure_history_partitions()")
         finally:
             connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
-    return state.difference
+        return () if state.standing is SchemaStanding.AHEAD else state.difference
 
 
 def ensure_schema(engine: Engine, *, is_embedded: bool, folder: Path = SQL_FOLDER) -> None:
-    """Sees to it that the schema is this version's.
+    """Sees to it that the schema is this version's, or one that it runs with.
 
     An empty database is set up, and the embedded one is brought up to date. A database of the operator's own
     is migrated when he says so.
 
     Raises:
-        OperatorError: The schema is older or newer than this version needs.
+        OperatorError: The schema is older than this version needs, or newer than it can run with.
     """
     with engine.connect() as connection:
         state = schema_state(connection, folder)
@@ -132,15 +173,18 @@ def ensure_schema(engine: Engine, *, is_embedded: bool, folder: Path = SQL_FOLDE
             f"The database's schema is older than this version: {', '.join(state.difference)} "
             f"{'is' if len(state.difference) == 1 else 'are'} missing. Run 'moonx migrate'."
         )
-    if state.standing is not SchemaStanding.CURRENT:
+    if state.standing in (SchemaStanding.EMPTY, SchemaStanding.OLDER):
         migrate(engine, folder)
         return
-    with engine.begin() as connection:  # of the months to come
-        connection.exec_driver_sql("SELECT ensure_history_partitions()")
+    with engine.begin() as connection:
+        # Of the months to come: whoever migrates or starts at this moment makes them, too, and one is enough.
+        connection.exec_driver_sql(
+            "SELECT ensure_history_partitions() WHERE pg_try_advisory_xact_lock(%s)", (_MIGRATION_LOCK,)
+        )
 
 
 def _newer(state: SchemaState) -> str:
     return (
-        "The database's schema is newer than this version of moonx, which does not know "
+        "The database's schema is newer than this version of moonx can run with: it does not know "
         f"{', '.join(state.difference)}. Install the version that made it, or a later one. Nothing was changed."
     )

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, ParamSpec, TypeVar
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.events import Event, rfc3339
+from moonx_pipeline.metrics.protection import count_opened
 from moonx_pipeline.providers.classification import effect_of
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.storage import breakers as store
@@ -173,8 +174,12 @@ def settle(engine: Engine, rules: BreakerRules, breakers: Breakers) -> list[Even
     if not reports:
         return []
     with engine.begin() as connection:
-        alerts = breaker_alerts(store.report(connection, reports, rules.threshold))
+        transitions = store.report(connection, reports, rules.threshold)
+        alerts = breaker_alerts(transitions)
         insert_events(connection, alerts)
+    for transition in transitions:
+        if transition.state == "open":
+            count_opened(transition.key)
     return alerts
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import SyncFacts
+from moonx_pipeline.metrics.syncs import count_sync
 from moonx_pipeline.storage.cancelling import OpenOperation, cancel_waiting_request, open_operation, owner_of
 from moonx_pipeline.storage.operations import LockedUser, end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
@@ -55,12 +56,12 @@ def cancel_operation(engine: Engine, sync_id: UUID, message: str, now: datetime)
         # Syncs open and claim their requests under this lock, so what is found now stays so.
         user = lock_users(connection, [(user_id, sync_id)]).get(user_id)
         operation = open_operation(connection, sync_id)
-        if operation is not None and user is not None:
-            _end(connection, user, operation, message, now)
-            return Cancellation(user_id, operation.operation_id, operation.request_id, operation.run_id)
-        if cancel_waiting_request(connection, sync_id, message):
-            return Cancellation(user_id, None, sync_id, None)
-    return None
+        if operation is None or user is None:
+            has_waited = cancel_waiting_request(connection, sync_id, message)
+            return Cancellation(user_id, None, sync_id, None) if has_waited else None
+        _end(connection, user, operation, message, now)
+    count_sync(operation.trigger, "cancelled")
+    return Cancellation(user_id, operation.operation_id, operation.request_id, operation.run_id)
 
 
 def cancel_request(engine: Engine, request_id: UUID, message: str) -> bool:

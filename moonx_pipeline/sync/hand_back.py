@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import SyncFacts
+from moonx_pipeline.metrics.syncs import count_sync
 from moonx_pipeline.storage.claims import unfinished_claims
 from moonx_pipeline.storage.operations import end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
@@ -40,14 +41,15 @@ def hand_back(
     def step() -> int:
         with engine.begin() as connection:
             left = unfinished_claims(connection, worker_id, operations)
-            if left:
-                _close(connection, left, now)
+            closed = _close(connection, left, now) if left else 0
+        for _ in range(closed):
+            count_sync("schedule", "cancelled")
         return len(left)
 
     return in_database(sources.repeats, time.monotonic() + _SECONDS, step)
 
 
-def _close(connection: Connection, left: list[SyncFacts], now: datetime) -> None:
+def _close(connection: Connection, left: list[SyncFacts], now: datetime) -> int:
     users = lock_users(connection, [(sync.user_id, sync.operation_id) for sync in left])
     ended = [
         end_unfinished(
@@ -65,3 +67,4 @@ def _close(connection: Connection, left: list[SyncFacts], now: datetime) -> None
     ]
     end_operations(connection, [end for end, _ in ended])
     insert_events(connection, [event for _, event in ended])
+    return len(ended)

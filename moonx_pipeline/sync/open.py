@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.events import Event, SyncFacts, sync_failed, sync_started
 from moonx_pipeline.domain.schedule import lease_until
+from moonx_pipeline.metrics.syncs import count_sync
 from moonx_pipeline.storage.opening import NewOperation, OpenedRow, begin_operation, open_user, refuse_operation
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.storage.requests import refuse_request
@@ -104,6 +105,8 @@ def _begin(
         insert_events(
             connection, [*events, sync_started(facts, version=row.version, chains=[chain.id for chain in CHAINS])]
         )
+    for _ in begun.replaced:
+        count_sync("schedule", "cancelled")
     return row, facts
 
 
@@ -151,26 +154,30 @@ def _check_breaker(order: SyncOrder, breakers: Breakers) -> None:
 def _refuse(engine: Engine, order: SyncOrder, new: NewOperation, refusal: SyncRefused, now: datetime) -> None:
     """Records a refusal: of the request always, and as an outcome of the user where there is one."""
     with engine.begin() as connection:
-        if refusal.code in _RECORDED:
-            _record_refusal(connection, order, new, refusal, now)
+        is_new = refusal.code in _RECORDED and _record_refusal(connection, order, new, refusal, now)
         if order.request_id is not None and refusal.code in (*_RECORDED, "no_wallets"):
             refuse_request(connection, order.request_id, str(refusal))
+    if is_new:
+        count_sync(order.trigger, "refused")
 
 
 def _record_refusal(
     connection: Connection, order: SyncOrder, new: NewOperation, refusal: SyncRefused, now: datetime
-) -> None:
+) -> bool:
+    """Records the refusal of a sync; whether it was not recorded before."""
     refused = refuse_operation(connection, new, code=refusal.code, message=str(refusal), now=now)
-    if refused is not None:
-        first_wallet, version = refused
-        facts = SyncFacts(order.operation_id, order.user_id, first_wallet, order.trigger, now)
-        event = sync_failed(
-            facts,
-            version=version,
-            at=now,
-            duration_ms=0,
-            code=refusal.code,
-            message=str(refusal),
-            retry_at=refusal.retry_at,
-        )
-        insert_events(connection, [event])
+    if refused is None:
+        return False
+    first_wallet, version = refused
+    facts = SyncFacts(order.operation_id, order.user_id, first_wallet, order.trigger, now)
+    event = sync_failed(
+        facts,
+        version=version,
+        at=now,
+        duration_ms=0,
+        code=refusal.code,
+        message=str(refusal),
+        retry_at=refusal.retry_at,
+    )
+    insert_events(connection, [event])
+    return True

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import Event
 from moonx_pipeline.domain.schedule import Intervals
+from moonx_pipeline.metrics.syncs import count_sync
 from moonx_pipeline.storage.holdings import HoldingsChange, snapshot_holdings, stored_states, write_holdings
-from moonx_pipeline.storage.operations import LockedUser, end_operations, lock_users
+from moonx_pipeline.storage.operations import LockedUser, OperationEnd, end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.sync.order import OpenSync
 from moonx_pipeline.sync.outcome import Outcome, chain_statuses, failure, nothing_read, success, superseded
@@ -97,6 +98,8 @@ def _persist(
         plans = [_plan(connection, valued, locked[valued.sync.order.user_id], intervals, now) for valued in syncs]
         open_plans = [plan for plan in plans if plan.user.operation_status not in _ENDED]
         rows = _write(connection, open_plans, now)
+    for plan in open_plans:
+        _count(plan.valued.sync, plan.outcome.end)
     return [_result(plan, rows) for plan in plans]
 
 
@@ -129,6 +132,7 @@ def _fail(
         ended = failure(sync, user, code=code, message=message, intervals=intervals, now=now)
         end_operations(connection, [ended.end])
         insert_events(connection, ended.events)
+    _count(sync, ended.end)
     return StoredSync(
         order.operation_id,
         order.user_id,
@@ -140,6 +144,10 @@ def _fail(
         None,
         ended.end.duration_ms,
     )
+
+
+def _count(sync: OpenSync, end: OperationEnd) -> None:
+    count_sync(sync.order.trigger, end.status, milliseconds=end.duration_ms, code=end.error_code)
 
 
 def _plan(connection: Connection, valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> _Plan:

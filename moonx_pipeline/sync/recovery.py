@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import Event, SyncFacts
+from moonx_pipeline.metrics.syncs import count_sync, time_recovery
 from moonx_pipeline.storage.operations import LockedUser, OperationEnd, end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.storage.requests import requeue_requests
@@ -68,6 +69,7 @@ def recover_lost(engine: Engine, sources: Sources, now: datetime) -> Recovery:
         if workers:
             forget_workers(connection, workers)
     for operation in lost:
+        _count(operation, WORKER_LOST, now)
         _log.warning(
             "sync closed, its worker is dead or has lost it",
             user=operation.user_id,
@@ -90,7 +92,15 @@ def close_unfinished(engine: Engine, sources: Sources, worker_id: str, now: date
     """
     with engine.begin() as connection:
         look = partial(lost_operations, connection, [worker_id], begun_before=_EVER)
-        return _close(connection, look, sources, now, code=INTERRUPTED, why="Its run was broken off during")
+        lost = _close(connection, look, sources, now, code=INTERRUPTED, why="Its run was broken off during")
+    for operation in lost:
+        _count(operation, INTERRUPTED, now)
+    return lost
+
+
+def _count(operation: LostOperation, code: str, now: datetime) -> None:
+    milliseconds = max(0, int((now - operation.started_at).total_seconds() * 1000))
+    count_sync(operation.trigger, "failed", milliseconds=milliseconds, code=code)
 
 
 def _longest(sources: Sources) -> timedelta:
@@ -159,8 +169,10 @@ def process_worker(
         started = time.monotonic()
         presence = _presences[key] = WorkerPresence(engine, on_cancel)
         found = recover_lost(engine, sources, now)
-        milliseconds = int((time.monotonic() - started) * 1000)
+        seconds = time.monotonic() - started
+        milliseconds = int(seconds * 1000)
         presence.recovered(milliseconds)
+        time_recovery(seconds)
     if found.operations:
         _log.info("recovered", operations=len(found.operations), workers=len(found.workers), ms=milliseconds)
     return presence.id

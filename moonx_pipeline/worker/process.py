@@ -13,6 +13,7 @@ from uuid import UUID
 
 import dagster as dg
 import structlog
+from billiard.process import current_process
 from billiard.util import set_pdeathsig
 from dagster._utils.interrupts import capture_interrupts
 from sqlalchemy import Engine
@@ -20,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from moonx_pipeline.defs.runs import cancel_sync, request_of, worker_of
 from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.metrics.prefork import take_place
 from moonx_pipeline.settings import Settings, load_settings
 from moonx_pipeline.storage.cancelling import why_not_begun
 from moonx_pipeline.storage.database import ready_engine
@@ -56,6 +58,7 @@ class RunProcess:
         """
         # Dagster takes SIGTERM for the run, and does not give it back.
         on_sigterm = signal.getsignal(signal.SIGTERM)
+        structlog.contextvars.bind_contextvars(run=run_id)
         try:
             # An interrupt that comes while Dagster is not ready for it is kept until it is.
             with capture_interrupts():
@@ -70,6 +73,7 @@ class RunProcess:
             _log.error("the process ends, since its run can't be ended", run=run_id, why=str(problem)[:200])
             os._exit(1)
         finally:
+            structlog.contextvars.clear_contextvars()
             signal.signal(signal.SIGTERM, on_sigterm)
 
     def _hear_of(self, run_id: str | None) -> bool:
@@ -102,6 +106,8 @@ class RunProcess:
                 cancel_sync(self.engine, run)
             _log.info("a run that has ended, or was taken before, is left", run=run_id)
             return False
+        if run_tags.PARTITION in run.tags:
+            structlog.contextvars.bind_contextvars(user=run.tags[run_tags.PARTITION])
         self._instance.add_run_tags(run_id, {run_tags.WORKER: self._take_presence()})
         with self.engine.connect() as connection:
             reason = why_not_begun(connection, UUID(run_id), request_of(run))
@@ -139,6 +145,7 @@ def enter_process(**_: object) -> None:
     """Makes a fresh fork ready for its first run."""
     global _process
     parent = os.getppid()
+    take_place(current_process().index)
     # A group of its own: what a terminal or a runner sends to the worker's group is for the worker to hand on.
     os.setpgid(0, 0)
     with suppress(OSError):

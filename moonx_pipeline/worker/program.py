@@ -26,6 +26,7 @@ from tenacity import Retrying, TryAgain, stop_after_delay, wait_fixed
 from moonx_pipeline.broker import QUEUE, uses_database
 from moonx_pipeline.defs import run_coordinator  # noqa: F401 - asked for in each run: loaded before the fork
 from moonx_pipeline.defs.lost_workers import LostWork, close_lost
+from moonx_pipeline.defs.run_lines import write_runs_as_lines
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.database import ready_engine
@@ -33,6 +34,7 @@ from moonx_pipeline.storage.workers import list_workers
 from moonx_pipeline.sync.sources import process_sources
 from moonx_pipeline.sync.user_sync import utc_now
 from moonx_pipeline.worker.app import worker_app
+from moonx_pipeline.worker.monitoring import Processes, serve_worker
 from moonx_pipeline.worker.rehearsal import rehearse
 
 _NOTICED_SECONDS: Final = 10.0
@@ -66,6 +68,12 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
             queue=QUEUE,
             processes=self.concurrency,
         )
+
+    def process_ids(self) -> list[int]:
+        """The processes of its pool; none before there is one."""
+        pool = getattr(self, "pool", None)
+        # What Celery calls its pool is a shell around the real one, which is there once it is started.
+        return [] if pool is None or pool._pool is None else list(pool.info["processes"])
 
     def _on_failure(self, exception: BaseException | None = None, **_: object) -> None:
         """A process is gone in the middle of a run: closed now, whether or not a daemon would look for it."""
@@ -141,12 +149,23 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
             return close_lost(engine, process_sources(self.settings, engine), instance, utc_now())
 
 
-def run_worker(settings: Settings) -> int:
-    """Runs a worker until it is stopped; returns its exit code."""
+def run_worker(settings: Settings, listening: socket.socket | None) -> int:
+    """Runs a worker until it is stopped.
+
+    Args:
+        settings: How many processes, which broker.
+        listening: Where metrics and health are served; ``None`` for nowhere.
+
+    Returns:
+        Its exit code.
+    """
     # Celery warns whoever is root of messages that are code; ours are JSON, and a container has no other user.
     warnings.simplefilter("ignore", SecurityWarning)
     rehearse()
+    write_runs_as_lines()
     program = WorkerProgram(settings)
+    if listening is not None:
+        serve_worker(settings, listening, Processes(program.process_ids, settings.worker.concurrency))
     gc.collect()
     gc.freeze()  # what is there now is never collected, so the processes keep sharing it
     program.start()

@@ -1,0 +1,30 @@
+"""Events on their way to Kafka, counted by the process that sends them."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+_published = Counter("kafka_events_published_total", "Events that a broker has acknowledged.", ("topic",))
+_duration = Histogram(
+    "kafka_publish_duration_seconds",
+    "From sending an event to its acknowledgement.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+_errors = Counter(
+    "kafka_publish_errors_total", "Events that no broker took, and connections that could not be made.", ("reason",)
+)
+for _topic in ("portfolio.updates", "sync.events", "system.alerts", "user.activities"):
+    _published.labels(_topic)
+for _reason in ("unavailable", "refused"):
+    _errors.labels(_reason)
+
+
+def count_published(topic: str, seconds: float) -> None:
+    """Counts an event that was acknowledged; ``topic`` by the name that events carry, not the broker's."""
+    _published.labels(topic).inc()
+    _duration.observe(seconds)
+
+
+def count_error(reason: str) -> None:
+    """Counts an event that was not taken: ``unavailable``, it waits; ``refused``, it will never be taken."""
+    _errors.labels(reason).inc()

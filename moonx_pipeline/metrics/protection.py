@@ -1,0 +1,48 @@
+"""Circuit breakers that opened and limits that were exceeded, counted by the process that found out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter
+
+from moonx_pipeline.domain.chains import CHAINS
+
+USERS: Final = "user"
+"""Stands for all that are of one user, since there is no end of users."""
+
+BREAKERS: Final = (
+    *(f"alchemy:{chain.id}" for chain in CHAINS),
+    "alchemy:data",
+    "alchemy:prices",
+    *(f"rpc:{chain.id}" for chain in CHAINS),
+    "binance",
+    "coingecko",
+    "dexscreener",
+    USERS,
+)
+"""The breakers that there can be, by the label of their metrics."""
+
+_opened = Counter("circuit_breaker_open_total", "How often circuit breakers opened, a failed probe included.", ("key",))
+_exceeded = Counter(
+    "rate_limit_exceeded_total", "What was refused since a limit was used up or its provider wants to rest.", ("limit",)
+)
+for _key in BREAKERS:
+    _opened.labels(_key)
+for _limit in (USERS, "api_user", "api_address"):
+    _exceeded.labels(_limit)
+
+
+def bounded(key: str) -> str:
+    """A breaker's or limiter's key as a label: those of users are one."""
+    return USERS if key.startswith(f"{USERS}:") else key
+
+
+def count_opened(key: str) -> None:
+    """Counts a breaker that opened."""
+    _opened.labels(bounded(key)).inc()
+
+
+def count_exceeded(key: str) -> None:
+    """Counts a refusal of a limit."""
+    _exceeded.labels(bounded(key)).inc()
