@@ -1,0 +1,88 @@
+"""What reads deployment files for real: Helm, and the Compose specification's own loader; both built by Go."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import fasteners
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+CHART = DEPLOY / "helm" / "moonx"
+KUBERNETES = ("1.27.0", "1.37.0")
+"""The oldest version that the chart takes, and the newest whose schema the validator has."""
+
+_HELM = ("helm.sh/helm/v3/cmd/helm", "v3.22.0", "helm")
+_COMPOSE = ("github.com/compose-spec/compose-go/v2/cmd", "v2.16.2", "cmd")
+BUILD_SECONDS = 1800
+"""The first build of Helm takes minutes on two cores; then it is kept in the user's cache."""
+
+
+def unavailable(reason: str) -> None:
+    """Skips, but in CI a missing tool is an error."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@functools.cache
+def _go_tool(package: str, version: str, name: str) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "moonx"
+    tool = cache / f"{package.replace('/', '-')}-{version}" / name
+    tool.parent.mkdir(parents=True, exist_ok=True)
+    with fasteners.InterProcessLock(tool.parent / "lock"):  # sessions side by side build it once
+        _build(package, version, tool)
+    return tool
+
+
+def _build(package: str, version: str, tool: Path) -> None:
+    if not tool.exists():
+        if shutil.which("go") is None:
+            unavailable(f"{package} needs Go, which is not on this machine.")
+        done = subprocess.run(
+            ["go", "install", "-ldflags", "-s -w", f"{package}@{version}"],
+            env={**os.environ, "GOBIN": str(tool.parent), "GOFLAGS": "-buildvcs=false"},
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            unavailable(f"{package} could not be had from the Go module proxy: {done.stderr[-400:]}")
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs Helm."""
+    return subprocess.run([str(_go_tool(*_HELM)), *arguments], capture_output=True, text=True, check=False)
+
+
+def render(*arguments: str, values: Any = None, kubernetes: str = KUBERNETES[-1]) -> list[dict[str, Any]]:
+    """The chart's manifests with some values, as the release ``moonx``."""
+    options = ["-n", "moonx", "--kube-version", kubernetes, "-f", "-", *arguments]
+    done = subprocess.run(
+        [str(_go_tool(*_HELM)), "template", "moonx", str(CHART), *options],
+        input=yaml.safe_dump(values or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+
+
+def load_compose(file: Path) -> subprocess.CompletedProcess[str]:
+    """A Compose file, checked and with all that it leaves to be filled in, as JSON; it has no variables."""
+    return subprocess.run(
+        [str(_go_tool(*_COMPOSE)), "-format", "json", file.name],
+        cwd=file.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
