@@ -34,7 +34,7 @@ def status(as_json: bool) -> None:
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         connection.exec_driver_sql("SELECT 1")
         latency = round((time.monotonic() - started) * 1000, 1)
-        overview = overview_json(read_overview(connection))
+        overview = overview_json(read_overview(connection, has_broker=bool(settings.kafka.brokers)))
     parts = {"database": {"ok": True, "latencyMs": latency}, **_parts(settings)}
     if as_json:
         click.echo(json.dumps({"parts": parts, **overview}, indent=2))

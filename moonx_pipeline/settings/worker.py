@@ -51,9 +51,6 @@ class WorkerSettings(Group):
         900_000, "WORKER_RATE_LIMIT_WINDOW", unit="ms", about="Window of a person's sync requests.", ge=1
     )
     rate_max: Int = setting(5, "WORKER_RATE_LIMIT_MAX", unit="syncs", about="Requests of a person in it.", ge=1)
-    stats_interval_ms: Int = setting(
-        30_000, "WORKER_STATS_INTERVAL", unit="ms", about="How often a worker reports itself.", ge=1000
-    )
     batch_size: Int = setting(
         50, "WORKER_BATCH_SIZE", unit="requests", about="Requests whose runs are started at once.", ge=1, le=1000
     )

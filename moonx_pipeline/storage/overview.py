@@ -70,10 +70,15 @@ FROM (SELECT count(*) AS users, coalesce(extract(epoch FROM now() - min(next_syn
 """
 
 
-def read_overview(connection: Connection) -> Overview:
-    """Reads it all; the caller's transaction decides whether it is of one moment."""
+def read_overview(connection: Connection, *, has_broker: bool) -> Overview:
+    """Reads it all; the caller's transaction decides whether it is of one moment.
+
+    Args:
+        connection: Any.
+        has_broker: Whether events go to a broker; else none of them waits.
+    """
     users, due, due_seconds, requests, request_seconds = connection.exec_driver_sql(_BACKLOG).one()
-    events, event_seconds = lag(connection)
+    events, event_seconds = lag(connection) if has_broker else (0, 0.0)
     running = connection.exec_driver_sql(
         "SELECT id, user_id, trigger, started_at, worker_id, dagster_run_id FROM active_sync_operations LIMIT 1000"
     )

@@ -62,7 +62,7 @@ class PauseBody(Model):
 def get_queue(gateway: Shared) -> Response:
     """What waits, what runs, who carries it, and what is held up."""
     with gateway.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        overview = overview_json(read_overview(connection))
+        overview = overview_json(read_overview(connection, has_broker=bool(gateway.settings.kafka.brokers)))
     del overview["breakers"]  # they have a route of their own
     return answer({**overview, "dagsterUrl": dagster_url(gateway)})
 

@@ -77,7 +77,7 @@ function Spam({ portfolio }: { portfolio: Portfolio }) {
   const { data, problem } = useHidden(isOpen);
   return (
     <Why
-      label={`${portfolio.omitted.spam} hidden as spam`}
+      label={`${portfolio.omitted.spam.toLocaleString("en-US")} hidden as spam`}
       title="Hidden, and not in the number above"
       onOpen={setOpen}
     >
