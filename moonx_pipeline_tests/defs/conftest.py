@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import dagster as dg
@@ -20,15 +21,20 @@ telemetry: {enabled: false}
 """
 
 
+_numbers = itertools.count(1)
+
+
 @pytest.fixture(scope="package")
 def instance(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
     """An instance with a database of its own, that the tests of this folder share."""
     home = tmp_path_factory.mktemp("dagster")
+    # Another name each time: what is known of a database is kept by its address.
+    name = f"dagster_of_sensors_{next(_numbers)}"
     (home / "dagster.yaml").write_text(_INSTANCE)
-    url = make_url(postgres_server).set(database="dagster_of_sensors").render_as_string(hide_password=False)
+    url = make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
     admin = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE dagster_of_sensors")
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DAGSTER_DATABASE_URL", url)
             load_settings.cache_clear()
@@ -37,7 +43,7 @@ def instance(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> 
             load_settings.cache_clear()
         with made:
             yield made
-        connection.exec_driver_sql("DROP DATABASE dagster_of_sensors WITH (FORCE)")
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     admin.dispose()
 
 
