@@ -92,8 +92,9 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
         if self._draining is not None:
             self._woken.set()
             return
-        state.should_stop = 0
+        # Before anybody can see that it stops: a second signal may come in the middle of this.
         self._draining = threading.Thread(target=self._drain, name="drain", daemon=True)
+        state.should_stop = 0
         self._draining.start()
 
     def start(self) -> None:
