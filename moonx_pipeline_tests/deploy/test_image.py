@@ -184,6 +184,7 @@ def parts(
     kafka_server: KafkaBroker,
     simulator_server: RunningSimulator,
 ) -> Iterator[Parts]:
+    simulator_server.simulation.reset()
     server = redis_url.rpartition(":")[2]
     environment: dict[str, str] = {
         **simulator_server.environment(),
