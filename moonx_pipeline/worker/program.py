@@ -115,8 +115,8 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
         seconds = self.settings.worker.shutdown_timeout_ms / 1000
         _log.info("stops", runs_under_way=len(state.active_requests), finish_within_s=seconds)
         self._woken.wait(seconds)
-        if self._is_done:
-            return
+        if self._is_done or not state.active_requests:
+            return  # with nothing under way it ends by itself; a pool whose idle processes are killed never does
         try:
             runs, syncs = self._hand_back()
         except (OperatorError, SQLAlchemyError, TryAgain) as problem:

@@ -127,7 +127,9 @@ def test_it_is_ready_while_database_broker_and_processes_answer(system: System, 
     assert "dependency is away" in worker.log
 
 
-def test_one_that_stops_is_not_ready(system: System, simulator: RunningSimulator) -> None:
+def test_one_that_stops_is_not_ready(system: System, worker: Worker, simulator: RunningSimulator) -> None:
+    for busy in [system.launch(stuck_user(system, simulator)) for _ in range(PROCESSES)]:
+        in_the_middle(system, busy)  # so that the other worker takes no more
     port = str(free_port())
     stopping = system.start_worker(1, METRICS_PORT=port, CLUSTER_SHUTDOWN_TIMEOUT="60000").until_ready()
     run = system.launch(stuck_user(system, simulator))

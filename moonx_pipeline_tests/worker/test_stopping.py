@@ -70,3 +70,12 @@ def test_a_worker_that_stops_finishes_or_hands_back_its_runs_and_leaves_the_othe
     assert status(system.engine, user).next_sync_at <= utc_now()
     assert rows(system.engine, "SELECT id FROM worker_processes") == []
     assert violations(system.engine) == []
+
+
+def test_an_idle_worker_that_is_told_twice_ends(system: System) -> None:
+    worker = system.start_worker(1).until_ready()
+
+    for _ in range(2):
+        worker.process.send_signal(signal.SIGTERM)
+
+    assert worker.process.wait(20) == 0
