@@ -33,7 +33,9 @@ class OpenedRow(NamedTuple):
     last_ended: datetime | None
 
 
+# Two statements: one that has waited for a lock sees the locked row anew, but the wallets as they were before.
 _OPEN = """
+SELECT 1 FROM user_sync_status WHERE user_id = %(user)s FOR UPDATE;
 WITH existing AS (
     SELECT status, fence FROM sync_operations WHERE id = %(operation)s
 ), wallets AS (
