@@ -212,12 +212,7 @@ def portfolio_data(
             }
             for p in shown[:MAX_TOKENS]
         ],
-        "omitted": {
-            "unpriced": totals.unpriced,
-            "spam": totals.spam,
-            "flagged": totals.flagged,
-            "staleChains": list(totals.stale_chains),
-        },
+        "omitted": totals.omitted,
         "syncDuration": duration_ms,
         "updatedAt": rfc3339(at) if at else None,
     }
