@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import fasteners
-import pytest
 import yaml
+
+from moonx_pipeline_tests.fixtures.missing import unavailable
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -23,13 +24,6 @@ _HELM = ("helm.sh/helm/v3/cmd/helm", "v3.22.0", "helm")
 _COMPOSE = ("github.com/compose-spec/compose-go/v2/cmd", "v2.16.2", "cmd")
 BUILD_SECONDS = 1800
 """The first build of Helm takes minutes on two cores; then it is kept in the user's cache."""
-
-
-def unavailable(reason: str) -> None:
-    """Skips, but in CI a missing tool is an error."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @functools.cache

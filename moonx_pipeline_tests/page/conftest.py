@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Generator, Iterator
@@ -14,19 +13,13 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from moonx_pipeline.bench.page import CHROMIUM_OPTIONS
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline_tests.fixtures.dagster import ROOT
+from moonx_pipeline_tests.fixtures.missing import unavailable
 from moonx_pipeline_tests.page.site import Site, running_site
 from moonx_pipeline_tests.page.visits import Visits
 
 # How long a busy machine may take, not how long a user waits.
 expect.set_options(timeout=20_000)
 _failed = pytest.StashKey[bool]()
-
-
-def _unavailable(reason: str) -> None:
-    """Skips, but in CI what is missing is an error."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +31,7 @@ def built_page() -> None:
     if done.returncode:
         said = (done.stdout + done.stderr)[-2000:]
         if not (ROOT / "web" / "node_modules" / ".package-lock.json").exists():
-            _unavailable(f"The page needs Node and its packages, which can't be had: {said}")
+            unavailable(f"The page needs Node and its packages, which can't be had: {said}")
         pytest.fail(f"make web: {said}")
 
 
@@ -47,7 +40,7 @@ def browser() -> Iterator[Browser]:
     """The machine's Chromium. Stopped after this folder: Playwright's loop occupies the thread that it runs in."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        _unavailable("The page's tests need Chromium, which is not on this machine.")
+        unavailable("The page's tests need Chromium, which is not on this machine.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
         yield browser
