@@ -1,7 +1,7 @@
 """A deployment on a Friday: every part is restarted while hundreds of syncs go on, and nothing is lost.
 
-The parts are the wheel's, installed from the lock file into an environment of its own, on a real PostgreSQL, Redis and
-Kafka, and each takes its settings from a file.
+The parts are the wheel's, in the environment that the image gets, on a real PostgreSQL, Redis and Kafka, and each takes
+its settings from a file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator, free_port
 from moonx_pipeline.simulator.tokens import derived_address
 from moonx_pipeline.storage.database import open_engine
+from moonx_pipeline_tests.deploy.conftest import Image
 from moonx_pipeline_tests.deploy.tools import ROOT
 from moonx_pipeline_tests.events.acts import consume, unpublished_count
 from moonx_pipeline_tests.fixtures.dagster import eventually
@@ -39,35 +39,6 @@ pytestmark = pytest.mark.timeout(900)
 USERS = [f"friday-{number:03}" for number in range(200)]
 PARTS = ("code", "webserver", "daemon", "worker-1", "worker-2", "relay", "gateway")
 OURS = ("worker-1", "worker-2", "relay", "gateway")
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment with the wheel and what the lock file says, and nothing of this checkout."""
-    folder = tmp_path_factory.mktemp("installed")
-    python = str(folder / "venv" / "bin" / "python")
-    for arguments in (
-        ("build", "--wheel", "--out-dir", str(folder), str(ROOT)),
-        ("venv", "--python", sys.executable, str(folder / "venv")),
-        ("pip", "install", "--python", python, "--require-hashes", "-r", str(ROOT / "requirements.lock")),
-    ):
-        _uv(*arguments)
-    (wheel,) = folder.glob("*.whl")
-    _uv("pip", "install", "--python", python, "--no-deps", str(wheel))
-    return folder / "venv" / "bin"
-
-
-def _uv(*arguments: str) -> None:
-    """Runs uv on what it has kept; it asks a registry for what it has not."""
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    assert uv is not None
-    for offline in (["--offline"], []):
-        done = subprocess.run(
-            [uv, "--quiet", *offline, *arguments], cwd="/", capture_output=True, text=True, check=False
-        )
-        if done.returncode == 0:
-            return
-    pytest.fail(f"uv {' '.join(arguments)}: {done.stderr[-2000:]}")
 
 
 class Deployment:
@@ -208,7 +179,7 @@ def engine(empty_database_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def deployment(
-    installed: Path,
+    image: Image,
     empty_database_url: str,
     redis_url: str,
     kafka_topics: KafkaTopics,
@@ -228,7 +199,7 @@ def deployment(
         "JWT_ISSUER": ISSUER,
         "LOG_FORMAT": "json",
     }
-    running = Deployment(installed, tmp_path, settings)
+    running = Deployment(Path(image.program("moonx")).parent, tmp_path, settings)
     yield running
     running.stop()
 

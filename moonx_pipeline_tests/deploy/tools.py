@@ -80,3 +80,8 @@ def load_compose(file: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+if __name__ == "__main__":  # so that a new machine can build them before it runs tests
+    for tool in (_HELM, _COMPOSE):
+        _go_tool(*tool)

@@ -30,9 +30,13 @@ SECRETS = {
 }
 """Each holds the word that is looked for."""
 
-FAULTS = (("alchemy", "bad_key"), ("alchemy", "quota"), ("alchemy", "malformed"), ("coingecko", "bad_key"),
-          ("binance", "outage"), ("dexscreener", "reset"))  # fmt: skip
-_QUIET = {"LOG_LEVEL": "debug", "LOG_FORMAT": "json"}
+FAULTS = (
+    (("alchemy", "bad_key"),),
+    (("alchemy", "malformed"), ("coingecko", "bad_key")),
+    (("coingecko", "bad_key"), ("binance", "outage"), ("dexscreener", "reset")),
+)
+"""Of the providers that a sync asks; the last has balances, so that prices are asked for."""
+_LINES = {"LOG_LEVEL": "debug", "LOG_FORMAT": "json", "KAFKA_CONNECTION_TIMEOUT": "300", "KAFKA_REQUEST_TIMEOUT": "300"}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,7 @@ def system(
     postgres_server: str, simulator_server: RunningSimulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
     with running_system(
-        postgres_server, simulator_server, tmp_path_factory.mktemp("logs"), **SECRETS, **_QUIET
+        postgres_server, simulator_server, tmp_path_factory.mktemp("logs"), **SECRETS, **_LINES
     ) as running:
         url = make_url(running.environment["DATABASE_URL"]).set(username="postgres", password="sekrit-database")
         running.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
@@ -48,10 +52,11 @@ def system(
 
 
 def with_faults(system: System, simulator: RunningSimulator, carry) -> None:
-    """Syncs, each beside a provider that refuses or breaks in its own way."""
-    for provider, kind in FAULTS:
+    """Syncs, each beside providers that refuse or break in ways of their own."""
+    for faults in FAULTS:
         simulator.simulation.reset()
-        simulator.fault(kind, provider)
+        for provider, kind in faults:
+            simulator.fault(kind, provider)
         with system.engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM circuit_breakers")
             connection.exec_driver_sql("DELETE FROM token_prices")
@@ -107,7 +112,7 @@ def test_dagster_job_execute_prints_no_secret(system: System, simulator: Running
 def test_a_gateway_and_a_relay_write_no_secret(system: System, tmp_path: Path) -> None:
     port = str(free_port())
     environment = gateway_environment(
-        system.environment["DATABASE_URL"], tmp_path, **SECRETS, **_QUIET, GATEWAY_PORT=port
+        system.environment["DATABASE_URL"], tmp_path, **SECRETS, **_LINES, GATEWAY_PORT=port
     )
     relay, relay_log = system.start("moonx_pipeline", "relay")
     log = tmp_path / "gateway.log"
