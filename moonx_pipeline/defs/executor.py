@@ -10,27 +10,62 @@ from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
 import dagster as dg
+from anyio.streams.memory import MemoryObjectSendStream
 from dagster._core.errors import raise_execution_interrupts
 from dagster._core.execution.context.system import PlanExecutionContext
 from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.plan.state import KnownExecutionState
+from dagster._core.execution.plan.step import ExecutionStep
 from dagster._core.execution.retries import RetryMode
 from dagster._utils import iterate_with_context
 from dagster_async_executor.executor import AsyncExecutor
+
+from moonx_pipeline.settings import load_settings
+from moonx_pipeline.sync import run_tags
+from moonx_pipeline.tracing import begin_span, span, start_tracing
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class SyncExecutor(AsyncExecutor):  # type: ignore[misc]  # it has no types
-    """The async executor, which an interrupt reaches while it waits for its ops."""
+    """The async executor, which an interrupt reaches while it waits for its ops; the run and each op are spans."""
+
+    _traceparent: str | None = None
 
     def _execution_iterator_wrapper(
         self, job_context: PlanExecutionContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
-        # Dagster keeps interrupts back but where it is told that they may be raised. Its own executors tell it of
-        # each op; without this, a run that hangs would be ended when its ops have ended by themselves.
-        events = super()._execution_iterator_wrapper(job_context, execution_plan)
-        return iterate_with_context(raise_execution_interrupts, events)
+        run, tags = job_context.dagster_run, job_context.dagster_run.tags
+        if not job_context.instance.is_ephemeral:  # a worker's rehearsal, before it forks
+            start_tracing(load_settings(), "run")
+        about = {
+            "moonx.run": run.run_id,
+            "moonx.user": tags.get(run_tags.PARTITION),
+            "moonx.request": tags.get(run_tags.REQUEST),
+            "moonx.trigger": tags.get(run_tags.TRIGGER),
+        }
+        begun, error = begin_span(run.job_name, about, parent=tags.get(run_tags.TRACE)), None
+        self._traceparent = begun.traceparent
+        try:
+            # Dagster keeps interrupts back but where it is told that they may be raised. Its own executors tell it of
+            # each op; without this, a run that hangs would be ended when its ops have ended by themselves.
+            events = super()._execution_iterator_wrapper(job_context, execution_plan)
+            for event in iterate_with_context(raise_execution_interrupts, events):
+                error = event.message if event.is_failure else error
+                yield event
+        finally:
+            begun.end(error)
+
+    async def _run_step_worker(
+        self,
+        job_context: PlanExecutionContext,
+        known_state: KnownExecutionState,
+        step: ExecutionStep,
+        send_stream: MemoryObjectSendStream[dg.DagsterEvent],
+    ) -> None:
+        with span(step.op_name, {"moonx.run": job_context.run_id}, parent=self._traceparent):
+            await super()._run_step_worker(job_context, known_state, step, send_stream)
 
 
 @dg.executor(name="sync_executor")

@@ -10,6 +10,7 @@ from moonx_pipeline.events.publish import publish_pending
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.sweep import Sweep, SweepOrder, SweepReport
+from moonx_pipeline.tracing import span
 
 SWEEPS = dg.AssetKey("portfolio_sweeps")
 """Each sweep is one event of this asset: a row a user and sweep would swamp the event log."""
@@ -31,7 +32,8 @@ def sweep_users(
     providers: Providers,
 ) -> None:
     order = sweep_order(settings.values, shard=config.shard, shards=config.shards, run_id=context.run_id)
-    report = Sweep(database.engine, providers.sources, order).run()
+    with span("portfolio_sweep", {"moonx.run": context.run_id, "moonx.shard": f"{order.shard + 1} of {order.shards}"}):
+        report = Sweep(database.engine, providers.sources, order).run()
     if report.new_users:
         context.instance.add_dynamic_partitions(str(users.name), report.new_users)
     # Where a relay runs it has been at it all along; without one, what is left is published here.

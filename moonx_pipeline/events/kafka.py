@@ -15,6 +15,7 @@ from moonx_pipeline.domain.events import EVENT_SOURCE, rfc3339
 from moonx_pipeline.metrics.kafka import count_error, count_published
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.outbox import OutboxRow
+from moonx_pipeline.tracing import OpenSpan, begin_span
 
 TOPICS: Final = ("portfolio.updates", "sync.events", "system.alerts", "user.activities")
 """The topics by the names that events carry; settings may give them others."""
@@ -77,7 +78,10 @@ def why_unreachable(settings: KafkaSettings) -> str | None:
 
 
 def headers_of(row: OutboxRow) -> list[Header]:
-    """CloudEvents 1.0 in binary mode (https://github.com/cloudevents/spec, Kafka protocol binding)."""
+    """CloudEvents 1.0 in binary mode (https://github.com/cloudevents/spec, Kafka protocol binding).
+
+    An event that was written in a recorded trace names it, as https://www.w3.org/TR/trace-context/ has it.
+    """
     texts = {
         "ce_id": str(row.id),
         "ce_type": row.type,
@@ -86,8 +90,23 @@ def headers_of(row: OutboxRow) -> list[Header]:
         "ce_time": rfc3339(row.created_at),
         "ce_subject": row.key,
         "content-type": "application/json",
+        **({"traceparent": row.traceparent} if row.traceparent else {}),
     }
     return [(name, text.encode()) for name, text in texts.items()]
+
+
+def _span_of(row: OutboxRow) -> OpenSpan:
+    """Its sending, in the trace that it was written in; one of no trace begins none."""
+    if row.traceparent is None:
+        return OpenSpan(None)
+    about = {
+        "messaging.system": "kafka",
+        "messaging.destination.name": row.topic,
+        "messaging.message.id": str(row.id),
+        "moonx.event": row.type,
+        "moonx.user": row.key,
+    }
+    return begin_span(f"send {row.topic}", about, kind="producer", parent=row.traceparent)
 
 
 def rounds(rows: Iterable[OutboxRow]) -> Iterator[list[OutboxRow]]:
@@ -146,6 +165,7 @@ class EventProducer:
         under_way = []
         began = time.monotonic()
         for row in rows:
+            sending = _span_of(row)
             try:
                 future = self._producer.send(
                     self._topics.get(row.topic, row.topic),
@@ -155,18 +175,21 @@ class EventProducer:
                 )
             except (KafkaError, ValueError) as problem:
                 failed[row] = self._error(problem)
+                sending.end(str(failed[row]))
                 if isinstance(failed[row], BrokerUnavailable):
                     break
             else:
-                under_way.append((row, future))
+                under_way.append((row, future, sending))
         acknowledged = []
-        for row, future in under_way:
+        for row, future, sending in under_way:
             try:
                 future.get(timeout=self._request_seconds * 2)
                 acknowledged.append(row)
                 count_published(row.topic, time.monotonic() - began)
+                sending.end()
             except KafkaError as problem:
                 failed[row] = self._error(problem)
+                sending.end(str(failed[row]))
         return acknowledged, failed
 
     def _error(self, problem: Exception) -> Exception:

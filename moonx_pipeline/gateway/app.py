@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import anyio.to_thread
 import socketio
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from sqlalchemy import Engine
 from starlette.middleware.cors import CORSMiddleware
@@ -22,7 +23,7 @@ from moonx_pipeline.gateway.callers import Gateway
 from moonx_pipeline.gateway.limits import RequestLimits
 from moonx_pipeline.gateway.live.sockets import LiveServer
 from moonx_pipeline.gateway.logos import Logos
-from moonx_pipeline.gateway.middleware import RequestFrame
+from moonx_pipeline.gateway.middleware import QUIET, RequestFrame
 from moonx_pipeline.gateway.monitoring import Monitoring
 from moonx_pipeline.gateway.page import serve_page
 from moonx_pipeline.gateway.problems import answer_problems
@@ -34,6 +35,15 @@ _ABOUT = """Portfolios on Ethereum, Polygon, Optimism, Arbitrum and Base, and th
 
 Decimals are strings in plain notation, exact; times are RFC 3339 in UTC; what is unknown is null, never 0.
 Live updates come by Socket.IO at `/socket.io`, with `auth: {token}`."""
+
+
+# Requests as spans, where traces are recorded; metrics and lines are ours.
+_TRACED: Final[TelemetryConfig] = {
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "exclude": lambda scope: scope["path"].startswith(QUIET),
+}
 
 
 def create_app(settings: Settings, engine: Engine) -> ASGIApp:
@@ -86,6 +96,7 @@ def _api(lifespan: Lifespan[FastAPI] | None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
+        telemetry=_TRACED,
     )
     for routes in (portfolio, sync, wallets, webhooks, admin, logos):
         app.include_router(routes.router, prefix="/api/v1")

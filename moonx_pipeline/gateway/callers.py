@@ -15,6 +15,7 @@ from moonx_pipeline.gateway.auth import Caller, InvalidToken, KeysUnavailable, T
 from moonx_pipeline.gateway.limits import RequestLimits
 from moonx_pipeline.gateway.live.sockets import LiveServer
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.tracing import note
 
 _bearer = HTTPBearer(
     auto_error=False, bearerFormat="JWT", description="`sub` is the user; `role: admin` for operators."
@@ -61,6 +62,7 @@ def _signed_in(
     except KeysUnavailable as problem:
         raise ApiError(503, "unavailable", str(problem), retry_after=timedelta(seconds=10)) from None
     gateway.limits.count_user(caller.user_id)
+    note({"moonx.user": caller.user_id})
     return caller
 
 

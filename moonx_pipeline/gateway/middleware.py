@@ -28,7 +28,7 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_QUIET: Final = ("/health", "/metrics", "/assets", "/api/v1/logos")
+QUIET: Final = ("/health", "/metrics", "/assets", "/api/v1/logos")
 """What is asked for all the time and says nothing of a user's doing."""
 
 _log = structlog.get_logger("gateway")
@@ -65,7 +65,7 @@ class RequestFrame:
         try:
             await self._app(scope, _Bounded(receive, self._most), framed)
         finally:
-            if not scope["path"].startswith(_QUIET):
+            if not scope["path"].startswith(QUIET):
                 _log.info(
                     "request",
                     method=scope["method"],

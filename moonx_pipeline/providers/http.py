@@ -28,6 +28,7 @@ from moonx_pipeline.providers.errors import (
 )
 from moonx_pipeline.providers.gate import Gate, Ungated
 from moonx_pipeline.providers.scope import CallScope, ProviderCall
+from moonx_pipeline.tracing import span
 
 Classify = Callable[[int, Mapping[str, str], bytes], ProviderError | None]
 """Says what is wrong with a response by its status, headers and body; ``None`` is a good one."""
@@ -144,6 +145,11 @@ class HttpClient:
         reserved = slot
 
         def attempt() -> bytes:
+            about = {"moonx.provider": self.provider, "moonx.chain": chain_id}
+            with span(f"{self.provider} {endpoint}", about, kind="client"):
+                return ask()
+
+        def ask() -> bytes:
             nonlocal reserved
             slot, reserved = reserved or self._gate.enter(scope, cost=cost, compute_units=compute_units), None
             started, outcome = time.monotonic(), "ok"

@@ -18,7 +18,7 @@ from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.settings.fields import Group
 from moonx_pipeline.settings.names import mistyped
 from moonx_pipeline.settings.providers import AlchemySettings, HttpSettings, NodeSettings, PriceSettings
-from moonx_pipeline.settings.service import GatewaySettings, MonitoringSettings, ServiceSettings
+from moonx_pipeline.settings.service import GatewaySettings, MonitoringSettings, ServiceSettings, TracingSettings
 from moonx_pipeline.settings.worker import PeriodicSettings, WorkerSettings
 
 
@@ -61,6 +61,7 @@ class Settings(Group):
     periodic: PeriodicSettings
     gateway: GatewaySettings
     monitoring: MonitoringSettings
+    tracing: TracingSettings
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 
-from moonx_pipeline.settings.fields import Bool, Group, Int, Names, Url, setting
+from moonx_pipeline.settings.fields import Bool, Float, Group, Int, Names, Url, setting
 
 
 class ServiceSettings(Group):
@@ -130,3 +131,35 @@ class MonitoringSettings(Group):
         about="A month of Alchemy's plan: where it is known, an alert says that it won't last.",
         ge=1,
     )
+
+
+class TracingSettings(Group):
+    """Traces, by OpenTelemetry."""
+
+    endpoint: Url | None = setting(
+        None,
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        about="Collector that traces are sent to, by OTLP over HTTP, such as http://collector:4318. Unset: no traces.",
+    )
+    headers: SecretStr | None = setting(
+        None, "OTEL_EXPORTER_OTLP_HEADERS", about="Sent with them, such as a login: name=value, with commas between."
+    )
+    service_name: str | None = setting(
+        None, "OTEL_SERVICE_NAME", about="The service that they are of.", shown_default="moonx-worker and the like"
+    )
+    share: Float = setting(
+        1.0, "OTEL_TRACES_SAMPLER_ARG", about="Share of the traces begun here that is recorded, 0 to 1.", ge=0, le=1
+    )
+
+    @field_validator("headers")
+    @classmethod
+    def _are_pairs(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not all("=" in pair for pair in value.get_secret_value().split(",") if pair.strip()):
+            raise ValueError("must be name=value, or several with commas between")
+        return value
+
+    def header_values(self) -> dict[str, str]:
+        """The headers by name; as OpenTelemetry has it, they are percent-encoded."""
+        text = self.headers.get_secret_value() if self.headers else ""
+        pairs = (pair.partition("=") for pair in text.split(",") if pair.strip())
+        return {unquote(name).strip().lower(): unquote(value).strip() for name, _, value in pairs}

@@ -13,6 +13,7 @@ from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.embedded import embedded_url
 from moonx_pipeline.storage.migrations import ensure_schema
+from moonx_pipeline.storage.statements import trace_statements
 
 WAIT_SECONDS = 15.0
 """How long a database that is down at the start may take to come up."""
@@ -82,7 +83,7 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
     A connection that died in the pool is noticed when it is used, and all of its age are replaced; asking
     before each use would cost a round trip a transaction. A sync does such a step again (``sync.repeat``).
     """
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=min(connections, 5),
         max_overflow=max(0, connections - 5),
@@ -96,6 +97,8 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
             " -cidle_in_transaction_session_timeout=60000 -cjit=off".strip(),
         },
     )
+    trace_statements(engine)
+    return engine
 
 
 def _options(url: str) -> str:

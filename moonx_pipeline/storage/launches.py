@@ -29,6 +29,7 @@ class Launch(NamedTuple):
         source: Who asked.
         priority: ``high``, ``medium`` or ``low``.
         number: Which run of the request it is, from 1.
+        traceparent: The trace that it belongs to, where one is recorded.
     """
 
     request_id: UUID
@@ -36,6 +37,7 @@ class Launch(NamedTuple):
     source: str
     priority: str
     number: int
+    traceparent: str | None = None
 
     @property
     def run_key(self) -> str:
@@ -123,9 +125,9 @@ WITH under_way AS (
     UPDATE sync_requests r
     SET launches = launches + 1, launched_at = now(), look_at = now() + make_interval(secs => %(look_after)s)
     WHERE id IN (SELECT id FROM pressing UNION ALL SELECT id FROM low)
-    RETURNING id, user_id, source, priority, launches, priority_rank, created_at
+    RETURNING id, user_id, source, priority, launches, traceparent, priority_rank, created_at
 )
-SELECT id, user_id, source, priority, launches FROM marked ORDER BY priority_rank, created_at
+SELECT id, user_id, source, priority, launches, traceparent FROM marked ORDER BY priority_rank, created_at
 """  # noqa: S608 - constants
 
 
@@ -145,7 +147,7 @@ _MARK_THESE = f"""
 UPDATE sync_requests
 SET launches = launches + 1, launched_at = now(), look_at = now() + make_interval(secs => %s)
 WHERE id = ANY(%s::uuid[]) AND {_WAITING} AND priority <> 'low' AND NOT EXISTS (SELECT 1 FROM sync_pause)
-RETURNING id, user_id, source, priority, launches
+RETURNING id, user_id, source, priority, launches, traceparent
 """  # noqa: S608 - constants
 
 

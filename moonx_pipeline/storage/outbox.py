@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from moonx_pipeline.domain.events import Event
 from moonx_pipeline.storage.recordset import recordset
+from moonx_pipeline.tracing import current_traceparent
 
 SHARDS = 16
 CHANNEL = "moonx_outbox"
@@ -27,7 +28,11 @@ _encode_payload = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class OutboxRow(NamedTuple):
-    """An event as it is stored; ``payload`` is the JSON text that goes over the wire."""
+    """An event as it is stored.
+
+    ``payload`` is the JSON text that goes over the wire, ``traceparent`` the trace it was written in, if one was
+    recorded.
+    """
 
     seq: int
     tx: int
@@ -38,9 +43,10 @@ class OutboxRow(NamedTuple):
     version: int
     payload: str
     created_at: datetime
+    traceparent: str | None = None
 
 
-_COLUMNS = "seq, tx::text::bigint, id, topic, key, type, version, payload::text, created_at"
+_COLUMNS = "seq, tx::text::bigint, id, topic, key, type, version, payload::text, created_at, headers->>'traceparent'"
 
 
 def insert_events(connection: Connection, events: Sequence[Event]) -> None:
@@ -64,11 +70,12 @@ def insert_events(connection: Connection, events: Sequence[Event]) -> None:
         for event in events
     ]
     connection.exec_driver_sql(
-        "INSERT INTO outbox_events (id, topic, key, type, version, payload) "
-        "SELECT x.id, x.topic, x.key, x.type, x.version, x.payload FROM ROWS FROM (json_to_recordset(%s::json) AS "
+        "INSERT INTO outbox_events (id, topic, key, type, version, payload, headers) "
+        "SELECT x.id, x.topic, x.key, x.type, x.version, x.payload, "
+        "jsonb_strip_nulls(jsonb_build_object('traceparent', %s::text)) FROM ROWS FROM (json_to_recordset(%s::json) AS "
         "(id uuid, topic text, key text, type text, version bigint, payload jsonb)) WITH ORDINALITY "
         "AS x(id, topic, key, type, version, payload, n) ORDER BY n ON CONFLICT (id) DO NOTHING",
-        (recordset(rows),),
+        (current_traceparent(), recordset(rows)),
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from moonx_pipeline.storage.limiter import Limit
+from moonx_pipeline.tracing import current_traceparent
 
 SOURCES: Final = ("cli", "api", "login", "webhook", "backfill")
 """Who asks, a person's own act first: where two meet in one request, the one named first here counts."""
@@ -109,8 +110,8 @@ _ADD = f"""
 WITH known AS (
     SELECT id FROM sync_requests WHERE user_id = %(user)s AND idempotency_key = %(key)s
 ), added AS (
-    INSERT INTO sync_requests AS r (id, user_id, source, priority, idempotency_key)
-    SELECT coalesce(%(id)s, gen_random_uuid()), %(user)s, %(source)s, %(priority)s, %(key)s
+    INSERT INTO sync_requests AS r (id, user_id, source, priority, idempotency_key, traceparent)
+    SELECT coalesce(%(id)s, gen_random_uuid()), %(user)s, %(source)s, %(priority)s, %(key)s, %(trace)s
     WHERE NOT EXISTS (SELECT 1 FROM known)
     {MERGE_WAITING}
     RETURNING id
@@ -141,8 +142,16 @@ def add_request(
     Returns:
         The request that serves it.
     """
-    parameters = {"id": request_id, "user": user_id, "source": source, "priority": priority, "key": idempotency_key}
-    served_by: UUID = connection.exec_driver_sql(_ADD, {**parameters, "sources": list(SOURCES)}).scalar_one()
+    parameters = {
+        "id": request_id,
+        "user": user_id,
+        "source": source,
+        "priority": priority,
+        "key": idempotency_key,
+        "trace": current_traceparent(),
+        "sources": list(SOURCES),
+    }
+    served_by: UUID = connection.exec_driver_sql(_ADD, parameters).scalar_one()
     return served_by
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from moonx_pipeline.storage.launches import Launch, mark_these, unmark
 from moonx_pipeline.sync.requests import launch_tags
+from moonx_pipeline.tracing import span
 
 _CONNECT_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 3.0
@@ -83,7 +84,10 @@ def _start(graphql_url: str, launches: Sequence[Launch]) -> tuple[list[Launch], 
         try:
             if time.monotonic() >= end:
                 raise _NotHeard(f"The bell's {_SECONDS:g} s are over.")
-            _launch(graphql_url, launch)
+            with span(
+                "launch_run", {"moonx.request": str(launch.request_id)}, kind="client", parent=launch.traceparent
+            ):
+                _launch(graphql_url, launch)
         except (_NotHeard, _Unsure) as problem:
             _log.warning(
                 "not heard, the sensor will start what is left",

@@ -14,6 +14,7 @@ from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
 from moonx_pipeline.storage.progress import notify_progress
 from moonx_pipeline.sync.fetch import BalanceFetch
 from moonx_pipeline.sync.order import OpenSync
+from moonx_pipeline.tracing import note, note_failure
 
 _WORST_FIRST: Final = ((ChainOutcome.FAILED, "failed"), (ChainOutcome.SKIPPED, "skipped"))
 
@@ -52,6 +53,10 @@ def read_chain_and_tell(engine: Engine, sync: OpenSync, fetch: BalanceFetch, cha
         chain_id: The chain.
     """
     readings = fetch.read_chain(chain_id)
+    end = chain_end(readings)
+    note({"moonx.chain": chain_id, "moonx.outcome": end.state})
+    if end.reason is not None:
+        note_failure(end.reason)
     # Nobody has to hear of it: where the database is away, the steps that need it say so.
     with suppress(SQLAlchemyError), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         notify_progress(
@@ -59,6 +64,6 @@ def read_chain_and_tell(engine: Engine, sync: OpenSync, fetch: BalanceFetch, cha
             user_id=sync.order.user_id,
             operation_id=sync.order.operation_id,
             chain_id=chain_id,
-            **chain_end(readings)._asdict(),
+            **end._asdict(),
         )
     return readings

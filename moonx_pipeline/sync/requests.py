@@ -86,13 +86,14 @@ def trigger_of(source: str) -> str:
 
 def launch_tags(launch: Launch) -> dict[str, str]:
     """The tags of the Dagster run that serves a request."""
-    return {
+    tags = {
         run_tags.PARTITION: launch.user_id,
         run_tags.USER: launch.user_id,
         run_tags.REQUEST: str(launch.request_id),
         run_tags.TRIGGER: trigger_of(launch.source),
         run_tags.PRIORITY: launch.priority,
     }
+    return tags if launch.traceparent is None else {**tags, run_tags.TRACE: launch.traceparent}
 
 
 def ask_for_sync(

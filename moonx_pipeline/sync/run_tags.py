@@ -10,6 +10,9 @@ REQUEST: Final = "moonx/request"
 
 TRIGGER: Final = "moonx/trigger"
 PRIORITY: Final = "moonx/priority"
+TRACE: Final = "moonx/traceparent"
+"""The trace that the run goes on with, in W3C's form."""
+
 SHARD: Final = "moonx/shard"
 """The share of the users that a sweep is for."""
 

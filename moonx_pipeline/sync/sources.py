@@ -6,7 +6,7 @@ import math
 import os
 import threading
 from collections.abc import Collection, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -34,6 +34,7 @@ from moonx_pipeline.sync.breaking import (
     chain_key,
     node_key,
 )
+from moonx_pipeline.sync.context_pool import ContextPool
 from moonx_pipeline.sync.intervals import intervals_of
 from moonx_pipeline.sync.repeat import Repeats
 from moonx_pipeline.sync.throttle import ProviderGate
@@ -188,7 +189,7 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
             prices.dexscreener_base_url,
             http=client("dexscreener", prices.dexscreener_timeout_ms, prices.dexscreener_rpm),
         ),
-        executor=ThreadPoolExecutor(_THREADS, thread_name_prefix="provider"),
+        executor=ContextPool(_THREADS, thread_name_prefix="provider"),
         price_limits=PriceLimits(
             disagreement_percent=prices.disagreement_percent,
             jump_factor=prices.jump_factor,

@@ -27,6 +27,7 @@ from moonx_pipeline.sync.persist import StoredSync
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline.tracing import note, span
 
 BATCHES_AT_ONCE: Final = 6
 """While one batch waits for providers, others are valued and stored."""
@@ -167,17 +168,26 @@ class Sweep:
                 carrier.result()
 
     def _carry(self) -> None:
-        while not self._stopping.is_set():
-            batch = self._next_batch()
-            if batch is None:
-                return
-            stored = sync_batch(self._engine, self._sources, batch, clock=self._clock, wait=partial(self._wait, batch))
-            if stored is None:
-                operations = [sync.order.operation_id for sync in batch.syncs]
-                hand_back(self._engine, self._sources, self._worker_id, self._clock(), operations)
-                return
-            with self._claiming:
-                self._report.add(batch, stored)
+        """Syncs batch by batch. Each is a trace of its own: one of a whole sweep would be too large to look at."""
+        is_over = False
+        while not is_over and not self._stopping.is_set():
+            with span("sweep_batch", {"moonx.run": self._order.run_id}):
+                is_over = not self._sync_next()
+
+    def _sync_next(self) -> bool:
+        """Syncs the next batch; ``False`` where there is none, or it was not waited for."""
+        batch = self._next_batch()
+        if batch is None:
+            return False
+        note({"moonx.users": len(batch.syncs)})
+        stored = sync_batch(self._engine, self._sources, batch, clock=self._clock, wait=partial(self._wait, batch))
+        if stored is None:
+            operations = [sync.order.operation_id for sync in batch.syncs]
+            hand_back(self._engine, self._sources, self._worker_id, self._clock(), operations)
+            return False
+        with self._claiming:
+            self._report.add(batch, stored)
+        return True
 
     def _wait(self, batch: Batch, refusal: RateLimited) -> bool:
         """Waits for the rate limit, apart from other sweeps, unless too little of the batch's time would be left."""

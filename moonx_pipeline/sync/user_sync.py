@@ -22,6 +22,7 @@ from moonx_pipeline.sync.order import OpenSync, SyncOrder
 from moonx_pipeline.sync.persist import StoredSync, fail_sync, persist_syncs
 from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline.sync.value import ValuedSync, value_sync
+from moonx_pipeline.tracing import note_failure
 
 READ_BY: Final = 0.6
 """The share of a sync's time by which balances are read: a chain that hangs until then leaves enough for the rest."""
@@ -82,6 +83,7 @@ def recording_failure(engine: Engine, sources: Sources, sync: OpenSync) -> Itera
         yield
     except BaseException as error:
         code, message = what_broke(error)
+        note_failure(f"{code}: {message}")
         if code == "internal_error":
             sync.breakers.note_failure(user_key(sync.order.user_id), message)
         try:

@@ -29,6 +29,7 @@ from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.recovery import close_unfinished, leave_worker, process_worker
 from moonx_pipeline.sync.sources import process_sources
 from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline.tracing import start_tracing, stop_tracing
 
 _WATCH_SECONDS: Final = 1.0
 _log = structlog.get_logger("worker")
@@ -153,7 +154,9 @@ def enter_process(**_: object) -> None:
         set_pdeathsig(0)
     threading.Thread(target=_end_with, args=(parent,), name="orphan", daemon=True).start()
     try:
-        _process = RunProcess(load_settings())
+        settings = load_settings()
+        start_tracing(settings, "worker")
+        _process = RunProcess(settings)
     except (OperatorError, SQLAlchemyError) as problem:
         _log.error("a process can't start", why=str(problem).splitlines()[0])
         time.sleep(_WATCH_SECONDS)  # the next one is started at once
@@ -165,6 +168,7 @@ def leave_process(**_: object) -> None:
     if _process is not None:
         with suppress(SQLAlchemyError):
             leave_worker(_process.engine)
+    stop_tracing()
 
 
 def _end_with(parent: int) -> None:

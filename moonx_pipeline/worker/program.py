@@ -33,6 +33,7 @@ from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.storage.workers import list_workers
 from moonx_pipeline.sync.sources import process_sources
 from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline.tracing import load_tracing
 from moonx_pipeline.worker.app import worker_app
 from moonx_pipeline.worker.monitoring import Processes, serve_worker
 from moonx_pipeline.worker.rehearsal import rehearse
@@ -163,6 +164,7 @@ def run_worker(settings: Settings, listening: socket.socket | None) -> int:
     # Celery warns whoever is root of messages that are code; ours are JSON, and a container has no other user.
     warnings.simplefilter("ignore", SecurityWarning)
     rehearse()
+    load_tracing(settings)
     write_runs_as_lines()
     program = WorkerProgram(settings)
     if listening is not None:

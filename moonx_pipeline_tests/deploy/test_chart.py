@@ -247,13 +247,14 @@ def test_pods_reach_the_services_that_the_settings_name_and_no_other_port() -> N
                 "settings": {
                     "DB_PORT": 6543, "REDIS_PORT": "6380", "KAFKA_BROKERS": "a:9094, b:9095",
                     "DAGSTER_GRAPHQL_URL": "http://dagster:8080/graphql",
+                    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.tracing:4318",
                 },
                 "networkPolicy": {"extraEgressPorts": [8545]},
             }
         ),
         "NetworkPolicy",
     )  # fmt: skip
-    assert _ports(policies["moonx-worker"], "egress") == {53, 6543, 6380, 9094, 9095, 8080, 443, 8545}
+    assert _ports(policies["moonx-worker"], "egress") == {53, 6543, 6380, 9094, 9095, 8080, 4318, 443, 8545}
     assert _ports(policies["moonx-migrate"], "egress") == {53, 6543}
     assert _ports(policies["moonx-worker"], "ingress") == {3001}
     assert _ports(policies["moonx-gateway"], "ingress") == {3007}

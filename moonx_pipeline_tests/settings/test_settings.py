@@ -72,6 +72,15 @@ def test_a_boolean_is_what_it_says(text: str, value: bool) -> None:
     assert Settings.from_environment({"PERIODIC_SYNC_ENABLED": text}).periodic.enabled is value
 
 
+def test_headers_of_traces_are_pairs_that_may_be_percent_encoded_and_are_never_shown() -> None:
+    given = Settings.from_environment({"OTEL_EXPORTER_OTLP_HEADERS": "X-Login=a%20b=, tenant=7,"})
+    assert given.tracing.header_values() == {"x-login": "a b=", "tenant": "7"}
+    assert "a%20b" not in repr(given)
+
+    (problem,) = problems(OTEL_EXPORTER_OTLP_HEADERS="Bearer sekrit")
+    assert problem == "OTEL_EXPORTER_OTLP_HEADERS must be name=value, or several with commas between."
+
+
 def test_an_empty_value_is_no_value() -> None:
     assert Settings.from_environment({"WORKER_TIMEOUT": "", "ALCHEMY_API_KEY": " "}).alchemy.key is None
 
