@@ -9,7 +9,6 @@ from typing import Final
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
-from moonx_pipeline.broker import prune_delivered
 from moonx_pipeline.defs.instance_retention import prune_runs, retire_partitions
 from moonx_pipeline.defs.metadata import Metadata
 from moonx_pipeline.defs.portfolio import portfolio
@@ -164,6 +163,8 @@ def prune_unused(
 
 @dg.op(description="Deletes the broker's messages that were delivered, where the database is the broker.")
 def prune_broker(context: dg.OpExecutionContext, database: Database) -> None:
+    from moonx_pipeline.broker import prune_delivered  # kombu and its transport: a third of a second of every start
+
     with _work(context, Budget()) as work:
         work.metadata["messages"] = prune_delivered(database.engine)
 

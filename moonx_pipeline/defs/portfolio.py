@@ -18,7 +18,6 @@ from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
 from moonx_pipeline.defs.runs import request_of
 from moonx_pipeline.domain.chains import CHAINS, Chain
 from moonx_pipeline.domain.portfolio import ChainBalances
-from moonx_pipeline.events.publish import publish_pending
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.fetch import BalanceFetch
 from moonx_pipeline.sync.open import open_sync as open_user_sync
@@ -162,6 +161,8 @@ def publish_events(
     context: dg.OpExecutionContext, ended: EndedSync, database: Database, settings: PipelineSettings
 ) -> dg.Output[None]:
     """Sees the sync's events on their way. Kafka being down delays them; it never fails a sync."""
+    from moonx_pipeline.events.publish import publish_pending  # Kafka's client: a quarter of a second of every start
+
     sent = publish_pending(
         database.engine,
         settings.values.kafka,

@@ -6,7 +6,6 @@ from moonx_pipeline.defs.metadata import Metadata
 from moonx_pipeline.defs.partitions import users
 from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
 from moonx_pipeline.domain.show import safe_text
-from moonx_pipeline.events.publish import publish_pending
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.sweep import Sweep, SweepOrder, SweepReport
@@ -31,6 +30,8 @@ def sweep_users(
     database: Database,
     providers: Providers,
 ) -> None:
+    from moonx_pipeline.events.publish import publish_pending  # Kafka's client: a quarter of a second of every start
+
     order = sweep_order(settings.values, shard=config.shard, shards=config.shards, run_id=context.run_id)
     with span("portfolio_sweep", {"moonx.run": context.run_id, "moonx.shard": f"{order.shard + 1} of {order.shards}"}):
         report = Sweep(database.engine, providers.sources, order).run()

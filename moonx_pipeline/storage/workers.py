@@ -60,13 +60,14 @@ class WorkerPresence:
     def _enter(self) -> PsycopgConnection:
         session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         session.exec_driver_sql(_KEEPALIVE)
+        if self._on_cancel is not None:
+            # Before it can be seen: whoever sees that it lives may tell it something.
+            session.exec_driver_sql(f"LISTEN {CANCEL_CHANNEL}")
         session.exec_driver_sql("SELECT pg_advisory_lock(worker_lock(%s))", (self.id,))
         session.exec_driver_sql(
             "INSERT INTO worker_processes (id, host, pid, takes_runs) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
             (self.id, socket.gethostname(), os.getpid(), self._on_cancel is not None),
         )
-        if self._on_cancel is not None:
-            session.exec_driver_sql(f"LISTEN {CANCEL_CHANNEL}")
         connection: PsycopgConnection = session.connection.driver_connection  # type: ignore[assignment]
         session.detach()  # the pool gets another in its place
         return connection

@@ -28,6 +28,7 @@ from moonx_pipeline.defs import run_coordinator  # noqa: F401 - asked for in eac
 from moonx_pipeline.defs.lost_workers import LostWork, close_lost
 from moonx_pipeline.defs.run_lines import write_runs_as_lines
 from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.events import publish  # noqa: F401 - so is this
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.storage.workers import list_workers

@@ -99,7 +99,7 @@ class Deployment:
 
     def until_healthy(self, *names: str) -> None:
         for name in names:
-            eventually(lambda name=name: self._healthy(name), seconds=180)  # type: ignore[misc]
+            eventually(lambda name=name: self._healthy(name), seconds=180, pause=0.5)  # type: ignore[misc]
 
     def _healthy(self, name: str) -> None:
         if self.processes[name].poll() is not None:

@@ -157,7 +157,7 @@ class Parts:
             done = self._image.run(*check, **self.settings(name))
             assert done.returncode == 0, done.stderr + self.log(name)
 
-        eventually(healthy, seconds=180)
+        eventually(healthy, seconds=180, pause=1)  # each look is a process
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
