@@ -49,7 +49,7 @@ web-test: $(NODE_MODULES)
 
 test: install ## Run the whole suite.
 	@$(MAKE) --no-print-directory web || echo "The page could not be built (see above): what needs it is skipped."
-	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 check: install $(NODE_MODULES) ## Format, lint, types and import rules.
 	$(BIN)/ruff format --check .

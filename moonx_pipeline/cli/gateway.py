@@ -8,10 +8,13 @@ import click
 @click.command()
 def gateway() -> None:
     """Serve API, page and live connection until stopped; as many side by side as you like."""
-    from moonx_pipeline.gateway.server import run_gateway
-    from moonx_pipeline.logs import set_up_logs
-    from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.tracing import start_tracing
+    from moonx_pipeline.cli.loading import kept_for_good
+
+    with kept_for_good():
+        from moonx_pipeline.gateway.server import run_gateway
+        from moonx_pipeline.logs import set_up_logs
+        from moonx_pipeline.settings import load_settings
+        from moonx_pipeline.tracing import start_tracing
 
     settings = load_settings()
     set_up_logs(settings)

@@ -12,6 +12,7 @@ _FIRST_PORT = 3001
 @click.command()
 def worker() -> int:
     """Carry runs until stopped: the first Ctrl-C lets those under way end, a second one stops at once."""
+    from moonx_pipeline.cli.loading import kept_for_good
     from moonx_pipeline.logs import set_up_logs
     from moonx_pipeline.metrics.prefork import share_metrics
     from moonx_pipeline.metrics.serving import is_wanted, listen
@@ -24,6 +25,7 @@ def worker() -> int:
         listening = listen(monitoring.host, monitoring.metrics_port, default=_FIRST_PORT, setting="METRICS_PORT")
         # Who has the port has the folder: there are no two of its name on a host.
         share_metrics(settings.home / "metrics" / f"{socket.gethostname()}-{listening.getsockname()[1]}")
-    from moonx_pipeline.worker.program import run_worker  # imports what declares metrics
+    with kept_for_good():
+        from moonx_pipeline.worker.program import run_worker  # imports what declares metrics
 
     return run_worker(settings, listening)
