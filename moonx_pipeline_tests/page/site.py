@@ -46,11 +46,13 @@ class Site:
         """A user without wallets."""
         return f"user-{uuid4().hex[:8]}"
 
-    def member(self, wallet: str | None = None) -> tuple[str, str]:
-        """A user and his wallet, which was read a moment ago."""
+    def member(self, wallet: str | None = None, *, holds: tuple[SimToken, str] | None = None) -> tuple[str, str]:
+        """A user and his wallet, which was read a moment ago; of a token it may hold another amount than it would."""
         user_id = self.stranger()
         wallet = wallet or derived_address(f"wallet: {user_id}")
         register(self.system.engine, user_id, wallet)
+        if holds is not None:
+            self.hold(wallet, *holds)
         self.read(user_id)
         return user_id, wallet
 

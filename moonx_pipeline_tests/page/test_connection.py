@@ -13,9 +13,7 @@ from moonx_pipeline_tests.page.visits import Visits
 
 def test_a_server_that_is_gone_is_said_and_what_it_missed_is_there_when_it_is_back(site: Site, visits: Visits) -> None:
     usdc = sim_token(BASE, "USDC")
-    user, wallet = site.member()
-    site.hold(wallet, usdc, "100")
-    site.read(user)
+    user, wallet = site.member(holds=(usdc, "100"))
     page = visits.open(site.link(user))
     until_live(page)
 

@@ -13,9 +13,7 @@ from moonx_pipeline_tests.page.visits import Visits
 
 def test_a_click_fills_the_marks_of_the_chains_and_changes_the_amounts_in_place(site: Site, visits: Visits) -> None:
     usdc = sim_token(BASE, "USDC")
-    user, wallet = site.member()
-    site.hold(wallet, usdc, "100")
-    site.read(user)
+    user, wallet = site.member(holds=(usdc, "100"))
     page = visits.open(site.link(user))
     until_live(page)
     expect(row(page, "USDC", "Base")).to_contain_text("100")

@@ -32,9 +32,7 @@ def site_with_kafka(site: Site, kafka_topics: KafkaTopics, tmp_path: Path) -> It
 
 def test_a_click_changes_the_table_by_way_of_kafka(site_with_kafka: Site, visits: Visits) -> None:
     site, usdc = site_with_kafka, sim_token(BASE, "USDC")
-    user, wallet = site.member()
-    site.hold(wallet, usdc, "100")
-    site.read(user)
+    user, wallet = site.member(holds=(usdc, "100"))
     page = visits.open(site.link(user))
     until_live(page)
     expect(row(page, "USDC", "Base")).to_contain_text("100")
