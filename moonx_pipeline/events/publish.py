@@ -17,8 +17,19 @@ from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.outbox import CHANNEL, SHARDS, lock_shards, shards_of, unlock_shards
 
 DEADLINE_SECONDS: Final = 3.0
+LEFT_ALONE_SECONDS: Final = 30.0
+"""A Kafka that was away is not tried again by this process for so long: each of its syncs would wait for it anew."""
+
 _producers: dict[tuple[int, KafkaSettings], EventProducer] = {}
+_away: dict[KafkaSettings, Away] = {}
 _lock = threading.Lock()
+
+
+class Away(NamedTuple):
+    """A Kafka that did not answer: until when (``time.monotonic()``) it is left alone, and why."""
+
+    until: float
+    problem: str
 
 
 class PublishOutcome(NamedTuple):
@@ -56,6 +67,8 @@ def publish_pending(engine: Engine, kafka: KafkaSettings, keys: Collection[str] 
             if not shards:
                 return PublishOutcome(0, "relay")
             try:
+                if (away := _away.get(kafka)) is not None and time.monotonic() < away.until:
+                    return PublishOutcome(0, "sync", away.problem)
                 end = time.monotonic() + DEADLINE_SECONDS
                 with _lock:
                     producer = _process_producer(kafka)
@@ -65,6 +78,7 @@ def publish_pending(engine: Engine, kafka: KafkaSettings, keys: Collection[str] 
                 unlock_shards(connection, shards)
     except BrokerUnavailable as problem:
         _forget_producer(kafka)
+        _away[kafka] = Away(time.monotonic() + LEFT_ALONE_SECONDS, str(problem))
         return PublishOutcome(published, "sync", str(problem))
     except DBAPIError as problem:
         return PublishOutcome(published, "sync", f"The outbox could not be read: {problem.orig}")

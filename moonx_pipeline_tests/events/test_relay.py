@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,34 @@ def test_a_sync_leaves_its_events_to_the_relay_that_has_the_shard(engine: Engine
 
         relay.invalidate()
     assert unpublished_count(engine) == 1
+
+
+def test_kafka_that_was_down_is_left_alone_for_a_while_by_the_syncs_of_a_process(engine: Engine) -> None:
+    put(engine, event("ann", 1))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        tried = threading.Semaphore(0)
+        threading.Thread(target=hang_up_on_all, args=(listening, tried), daemon=True).start()
+        broker = f"127.0.0.1:{listening.getsockname()[1]}"
+        kafka = Settings.from_environment({"KAFKA_BROKERS": broker, "KAFKA_REQUEST_TIMEOUT": "200"}).kafka
+        first = publish_pending(engine, kafka, ["ann"])
+        while tried.acquire(blocking=False):
+            pass
+
+        assert publish_pending(engine, kafka, ["ann"]) == first
+        assert broker in (first.problem or "")
+        assert not tried.acquire(blocking=False)
+        # Others may have the shard meanwhile, and it is given back.
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as relay:
+            assert lock_shards(relay, set(range(SHARDS))) == set(range(SHARDS))
+            assert publish_pending(engine, kafka, ["ann"]).by == "relay"
+            relay.invalidate()
+
+
+def hang_up_on_all(listening: socket.socket, tried: threading.Semaphore) -> None:
+    with suppress(OSError):
+        while True:
+            listening.accept()[0].close()
+            tried.release()
 
 
 def test_kafka_being_down_delays_events_and_fails_nothing(engine: Engine) -> None:
