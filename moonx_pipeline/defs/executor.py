@@ -20,9 +20,8 @@ from dagster._core.execution.retries import RetryMode
 from dagster._utils import iterate_with_context
 from dagster_async_executor.executor import AsyncExecutor
 
-from moonx_pipeline.settings import load_settings
 from moonx_pipeline.sync import run_tags
-from moonx_pipeline.tracing import begin_span, span, start_tracing
+from moonx_pipeline.tracing import begin_span, span
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,8 +36,6 @@ class SyncExecutor(AsyncExecutor):  # type: ignore[misc]  # it has no types
         self, job_context: PlanExecutionContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
         run, tags = job_context.dagster_run, job_context.dagster_run.tags
-        if not job_context.instance.is_ephemeral:  # a worker's rehearsal, before it forks
-            start_tracing(load_settings(), "run")
         about = {
             "moonx.run": run.run_id,
             "moonx.user": tags.get(run_tags.PARTITION),

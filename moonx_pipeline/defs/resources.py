@@ -16,10 +16,15 @@ from moonx_pipeline.storage.limiter import Block, Grant, Limit, current_blocks, 
 from moonx_pipeline.sync.breaking import Breakers, read_breakers, reset, settle
 from moonx_pipeline.sync.requests import manual_sync_limit
 from moonx_pipeline.sync.sources import Sources, process_sources
+from moonx_pipeline.tracing import start_tracing
 
 
 class PipelineSettings(dg.ConfigurableResource[None]):
     """The settings, read from the environment: run configuration holds none of them, and so no secret."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Before the first op of any run: what it does is recorded, where traces are."""
+        start_tracing(self.values, "run")
 
     @property
     def values(self) -> Settings:

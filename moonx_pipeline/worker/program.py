@@ -24,11 +24,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from tenacity import Retrying, TryAgain, stop_after_delay, wait_fixed
 
 from moonx_pipeline.broker import QUEUE, uses_database
-from moonx_pipeline.defs import run_coordinator  # noqa: F401 - asked for in each run: loaded before the fork
 from moonx_pipeline.defs.lost_workers import LostWork, close_lost
 from moonx_pipeline.defs.run_lines import write_runs_as_lines
 from moonx_pipeline.errors import OperatorError
-from moonx_pipeline.events import publish  # noqa: F401 - so is this
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.storage.workers import list_workers

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Final
+
 import dagster as dg
 
 from moonx_pipeline.definitions import defs
 from moonx_pipeline.defs.executor import sync_executor
+
+_ASKED_FOR_IN_RUNS: Final = ("moonx_pipeline.defs.run_coordinator", "moonx_pipeline.events.publish")
+"""Modules that each run imports when it needs them."""
 
 
 @dg.op
@@ -19,7 +25,9 @@ def rehearsal() -> None:
 
 
 def rehearse() -> None:
-    """Builds all jobs, and runs one of nothing in memory."""
+    """Imports what runs import later, builds all jobs, and runs one of nothing in memory."""
+    for module in _ASKED_FOR_IN_RUNS:
+        import_module(module)
     repository = defs.get_repository_def()
     for name in repository.job_names:
         repository.get_job(name)

@@ -13,6 +13,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ class Deployment:
 
     def until_healthy(self, *names: str) -> None:
         for name in names:
-            eventually(lambda name=name: self._healthy(name), seconds=180, pause=0.5)  # type: ignore[misc]
+            eventually(partial(self._healthy, name), seconds=180, pause=0.5)
 
     def _healthy(self, name: str) -> None:
         if self.processes[name].poll() is not None:

@@ -32,6 +32,7 @@ SECRETS = {
 
 FAULTS = (
     (("alchemy", "bad_key"),),
+    (("alchemy", "quota"),),
     (("alchemy", "malformed"), ("coingecko", "bad_key")),
     (("coingecko", "bad_key"), ("binance", "outage"), ("dexscreener", "reset")),
 )

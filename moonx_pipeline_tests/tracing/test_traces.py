@@ -12,7 +12,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import derived_address
 from moonx_pipeline.simulator.world import POLYGON_WALLET
 from moonx_pipeline_tests.events.acts import consume
-from moonx_pipeline_tests.fixtures.dagster import System, eventually, running_system
+from moonx_pipeline_tests.fixtures.dagster import System, Worker, eventually, running_system
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway, token_of
 from moonx_pipeline_tests.fixtures.kafka import KafkaBroker, KafkaTopics
 from moonx_pipeline_tests.sync.acts import register
@@ -45,7 +45,7 @@ def system(
     collector: Collector,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[System]:
-    """A worker, a relay and Dagster's processes, all with that collector."""
+    """A system of which every part has that collector."""
     settings = {
         **kafka.environment,
         **SOON,
@@ -56,16 +56,20 @@ def system(
     }
     folder = tmp_path_factory.mktemp("traces")
     with running_system(postgres_server, simulator_server, folder, **settings) as running:
-        worker = running.start_worker(2)
-        running.start_dagster(daemon=False)
-        running.start("moonx_pipeline", "relay")
-        worker.until_ready()
-        running.worker_log = lambda: worker.log  # type: ignore[attr-defined]
         yield running
 
 
+@pytest.fixture(scope="module", autouse=True)
+def worker(system: System) -> Worker:
+    """It carries the runs; a relay and Dagster's processes are beside it."""
+    worker = system.start_worker(2)
+    system.start_dagster(daemon=False)
+    system.start("moonx_pipeline", "relay")
+    return worker.until_ready()
+
+
 @pytest.fixture(scope="module")
-def gateway(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+def gateway(system: System, worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     kept = ("KAFKA_", "OTEL_", "LOG_")
     settings = {name: value for name, value in system.environment.items() if name.startswith(kept)}
     with running_gateway(
@@ -163,7 +167,9 @@ def mine(records: list, user: str) -> dict[str, bytes]:
     return found
 
 
-def test_lines_of_the_log_name_the_trace(system: System, gateway: GatewayProcess, collector: Collector) -> None:
+def test_lines_of_the_log_name_the_trace(
+    system: System, worker: Worker, gateway: GatewayProcess, collector: Collector
+) -> None:
     user, trace = new_user(system), "1" * 32
     click(gateway, user, f"00-{trace}-00f067aa0ba902b7-01")
     events_of(system, user)
@@ -174,8 +180,7 @@ def test_lines_of_the_log_name_the_trace(system: System, gateway: GatewayProcess
         return next(line for line in lines if wanted.items() <= line.items())
 
     assert line_of(gateway.log, event="request", trace=trace)["path"] == "/api/v1/portfolio/refresh"
-    worker_log: str = system.worker_log()  # type: ignore[attr-defined]
-    assert line_of(worker_log, user=user, trace=trace)["op"]
+    assert line_of(worker.log, user=user, trace=trace)["op"]
 
 
 def test_what_failed_is_seen_in_its_span_and_in_that_of_the_run(
@@ -229,3 +234,14 @@ def test_what_polls_begins_no_traces_and_no_span_holds_a_secret(system: System, 
     assert b"sekrit" not in collector.raw
     roots = {span.name for span in collector.spans if span.parent == ""}
     assert roots <= {"sweep_batch", "portfolio_sweep"}
+
+
+def test_a_run_without_a_worker_is_recorded_whatever_carries_it(system: System, collector: Collector) -> None:
+    command = ["job", "execute", "-m", "moonx_pipeline.definitions", "-j", "portfolio_sweep"]
+    process, log = system.start("dagster", *command)
+    assert process.wait(120) == 0, log.read_text()
+
+    def arrived_here() -> None:
+        assert {span.service for span in collector.named("portfolio_sweep")} >= {"moonx-run"}
+
+    eventually(arrived_here)
