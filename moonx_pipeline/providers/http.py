@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_random_exponential,
+)
 
 from moonx_pipeline.metrics.providers import count_call
 from moonx_pipeline.providers.classification import effect_of
@@ -175,14 +182,15 @@ class HttpClient:
         def worth_it(error: BaseException) -> bool:
             if not isinstance(error, ProviderError) or not effect_of(error).repeat:
                 return False
-            wait_s = _seconds_until(error.retry_at)
-            return wait_s <= self._patience_s and wait_s < scope.remaining()
+            return _seconds_until(error.retry_at) <= self._patience_s
 
+        # A try without time for an answer would only hide why the one before failed.
+        in_time = stop_before_delay(scope.remaining() - min(self._timeout_s, FAIR_CHANCE_SECONDS))
         retrying = Retrying(
-            stop=stop_after_attempt(self._retries),
+            stop=stop_after_attempt(self._retries) | in_time,
             wait=wait,
             retry=retry_if_exception(worth_it),
-            sleep=lambda seconds: time.sleep(min(seconds, scope.remaining())),
+            sleep=time.sleep,
             reraise=True,
         )
         return retrying(attempt)

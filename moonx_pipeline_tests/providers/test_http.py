@@ -22,7 +22,12 @@ from moonx_pipeline_tests.providers.raw_server import answering, http
 
 
 def ask(
-    url: str, scope: CallScope | None = None, *, retries: int = 1, timeout_s: float = 2, most: int = 1 << 20
+    url: str,
+    scope: CallScope | None = None,
+    *,
+    retries: int = 1,
+    timeout_s: float = 2,
+    most: int = 1 << 20,
 ) -> bytes:
     client = HttpClient(
         "alchemy",
@@ -100,6 +105,17 @@ def test_a_server_that_never_answers_ends_at_the_deadline_of_the_sync() -> None:
         with pytest.raises(DeadlineOver):
             ask(url, CallScope.lasting(0.3), retries=3, timeout_s=30)
         release.set()
+
+
+def test_a_repeat_that_would_come_too_late_does_not_hide_what_went_wrong() -> None:
+    scope = CallScope.lasting(0.9)
+    release = threading.Event()
+    with answering(http(b"", "503 Gone"), lambda _connection: release.wait(5)) as url:
+        with pytest.raises(Unavailable, match="503"):
+            ask(url, scope, retries=3)
+        release.set()
+
+    assert [call.outcome for call in scope.calls] == ["Unavailable"]
 
 
 def test_after_the_deadline_nothing_is_asked() -> None:

@@ -24,8 +24,11 @@ test("marks stand in the order of the chains, in whichever order they answer", (
 test("a chain that failed says why in plain words, and never in those of our parts", () => {
   const reasons = {
     "alchemy did not answer in full within 8.0 s.": "Polygon did not answer: it took too long",
+    "alchemy refused with status 503, it has a fault of its own: Unable to complete request at this time. Then: alchemy was not asked: the sync's time is over.":
+      "Polygon did not answer: the service it is read from is down",
     "alchemy refused with status 429, its rate limit is reached": "Polygon did not answer: it was asked too often",
-    "alchemy refused with status 503, it has a fault of its own": "Polygon did not answer",
+    "alchemy can't be reached (no connection, or it was cut).":
+      "Polygon did not answer: the service it is read from is down",
     "alchemy refused with status 401, the key is missing or wrong (check its setting)":
       "Polygon did not answer: it does not let us ask",
     "Something new": "Polygon did not answer",

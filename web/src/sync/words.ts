@@ -48,6 +48,8 @@ const CAUSES: [RegExp, string][] = [
   [/rate limit|too many requests|\b429\b/i, "it was asked too often"],
   [/capacity|quota/i, "what may be asked this month is used up"],
   [/firewall|location|banned|the key/i, "it does not let us ask"],
+  // Before what follows from it: after its repeats there is often no time left for another source.
+  [/a fault of its own|can't be reached/i, "the service it is read from is down"],
   [/in full within|timed? ?out|gave up waiting|time was over/i, "it took too long"],
 ];
 
