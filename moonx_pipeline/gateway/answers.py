@@ -151,6 +151,7 @@ _MEANINGS = {
     403: "The token is not an administrator's.",
     404: "There is no such thing, or it is another user's.",
     409: "Not possible as things are; the message says why.",
+    412: "It was changed meanwhile: `If-Match` names another version.",
     413: "The body is too large.",
     422: "A field can't be used; `details` says which and why.",
     429: "Asked too often; `Retry-After` says when to ask again.",

@@ -6,7 +6,7 @@ wallets can no longer be stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -40,6 +40,10 @@ class WalletsSet(NamedTuple):
     added: tuple[str, ...]
     removed: tuple[str, ...]
     version: int | None
+
+
+class WalletsChanged(Exception):
+    """A user's wallets are not those that a change of them began with."""
 
 
 # Nobody has read all of his balances any more where wallets came.
@@ -113,7 +117,13 @@ RETURNING s.portfolio_version
 """
 
 
-def set_wallets(connection: Connection, user_id: str, wallets: Sequence[str]) -> WalletsSet:
+def set_wallets(
+    connection: Connection,
+    user_id: str,
+    wallets: Sequence[str],
+    *,
+    is_base: Callable[[Sequence[str]], bool] = lambda _: True,
+) -> WalletsSet:
     """Makes a user's wallets those of a list. One that goes takes its holdings and its history with it.
 
     New ones get the order of the list, those that stay keep their place. The list that he has already changes
@@ -123,13 +133,20 @@ def set_wallets(connection: Connection, user_id: str, wallets: Sequence[str]) ->
         connection: Inside a transaction, which holds the user's lock until it ends.
         user_id: Whose; one who was never seen is registered.
         wallets: Checked addresses in lower case, ``MAX_WALLETS`` at most.
+        is_base: Whether the list that is about to be replaced is the one that this change began with.
+
+    Raises:
+        WalletsChanged: It is not, and the transaction is to be rolled back.
     """
     connection.exec_driver_sql("SELECT 1 FROM user_sync_status WHERE user_id = %s FOR UPDATE", (user_id,))
     if set(wallets_of(connection, user_id)) == set(wallets):
         return WalletsSet((), (), None)
     connection.exec_driver_sql(_TOUCH, {"user": user_id})
     # Read again: of one who was never seen, this was the lock.
-    removed = tuple(wallet for wallet in wallets_of(connection, user_id) if wallet not in set(wallets))
+    replaced = wallets_of(connection, user_id)
+    if not is_base(replaced):
+        raise WalletsChanged
+    removed = tuple(wallet for wallet in replaced if wallet not in set(wallets))
     version = _remove_wallets(connection, user_id, removed) if removed else None
     added = _insert_wallets(connection, user_id, wallets)
     if not wallets:

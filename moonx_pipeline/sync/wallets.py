@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import uuid4
@@ -34,7 +34,14 @@ class WalletsChange(NamedTuple):
     request: Asked | None
 
 
-def change_wallets(engine: Engine, settings: Settings, user_id: str, wallets: Sequence[str]) -> WalletsChange:
+def change_wallets(
+    engine: Engine,
+    settings: Settings,
+    user_id: str,
+    wallets: Sequence[str],
+    *,
+    is_base: Callable[[Sequence[str]], bool] = lambda _: True,
+) -> WalletsChange:
     """Makes a user's wallets those of a list, and asks for a sync where that changed them and any is left.
 
     The sync is urgent, and takes none of what the person may ask for.
@@ -44,11 +51,15 @@ def change_wallets(engine: Engine, settings: Settings, user_id: str, wallets: Se
         settings: For how often a step is done again where the database is away.
         user_id: Whose; one who was never seen is registered.
         wallets: Checked addresses in lower case, no more than ``MAX_WALLETS``.
+        is_base: Whether the list that is about to be replaced is the one that this change began with.
+
+    Raises:
+        WalletsChanged: It is not, and nothing was changed.
     """
 
     def change() -> tuple[tuple[str, ...], WalletsSet]:
         with engine.begin() as connection:
-            changed = set_wallets(connection, user_id, wallets)
+            changed = set_wallets(connection, user_id, wallets, is_base=is_base)
             left = wallets_of(connection, user_id)
             if changed.version is not None:
                 insert_events(connection, [_updated(connection, user_id, left, changed.version)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -57,3 +58,42 @@ def test_a_list_with_anything_wrong_in_it_is_refused_whole(
     assert answer.status_code == 422
     assert sentence in answer.json()["error"]["message"]
     assert gateway.get("/wallets", user_id)["wallets"] == [SECOND]
+
+
+def tag(gateway: GatewayProcess, user_id: str) -> str:
+    return gateway.ask("GET", "/api/v1/wallets", token_of(user_id)).headers["ETag"]
+
+
+def put_if(gateway: GatewayProcess, user_id: str, wallets: list[str], if_match: str):
+    return gateway.ask(
+        "PUT", "/api/v1/wallets", token_of(user_id), json={"wallets": wallets}, headers={"If-Match": if_match}
+    )
+
+
+def test_a_list_that_was_changed_meanwhile_is_left_as_it_is(gateway: GatewayProcess) -> None:
+    user_id = gateway.register(f"ann-{uuid4()}", FIRST)
+    seen = tag(gateway, user_id)
+    taken = put_if(gateway, user_id, [FIRST, SECOND], f'"other", {seen}')
+    assert (taken.status_code, taken.headers["ETag"]) == (200, tag(gateway, user_id))
+
+    refused = put_if(gateway, user_id, [FIRST, CHECKSUMMED], seen)
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (412, "changed_meanwhile")
+    assert "read them again" in refused.json()["error"]["message"]
+    assert gateway.get("/wallets", user_id)["wallets"] == [FIRST, SECOND]
+    # What is there already needs no change, and a weak tag names no list.
+    assert put_if(gateway, user_id, [FIRST, SECOND], seen).status_code == 200
+    assert put_if(gateway, user_id, [FIRST], f"W/{tag(gateway, user_id)}").status_code == 412
+    assert put_if(gateway, user_id, [FIRST], "*").status_code == 200
+
+
+def test_of_two_who_register_the_same_newcomer_at_once_one_is_told(gateway: GatewayProcess) -> None:
+    user_id = f"new-{uuid4()}"
+    seen = tag(gateway, user_id)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda wallet: put_if(gateway, user_id, [wallet], seen), (FIRST, SECOND)))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 412]
+    (taken,) = (answer.json()["data"] for answer in answers if answer.status_code == 200)
+    assert gateway.get("/wallets", user_id)["wallets"] == taken["wallets"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
-from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
+from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline_tests.page.look import open_account, row, total, until_live
 from moonx_pipeline_tests.page.site import Site
 from moonx_pipeline_tests.page.visits import Visits
@@ -61,3 +61,32 @@ def test_wallets_are_added_and_removed_and_the_table_follows(site: Site, visits:
     page.keyboard.press("Escape")
     expect(row(page, "LINK", "Ethereum")).to_be_hidden()
     expect(row(page, "NIMB", "Polygon")).to_be_visible()
+
+
+def test_two_pages_that_add_a_wallet_at_once_add_both(site: Site, visits: Visits) -> None:
+    user, _ = site.member(PLAIN_WALLET)
+    first, second = visits.open(site.link(user)), visits.open(site.link(user))
+    changed: list[Route] = []
+
+    def change_elsewhere(route: Route) -> None:
+        if route.request.method == "PUT" and not changed:
+            changed.append(route)
+            add(second, POLYGON_WALLET)
+        route.continue_()
+
+    first.route("**/api/v1/wallets", change_elsewhere)
+    add(first, EMPTY_WALLET)
+
+    assert changed
+    for page in (first, second):
+        page.reload()
+        open_account(page, "Wallets")
+        expect(page.get_by_role("dialog", name="Wallets").get_by_role("listitem")).to_have_count(3)
+
+
+def add(page: Page, address: str) -> None:
+    open_account(page, "Wallets")
+    wallets = page.get_by_role("dialog", name="Wallets")
+    wallets.get_by_label("Wallet address").fill(address)
+    wallets.get_by_role("button", name="Add", exact=True).click()
+    expect(wallets.get_by_text(short(address))).to_be_visible()

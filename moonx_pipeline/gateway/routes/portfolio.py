@@ -12,6 +12,7 @@ from starlette.background import BackgroundTask
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.gateway.answers import SIGNED_IN, Answer, ApiError, answer
 from moonx_pipeline.gateway.callers import Gateway, Shared, SignedIn
+from moonx_pipeline.gateway.entity_tags import entity_tag, names
 from moonx_pipeline.gateway.models import History, Holdings, Portfolio, QuickPortfolio
 from moonx_pipeline.storage.portfolio import StoredPortfolio, portfolio_version, read_portfolio
 from moonx_pipeline.storage.series import read_series
@@ -57,8 +58,8 @@ def get_portfolio(
     viewed = BackgroundTask(_viewed, gateway, caller.user_id)
     with gateway.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         version = portfolio_version(connection, caller.user_id)
-        headers = {"ETag": f'"{version}"', "Cache-Control": _REVALIDATED}
-        if if_none_match is not None and _names(if_none_match, headers["ETag"]):
+        headers = {"ETag": entity_tag(version), "Cache-Control": _REVALIDATED}
+        if if_none_match is not None and names(if_none_match, headers["ETag"], weakly=True):
             return Response(status_code=304, headers=headers, background=viewed)
         stored = read_portfolio(connection, caller.user_id) or StoredPortfolio.empty(caller.user_id, version)
     data = portfolio_json(stored, include_spam=includeSpam, chain_ids=chains, min_value=minValue)
@@ -120,12 +121,6 @@ def _chain_ids(text: str | None) -> set[int] | None:
         known = ", ".join(str(chain_id) for chain_id in CHAIN_BY_ID)
         raise ApiError(422, "invalid_request", f"chainIds: there is no chain {unknown[0]}; there are {known}.")
     return ids
-
-
-def _names(if_none_match: str, etag: str) -> bool:
-    """Whether a header names a version (RFC 9110, 13.1.2: weak comparison)."""
-    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return "*" in tags or etag in tags
 
 
 def _viewed(gateway: Gateway, user_id: str) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from hashlib import sha256
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Response
 from pydantic import AfterValidator, Field
 from starlette.background import BackgroundTask
 
 from moonx_pipeline.domain.addresses import parse_address
-from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, Model, answer
+from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, ApiError, Model, answer, documented
 from moonx_pipeline.gateway.callers import Shared, SignedIn
+from moonx_pipeline.gateway.entity_tags import entity_tag, names
 from moonx_pipeline.gateway.models import Wallets
-from moonx_pipeline.storage.users import MAX_WALLETS, wallets_of
+from moonx_pipeline.storage.users import MAX_WALLETS, WalletsChanged, wallets_of
 from moonx_pipeline.sync.doorbell import ring
 from moonx_pipeline.sync.wallets import change_wallets
 
@@ -36,17 +39,34 @@ class WalletsBody(Model):
 
 @router.get("/wallets", response_model=Answer[Wallets], responses=SIGNED_IN)
 def get_wallets(gateway: Shared, caller: SignedIn) -> Response:
-    """The wallets that make up the portfolio."""
+    """The wallets that make up the portfolio. Its `ETag` names this list for `If-Match`."""
     with gateway.engine.connect() as connection:
         wallets = wallets_of(connection, caller.user_id)
-    return answer({"wallets": list(wallets), "maxWallets": MAX_WALLETS, "requestId": None})
+    data = {"wallets": list(wallets), "maxWallets": MAX_WALLETS, "requestId": None}
+    return answer(data, headers={"ETag": _tag(wallets)})
 
 
-@router.put("/wallets", response_model=Answer[Wallets], responses={**SIGNED_IN, **WITH_BODY})
-def put_wallets(gateway: Shared, caller: SignedIn, body: WalletsBody) -> Response:
-    """Replaces the list. What changed is read at once; a wallet that goes takes its holdings and history with it."""
+@router.put("/wallets", response_model=Answer[Wallets], responses={**SIGNED_IN, **WITH_BODY, **documented(412)})
+def put_wallets(
+    gateway: Shared, caller: SignedIn, body: WalletsBody, if_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """Replaces the list. What changed is read at once; a wallet that goes takes its holdings and history with it.
+
+    With the list's `ETag` as `If-Match`, a list that somebody else has changed meanwhile is left as it is.
+    """
     wanted = list(dict.fromkeys(body.wallets))
-    change = change_wallets(gateway.engine, gateway.settings, caller.user_id, wanted)
+    try:
+        change = change_wallets(
+            gateway.engine,
+            gateway.settings,
+            caller.user_id,
+            wanted,
+            is_base=lambda wallets: if_match is None or names(if_match, _tag(wallets)),
+        )
+    except WalletsChanged:
+        raise ApiError(
+            412, "changed_meanwhile", "The wallets were changed meanwhile: read them again, and change those."
+        ) from None
     request_id = change.request.request_id if change.request else None
     data = {
         "wallets": list(change.wallets),
@@ -56,4 +76,8 @@ def put_wallets(gateway: Shared, caller: SignedIn, body: WalletsBody) -> Respons
     bell = BackgroundTask(
         ring, gateway.engine, gateway.settings.service.graphql_url, [request_id] if request_id else []
     )
-    return answer(data, background=bell)
+    return answer(data, headers={"ETag": _tag(change.wallets)}, background=bell)
+
+
+def _tag(wallets: Sequence[str]) -> str:
+    return entity_tag(sha256(" ".join(wallets).encode()).hexdigest()[:16])

@@ -34,6 +34,12 @@ export interface RequestOptions {
   signal?: AbortSignal;
 }
 
+/** An answer's `data`, and the tag of its version where it has one. */
+export interface Tagged<T> {
+  data: T;
+  tag: string | null;
+}
+
 /** Asks the API under the token of one session. */
 export class Client {
   /** Is told how every request went: whether the server was there, and whether it still takes the token. */
@@ -45,6 +51,12 @@ export class Client {
   /** The `data` of an answer. Throws `Problem`, or an AbortError when `signal` stopped it. */
   async request<T>(path: string, options: RequestOptions = {}): Promise<T> {
     return this.data<T>(await this.send(path, options));
+  }
+
+  /** An answer with the tag that `If-Match` names it by. Throws as `request` does. */
+  async tagged<T>(path: string): Promise<Tagged<T>> {
+    const response = await this.send(path, {});
+    return { data: await this.data<T>(response), tag: response.headers.get("ETag") };
   }
 
   /** The portfolio, or null when it is the one that was answered last. */

@@ -1,5 +1,5 @@
 /** All that the page knows, in one place, and what makes it read anew. Knows nothing of React. */
-import { Client, Problem, type RequestOptions } from "../api/client";
+import { Client, Problem, type RequestOptions, type Tagged } from "../api/client";
 import type { Session } from "../api/session";
 import type { ChainProgress, Portfolio, ServerEvents, SyncStatus, SyncTriggered } from "../api/types";
 import { afterCompleted, afterFailed, afterProgress, afterStarted, allChains } from "../live/progress";
@@ -99,6 +99,7 @@ export class Store {
 
   /** Any other route, as this user. */
   readonly request = <T>(path: string, options?: RequestOptions): Promise<T> => this.client.request<T>(path, options);
+  readonly tagged = <T>(path: string): Promise<Tagged<T>> => this.client.tagged<T>(path);
   readonly file = (path: string): Promise<Blob> => this.client.file(path);
 
   /** Reads the portfolio and the status anew. */
