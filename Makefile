@@ -8,6 +8,8 @@ STAMP := .venv/.installed
 UV = $(or $(shell command -v uv),$(BIN)/uv)
 # Trust what the machine trusts: many sit behind a proxy with a certificate of its own.
 export UV_NATIVE_TLS ?= true
+# Containers often set it. Every process would compile anew all that it imports, which takes longer than importing it.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18

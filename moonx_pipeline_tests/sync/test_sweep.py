@@ -203,7 +203,7 @@ class Day:
     def _ended(self) -> dict[str, int]:
         with self._engine.connect() as connection:
             rows = connection.exec_driver_sql("SELECT user_id, count(*) FROM sync_operations GROUP BY user_id")
-            return dict(row._tuple() for row in rows)
+            return dict(rows.all())
 
 
 def gaps(moments: list[datetime]) -> set[int]:
