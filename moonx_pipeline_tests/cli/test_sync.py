@@ -210,7 +210,7 @@ def test_a_database_that_breaks_the_connection_is_one_sentence_and_leaves_the_re
 ) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         cut = (
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'moonx' "
+            "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = 'moonx' "
             "AND datname = current_database() AND query LIKE '%%followed_requests%%' AND pid <> pg_backend_pid()"
         )
         while not connection.exec_driver_sql(cut).scalar_one() and waiting.poll() is None:

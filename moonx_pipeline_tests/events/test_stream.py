@@ -139,7 +139,7 @@ def test_after_a_break_of_its_connection_the_outbox_stream_goes_on_where_it_was(
         assert versions(take(1)) == [1]
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
             admin.exec_driver_sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         with pytest.raises(StreamUnavailable):

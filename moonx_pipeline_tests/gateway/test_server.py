@@ -131,7 +131,7 @@ def test_health_tells_of_each_part_and_what_is_needed_of_them(database_url: str,
         with admin.connect() as connection:
             connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
             connection.exec_driver_sql(
-                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+                f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'"
             )
 
         def away() -> None:

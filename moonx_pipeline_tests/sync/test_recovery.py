@@ -208,7 +208,8 @@ def test_a_living_process_is_never_taken_for_dead(engine: Engine, sources: Sourc
     with engine.connect() as connection:
         # Its connection is cut: it lives, and takes its lock again at its next step.
         connection.exec_driver_sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks "
+            "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
         )
     assert process_worker(engine, sources, utc_now()) == worker
     assert recover_lost(engine, sources, utc_now()).workers == ()

@@ -417,7 +417,7 @@ def test_connections_that_died_in_the_pool_fail_no_sync(engine: Engine, sources:
     admin = create_engine(engine.url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.exec_driver_sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     admin.dispose()

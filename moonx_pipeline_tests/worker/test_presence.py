@@ -17,7 +17,7 @@ def tell(engine: Engine, run_id: str) -> None:
 
 def cut(engine: Engine) -> None:
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) {_OTHERS}")
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid, 10000) {_OTHERS}")
 
 
 def test_each_process_that_takes_runs_hears_of_cancellations_also_after_it_was_cut_off(engine: Engine) -> None:

@@ -46,7 +46,7 @@ def _is_true(value: bool) -> None:
 def break_connections(engine: Engine) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
         admin.exec_driver_sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
 
