@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 import click
 
 from moonx_pipeline.errors import OperatorError
+
+if TYPE_CHECKING:
+    from moonx_pipeline.storage.breakers import BreakerRow
 
 
 @click.group()
@@ -15,23 +20,34 @@ def breaker() -> None:
 
 
 @breaker.command()
-@click.argument("key", metavar="KEY")
-def reset(key: str) -> None:
-    """Close the breaker KEY, such as alchemy:137, binance or user:ann."""
+@click.argument("keys", metavar="KEY...", nargs=-1, required=True)
+def reset(keys: tuple[str, ...]) -> None:
+    """Close the breakers KEY..., such as alchemy:137, binance or user:ann; alchemy stands for all of its chains."""
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.storage.breakers import breakers
     from moonx_pipeline.storage.database import ready_engine
     from moonx_pipeline.sync.breaking import reset as close
 
     engine = ready_engine(load_settings())
-    if close(engine, key) is not None:
-        click.echo(f"The breaker '{key}' is closed: it is asked again from now on.")
-        return
     with engine.connect() as connection:
-        known = [row.key for row in breakers(connection)]
-    if key in known:
-        click.echo(f"The breaker '{key}' is closed already.")
-        return
-    near = get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f" Did you mean '{near[0]}'?" if near else " 'moonx status' shows those that ever counted a failure."
-    raise OperatorError(f"There is no breaker '{key}'.{hint}")
+        known = breakers(connection)
+    # One that is not there closes none of them: what is meant is to be clear first.
+    wanted = {key: _meant(key, known) for key in dict.fromkeys(keys)}
+    closed = close(engine, [key for meant in wanted.values() for key in meant])
+    for key, meant in wanted.items():
+        for one in sorted(set(meant).intersection(closed)):
+            click.echo(f"The breaker '{one}' is closed: it is asked again from now on.")
+        if not set(meant).intersection(closed):
+            which = f"The breaker '{key}' is" if key in meant else f"All breakers of '{key}' are"
+            click.echo(f"{which} closed already.")
+
+
+def _meant(key: str, known: Iterable[BreakerRow]) -> list[str]:
+    """The breaker of this name, or all of what has it as the first part of theirs."""
+    names = [row.key for row in known]
+    found = [key] if key in names else [name for name in names if name.startswith(f"{key}:")]
+    if not found:
+        near = get_close_matches(key, names, n=1, cutoff=0.5)
+        hint = f" Did you mean '{near[0]}'?" if near else " 'moonx status' shows those that ever counted a failure."
+        raise OperatorError(f"There is no breaker '{key}'.{hint}")
+    return found

@@ -86,7 +86,7 @@ class CircuitBreaker(dg.ConfigurableResource[None]):
 
     def reset(self, key: str) -> bool:
         """Closes a breaker by hand; ``False`` where it is closed."""
-        return reset(self.providers.database.engine, key) is not None
+        return bool(reset(self.providers.database.engine, [key]))
 
 
 class RateLimiter(dg.ConfigurableResource[None]):

@@ -136,10 +136,17 @@ def report(connection: Connection, reports: Sequence[Report], threshold: int) ->
     return [Transition(*row) for row in rows]
 
 
-def close(connection: Connection, key: str) -> Transition | None:
-    """Closes a breaker by hand; ``None`` where it is closed."""
-    epoch = connection.exec_driver_sql("SELECT close_breaker(%s)", (key,)).scalar_one()
-    return None if epoch is None else Transition(key, "open", "closed", epoch, None, None, 0, None, None, None)
+def close(connection: Connection, keys: Collection[str]) -> list[Transition]:
+    """Closes breakers by hand; returns those that were not closed."""
+    rows = connection.exec_driver_sql(
+        "SELECT k, b.cause, close_breaker(k) FROM unnest(%s::text[]) k JOIN circuit_breakers b ON b.key = k",
+        (sorted(keys),),
+    )
+    return [
+        Transition(key, "open", "closed", epoch, None, was_cause, 0, None, None, None)
+        for key, was_cause, epoch in rows
+        if epoch is not None
+    ]
 
 
 def breakers(connection: Connection) -> list[BreakerRow]:

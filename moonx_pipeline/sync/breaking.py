@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
@@ -14,7 +14,7 @@ from moonx_pipeline.metrics.protection import count_opened
 from moonx_pipeline.providers.classification import effect_of
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.storage import breakers as store
-from moonx_pipeline.storage.breakers import FAILURE, NONE, OK, Report, Standing, Transition
+from moonx_pipeline.storage.breakers import FAILURE, NONE, OK, Report, Standing
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.sync.alerts import breaker_alerts
 
@@ -183,10 +183,9 @@ def settle(engine: Engine, rules: BreakerRules, breakers: Breakers) -> list[Even
     return alerts
 
 
-def reset(engine: Engine, key: str) -> Transition | None:
-    """Closes a breaker by hand, with its alert; ``None`` where it is closed."""
+def reset(engine: Engine, keys: Collection[str]) -> list[str]:
+    """Closes breakers by hand, with what is told of it; returns the keys of those that were not closed."""
     with engine.begin() as connection:
-        transition = store.close(connection, key)
-        if transition is not None:
-            insert_events(connection, breaker_alerts([transition]))
-    return transition
+        closed = store.close(connection, keys)
+        insert_events(connection, breaker_alerts(closed))
+    return [transition.key for transition in closed]

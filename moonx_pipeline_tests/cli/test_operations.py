@@ -1,11 +1,13 @@
 """What an operator sees and does when something is shut off or broken."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
+from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline.sync.sources import Sources
@@ -97,3 +99,49 @@ def test_the_doctor_finds_nothing_wrong_or_names_it(run, engine: Engine, sources
     assert [violation["name"] for violation in found["violations"]] == ["totals"]
     sync(engine, sources)
     assert run("doctor").returncode == 0
+
+
+def test_what_a_rejected_key_had_shut_off_is_asked_again_by_the_command_that_the_alert_names(
+    run, engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.fault("bad_key", provider="alchemy")
+    sync(engine, sources)
+    simulator.simulation.faults.clear()
+    (advice,) = alert_messages(engine)
+    command = re.search(r"'moonx (breaker reset [^']+)'", advice)[1].split()
+    assert len(command) > 3
+
+    mistyped = run(*command, "alchemi")
+    closed = run(*command)
+    again = run("breaker", "reset", "alchemy")
+
+    assert (mistyped.returncode, mistyped.stdout) == (1, "")
+    assert "There is no breaker 'alchemi'" in mistyped.stderr
+    assert (closed.returncode, closed.stdout.count("is asked again from now on.")) == (0, len(command) - 2)
+    assert (again.returncode, again.stdout) == (0, "All breakers of 'alchemy' are closed already.\n")
+    assert sync(engine, sources).status == "completed"
+    assert len(alert_messages(engine)) == 2  # one for all that opened, and one for all that closed
+
+
+def test_a_providers_name_closes_all_of_its_breakers(
+    run, engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.fault("bad_key", provider="alchemy")
+    sync(engine, sources)
+    simulator.simulation.faults.clear()
+
+    closed = run("breaker", "reset", "alchemy")
+
+    assert closed.returncode == 0, closed.stderr
+    assert {f"alchemy:{chain.id}" for chain in CHAINS} <= set(re.findall("alchemy:[0-9]+", closed.stdout))
+    assert sync(engine, sources).status == "completed"
+
+
+def alert_messages(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        told = connection.exec_driver_sql(
+            "SELECT payload->'data'->>'message' FROM outbox_events WHERE topic = 'system.alerts' ORDER BY seq"
+        )
+        return list(told.scalars())

@@ -123,14 +123,15 @@ class BreakerMachine(RuleBasedStateMachine):
                 expected.append((told.key, before[told.key], changed))
         assert [(t.key, t.was, t.state) for t in transitions] == expected
 
-    @rule(number=st.integers(0, 1), connection=st.integers(0, 2))
-    def an_operator_closes_it(self, number: int, connection: int) -> None:
-        key = self.keys[number]
-        model = self.model[key]
-        transition = close(self.clock[connection], key)
-        assert (transition is not None) == (model.state != "closed")
-        if transition is not None:
-            self.model[key] = Model(epoch=model.epoch + 1)
+    @rule(numbers=st.sets(st.integers(0, 1)), connection=st.integers(0, 2))
+    def an_operator_closes_them(self, numbers: set[int], connection: int) -> None:
+        models = {self.keys[number]: self.model[self.keys[number]] for number in numbers}
+        open_ones = {key: model for key, model in models.items() if model.state != "closed"}
+        closed = close(self.clock[connection], [*models, "unknown"])
+        assert {t.key: (t.was_cause, t.epoch) for t in closed} == {
+            key: (model.cause, model.epoch + 1) for key, model in open_ones.items()
+        }
+        self.model.update({key: Model(epoch=model.epoch + 1) for key, model in open_ones.items()})
 
     @invariant()
     def it_is_as_in_the_model(self) -> None:

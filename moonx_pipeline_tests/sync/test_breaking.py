@@ -145,8 +145,7 @@ def test_a_rejected_key_and_an_exhausted_plan_open_for_long_with_one_alert_for_a
     assert sync(engine, sources, "bob").status == "failed"
     assert simulator.requests("alchemy") == 0
 
-    for chain in CHAINS:
-        reset(engine, f"alchemy:{chain.id}")
+    assert len(reset(engine, [f"alchemy:{chain.id}" for chain in CHAINS])) == len(CHAINS)
     assert sync(engine, sources, "bob").status == "completed"
 
 

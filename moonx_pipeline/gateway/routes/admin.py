@@ -119,7 +119,7 @@ def get_breakers(gateway: Shared) -> Response:
 @router.post("/breakers/{key}/reset", response_model=Answer[BreakerReset], responses={**_ADMIN, **documented(404)})
 def reset_breaker(gateway: Shared, key: Annotated[str, Path(max_length=300, examples=["alchemy:137"])]) -> Response:
     """Closes a breaker: what it is for is asked again from now on."""
-    changed = reset(gateway.engine, key) is not None
+    changed = bool(reset(gateway.engine, [key]))
     if not changed:
         with gateway.engine.connect() as connection:
             if key not in {row.key for row in breakers(connection)}:
