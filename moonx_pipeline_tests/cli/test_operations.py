@@ -101,13 +101,18 @@ def test_the_doctor_finds_nothing_wrong_or_names_it(run, engine: Engine, sources
     assert run("doctor").returncode == 0
 
 
-def test_what_a_rejected_key_had_shut_off_is_asked_again_by_the_command_that_the_alert_names(
-    run, engine: Engine, sources: Sources, simulator: RunningSimulator
-) -> None:
+@pytest.fixture
+def key_was_rejected(engine: Engine, sources: Sources, simulator: RunningSimulator) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("bad_key", provider="alchemy")
     sync(engine, sources)
     simulator.simulation.faults.clear()
+
+
+@pytest.mark.usefixtures("key_was_rejected")
+def test_what_a_rejected_key_had_shut_off_is_asked_again_by_the_command_that_the_alert_names(
+    run, engine: Engine, sources: Sources
+) -> None:
     (advice,) = alert_messages(engine)
     command = re.search(r"'moonx (breaker reset [^']+)'", advice)[1].split()
     assert len(command) > 3
@@ -124,14 +129,8 @@ def test_what_a_rejected_key_had_shut_off_is_asked_again_by_the_command_that_the
     assert len(alert_messages(engine)) == 2  # one for all that opened, and one for all that closed
 
 
-def test_a_providers_name_closes_all_of_its_breakers(
-    run, engine: Engine, sources: Sources, simulator: RunningSimulator
-) -> None:
-    register(engine, "ann", PLAIN_WALLET)
-    simulator.fault("bad_key", provider="alchemy")
-    sync(engine, sources)
-    simulator.simulation.faults.clear()
-
+@pytest.mark.usefixtures("key_was_rejected")
+def test_a_providers_name_closes_all_of_its_breakers(run, engine: Engine, sources: Sources) -> None:
     closed = run("breaker", "reset", "alchemy")
 
     assert closed.returncode == 0, closed.stderr
