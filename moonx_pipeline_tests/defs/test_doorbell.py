@@ -19,7 +19,7 @@ from moonx_pipeline.sync.doorbell import ring
 from moonx_pipeline.sync.following import follow
 from moonx_pipeline.sync.requests import ask_for_many, ask_for_sync
 from moonx_pipeline_tests.defs.ticks import Ticks, ask, let_time_pass, row
-from moonx_pipeline_tests.fixtures.dagster import System, eventually, running_system
+from moonx_pipeline_tests.fixtures.dagster import System, running_system
 from moonx_pipeline_tests.sync import acts as sync_acts
 
 
@@ -102,7 +102,7 @@ def test_asked_with_and_without_the_bell_each_request_is_one_run_that_syncs(syst
     assert ends.keys() == set(requests)
     runs = system.instance.get_runs(dg.RunsFilter(tags={"moonx/request": [str(request) for request in requests]}))
     assert Counter(run.tags["moonx/request"] for run in runs) == Counter(map(str, requests))
-    eventually(lambda: [system.ended(run.run_id) for run in runs])
+    assert set(system.ended(*(run.run_id for run in runs))) == {"SUCCESS"}
     assert {run.tags["dagster/partition"] for run in runs} == set(users)
     tags = {run.tags["moonx/user"]: (run.tags["moonx/trigger"], run.tags["moonx/priority"]) for run in runs}
     assert (tags[users[1]], tags[users[2]], tags[users[8]]) == (

@@ -226,7 +226,11 @@ def test_a_sweep_is_a_trace_a_batch_that_its_users_events_name(system: System, c
     assert batch.parent == ""
     assert batch.attributes["moonx.run"] == run_id
     assert batch.attributes["moonx.users"] >= len(users)
-    assert collector.named("portfolio_sweep", run=run_id)
+
+    def the_run_too() -> None:
+        assert collector.named("portfolio_sweep", run=run_id)
+
+    eventually(the_run_too)
 
 
 def test_what_polls_begins_no_traces_and_no_span_holds_a_secret(system: System, collector: Collector) -> None:

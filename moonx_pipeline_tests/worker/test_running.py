@@ -96,7 +96,11 @@ def test_a_process_that_is_killed_fails_its_run_and_what_it_was_at_is_due_again(
     assert violations(system.engine) == []
     # Another process has taken its place.
     assert system.ended(*(system.launch(new_user(system)) for _ in range(3))) == ["SUCCESS"] * 3
-    eventually(lambda: len(worker.children()) == 2)
+
+    def replaced() -> None:
+        assert len(worker.children()) == 2
+
+    eventually(replaced)
 
 
 def test_processes_are_replaced_after_so_many_runs(system: System, worker: Worker, simulator: RunningSimulator) -> None:
