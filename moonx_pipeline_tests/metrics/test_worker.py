@@ -35,9 +35,11 @@ def url(system: System) -> str:
 
 @pytest.fixture(scope="module")
 def worker(system: System) -> Iterator[Worker]:
-    worker = system.start_worker(PROCESSES, WORKER_MAX_JOBS=str(MAX_JOBS)).until_ready()
+    # At the end it carries runs that never end by themselves.
+    settings = {"WORKER_MAX_JOBS": str(MAX_JOBS), "CLUSTER_SHUTDOWN_TIMEOUT": "1000"}
+    worker = system.start_worker(PROCESSES, **settings).until_ready()
     yield worker
-    worker.stop()
+    assert worker.stop() == 0
 
 
 def ready(url: str) -> tuple[int, dict[str, dict]]:
