@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
 import click
 
 from moonx_pipeline.errors import OperatorError
-
-if TYPE_CHECKING:
-    from moonx_pipeline.storage.breakers import BreakerRow
 
 
 @click.group()
@@ -30,24 +26,24 @@ def reset(keys: tuple[str, ...]) -> None:
 
     engine = ready_engine(load_settings())
     with engine.connect() as connection:
-        known = breakers(connection)
+        known = [row.key for row in breakers(connection)]
     # One that is not there closes none of them: what is meant is to be clear first.
     wanted = {key: _meant(key, known) for key in dict.fromkeys(keys)}
-    closed = close(engine, [key for meant in wanted.values() for key in meant])
+    closed = close(engine, set().union(*wanted.values()))
     for key, meant in wanted.items():
-        for one in sorted(set(meant).intersection(closed)):
+        changed = meant.intersection(closed)
+        for one in sorted(changed):
             click.echo(f"The breaker '{one}' is closed: it is asked again from now on.")
-        if not set(meant).intersection(closed):
+        if not changed:
             which = f"The breaker '{key}' is" if key in meant else f"All breakers of '{key}' are"
             click.echo(f"{which} closed already.")
 
 
-def _meant(key: str, known: Iterable[BreakerRow]) -> list[str]:
-    """The breaker of this name, or all of what has it as the first part of theirs."""
-    names = [row.key for row in known]
-    found = [key] if key in names else [name for name in names if name.startswith(f"{key}:")]
+def _meant(key: str, known: Collection[str]) -> set[str]:
+    """The breaker of this name, or all that have it as the first part of theirs."""
+    found = {key} if key in known else {name for name in known if name.startswith(f"{key}:")}
     if not found:
-        near = get_close_matches(key, names, n=1, cutoff=0.5)
+        near = get_close_matches(key, known, n=1, cutoff=0.5)
         hint = f" Did you mean '{near[0]}'?" if near else " 'moonx status' shows those that ever counted a failure."
         raise OperatorError(f"There is no breaker '{key}'.{hint}")
     return found

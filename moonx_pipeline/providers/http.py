@@ -84,6 +84,7 @@ class HttpClient:
         """
         self.provider = provider
         self._timeout_s = timeout_s
+        self._fair_chance_s = min(timeout_s, FAIR_CHANCE_SECONDS)
         self._retries = retries
         self._retry_delay_s = retry_delay_s
         self._max_body_bytes = max_body_bytes
@@ -185,12 +186,11 @@ class HttpClient:
             return _seconds_until(error.retry_at) <= self._patience_s
 
         # A try without time for an answer would only hide why the one before failed.
-        in_time = stop_before_delay(scope.remaining() - min(self._timeout_s, FAIR_CHANCE_SECONDS))
+        in_time = stop_before_delay(scope.remaining() - self._fair_chance_s)
         retrying = Retrying(
             stop=stop_after_attempt(self._retries) | in_time,
             wait=wait,
             retry=retry_if_exception(worth_it),
-            sleep=time.sleep,
             reraise=True,
         )
         return retrying(attempt)
@@ -270,8 +270,7 @@ class HttpClient:
         return b"".join(parts)
 
     def _late(self, seconds: float, chain_id: int | None) -> ProviderError:
-        had_a_chance = seconds >= min(self._timeout_s, FAIR_CHANCE_SECONDS)
-        kind = CallTimeout if had_a_chance else DeadlineOver
+        kind = CallTimeout if seconds >= self._fair_chance_s else DeadlineOver
         message = f"{self.provider} did not answer in full within {seconds:.1f} s."
         return kind(message, provider=self.provider, chain_id=chain_id)
 

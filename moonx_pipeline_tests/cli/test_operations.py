@@ -12,7 +12,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline_tests.cli.commands import ROOT, moonx
-from moonx_pipeline_tests.sync.acts import register, sync
+from moonx_pipeline_tests.sync.acts import alerts, register, sync
 
 
 @pytest.fixture
@@ -75,11 +75,7 @@ def test_a_breaker_is_closed_by_hand_and_the_chain_is_asked_again(run, engine: E
     assert closed.stdout == "The breaker 'alchemy:137' is closed: it is asked again from now on.\n"
     assert again.stdout == "The breaker 'alchemy:137' is closed already.\n"
     assert sync(engine, sources).status == "completed"
-    with engine.connect() as connection:
-        told = connection.exec_driver_sql(
-            "SELECT payload->'data'->>'alertType' FROM outbox_events WHERE topic = 'system.alerts' ORDER BY seq"
-        )
-        assert list(told.scalars()) == ["circuit_breaker_open", "circuit_breaker_closed"]
+    assert [alert["alertType"] for alert in alerts(engine)] == ["circuit_breaker_open", "circuit_breaker_closed"]
 
 
 def test_the_doctor_finds_nothing_wrong_or_names_it(run, engine: Engine, sources: Sources) -> None:
@@ -113,8 +109,8 @@ def key_was_rejected(engine: Engine, sources: Sources, simulator: RunningSimulat
 def test_what_a_rejected_key_had_shut_off_is_asked_again_by_the_command_that_the_alert_names(
     run, engine: Engine, sources: Sources
 ) -> None:
-    (advice,) = alert_messages(engine)
-    command = re.search(r"'moonx (breaker reset [^']+)'", advice)[1].split()
+    (alert,) = alerts(engine)
+    command = re.search(r"'moonx (breaker reset [^']+)'", alert["message"])[1].split()
     assert len(command) > 3
 
     mistyped = run(*command, "alchemi")
@@ -126,7 +122,7 @@ def test_what_a_rejected_key_had_shut_off_is_asked_again_by_the_command_that_the
     assert (closed.returncode, closed.stdout.count("is asked again from now on.")) == (0, len(command) - 2)
     assert (again.returncode, again.stdout) == (0, "All breakers of 'alchemy' are closed already.\n")
     assert sync(engine, sources).status == "completed"
-    assert len(alert_messages(engine)) == 2  # one for all that opened, and one for all that closed
+    assert len(alerts(engine)) == 2  # one for all that opened, and one for all that closed
 
 
 @pytest.mark.usefixtures("key_was_rejected")
@@ -136,11 +132,3 @@ def test_a_providers_name_closes_all_of_its_breakers(run, engine: Engine, source
     assert closed.returncode == 0, closed.stderr
     assert {f"alchemy:{chain.id}" for chain in CHAINS} <= set(re.findall("alchemy:[0-9]+", closed.stdout))
     assert sync(engine, sources).status == "completed"
-
-
-def alert_messages(engine: Engine) -> list[str]:
-    with engine.connect() as connection:
-        told = connection.exec_driver_sql(
-            "SELECT payload->'data'->>'message' FROM outbox_events WHERE topic = 'system.alerts' ORDER BY seq"
-        )
-        return list(told.scalars())

@@ -27,6 +27,7 @@ from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.simulator.server import free_port
 from moonx_pipeline.storage.outbox import OLDEST, Position, insert_events, newest, read_after
 from moonx_pipeline_tests.events.acts import event, put
+from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 
 
@@ -137,11 +138,7 @@ def test_after_a_break_of_its_connection_the_outbox_stream_goes_on_where_it_was(
         assert stream.has_skipped()
         put(engine, event("ann", 1))
         assert versions(take(1)) == [1]
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
-            admin.exec_driver_sql(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        cut_connections(engine)
         with pytest.raises(StreamUnavailable):
             stream.read(10)
         put(engine, event("ann", 2))

@@ -22,12 +22,7 @@ from moonx_pipeline_tests.providers.raw_server import answering, http
 
 
 def ask(
-    url: str,
-    scope: CallScope | None = None,
-    *,
-    retries: int = 1,
-    timeout_s: float = 2,
-    most: int = 1 << 20,
+    url: str, scope: CallScope | None = None, *, retries: int = 1, timeout_s: float = 2, most: int = 1 << 20
 ) -> bytes:
     client = HttpClient(
         "alchemy",

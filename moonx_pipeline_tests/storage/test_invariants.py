@@ -1,7 +1,7 @@
 """The checker finds nothing wrong with what syncs store, and each thing that is broken by hand."""
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET, SPAM_WALLET
@@ -9,11 +9,7 @@ from moonx_pipeline.storage.invariants import INVARIANTS, check_invariants
 from moonx_pipeline.storage.requests import add_request
 from moonx_pipeline.storage.users import add_wallets
 from moonx_pipeline.sync.sources import Sources
-from moonx_pipeline_tests.sync.acts import register, sync
-
-
-def broken(connection: Connection) -> list[str]:
-    return [violation.name for violation in check_invariants(connection)]
+from moonx_pipeline_tests.sync.acts import register, sync, violations
 
 
 @pytest.fixture
@@ -41,8 +37,7 @@ def synced(engine: Engine, sources: Sources, simulator: RunningSimulator) -> Eng
 
 
 def test_what_syncs_store_breaks_none(synced: Engine) -> None:
-    with synced.connect() as connection:
-        assert broken(connection) == []
+    assert violations(synced) == []
 
 
 DAMAGE = {
@@ -80,8 +75,9 @@ def test_every_invariant_is_tried() -> None:
 def test_each_damage_is_found_by_its_name_alone(synced: Engine) -> None:
     found = {}
     for name, damage in DAMAGE.items():
-        with synced.connect() as connection:  # never committed: each damage is done to what is whole
+        # Never committed: each damage is done to what is whole.
+        with synced.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
             connection.exec_driver_sql(damage)
-            found[name] = broken(connection)
+            found[name] = [violation.name for violation in check_invariants(connection)]
 
     assert found == {name: [name] for name in DAMAGE}

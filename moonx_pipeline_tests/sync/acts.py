@@ -5,8 +5,10 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
+import jsonschema
 from sqlalchemy import Engine
 
+from moonx_pipeline.events.schema import event_schemas
 from moonx_pipeline.storage.invariants import Violation, check_invariants
 from moonx_pipeline.storage.portfolio import StoredPortfolio, read_portfolio
 from moonx_pipeline.storage.users import add_wallets
@@ -45,6 +47,18 @@ def events(engine: Engine, user_id: str = "ann") -> list[dict]:
     with engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT payload FROM outbox_events WHERE key = %s ORDER BY seq", (user_id,))
         return list(rows.scalars())
+
+
+def alerts(engine: Engine) -> list[dict]:
+    """What operators were told, each held against its schema."""
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT payload FROM outbox_events WHERE topic = 'system.alerts' ORDER BY seq"
+        )
+        told = list(rows.scalars())
+    for event in told:
+        jsonschema.validate(event, event_schemas()["system.alert"], cls=jsonschema.Draft202012Validator)
+    return [event["data"] for event in told]
 
 
 def event_types(engine: Engine, user_id: str = "ann") -> list[str]:

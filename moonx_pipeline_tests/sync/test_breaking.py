@@ -18,7 +18,7 @@ from moonx_pipeline.sync.breaking import reset
 from moonx_pipeline.sync.order import SyncRefused
 from moonx_pipeline.sync.sources import Sources, open_sources
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
-from moonx_pipeline_tests.sync.acts import events, held, operation, portfolio, register, status, sync
+from moonx_pipeline_tests.sync.acts import alerts, events, held, operation, portfolio, register, status, sync
 
 
 def sources_with(simulator: RunningSimulator, engine: Engine, **changes: str) -> Sources:
@@ -32,15 +32,8 @@ def states(engine: Engine) -> dict[str, str]:
         return {row.key: row.state for row in breakers(connection)}
 
 
-def alerts(engine: Engine) -> list[tuple[str, str]]:
-    with engine.connect() as connection:
-        rows = connection.exec_driver_sql(
-            "SELECT payload FROM outbox_events WHERE topic = 'system.alerts' ORDER BY seq"
-        )
-        told = list(rows.scalars())
-    for event in told:
-        jsonschema.validate(event, event_schemas()["system.alert"], cls=jsonschema.Draft202012Validator)
-    return [(event["data"]["alertType"], event["data"]["service"]) for event in told]
+def alerted(engine: Engine) -> list[tuple[str, str]]:
+    return [(alert["alertType"], alert["service"]) for alert in alerts(engine)]
 
 
 def pass_the_time_of(engine: Engine, *keys: str) -> None:
@@ -83,7 +76,7 @@ def test_a_chain_that_keeps_failing_is_not_asked_and_its_holdings_stay_until_a_p
     pass_the_time_of(engine, "alchemy:137")
     assert sync(engine, sources).status == "completed"
     assert states(engine) == {"alchemy:137": "closed"}
-    assert alerts(engine) == [("circuit_breaker_open", "alchemy:137"), ("circuit_breaker_closed", "alchemy:137")]
+    assert alerted(engine) == [("circuit_breaker_open", "alchemy:137"), ("circuit_breaker_closed", "alchemy:137")]
 
 
 def test_one_sync_in_many_is_the_probe_and_a_failing_one_is_no_news(
@@ -103,7 +96,7 @@ def test_one_sync_in_many_is_the_probe_and_a_failing_one_is_no_news(
 
     assert states(engine) == {"alchemy:137": "open"}
     assert simulator.requests("alchemy eth_getBalance") == 3  # one probe, with its repeats
-    assert alerts(engine) == [("circuit_breaker_open", "alchemy:137")]
+    assert alerted(engine) == [("circuit_breaker_open", "alchemy:137")]
 
 
 def test_a_success_in_between_starts_the_count_anew(
@@ -118,7 +111,7 @@ def test_a_success_in_between_starts_the_count_anew(
         sync(engine, sources)
 
     assert states(engine) == {"alchemy:137": "closed"}
-    assert alerts(engine) == []
+    assert alerted(engine) == []
 
 
 @pytest.mark.parametrize(
@@ -134,7 +127,7 @@ def test_a_rejected_key_and_an_exhausted_plan_open_for_long_with_one_alert_for_a
     assert sync(engine, sources).status == "failed"
 
     assert {states(engine)[f"alchemy:{chain.id}"] for chain in CHAINS} == {"open"}
-    assert alerts(engine) == [(alert, "alchemy")]
+    assert alerted(engine) == [(alert, "alchemy")]
     with engine.connect() as connection:
         minutes = connection.exec_driver_sql(
             "SELECT min(extract(epoch FROM retry_at - now()) / 60)::int FROM circuit_breakers"
@@ -207,7 +200,7 @@ def test_a_user_whose_own_data_breaks_his_syncs_is_left_alone_and_no_other(
     assert refused.value.retry_at is not None
     assert simulator.requests() == calls
     assert states(engine) == {"user:ann": "open"}
-    assert alerts(engine) == [("circuit_breaker_open", "user:ann")]
+    assert alerted(engine) == [("circuit_breaker_open", "user:ann")]
     told = events(engine)[-1]
     jsonschema.validate(told, event_schemas()["sync.failed"], cls=jsonschema.Draft202012Validator)
     assert (told["data"]["syncOperationId"], told["data"]["error"]["code"]) == (str(operation_id), "breaker_open")

@@ -31,6 +31,7 @@ from moonx_pipeline.sync.recovery import process_worker, recover_lost
 from moonx_pipeline.sync.sources import Sources, open_sources
 from moonx_pipeline.sync.user_sync import sync_user, utc_now
 from moonx_pipeline_tests.sync.acts import (
+    alerts,
     event_types,
     events,
     held,
@@ -153,10 +154,8 @@ def test_a_lost_sync_is_told_its_request_waits_again_and_its_user_is_due(
             1,
             None,
         )
-        assert connection.exec_driver_sql(
-            "SELECT payload->'data'->>'alertType' FROM outbox_events WHERE topic = 'system.alerts'"
-        ).scalars().all() == ["sync_worker_lost"]  # fmt: skip
         assert [worker.alive for worker in list_workers(connection)] == [True]
+    assert [alert["alertType"] for alert in alerts(engine)] == ["sync_worker_lost"]
     assert status(engine).next_sync_at <= utc_now()
     assert status(engine).consecutive_failures == 0
     assert recover_lost(engine, sources, utc_now()) == ((), ())

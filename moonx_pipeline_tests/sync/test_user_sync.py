@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import jsonschema
 import pytest
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, event
 
 from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.money import total_of
@@ -26,6 +26,7 @@ from moonx_pipeline.sync.order import SyncRefused
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.sources import Sources, open_sources
 from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.sync.acts import (
     event_types,
     events,
@@ -414,12 +415,6 @@ def test_a_chain_that_hangs_until_the_end_leaves_time_for_the_others_prices(
 def test_connections_that_died_in_the_pool_fail_no_sync(engine: Engine, sources: Sources) -> None:
     register(engine, "ann", PLAIN_WALLET)
     sync(engine, sources)
-    admin = create_engine(engine.url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-    admin.dispose()
+    cut_connections(engine)
 
     assert sync(engine, sources).status == "completed"

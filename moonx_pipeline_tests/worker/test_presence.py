@@ -6,18 +6,12 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.storage.workers import WorkerPresence, cancel_run, list_workers
 from moonx_pipeline_tests.fixtures.dagster import eventually
-
-_OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+from moonx_pipeline_tests.fixtures.database import cut_connections
 
 
 def tell(engine: Engine, run_id: str) -> None:
     with engine.begin() as connection:
         cancel_run(connection, run_id)
-
-
-def cut(engine: Engine) -> None:
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid, 10000) {_OTHERS}")
 
 
 def test_each_process_that_takes_runs_hears_of_cancellations_also_after_it_was_cut_off(engine: Engine) -> None:
@@ -28,7 +22,7 @@ def test_each_process_that_takes_runs_hears_of_cancellations_also_after_it_was_c
     tell(engine, "run 1")
     assert {heard.get(timeout=30), heard.get(timeout=30)} == {("one", "run 1"), ("two", "run 1")}
 
-    cut(engine)
+    cut_connections(engine)
 
     def back() -> None:
         with engine.connect() as connection:

@@ -14,6 +14,7 @@ from moonx_pipeline.events.stream import OutboxStream, StreamedEvent
 from moonx_pipeline.gateway.live.feed import Feed
 from moonx_pipeline.storage.database import open_engine
 from moonx_pipeline_tests.fixtures.dagster import eventually
+from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.gateway.live.acts import started, tell
 
 _names = itertools.count(1)
@@ -43,14 +44,6 @@ def _is_true(value: bool) -> None:
     assert value
 
 
-def break_connections(engine: Engine) -> None:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
-        admin.exec_driver_sql(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-
-
 def test_it_has_its_position_when_it_has_started_and_ends_when_it_is_stopped(engine: Engine) -> None:
     ear = Ear()
 
@@ -75,7 +68,7 @@ def test_a_break_is_said_once_and_once_that_it_is_over_and_costs_nothing(engine:
     async def live() -> None:
         feed = Feed("event stream", OutboxStream(engine), ear.deliver)
         await feed.start()
-        break_connections(engine)
+        cut_connections(engine)
         await until(lambda: bool(logs))
         await asyncio.to_thread(tell, engine, started("ann", 1))
         await until(lambda: ear.heard == [1])
