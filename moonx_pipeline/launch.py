@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import dagster as dg
+from dagster._core.events import RunFailureReason
 
 
 def _portfolio_sync() -> dg.JobDefinition:
@@ -23,11 +24,19 @@ def run_portfolio_sync(
         user_id: The partition.
         tags: Run tags beside the partition's, such as ``moonx/request``.
         log_level: The least severe of the run's events that are printed; all are recorded.
+
+    Raises:
+        KeyboardInterrupt: While it ran. The run has ended as failed.
     """
-    return dg.execute_job(
+    result = dg.execute_job(
         dg.reconstructable(_portfolio_sync),
         instance=instance,
         tags={"dagster/partition": user_id, **(tags or {})},
         run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
         raise_on_error=False,
     )
+    # Dagster ends the run, and keeps what ended it to itself.
+    for event in result.all_events:
+        if event.is_job_failure and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION:
+            raise KeyboardInterrupt
+    return result

@@ -11,11 +11,16 @@ ROOT = Path(__file__).parents[2]
 _OURS = ("ALCHEMY", "KAFKA", "DB_", "DATABASE", "MOONX", "DAGSTER", "BINANCE", "COINGECKO", "DEXSCREENER", "RPC_")
 
 
-def moonx(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def environment_with(**environment: str) -> dict[str, str]:
+    """This machine's environment without what would set the product up, and with what is given."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    return {**clean, "COLUMNS": "200", **environment}
+
+
+def moonx(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "moonx_pipeline", *arguments],
-        env={**clean, "COLUMNS": "200", **environment},
+        env=environment_with(**environment),
         cwd=cwd,
         capture_output=True,
         text=True,

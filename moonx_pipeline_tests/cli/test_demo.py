@@ -1,6 +1,10 @@
 """The demo, as a stranger runs it."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from moonx_pipeline.simulator.evm_toolchain import Toolchain
-from moonx_pipeline_tests.cli.commands import ROOT, moonx
+from moonx_pipeline_tests.cli.commands import ROOT, environment_with, moonx
 
 
 @pytest.fixture
@@ -37,6 +41,26 @@ def test_it_shows_every_story_its_events_and_what_to_try_next_and_again_the_seco
         assert re.search(r"\d+ events delivered", shown)
         assert "did not arrive" not in shown
         assert "Try next:" in shown
+    assert not (home / "state" / "postgres" / "postmaster.pid").exists()
+
+
+def test_ctrl_c_in_the_middle_of_a_run_ends_it_with_a_word(home: Path) -> None:
+    settings = {"MOONX_HOME": str(home / "state"), "DAGSTER_HOME": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "moonx_pipeline", "demo"],
+        cwd=home,
+        env=environment_with(**settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as started:
+        assert any("demo-spam" in line for line in started.stdout)  # whose run comes next
+        os.killpg(started.pid, signal.SIGINT)
+        shown, said = started.communicate()
+
+    assert (started.returncode, said.splitlines()[-1]) == (130, "moonx: stopped.")
+    assert "demo-empty" not in shown
     assert not (home / "state" / "postgres" / "postmaster.pid").exists()
 
 
