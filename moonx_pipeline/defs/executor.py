@@ -6,10 +6,12 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
 import dagster as dg
+from anyio.lowlevel import checkpoint
 from anyio.streams.memory import MemoryObjectSendStream
 from dagster._core.errors import raise_execution_interrupts
 from dagster._core.execution.context.system import PlanExecutionContext
@@ -62,7 +64,29 @@ class SyncExecutor(AsyncExecutor):  # type: ignore[misc]  # it has no types
         send_stream: MemoryObjectSendStream[dg.DagsterEvent],
     ) -> None:
         with span(step.op_name, {"moonx.run": job_context.run_id}, parent=self._traceparent):
-            await super()._run_step_worker(job_context, known_state, step, send_stream)
+            await super()._run_step_worker(job_context, known_state, step, _Events(send_stream))
+
+
+class _Events:
+    """Where an op's events go, until the op is cancelled: then nowhere, and the op comes to its own end.
+
+    An op that is cancelled as it hands over an event would be left suspended there, and be closed from a task that is
+    not its own, which fails, and is told of as an error.
+    """
+
+    def __init__(self, stream: MemoryObjectSendStream[dg.DagsterEvent]) -> None:
+        self._stream = stream
+
+    async def __aenter__(self) -> _Events:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stream.close()
+
+    async def send(self, event: dg.DagsterEvent) -> None:
+        # The op is cancelled again at whatever it awaits next.
+        with suppress(asyncio.CancelledError):
+            await self._stream.send(event)
 
 
 @dg.executor(name="sync_executor")
@@ -77,6 +101,7 @@ async def in_thread(function: Callable[P, T], *arguments: P.args, **named: P.kwa
     ``asyncio.to_thread`` has its threads joined when the loop ends: a call that hangs would hold up the end of a
     run that is cancelled.
     """
+    await checkpoint()  # nothing is begun for an op that is cancelled
     future: Future[T] = Future()
     context = copy_context()
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import dagster as dg
+from anyio.lowlevel import checkpoint
 
 from moonx_pipeline.defs.executor import in_thread, sync_executor
 from moonx_pipeline.defs.metadata import (
@@ -60,8 +61,9 @@ def _order(context: dg.OpExecutionContext) -> SyncOrder:
 
 
 @dg.op(out=dg.Out(io_manager_key=HANDOVER))
-def open_sync(context: dg.OpExecutionContext, database: Database, providers: Providers) -> dg.Output[RunningSync]:
+async def open_sync(context: dg.OpExecutionContext, database: Database, providers: Providers) -> dg.Output[RunningSync]:
     """Checks the user, records the sync as running, and begins to read balances."""
+    await checkpoint()  # nothing is opened for a run that was cancelled meanwhile
     order = _order(context)
     try:
         sync = open_user_sync(database.engine, providers.sources, order, utc_now())
@@ -135,10 +137,11 @@ async def value_portfolio(
 
 
 @dg.op(out=dg.Out(io_manager_key=HANDOVER))
-def persist_portfolio(
+async def persist_portfolio(
     context: dg.OpExecutionContext, valued: ValuedSync, database: Database, providers: Providers
 ) -> dg.Output[EndedSync]:
     """Stores holdings, history, status and events in one transaction."""
+    await checkpoint()  # nothing is stored for a run that was cancelled meanwhile
     sources = providers.sources
     with recording_failure(database.engine, sources, valued.sync):
         stored = store_sync(database.engine, sources, valued, utc_now())

@@ -192,7 +192,12 @@ def _take_lease(home: Path, url: str) -> None:
     file = (home / _LEASE).open("ab")
     fcntl.flock(file, fcntl.LOCK_SH)
     _leases[home] = _Lease(os.getpid(), file, url)
-    atexit.register(release, home)
+    atexit.register(_release_at_exit, home)
+
+
+def _release_at_exit(home: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process ends as it is: Ctrl-C could but leave the server behind
+    release(home)
 
 
 def release(home: Path) -> None:

@@ -1,6 +1,8 @@
 """Running the job in the caller's own process, which may be interrupted at any time."""
 
+import gc
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline import launch
+from moonx_pipeline.defs.executor import sync_executor
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
@@ -48,13 +51,13 @@ def interrupted_at(
     return handled
 
 
-@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize(
-    ("event", "ended"),
+    ("event", "number", "ended"),
     [
-        (dg.DagsterEventType.RUN_START, dg.DagsterRunStatus.FAILURE),
-        (dg.DagsterEventType.STEP_START, dg.DagsterRunStatus.FAILURE),
-        (dg.DagsterEventType.RUN_SUCCESS, dg.DagsterRunStatus.SUCCESS),
+        (dg.DagsterEventType.RUN_START, signal.SIGTERM, dg.DagsterRunStatus.FAILURE),
+        (dg.DagsterEventType.STEP_START, signal.SIGINT, dg.DagsterRunStatus.FAILURE),
+        (dg.DagsterEventType.RUN_SUCCESS, signal.SIGTERM, dg.DagsterRunStatus.SUCCESS),
+        (dg.DagsterEventType.RUN_SUCCESS, signal.SIGINT, dg.DagsterRunStatus.SUCCESS),
     ],
 )
 def test_an_interrupt_is_raised_when_the_run_has_ended(
@@ -62,8 +65,8 @@ def test_an_interrupt_is_raised_when_the_run_has_ended(
     instance: dg.DagsterInstance,
     monkeypatch: pytest.MonkeyPatch,
     event: dg.DagsterEventType,
-    ended: dg.DagsterRunStatus,
     number: signal.Signals,
+    ended: dg.DagsterRunStatus,
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     with monkeypatch.context() as patch:
@@ -94,3 +97,31 @@ def test_an_interrupt_before_there_is_a_run_is_raised_at_once(
         launch.run_portfolio_sync(instance, "ann", log_level="CRITICAL")
 
     assert instance.get_runs() == []
+
+
+@dg.op
+async def tell_much(_context: dg.OpExecutionContext):
+    for _ in range(20):
+        yield dg.AssetObservation("told")
+    yield dg.Output(None)
+
+
+@dg.job(executor_def=sync_executor)
+def telling() -> None:
+    tell_much()
+
+
+def test_an_op_that_is_cancelled_as_it_tells_of_something_ends_without_a_trace(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ignored: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+    with dg.instance_for_test() as instance:
+        interrupted = interrupted_at(dg.DagsterEventType.ASSET_OBSERVATION, signal.SIGINT, instance.handle_new_event)
+        monkeypatch.setattr(instance, "handle_new_event", interrupted)
+        with dg.execute_job(dg.reconstructable(telling), instance=instance) as done:
+            assert not done.success
+    gc.collect()
+
+    assert ignored == []
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []

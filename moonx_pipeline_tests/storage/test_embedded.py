@@ -1,6 +1,7 @@
 """The embedded database, shared by real processes."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -69,6 +70,28 @@ def test_processes_share_one_server_and_the_last_one_stops_it(home: Path) -> Non
     end(second)
 
     assert server_pid(home) is None
+
+
+def test_ctrl_c_while_the_server_is_stopped_leaves_neither_it_nor_a_trace(home: Path) -> None:
+    user = user_of(home, stderr=subprocess.PIPE)
+    server = psutil.Process(server_pid(home))
+    server.suspend()
+    assert user.stdin is not None
+    user.stdin.write("\n")
+    user.stdin.flush()
+    told_to_stop(server.pid)
+
+    user.send_signal(signal.SIGINT)
+    server.resume()
+
+    assert user.communicate(timeout=30) == ("", "")
+    assert (user.returncode, server_pid(home)) == (0, None)
+
+
+@retry(retry=retry_if_exception_type(AssertionError), wait=wait_fixed(0.02), stop=stop_after_delay(30), reraise=True)
+def told_to_stop(pid: int) -> None:
+    (pending,) = re.findall(r"^ShdPnd:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert int(pending, 16) >> (signal.SIGINT - 1) & 1
 
 
 def test_a_killed_user_leaves_nothing_that_the_next_one_does_not_clean_up(home: Path) -> None:
