@@ -26,6 +26,7 @@ test("a chain that failed says why in plain words, and never in those of our par
     "alchemy did not answer in full within 8.0 s.": "Polygon did not answer: it took too long",
     "alchemy refused with status 503, it has a fault of its own: Unable to complete request at this time. Then: alchemy was not asked: the sync's time is over.":
       "Polygon did not answer: the service it is read from is down",
+    "alchemy was not asked: the sync's time is over.": "Polygon did not answer: there was no time left",
     "alchemy refused with status 429, its rate limit is reached": "Polygon did not answer: it was asked too often",
     "alchemy can't be reached (no connection, or it was cut).":
       "Polygon did not answer: the service it is read from is down",

@@ -50,7 +50,8 @@ const CAUSES: [RegExp, string][] = [
   [/firewall|location|banned|the key/i, "it does not let us ask"],
   // Before what follows from it: after its repeats there is often no time left for another source.
   [/a fault of its own|can't be reached/i, "the service it is read from is down"],
-  [/in full within|timed? ?out|gave up waiting|time was over/i, "it took too long"],
+  [/in full within|timed? ?out|gave up waiting/i, "it took too long"],
+  [/the sync's time is over/i, "there was no time left"],
 ];
 
 function cause(reason: string | null): string | null {
