@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from functools import cache
@@ -17,6 +18,9 @@ from moonx_pipeline.storage.statements import trace_statements
 
 WAIT_SECONDS = 15.0
 """How long a database that is down at the start may take to come up."""
+
+# The standard library's: where nothing was set up, as in a command, it writes to stderr.
+_log = logging.getLogger("database")
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
@@ -120,6 +124,8 @@ def reach(engine: Engine, *, wait_seconds: float = WAIT_SECONDS) -> None:
             text = str(problem.orig)
             if time.monotonic() + pause > end or not any(sign in text for sign in _WORTH_WAITING):
                 raise OperatorError(_unreachable(engine, text)) from None
+        if pause == _FIRST_PAUSE:
+            _log.warning("%s Waiting for it, up to %.0f s.", _unreachable(engine, text), wait_seconds)
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
 

@@ -58,7 +58,9 @@ def test_what_is_not_postgresql_says_what_the_driver_says() -> None:
     assert "can't be used" in text
 
 
-def test_a_database_that_comes_up_late_is_waited_for(postgres_server: str) -> None:
+def test_a_database_that_comes_up_late_is_waited_for_and_that_is_said_once(
+    postgres_server: str, caplog: pytest.LogCaptureFixture
+) -> None:
     path = make_url(postgres_server).query["host"]
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -84,6 +86,9 @@ def test_a_database_that_comes_up_late_is_waited_for(postgres_server: str) -> No
     engine.dispose()
     assert reached.wait(20)
     timer.join()
+    (said,) = caplog.messages
+    assert "nothing listens there" in said
+    assert said.endswith("Waiting for it, up to 20 s.")
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
