@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from moonx_pipeline.domain.events import EVENT_SOURCE, rfc3339
+from moonx_pipeline.events.brokers import connect, why
 from moonx_pipeline.metrics.kafka import count_error, count_published
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.outbox import OutboxRow
@@ -39,42 +38,6 @@ def topic_names(settings: KafkaSettings) -> dict[str, str]:
         "system.alerts": settings.topic_system_alerts,
         "user.activities": settings.topic_user_activities,
     }
-
-
-def connection_options(settings: KafkaSettings) -> dict[str, Any]:
-    """What producers and consumers share: brokers, encryption, login."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": list(settings.brokers),
-        "client_id": settings.client_id,
-        "connections_max_idle_ms": settings.idle_timeout_ms,
-        "reconnect_backoff_ms": settings.retry_initial_delay_ms,
-        "reconnect_backoff_max_ms": settings.retry_max_delay_ms,
-        "bootstrap_timeout_ms": settings.connection_timeout_ms + settings.request_timeout_ms,
-        "metrics_enabled": False,
-    }
-    protocol = "SSL" if settings.ssl else "PLAINTEXT"
-    if settings.ssl:
-        options["ssl_context"] = ssl.create_default_context()
-    if settings.sasl_username:
-        protocol = f"SASL_{protocol}"
-        options |= {
-            "sasl_mechanism": settings.sasl_mechanism,
-            "sasl_plain_username": settings.sasl_username,
-            "sasl_plain_password": settings.sasl_password.get_secret_value() if settings.sasl_password else "",
-        }
-    return {**options, "security_protocol": protocol}
-
-
-def why_unreachable(settings: KafkaSettings) -> str | None:
-    """Why none of the brokers lets itself be connected to; ``None`` where one does. Nothing is said to it."""
-    for broker in settings.brokers:
-        host, _, port = broker.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=settings.connection_timeout_ms / 1000).close()
-        except OSError:
-            continue
-        return None
-    return f"No broker can be reached at {', '.join(settings.brokers)}: events wait in the outbox."
 
 
 def headers_of(row: OutboxRow) -> list[Header]:
@@ -133,8 +96,9 @@ class EventProducer:
         self._topics = topic_names(settings)
         self._request_seconds = (settings.connection_timeout_ms + settings.request_timeout_ms) / 1000
         try:
-            self._producer = KafkaProducer(
-                **connection_options(settings),
+            self._producer = connect(
+                KafkaProducer,
+                settings,
                 acks="all",
                 enable_idempotence=settings.idempotent,
                 max_in_flight_requests_per_connection=settings.max_in_flight,
@@ -205,5 +169,4 @@ class EventProducer:
 
 
 def _sentence(settings: KafkaSettings, problem: Exception) -> str:
-    brokers = ", ".join(settings.brokers)
-    return f"Kafka at {brokers} takes no events ({type(problem).__name__}): they wait in the outbox."
+    return f"Kafka at {', '.join(settings.brokers)} takes no events, they wait in the outbox: {why(problem)}."

@@ -7,7 +7,7 @@ from typing import Final
 from prometheus_client import REGISTRY
 from sqlalchemy import Engine
 
-from moonx_pipeline.events.kafka import why_unreachable
+from moonx_pipeline.events.brokers import why_unreachable
 from moonx_pipeline.events.relay import Relay
 from moonx_pipeline.metrics.health import Check, Readiness
 from moonx_pipeline.metrics.serving import is_wanted, listen, serve

@@ -18,7 +18,8 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from sqlalchemy import Engine
 
 from moonx_pipeline.errors import OperatorError
-from moonx_pipeline.events.kafka import connection_options, topic_names
+from moonx_pipeline.events.brokers import connect, why
+from moonx_pipeline.events.kafka import topic_names
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.notifications import CONNECTION_ERRORS, Listener
 from moonx_pipeline.storage.outbox import CHANNEL, OLDEST, OutboxRow, newest, read_after
@@ -186,8 +187,9 @@ class KafkaStream:
 
     def _opened(self) -> KafkaConsumer:
         if self._consumer is None:
-            self._consumer = _Consumer(
-                **connection_options(self._kafka),
+            self._consumer = connect(
+                _Consumer,
+                self._kafka,
                 enable_auto_commit=False,
                 auto_offset_reset="none",
                 allow_auto_create_topics=False,
@@ -240,10 +242,7 @@ class KafkaStream:
 
     def _unavailable(self, problem: KafkaError) -> StreamUnavailable:
         self.close()
-        return StreamUnavailable(
-            f"Kafka at {', '.join(self._kafka.brokers)} can't be read ({type(problem).__name__}): "
-            "check KAFKA_BROKERS, or whether it runs."
-        )
+        return StreamUnavailable(f"Kafka at {', '.join(self._kafka.brokers)} can't be read: {why(problem)}.")
 
 
 def open_stream(engine: Engine, kafka: KafkaSettings, *, from_beginning: bool = False) -> EventStream:

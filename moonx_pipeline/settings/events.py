@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from moonx_pipeline.settings.fields import Bool, Group, Hosts, Int, setting
+from moonx_pipeline.settings.fields import Bool, Certificates, Group, Hosts, Int, setting
 
 
 class KafkaSettings(Group):
@@ -20,6 +20,9 @@ class KafkaSettings(Group):
     sasl_username: str | None = setting(None, "KAFKA_SASL_USERNAME", "KAFKA_USERNAME", about="User.")
     sasl_password: SecretStr | None = setting(None, "KAFKA_SASL_PASSWORD", "KAFKA_PASSWORD", about="His password.")
     ssl: Bool = setting(False, "KAFKA_SSL", about="Whether connections are encrypted.")
+    ssl_authorities: Certificates | None = setting(
+        None, "KAFKA_SSL_CA", about="Certificates (PEM) of who may vouch for brokers; unset: whom the system trusts."
+    )
     connection_timeout_ms: Int = setting(
         1000, "KAFKA_CONNECTION_TIMEOUT", unit="ms", about="Longest wait for a connection.", ge=100
     )

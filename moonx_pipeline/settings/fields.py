@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -99,6 +100,16 @@ def _hosts(value: Any) -> Any:
     return hosts
 
 
+def _certificates(value: str) -> str:
+    try:
+        ssl.create_default_context(cadata=value)
+    except (ssl.SSLError, ValueError):
+        raise ValueError(
+            "must be certificates as -----BEGIN CERTIFICATE-----…, the text and not a file's name"
+        ) from None
+    return value
+
+
 def _names(value: Any) -> Any:
     """``a,b`` as a tuple."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -109,5 +120,6 @@ Int = Annotated[int, BeforeValidator(_number)]
 Float = Annotated[float, BeforeValidator(_number)]
 Url = Annotated[str, AfterValidator(_url)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
+Certificates = Annotated[str, AfterValidator(_certificates)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(_hosts)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]

@@ -305,7 +305,7 @@ def test_a_broker_that_is_away_is_said_in_one_sentence_and_leaves_no_threads(eng
     kafka = Settings.from_environment({"KAFKA_BROKERS": f"127.0.0.1:{port}", "KAFKA_REQUEST_TIMEOUT": "100"}).kafka
     before = threading.active_count()
 
-    with pytest.raises(OperatorError, match=f"127.0.0.1:{port} can't be read .* check KAFKA_BROKERS"):
+    with pytest.raises(OperatorError, match=f"127.0.0.1:{port} can't be read: .* check KAFKA_BROKERS"):
         next(event_stream(engine, kafka))
 
     assert threading.active_count() == before

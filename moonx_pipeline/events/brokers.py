@@ -1,0 +1,132 @@
+"""Connecting to Kafka's brokers, and why that can't be done."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    KafkaTimeoutError,
+    RequestTimedOutError,
+    SaslAuthenticationFailedError,
+    UnknownTopicOrPartitionError,
+    UnsupportedSaslMechanismError,
+)
+
+from moonx_pipeline.settings.events import KafkaSettings
+
+Client = TypeVar("Client")
+
+_LOGIN: Final = "KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
+_KINDS: Final = (
+    (
+        (SaslAuthenticationFailedError, UnsupportedSaslMechanismError),
+        f"it refuses the user or the password: check {_LOGIN}",
+    ),
+    ((AuthorizationError,), "it does not grant this to the user: check his rights"),
+    ((UnknownTopicOrPartitionError,), "the topic is not there: create it, or check KAFKA_TOPIC_*"),
+)
+_TELLING: Final = tuple(kind for kinds, _ in _KINDS for kind in kinds)
+_LATE: Final = (KafkaTimeoutError, RequestTimedOutError)
+
+# What the client says of what is not of a kind of its own. The first that fits counts.
+_TEXTS: Final = (
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "its certificate is not trusted here: put who vouches for it into KAFKA_SSL_CA, or check KAFKA_BROKERS",
+    ),
+    ("Handshake failed", "it does not encrypt as it was asked to: check KAFKA_SSL"),
+    ("DNS", "its host is not known: check KAFKA_BROKERS"),
+    ("ECONNREFUSED", "nothing listens there: start it, or check KAFKA_BROKERS"),
+    (
+        # A refused password may look like this, too: the broker closes before its answer is read.
+        "disconnected",
+        f"it cuts the connection: check KAFKA_SSL, {_LOGIN}",
+    ),
+)
+
+
+class _Failures(logging.Handler):
+    """Keeps the failures that the client logs: its own error tells of no more than that time was over."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.heard: list[KafkaError] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        self.heard += [given for given in arguments if isinstance(given, KafkaError)]
+
+    def most_telling(self) -> KafkaError | None:
+        """The last one of a kind that says what to do, or the last that is not a matter of time."""
+        telling = [failure for failure in self.heard if isinstance(failure, _TELLING)]
+        others = [failure for failure in self.heard if not isinstance(failure, _LATE)]
+        return next(reversed(telling or others), None)
+
+
+def connect(client: Callable[..., Client], settings: KafkaSettings, **options: Any) -> Client:
+    """A producer or consumer that is connected to a broker.
+
+    Args:
+        client: What is made.
+        settings: Brokers, encryption, login.
+        options: What else it takes.
+
+    Raises:
+        KafkaError: No broker lets itself be used; ``why`` puts it into words.
+    """
+    failures, log = _Failures(), logging.getLogger("kafka.net.manager")
+    log.addHandler(failures)
+    try:
+        return client(**_connection_options(settings), **options)
+    except KafkaError as problem:
+        raise (failures.most_telling() or problem) from None
+    finally:
+        log.removeHandler(failures)
+
+
+def why(problem: Exception) -> str:
+    """What is in the way, and what to do, as the rest of a sentence."""
+    by_kind = next((words for kinds, words in _KINDS if isinstance(problem, kinds)), None)
+    by_text = next((words for sign, words in _TEXTS if sign in str(problem)), None)
+    return by_kind or by_text or f"{type(problem).__name__}: check KAFKA_BROKERS, or whether it runs"
+
+
+def why_unreachable(settings: KafkaSettings) -> str | None:
+    """Why none of the brokers lets itself be connected to; ``None`` where one does. Nothing is said to it."""
+    for broker in settings.brokers:
+        host, _, port = broker.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=settings.connection_timeout_ms / 1000).close()
+        except OSError:
+            continue
+        return None
+    return f"No broker can be reached at {', '.join(settings.brokers)}: events wait in the outbox."
+
+
+def _connection_options(settings: KafkaSettings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "bootstrap_servers": list(settings.brokers),
+        "client_id": settings.client_id,
+        "connections_max_idle_ms": settings.idle_timeout_ms,
+        "reconnect_backoff_ms": settings.retry_initial_delay_ms,
+        "reconnect_backoff_max_ms": settings.retry_max_delay_ms,
+        "bootstrap_timeout_ms": settings.connection_timeout_ms + settings.request_timeout_ms,
+        "metrics_enabled": False,
+    }
+    protocol = "SSL" if settings.ssl else "PLAINTEXT"
+    if settings.ssl:
+        options["ssl_context"] = ssl.create_default_context(cadata=settings.ssl_authorities)
+    if settings.sasl_username:
+        protocol = f"SASL_{protocol}"
+        options |= {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": settings.sasl_password.get_secret_value() if settings.sasl_password else "",
+        }
+    return {**options, "security_protocol": protocol}
