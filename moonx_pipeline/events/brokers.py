@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from kafka.errors import (
     AuthorizationError,
+    InvalidReceiveError,
     KafkaError,
     KafkaTimeoutError,
     RequestTimedOutError,
@@ -27,6 +28,10 @@ _KINDS: Final = (
     (
         (SaslAuthenticationFailedError, UnsupportedSaslMechanismError),
         f"it refuses the user or the password: check {_LOGIN}",
+    ),
+    (
+        (InvalidReceiveError,),
+        "what answers there does not speak as the settings say: check KAFKA_BROKERS and KAFKA_SSL",
     ),
     ((AuthorizationError,), "it does not grant this to the user: check his rights"),
     ((UnknownTopicOrPartitionError,), "the topic is not there: create it, or check KAFKA_TOPIC_*"),

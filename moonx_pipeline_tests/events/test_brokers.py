@@ -24,6 +24,7 @@ def secure(kafka_topics: KafkaTopics) -> KafkaTopics:
     """The broker's other door; its certificate is of an authority of its owner's."""
     kafka_topics.environment |= {
         "KAFKA_BROKERS": kafka_topics.broker.secure_bootstrap,
+        "KAFKA_REQUEST_TIMEOUT": "1000",
         "KAFKA_SSL": "true",
         "KAFKA_SSL_CA": kafka_topics.broker.authority,
     }
