@@ -86,7 +86,7 @@ def test_a_database_that_comes_up_late_is_waited_for_and_that_is_said_once(
     engine.dispose()
     assert reached.wait(20)
     timer.join()
-    (said,) = caplog.messages
+    (said,) = (record.getMessage() for record in caplog.records if record.name == "database")
     assert "nothing listens there" in said
     assert said.endswith("Waiting for it, up to 20 s.")
 
