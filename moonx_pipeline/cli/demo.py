@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import time
@@ -46,7 +45,9 @@ def demo(chain: str) -> None:
     """Sync demo users through real Dagster runs, and show what comes of it."""
     from rich.console import Console
 
-    _quiet()
+    from moonx_pipeline.events.brokers import mute_client
+
+    mute_client()  # libraries tell each step; here the outcome speaks
     console = Console(width=None if sys.stdout.isatty() else 118, highlight=False)
     started_at = time.monotonic()
     with ExitStack() as parts:
@@ -59,11 +60,6 @@ def demo(chain: str) -> None:
             _sync_and_show(console, engine, instance, user, tally)
         events = _show_events(console, engine, cursor, brokers)
         _summary(console, engine, tally, events, time.monotonic() - started_at)
-
-
-def _quiet() -> None:
-    """Libraries tell each step; here the outcome speaks."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 @contextmanager

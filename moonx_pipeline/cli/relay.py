@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 
 import click
@@ -13,6 +12,7 @@ from moonx_pipeline.errors import WrongUse
 @click.command()
 def relay() -> None:
     """Publish events to Kafka until stopped; several relays share the work."""
+    from moonx_pipeline.events.brokers import mute_client
     from moonx_pipeline.events.monitoring import serve_relay
     from moonx_pipeline.events.relay import Relay
     from moonx_pipeline.logs import set_up_logs
@@ -25,7 +25,7 @@ def relay() -> None:
     start_tracing(settings, "relay")
     if not settings.kafka.brokers:
         raise WrongUse("There is no Kafka to publish to: set KAFKA_BROKERS, such as localhost:9092.")
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the relay itself says when Kafka goes and comes
+    mute_client()  # the relay itself says when Kafka goes and comes
     engine = ready_engine(settings)
     running = Relay(engine, settings.kafka)
     serve_relay(settings, engine, running)

@@ -95,6 +95,14 @@ def connect(client: Callable[..., Client], settings: KafkaSettings, **options: A
         log.removeHandler(failures)
 
 
+def mute_client() -> None:
+    """Keeps the client's own lines out of this process's log; ``connect`` learns from them all the same."""
+    log = logging.getLogger("kafka")
+    log.setLevel(logging.WARNING)
+    log.propagate = False
+    log.addHandler(logging.NullHandler())
+
+
 def why(problem: Exception) -> str:
     """What is in the way, and what to do, as the rest of a sentence."""
     by_kind = next((words for kinds, words in _KINDS if isinstance(problem, kinds)), None)

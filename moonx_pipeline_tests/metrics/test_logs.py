@@ -148,7 +148,9 @@ def test_a_gateway_and_a_relay_write_no_secret(system: System, tmp_path: Path) -
 
 
 def away(log: Path) -> None:
-    assert "events wait" in log.read_text()
+    text = log.read_text()
+    assert "events wait" in text
+    assert "takes no events, they wait in the outbox: nothing listens there" in text
 
 
 def test_a_broker_that_is_away_is_told_of_without_its_password(system: System) -> None:
