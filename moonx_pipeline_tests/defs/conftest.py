@@ -1,4 +1,4 @@
-"""A Dagster instance for the tests of sensors."""
+"""The settings of a worker, and a Dagster instance for the tests of sensors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import Engine, create_engine, make_url
 
 from moonx_pipeline.settings import load_settings
+from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline_tests.defs.ticks import Ticks
+from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 
 _INSTANCE = """
 storage:
@@ -45,6 +47,18 @@ def instance(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> 
             yield made
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     admin.dispose()
+
+
+@pytest.fixture
+def environment(
+    database_url: str, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[pytest.MonkeyPatch]:
+    """The settings as a worker of this database has them."""
+    for name, value in {**simulator.environment(), **FAST, **UNLIMITED, "DATABASE_URL": database_url}.items():
+        monkeypatch.setenv(name, value)
+    load_settings.cache_clear()
+    yield monkeypatch
+    load_settings.cache_clear()
 
 
 @pytest.fixture

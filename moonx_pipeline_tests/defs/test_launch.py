@@ -4,8 +4,9 @@ import gc
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
-from pathlib import Path
+from types import FrameType
 
 import dagster as dg
 import pytest
@@ -13,28 +14,23 @@ from sqlalchemy import Engine
 
 from moonx_pipeline import launch
 from moonx_pipeline.defs.executor import sync_executor
-from moonx_pipeline.settings import load_settings
-from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline_tests.fixtures.simulator import FAST
 from moonx_pipeline_tests.sync.acts import operation, register
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+@pytest.fixture(autouse=True)
+def _handlers_stay() -> Iterator[None]:
+    """Dagster gives SIGTERM what it finds for SIGINT, and leaves it so."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
-def instance(
-    database_url: str, simulator: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dg.DagsterInstance]:
-    for name, value in {**simulator.environment(), **FAST, "DATABASE_URL": database_url}.items():
-        monkeypatch.setenv(name, value)
-    load_settings.cache_clear()
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as instance:
         yield instance
-    for number, handler in handlers.items():
-        signal.signal(number, handler)  # Dagster gives SIGTERM what it found for SIGINT
-    load_settings.cache_clear()
 
 
 def interrupted_at(
@@ -60,6 +56,7 @@ def interrupted_at(
         (dg.DagsterEventType.RUN_SUCCESS, signal.SIGINT, dg.DagsterRunStatus.SUCCESS),
     ],
 )
+@pytest.mark.usefixtures("environment")
 def test_an_interrupt_is_raised_when_the_run_has_ended(
     engine: Engine,
     instance: dg.DagsterInstance,
@@ -80,20 +77,27 @@ def test_an_interrupt_is_raised_when_the_run_has_ended(
     assert operation(engine, "ann").status == "completed"
 
 
-def test_an_interrupt_before_there_is_a_run_is_raised_at_once(
-    engine: Engine, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def interrupted_in(function: Callable[..., object]) -> Iterator[None]:
+    """Interrupts this thread as it enters a function."""
+
+    def watch(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code is function.__code__:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGINT)
+
+    sys.setprofile(watch)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.mark.usefixtures("environment")
+def test_an_interrupt_before_there_is_a_run_is_raised_at_once(engine: Engine, instance: dg.DagsterInstance) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    look_up = launch._portfolio_sync
 
-    @wraps(look_up)
-    def looked_up() -> dg.JobDefinition:
-        signal.raise_signal(signal.SIGINT)
-        return look_up()
-
-    monkeypatch.setattr(launch, look_up.__name__, looked_up)
-
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), interrupted_in(launch._portfolio_sync):
         launch.run_portfolio_sync(instance, "ann", log_level="CRITICAL")
 
     assert instance.get_runs() == []
@@ -112,15 +116,14 @@ def telling() -> None:
 
 
 def test_an_op_that_is_cancelled_as_it_tells_of_something_ends_without_a_trace(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ignored: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", ignored.append)
-    with dg.instance_for_test() as instance:
-        interrupted = interrupted_at(dg.DagsterEventType.ASSET_OBSERVATION, signal.SIGINT, instance.handle_new_event)
-        monkeypatch.setattr(instance, "handle_new_event", interrupted)
-        with dg.execute_job(dg.reconstructable(telling), instance=instance) as done:
-            assert not done.success
+    interrupted = interrupted_at(dg.DagsterEventType.ASSET_OBSERVATION, signal.SIGINT, instance.handle_new_event)
+    monkeypatch.setattr(instance, "handle_new_event", interrupted)
+    with dg.execute_job(dg.reconstructable(telling), instance=instance) as done:
+        assert not done.success
     gc.collect()
 
     assert ignored == []

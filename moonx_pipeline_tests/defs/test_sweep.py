@@ -18,20 +18,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET
 from moonx_pipeline.storage.pause import pause
 from moonx_pipeline.sync import run_tags
-from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.sync.acts import operation, register
-
-
-@pytest.fixture
-def environment(
-    database_url: str, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[pytest.MonkeyPatch]:
-    """The settings as a worker of this database has them."""
-    for name, value in {**simulator.environment(), **FAST, **UNLIMITED, "DATABASE_URL": database_url}.items():
-        monkeypatch.setenv(name, value)
-    load_settings.cache_clear()
-    yield monkeypatch
-    load_settings.cache_clear()
 
 
 @pytest.fixture
