@@ -54,3 +54,13 @@ CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE)
 
 CHAIN_BY_ID: Final = {chain.id: chain for chain in CHAINS}
 CHAIN_BY_SLUG: Final = {chain.slug: chain for chain in CHAINS}
+
+ZERO_ADDRESS: Final = "0x0000000000000000000000000000000000000000"
+_MIRRORS: Final = frozenset({ZERO_ADDRESS, "0xdeaddeaddeaddeaddeaddeaddeaddeaddead0000"})
+"""Contracts under which lists and nodes show a native coin a second time: the zero address, and the OP Stack's
+``LegacyERC20ETH``, whose ``balanceOf`` answers with the native balance."""
+
+
+def is_native_mirror(chain_id: int, token: str) -> bool:
+    """Whether a token, by its lower-case contract, is a second face of the chain's native coin: never money of its own."""
+    return token in _MIRRORS or token == CHAIN_BY_ID[chain_id].native_as_erc20
