@@ -11,6 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from moonx_pipeline.domain.flags import not_counted_reason
+
 MAX_BALANCE = 2**256 - 1
 """The largest balance an ERC-20 contract can hold, in its smallest unit."""
 
@@ -117,3 +119,8 @@ class Position(NamedTuple):
     @property
     def key(self) -> TokenKey:
         return TokenKey(self.chain_id, self.token)
+
+    @property
+    def not_counted_reason(self) -> str | None:
+        """Why it is not in the total, as a code; ``None`` where it is in it."""
+        return not_counted_reason(is_spam=self.is_spam, value_usd=self.value_usd, flags=self.flags)
