@@ -1,8 +1,10 @@
-"""What the bodies of answers have in common: they are checked before they are used."""
+"""What the bodies of answers have in common: they are checked before use, and read row by row where that is needed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -12,6 +14,11 @@ from moonx_pipeline.providers.http import Classify
 
 MAX_TEXT = 200
 """Longer names and symbols are cut: they are hostile input, and nobody reads so far."""
+
+T = TypeVar("T")
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises for content that it can't take."""
 
 
 def checked(provider: str, decode: Callable[[bytes], object], chain_id: int | None = None) -> Classify:
@@ -34,9 +41,103 @@ def malformed(
         return Malformed(f"{provider} sent what it does not document: {problem}.", provider=provider, chain_id=chain_id)
     except UnicodeDecodeError:
         return Malformed(f"{provider} sent text that is no UTF-8.", provider=provider, chain_id=chain_id)
+    except RecursionError:
+        return Malformed(f"{provider} sent lists within lists without end.", provider=provider, chain_id=chain_id)
     return None
 
 
+def by_row(
+    whole: msgspec.json.Decoder[T], rows_apart: msgspec.json.Decoder[Any], row: msgspec.json.Decoder[Any]
+) -> Callable[[bytes], T]:
+    """A decoder for which a row that can't be understood costs only itself.
+
+    An answer without fault is decoded in one pass. Only where that fails are its rows taken apart: the envelope
+    must still be what the provider documents, and a row that is not is left out of its list or mapping.
+
+    A part that stands by itself is declared as ``msgspec.Raw`` and read by ``leniently``.
+
+    Args:
+        whole: Of the answer as it is documented.
+        rows_apart: Of the same type with ``msgspec.Raw`` in the place of each row; a generic struct serves for both.
+        row: Of a row.
+
+    Returns:
+        A function that decodes a body. It raises one of ``UNREADABLE`` where not even the envelope fits.
+    """
+
+    def decode(body: bytes) -> T:
+        try:
+            return whole.decode(body)
+        except UNREADABLE:
+            return cast("T", _with_rows(rows_apart.decode(repaired(body)), row))
+
+    return decode
+
+
+def leniently(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw) -> T | None:
+    """A part of an answer that must not cost what stands beside it; ``None`` where it can't be understood."""
+    try:
+        return decoder.decode(raw)
+    except UNREADABLE:
+        return None
+
+
+def _with_rows(value: Any, row: msgspec.json.Decoder[Any]) -> Any:
+    """The envelope with the rows of its lists and mappings decoded; those that can't be are left out."""
+    if isinstance(value, list):
+        return [item for _, item in _readable(enumerate(value), row)]
+    if isinstance(value, dict):
+        return dict(_readable(value.items(), row))
+    if isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            setattr(value, name, _with_rows(getattr(value, name), row))
+    return value
+
+
+def _readable(items: Iterable[tuple[Any, Any]], row: msgspec.json.Decoder[Any]) -> Iterator[tuple[Any, Any]]:
+    for key, item in items:
+        if not isinstance(item, msgspec.Raw):
+            yield key, _with_rows(item, row)
+            continue
+        try:
+            yield key, row.decode(item)
+        except UNREADABLE:
+            continue
+
+
+_STRING_OR_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|-?Infinity|NaN', re.DOTALL)
+_IN_STRING: Final = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair, which is a character
+    r"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"  # half of one
+    r"|\\."
+    r"|[\x00-\x1f\ud800-\udfff]",
+    re.DOTALL,
+)
+
+
+def repaired(body: bytes) -> bytes:
+    """An answer as JSON that any decoder takes, where single texts in it are what JSON forbids.
+
+    Half a surrogate pair, bytes that are no UTF-8 and bare control characters become U+FFFD; ``NaN`` and
+    ``Infinity`` become ``null``. All of these come from the names and numbers of single tokens.
+    """
+    text = body.decode("utf-8-sig", errors="replace")
+    return _STRING_OR_WORD.sub(_repaired_part, text).encode()
+
+
+def _repaired_part(part: re.Match[str]) -> str:
+    return _IN_STRING.sub(_repaired_character, part[0]) if part[0].startswith('"') else "null"
+
+
+def _repaired_character(found: re.Match[str]) -> str:
+    text = found[0]
+    is_half = len(text) == 6 and text[2] in "dD"
+    return "\ufffd" if is_half or len(text) == 1 else text
+
+
+_NOT_STORED: Final = re.compile("[\0\ud800-\udfff]")
+
+
 def clean_text(text: str | None, most: int = MAX_TEXT) -> str | None:
-    """A name without NUL, which no database takes, and of bearable length."""
-    return text.replace("\0", "")[:most] if text else None
+    """A name of bearable length, without what no database takes: NUL, and halves of surrogate pairs."""
+    return _NOT_STORED.sub("", text)[:most] if text else None
