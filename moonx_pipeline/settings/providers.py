@@ -44,9 +44,36 @@ class AlchemySettings(Group):
     max_compute_units: Int = setting(
         500, "ALCHEMY_MAX_COMPUTE_UNITS_PER_SECOND", unit="CU/s", about="Compute units of the plan.", ge=1
     )
-    webhook_id: str | None = setting(None, "ALCHEMY_WEBHOOK_ID", about="The Address Activity webhook.")
+    webhook_id: str | None = setting(
+        None, "ALCHEMY_WEBHOOK_ID", about="The only webhook that may use the signing key without a chain."
+    )
     webhook_signing_key: SecretStr | None = setting(
-        None, "ALCHEMY_WEBHOOK_SIGNING_KEY", about="Signs what the webhook sends."
+        None,
+        "ALCHEMY_WEBHOOK_SIGNING_KEY",
+        about="Signing key of the Address Activity webhook, where only one network has one.",
+    )
+    webhook_signing_key_ethereum: SecretStr | None = setting(
+        None, "ALCHEMY_WEBHOOK_SIGNING_KEY_ETHEREUM", about="Signing key of Ethereum's webhook."
+    )
+    webhook_signing_key_polygon: SecretStr | None = setting(
+        None, "ALCHEMY_WEBHOOK_SIGNING_KEY_POLYGON", about="Signing key of Polygon's webhook."
+    )
+    webhook_signing_key_optimism: SecretStr | None = setting(
+        None, "ALCHEMY_WEBHOOK_SIGNING_KEY_OPTIMISM", about="Signing key of OP Mainnet's webhook."
+    )
+    webhook_signing_key_arbitrum: SecretStr | None = setting(
+        None, "ALCHEMY_WEBHOOK_SIGNING_KEY_ARBITRUM", about="Signing key of Arbitrum's webhook."
+    )
+    webhook_signing_key_base: SecretStr | None = setting(
+        None, "ALCHEMY_WEBHOOK_SIGNING_KEY_BASE", about="Signing key of Base's webhook."
+    )
+    webhook_quiet_limit_ms: Int = setting(
+        600_000,
+        "ALCHEMY_WEBHOOK_QUIET_LIMIT",
+        unit="ms",
+        about="A webhook that delivered nothing for this long is not relied on. Alchemy repeats what was not taken for "
+        "11 minutes, so a longer silence may have lost deliveries.",
+        ge=0,
     )
 
     @field_validator("rpc_url_template")
@@ -64,6 +91,11 @@ class AlchemySettings(Group):
         """The key of a chain, its own or the one for all."""
         own: SecretStr | None = getattr(self, f"key_{chain_slug}")
         return own or self.key
+
+    def webhook_key_of(self, chain_slug: str) -> SecretStr | None:
+        """The signing key of a chain's own webhook."""
+        key: SecretStr | None = getattr(self, f"webhook_signing_key_{chain_slug}")
+        return key
 
 
 class NodeSettings(Group):
