@@ -13,9 +13,10 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
+from moonx_pipeline.domain.flags import UNPRICED
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.portfolio import Position
-from moonx_pipeline.domain.valuation import Totals, is_counted
+from moonx_pipeline.domain.valuation import Totals
 
 EVENT_SOURCE: Final = "moonx-pipeline"
 MAX_TOKENS: Final = 100
@@ -142,7 +143,7 @@ def sync_completed(
         "chainsSync": chains_synced,
         "totalValueUsd": _number(totals.value_usd),
         "success": True,
-        "complete": not failed,
+        "complete": not failed and totals.complete,
         "failedChains": [
             {
                 "chainId": chain.chain_id,
@@ -184,7 +185,7 @@ def portfolio_data(
     positions: Sequence[Position],
     totals: Totals,
 ) -> dict[str, Any]:
-    """What ``portfolio.updated`` tells of a portfolio; spam and what is kept out of the total are not in it.
+    """What ``portfolio.updated`` tells of a portfolio: the positions that are counted, and those without a price.
 
     Args:
         operation_id: The sync that made it so; ``None`` where no sync did, or it is not known any more.
@@ -193,12 +194,13 @@ def portfolio_data(
         positions: In the order of value.
         totals: Their sum.
     """
-    shown = [p for p in positions if not p.is_spam and (p.value_usd is None or is_counted(p))]
+    reasons = [(p, p.not_counted_reason) for p in positions]
+    shown = [(p, reason) for p, reason in reasons if reason in (None, UNPRICED)]
     return {
         "syncOperationId": str(operation_id) if operation_id else None,
         "totalValueUsd": _number(totals.value_usd),
         "totalTokens": len(shown),
-        "totalChains": len({p.chain_id for p in shown}),
+        "totalChains": len({p.chain_id for p, _ in shown}),
         "tokens": [
             {
                 "walletAddress": p.wallet,
@@ -209,8 +211,10 @@ def portfolio_data(
                 "priceUsd": _text(p.price_usd),
                 "valueUsd": None if p.value_usd is None else _number(p.value_usd),
                 "change24h": _text(p.change_24h),
+                "isCounted": reason is None,
+                "notCountedReason": reason,
             }
-            for p in shown[:MAX_TOKENS]
+            for p, reason in shown[:MAX_TOKENS]
         ],
         "omitted": totals.omitted,
         "syncDuration": duration_ms,

@@ -7,19 +7,34 @@ from uuid import UUID
 
 from pydantic import Field
 
+from moonx_pipeline.domain.flags import LOW_LIQUIDITY, NOT_COUNTED_REASONS
 from moonx_pipeline.gateway.answers import Address, DecimalText, Model, Time
 
 Priority = Literal["high", "medium", "low"]
 OperationStatus = Literal["pending", "running", "completed", "partial", "failed", "cancelled", "refused"]
 
 
-class Omitted(Model):
-    """What a total leaves out."""
-
+class _LeftOut(Model):
     unpriced: int = Field(description="Positions whose value is unknown.")
-    spam: int
-    flagged: int = Field(description="Positions whose price can't be trusted.")
+    spam: int = Field(description="Positions that are marked as spam.")
+    flagged: int = Field(description="Positions whose price can't be trusted, or not at this size.")
     staleChains: list[int] = Field(description="Chains whose positions are the last known ones.")
+
+
+class Omitted(_LeftOut):
+    """What a total leaves out. Each position that is not counted is in one of the counts."""
+
+    lowLiquidity: int = Field(description="Positions that could hardly be sold: no pool is deep enough.")
+    unread: int = Field(
+        description="Tokens whose balance could not be read and was never known: they have no position."
+    )
+
+
+class OmittedThen(_LeftOut):
+    """What a total of the past left out; null where that was not counted yet."""
+
+    lowLiquidity: int | None
+    unread: int | None
 
 
 class Chain(Model):
@@ -51,9 +66,14 @@ class Position(Model):
     change24h: DecimalText | None = Field(description="Of the price, in percent.")
     isSpam: bool
     spamReasons: list[str]
-    flags: list[str] = Field(description="`price_jump` and `unconfirmed_price` keep it out of the total.")
+    flags: list[str] = Field(description="What to know of its price and balance, as codes.")
     stale: bool = Field(description="The last known one of a chain that did not answer.")
     logoUrl: str | None
+    isCounted: bool = Field(description="Whether its value is in the total.")
+    notCountedReason: str | None = Field(
+        description=f"Why it is not in the total, null where it is; one of `{'`, `'.join(NOT_COUNTED_REASONS)}`.",
+        examples=[LOW_LIQUIDITY],
+    )
 
 
 class PortfolioTotals(Model):
@@ -63,7 +83,7 @@ class PortfolioTotals(Model):
     version: int = Field(description="Grows by one with each change.")
     asOf: Time | None = Field(description="End of the last sync that read a chain.")
     totalValueUsd: DecimalText
-    complete: bool = Field(description="Whether every chain is fresh.")
+    complete: bool = Field(description="Whether every chain is fresh and every balance was read.")
     omitted: Omitted
 
 
@@ -98,7 +118,7 @@ class HistoryPoint(Model):
 
     at: Time
     totalValueUsd: DecimalText
-    omitted: Omitted | None = Field(description="What the total left out then; null where it was not kept.")
+    omitted: OmittedThen | None = Field(description="What the total left out then; null where it was not kept.")
 
 
 class History(Model):

@@ -10,6 +10,7 @@ from typing import Any, Final
 _COLUMNS: Final = (
     "walletAddress", "chainId", "tokenAddress", "isNative", "symbol", "name", "decimals", "balance", "amount",
     "priceUsd", "priceSource", "priceAt", "valueUsd", "change24h", "isSpam", "spamReasons", "flags", "stale", "logoUrl",
+    "isCounted", "notCountedReason",
 )  # fmt: skip
 _HOSTILE: Final = frozenset({"symbol", "name", "logoUrl"})
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.storage.series import Reading, Series
+
+# A total of before they were counted does not say how many there were, which is not none.
+_NOT_KEPT: Final = {"lowLiquidity": None, "unread": None}
 
 
 def history_json(series: Series) -> dict[str, Any]:
@@ -24,5 +27,5 @@ def _point(reading: Reading) -> dict[str, Any]:
     return {
         "at": rfc3339(reading.at),
         "totalValueUsd": plain(reading.total_value_usd),
-        "omitted": reading.omitted,
+        "omitted": None if reading.omitted is None else {**_NOT_KEPT, **reading.omitted},
     }

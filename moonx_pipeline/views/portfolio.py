@@ -10,7 +10,6 @@ from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.portfolio import Position
-from moonx_pipeline.domain.valuation import is_counted
 from moonx_pipeline.storage.portfolio import StoredPortfolio
 
 _CENT: Final = Decimal("0.01")
@@ -104,13 +103,14 @@ def _shown(
 
 def _share(position: Position, total: Decimal) -> Decimal | None:
     """The part of the total in percent; of a total of 0 every part is 0."""
-    if position.value_usd is None or not is_counted(position):
+    if position.value_usd is None or position.not_counted_reason is not None:
         return None
     share = _WIDE.divide(_WIDE.multiply(position.value_usd, Decimal(100)), total) if total else Decimal(0)
     return share.quantize(_CENT, context=_WIDE)
 
 
 def _position(p: Position) -> dict[str, Any]:
+    reason = p.not_counted_reason
     return {
         "walletAddress": p.wallet,
         "chainId": p.chain_id,
@@ -131,4 +131,6 @@ def _position(p: Position) -> dict[str, Any]:
         "flags": list(p.flags),
         "stale": p.stale,
         "logoUrl": p.logo_url,
+        "isCounted": reason is None,
+        "notCountedReason": reason,
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from rich.console import Group
 from rich.table import Table
@@ -10,7 +11,6 @@ from rich.text import Text
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.portfolio import Position
-from moonx_pipeline.domain.pricing import BLOCKING_FLAGS
 from moonx_pipeline.domain.show import safe_text, significant, usd
 from moonx_pipeline.storage.portfolio import ChainState, StoredPortfolio
 
@@ -48,18 +48,32 @@ def honest_line(stored: StoredPortfolio) -> str:
     parts = [
         *(_stale_chain(chain) for chain in stored.chains if chain.status == "stale"),
         *_never_read(stored.chains),
-        _count(totals.unpriced, "token has no price", "tokens have no price"),
-        _count(
-            totals.flagged, "position has a price that can't be trusted", "positions have prices that can't be trusted"
-        ),
-        _count(totals.spam, "spam token hidden", "spam tokens hidden"),
+        *_left_out(totals.omitted),
     ]
     if stored.chains and totals.complete:
-        parts.insert(0, f"All {len(stored.chains)} chains read")
+        parts.insert(0, "1 chain read" if len(stored.chains) == 1 else f"All {len(stored.chains)} chains read")
     by_node = ", ".join(CHAIN_BY_ID[chain.chain_id].name for chain in stored.chains if chain.known_tokens_only)
     if by_node:
         parts.append(f"read from your nodes, which do not tell of new tokens: {by_node}")
     return " · ".join(filter(None, parts)) or "Never read."
+
+
+def _left_out(omitted: Mapping[str, Any]) -> list[str]:
+    return [
+        _count(omitted["unread"], "token's balance could not be read", "tokens' balances could not be read"),
+        _count(omitted["unpriced"], "token has no price", "tokens have no price"),
+        _count(
+            omitted["lowLiquidity"],
+            "position has too little liquidity to be counted",
+            "positions have too little liquidity to be counted",
+        ),
+        _count(
+            omitted["flagged"],
+            "position has a price that can't be trusted",
+            "positions have prices that can't be trusted",
+        ),
+        _count(omitted["spam"], "spam token hidden", "spam tokens hidden"),
+    ]
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -86,9 +100,10 @@ def _price(position: Position) -> str:
 
 
 def _note(position: Position) -> str:
-    notes: Iterable[str] = [
+    reason = position.not_counted_reason
+    notes = [
         *(["stale"] if position.stale else []),
-        *(f"{flag} (not counted)" if flag in BLOCKING_FLAGS else flag for flag in position.flags),
+        *(f"{flag} (not counted)" if flag == reason else flag for flag in position.flags),
         *position.spam_reasons,
     ]
     return ", ".join(note.replace("_", " ") for note in notes)

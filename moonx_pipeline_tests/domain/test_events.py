@@ -93,6 +93,11 @@ def test_a_completed_sync_tells_which_chains_are_missing_and_since_when() -> Non
     ]
 
 
+def test_a_sync_of_all_chains_is_not_complete_while_something_of_them_is_unread() -> None:
+    data = completed(totals=replace(NOTHING, unread=1)).payload["data"]
+    assert (data["success"], data["complete"], data["failedChains"]) == (True, False, [])
+
+
 @pytest.mark.parametrize(("retry_at", "text"), [(None, None), (NOON, "2026-03-02T12:00:00.000Z")])
 def test_a_failed_sync_tells_why_and_when_it_may_be_tried_again(retry_at: datetime | None, text: str | None) -> None:
     event = failure(retry_at=retry_at)

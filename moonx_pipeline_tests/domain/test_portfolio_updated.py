@@ -12,36 +12,26 @@ import msgspec
 from hypothesis import given
 
 from moonx_pipeline.domain.events import MAX_TOKENS
-from moonx_pipeline.domain.holdings import Holding
-from moonx_pipeline.domain.portfolio import Position, TokenInfo, TokenKey
-from moonx_pipeline.domain.pricing import PRICE_JUMP
-from moonx_pipeline.domain.valuation import Valuer, is_counted, totals_of
-from moonx_pipeline_tests.domain.examples import (
-    LIMITS,
-    OTHER_WALLET,
-    WALLET,
-    envelope,
-    portfolios,
-    price,
-    token,
-    updated,
-    without_floats,
-)
+from moonx_pipeline.domain.flags import LOW_LIQUIDITY, OLD_PRICE, PRICE_JUMP, SUSPECTED
+from moonx_pipeline.domain.portfolio import Position
+from moonx_pipeline.domain.valuation import totals_of
+from moonx_pipeline_tests.domain.examples import envelope, portfolios, updated, without_floats
+from moonx_pipeline_tests.storage.examples import OTHER_WALLET, WALLET, position, token
 
 
 def test_an_updated_portfolio_tells_its_tokens_and_what_is_left_out() -> None:
-    clean, spam = TokenInfo("TKN", "Token", 6), TokenInfo("TKN", "visit drop.com", 6)
-    keys = [TokenKey(1, token(n)) for n in range(1, 6)]
-    positions = Valuer(
-        {keys[0]: clean, keys[1]: clean, keys[2]: clean, keys[3]: spam},
-        {
-            keys[0]: price("1.50", change="-0.5"),
-            keys[1]: price("1E-7"),
-            keys[2]: price("9", flags=(PRICE_JUMP,)),
-            keys[3]: price("9"),
-        },
-        LIMITS,
-    ).positions([Holding(WALLET, *key, 2_500_000) for key in keys] + [Holding(OTHER_WALLET, 137, token(9), 1)])
+    counted = position(1, price="1.50")._replace(change_24h=Decimal("-0.5"), flags=(OLD_PRICE,))
+    unpriced = position(5, price=None, symbol=None, decimals=None)
+    positions = (
+        counted,
+        position(2, price="1E-7"),
+        position(3, price="9")._replace(flags=(PRICE_JUMP,)),
+        position(4, price="9")._replace(flags=(LOW_LIQUIDITY,)),
+        position(6, price="9")._replace(flags=(SUSPECTED,)),
+        position(7, price="9", spam=("link_in_name",)),
+        unpriced,
+        unpriced._replace(wallet=OTHER_WALLET, chain_id=137, token=token(9)),
+    )
     event = updated(positions, stale=(137,))
     data = event.payload["data"]
     first = {
@@ -53,8 +43,14 @@ def test_an_updated_portfolio_tells_its_tokens_and_what_is_left_out() -> None:
         "priceUsd": "1.5",
         "valueUsd": Decimal("3.75"),
         "change24h": "-0.5",
+        "isCounted": True,
+        "notCountedReason": None,
     }
-    nothing_known = {"symbol": None, "amount": None, "priceUsd": None, "valueUsd": None, "change24h": None}
+    nothing_known = {
+        **dict.fromkeys(("symbol", "amount", "priceUsd", "valueUsd", "change24h")),
+        "isCounted": False,
+        "notCountedReason": "unpriced",
+    }
     small = {"tokenAddress": token(2), "priceUsd": "0.0000001", "valueUsd": Decimal("0.00000025"), "change24h": None}
     assert data.pop("tokens") == [
         first,
@@ -67,7 +63,7 @@ def test_an_updated_portfolio_tells_its_tokens_and_what_is_left_out() -> None:
         "totalValueUsd": Decimal("3.75000025"),
         "totalTokens": 4,
         "totalChains": 2,
-        "omitted": {"unpriced": 2, "spam": 1, "flagged": 1, "staleChains": [137]},
+        "omitted": {"unpriced": 2, "spam": 1, "flagged": 2, "lowLiquidity": 1, "unread": 0, "staleChains": [137]},
         "syncDuration": 1500,
         "updatedAt": "2026-03-02T12:00:01.500Z",
     }
@@ -76,14 +72,9 @@ def test_an_updated_portfolio_tells_its_tokens_and_what_is_left_out() -> None:
 
 def test_an_event_carries_at_most_a_hundred_tokens_the_largest_and_counts_all() -> None:
     count = MAX_TOKENS + 20
-    clean = TokenInfo("TKN", "Token", 0)
-    keys = [TokenKey(1, token(n)) for n in range(1, count + 1)]
-    positions = Valuer(
-        # The most valuable is spam: it takes no place of the hundred.
-        {key: clean._replace(name="claim now") if key is keys[-1] else clean for key in keys},
-        dict.fromkeys(keys, price("2")),
-        LIMITS,
-    ).positions([Holding(WALLET, *key, n) for n, key in enumerate(keys, 1)])
+    spam = position(count, balance=count, decimals=0, price="2", spam=("lure_in_name",))
+    # The most valuable is spam: it takes no place of the hundred.
+    positions = (spam, *(position(n, balance=n, decimals=0, price="2") for n in range(count - 1, 0, -1)))
     data = updated(positions).payload["data"]
     assert MAX_TOKENS == 100
     assert [t["valueUsd"] for t in data["tokens"]] == [2 * n for n in range(count - 1, count - 1 - MAX_TOKENS, -1)]
@@ -96,7 +87,7 @@ def test_an_event_shows_exactly_the_positions_that_are_neither_spam_nor_kept_out
     positions: tuple[Position, ...],
 ) -> None:
     data = updated(positions).payload["data"]
-    shown = [p for p in positions if not p.is_spam and (p.value_usd is None or is_counted(p))]
+    shown = [p for p in positions if p.not_counted_reason in (None, "unpriced")]
     places = [(t["walletAddress"], t["chainId"], t["tokenAddress"]) for t in data["tokens"]]
     assert places == [(p.wallet, p.chain_id, p.token) for p in shown]
     for row, p in zip(data["tokens"], shown, strict=True):
@@ -108,10 +99,11 @@ def test_an_event_shows_exactly_the_positions_that_are_neither_spam_nor_kept_out
             assert (text is None) == (number is None)
             assert text is None or Decimal(text) == number
         assert row["valueUsd"] == p.value_usd
+        assert (row["isCounted"], row["notCountedReason"]) == (p.not_counted_reason is None, p.not_counted_reason)
     values = [Fraction(row["valueUsd"]) for row in data["tokens"] if row["valueUsd"] is not None]
     assert Fraction(data["totalValueUsd"]) == sum(values)
     omitted = data["omitted"]
-    assert len(positions) - len(shown) == omitted["spam"] + omitted["flagged"]
+    assert len(positions) - len(shown) == omitted["spam"] + omitted["flagged"] + omitted["lowLiquidity"]
 
 
 @given(portfolios())

@@ -1,5 +1,6 @@
 """The published shapes, and the document that speaks of them."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import jsonschema
@@ -7,6 +8,8 @@ import yaml
 
 from moonx_pipeline.events.kafka import TOPICS
 from moonx_pipeline.events.schema import event_schemas
+from moonx_pipeline_tests.domain.examples import updated
+from moonx_pipeline_tests.storage.examples import position
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
 
@@ -25,3 +28,15 @@ def test_the_document_names_every_topic_and_the_schema_of_every_event() -> None:
     for message in messages.values():
         assert (DOCUMENT.parent / message["payload"]["$ref"]).resolve().is_file()
         assert event_schemas()[message["name"]]["title"] == message["name"]
+
+
+def test_a_portfolio_is_as_its_schema_says_and_so_is_one_of_before_a_version_that_added_fields() -> None:
+    schema = event_schemas()["portfolio.updated"]
+    event = updated((position(1), position(2, price=None))).payload
+    earlier = deepcopy(event)
+    for shown in earlier["data"]["tokens"]:
+        del shown["isCounted"], shown["notCountedReason"]
+    del earlier["data"]["omitted"]["lowLiquidity"], earlier["data"]["omitted"]["unread"]
+
+    for told in (event, earlier):
+        jsonschema.validate(told, schema, cls=jsonschema.Draft202012Validator)

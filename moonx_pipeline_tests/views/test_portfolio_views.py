@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moonx_pipeline.domain.flags import LOW_LIQUIDITY, OLD_PRICE, PRICE_JUMP, SUSPECTED
 from moonx_pipeline.domain.portfolio import Position
-from moonx_pipeline.domain.pricing import PRICE_JUMP
-from moonx_pipeline.domain.valuation import is_counted, totals_of
+from moonx_pipeline.domain.valuation import totals_of
 from moonx_pipeline.storage.portfolio import ChainState, StoredPortfolio
+from moonx_pipeline.storage.series import Reading, Series
 from moonx_pipeline.views.csv import positions_csv
+from moonx_pipeline.views.history import history_json
 from moonx_pipeline.views.portfolio import holdings_json, portfolio_json, quick_json
 from moonx_pipeline_tests.storage.examples import NOON, position, token
 
@@ -82,7 +86,7 @@ def test_shares_sum_to_100_up_to_rounding(values) -> None:
 
     shares = [p["allocationPercent"] for p in holdings_json(portfolio)["positions"]]
 
-    assert [share is not None for share in shares] == [is_counted(p) for p in positions]
+    assert [share is not None for share in shares] == [p.not_counted_reason is None for p in positions]
     counted = [Decimal(share) for share in shares if share is not None]
     assert all(share == share.quantize(Decimal("0.01")) and 0 <= share <= 100 for share in counted)
     expected = 100 if portfolio.totals.value_usd else 0
@@ -96,10 +100,61 @@ def test_the_totals_alone_count_without_spam() -> None:
         "asOf": "2026-03-02T12:00:00.000Z",
         "totalValueUsd": "10",
         "complete": True,
-        "omitted": {"unpriced": 1, "spam": 1, "flagged": 1, "staleChains": []},
+        "omitted": {"unpriced": 1, "spam": 1, "flagged": 1, "lowLiquidity": 0, "unread": 0, "staleChains": []},
         "totalTokens": 4,
         "totalChains": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("held", "reason"),
+    [
+        (position(1), None),
+        (position(1)._replace(flags=(OLD_PRICE,)), None),
+        (position(1, spam=("link_in_name",)), "spam"),
+        (position(1, price=None)._replace(flags=(PRICE_JUMP,)), "unpriced"),
+        (position(1, decimals=None), "unpriced"),
+        (position(1)._replace(flags=(LOW_LIQUIDITY, PRICE_JUMP)), "low_liquidity"),
+        (position(1)._replace(flags=(OLD_PRICE, PRICE_JUMP)), "price_jump"),
+        (position(1)._replace(flags=(SUSPECTED,)), "suspected"),
+    ],
+)
+def test_each_position_says_whether_it_is_counted_and_why_not(held: Position, reason: str | None) -> None:
+    portfolio = stored(held, position(2, balance=10**6, price="3"))
+
+    for data in (portfolio_json(portfolio, include_spam=True), holdings_json(portfolio, include_spam=True)):
+        shown = data["positions"][0]
+        assert (shown["isCounted"], shown["notCountedReason"]) == (reason is None, reason)
+        assert data["totalValueUsd"] == ("6.75" if reason is None else "3")
+    (line, _) = lines(*portfolio.positions)
+    assert (line["isCounted"], line["notCountedReason"]) == (str(reason is None), reason or "")
+
+
+def test_what_can_hardly_be_sold_and_what_could_not_be_read_are_counts_of_their_own() -> None:
+    thin = [position(n)._replace(flags=(LOW_LIQUIDITY,)) for n in (1, 2)]
+    portfolio = stored(position(3), position(4)._replace(flags=(SUSPECTED,)), *thin)
+    portfolio = portfolio._replace(totals=replace(portfolio.totals, unread=3))
+
+    data = portfolio_json(portfolio)
+
+    assert data["omitted"] == {
+        "unpriced": 0, "spam": 0, "flagged": 1, "lowLiquidity": 2, "unread": 3, "staleChains": []
+    }  # fmt: skip
+    assert data["complete"] is False
+    assert {p["notCountedReason"] for p in data["positions"]} == {None, "suspected", "low_liquidity"}
+
+
+def test_a_total_of_before_they_were_counted_does_not_say_that_there_were_none() -> None:
+    before = {"unpriced": 1, "spam": 2, "flagged": 0, "staleChains": [137]}
+    since = {**before, "lowLiquidity": 4, "unread": 0}
+    readings = [Reading(NOON, Decimal(5), omitted) for omitted in (before, since, None)]
+    series = Series(1, timedelta(minutes=15), timedelta(minutes=45), readings[0], readings)
+
+    data = history_json(series)
+
+    unknown = {**before, "lowLiquidity": None, "unread": None}
+    assert data["before"]["omitted"] == unknown
+    assert [point["omitted"] for point in data["points"]] == [unknown, since, None]
 
 
 def lines(*positions: Position) -> list[dict[str, str]]:

@@ -1,0 +1,72 @@
+"""The portfolio in a terminal: what its total leaves out, in words, and why a row is not in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from moonx_pipeline.domain.flags import BALANCE_UNKNOWN, EXCEEDS_LIQUIDITY, LOW_LIQUIDITY, OLD_PRICE, PRICE_JUMP
+from moonx_pipeline.domain.portfolio import Position
+from moonx_pipeline.domain.valuation import totals_of
+from moonx_pipeline.storage.portfolio import ChainState, StoredPortfolio
+from moonx_pipeline.views.tables import honest_line, portfolio_table
+from moonx_pipeline_tests.storage.examples import NOON, position
+
+
+def stored(*positions: Position, unread: int = 0) -> StoredPortfolio:
+    chains = (ChainState(1, "fresh", NOON, None, False),)
+    totals = replace(totals_of(positions, ()), unread=unread)
+    return StoredPortfolio("ann", 7, NOON, None, positions, totals, chains)
+
+
+def printed(portfolio: StoredPortfolio) -> str:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(portfolio_table(portfolio, include_spam=True))
+    return capture.get()
+
+
+def test_all_that_the_total_leaves_out_is_said_in_words() -> None:
+    line = honest_line(
+        stored(
+            position(1),
+            position(2, price=None),
+            position(3)._replace(flags=(LOW_LIQUIDITY,)),
+            position(4)._replace(flags=(LOW_LIQUIDITY,)),
+            position(5)._replace(flags=(PRICE_JUMP,)),
+            position(6, spam=("link_in_name",)),
+            unread=1,
+        )
+    )
+
+    assert line.split(" · ") == [
+        "1 token's balance could not be read",
+        "1 token has no price",
+        "2 positions have too little liquidity to be counted",
+        "1 position has a price that can't be trusted",
+        "1 spam token hidden",
+    ]
+
+
+def test_where_nothing_is_left_out_all_chains_are_read() -> None:
+    assert honest_line(stored(position(1))) == "1 chain read"
+
+
+@pytest.mark.parametrize(
+    ("flags", "note"),
+    [
+        ((LOW_LIQUIDITY,), "low liquidity (not counted)"),
+        ((EXCEEDS_LIQUIDITY, OLD_PRICE), "exceeds liquidity (not counted), old price"),
+        ((BALANCE_UNKNOWN, OLD_PRICE), "balance unknown, old price"),
+    ],
+)
+def test_a_row_says_why_it_is_not_counted_and_what_else_to_know(flags: tuple[str, ...], note: str) -> None:
+    row = printed(stored(position(1)._replace(flags=flags))).splitlines()[1]
+
+    assert row.split("$3.75")[1].strip() == note
+
+
+def test_a_hidden_row_says_what_is_suspicious_about_it() -> None:
+    assert "link in name" in printed(stored(position(1, spam=("link_in_name",))))
