@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from starlette.responses import Response
 
-from moonx_pipeline.simulator.faults import Fault, Faults, faulty_response
+from moonx_pipeline.simulator.faults import BROKEN, IN_ANSWER, Fault, Faults, faulty_response
+from moonx_pipeline.simulator.spoiling import Spoiled
 from moonx_pipeline.simulator.world import World
 
 _UNBILLED = frozenset({403, 429})
@@ -44,6 +45,28 @@ class Simulation:
         asked.append(now)
         return len(asked) > limit
 
+    def spoiled(
+        self,
+        provider: str,
+        endpoint: str,
+        *,
+        networks: set[str] | None = None,
+        wallets: set[str] | None = None,
+        tokens: set[str] | None = None,
+    ) -> Spoiled:
+        """What is wrong inside the answer to a request; each of those faults counts as used.
+
+        Args:
+            provider, endpoint: Whose answer it is.
+            networks, wallets: What is asked about.
+            tokens: Contracts that are asked about; ``None`` where the answer decides them.
+        """
+        return Spoiled(
+            self.faults.take(
+                provider, endpoint, IN_ANSWER, networks=networks or set(), wallets=wallets or set(), tokens=tokens
+            )
+        )
+
     def reset(self) -> None:
         """As at the start."""
         self.world = World()
@@ -69,7 +92,7 @@ async def answer(
         simulation: The world and its faults.
         provider: Whose route it is.
         endpoint: Its short name.
-        good: Makes the answer that a healthy provider gives.
+        good: Makes the answer that a healthy provider gives; called only where some of it is sent.
         networks: Networks that are asked about.
         wallets: Wallets that are asked about.
         units: Compute units of the call.
@@ -78,10 +101,10 @@ async def answer(
     delay = faults.latency_ms.get(provider, faults.latency_ms.get("all", 0.0))
     if delay:
         await asyncio.sleep(delay / 1000)
-    response = good()
     fault = next(faults.take(provider, endpoint, networks=networks or set(), wallets=wallets or set()), None)
     if fault is None and simulation.is_over_limit(provider):
         fault = Fault(0, "rate_limit", provider)
+    response = good() if fault is None or fault.kind in BROKEN else Response()
     if fault is not None:
         response = faulty_response(fault, bytes(response.body))
     faults.requests[f"{provider} {endpoint} {response.status_code}"] += 1

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
-from moonx_pipeline.domain.curated import CURATED
+from moonx_pipeline.simulator.assets import ASSETS
 from moonx_pipeline.simulator.evm_chain import EvmChain
 from moonx_pipeline.simulator.evm_toolchain import Toolchain, ensure_toolchain
+from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
 
 _NAME_SLOTS: Final = (3, 4)
 """Where an OpenZeppelin ERC-20 stores name and symbol; its decimals are a part of our tokens' code."""
@@ -45,13 +45,13 @@ ODD_TOKENS: Final[Mapping[str, EvmToken]] = {
 """Tokens that test a reader, by label, on every chain: no decimals, 32-byte names, a fee on transfers,
 decimals that revert, and balances that revert when told to."""
 
-CURATED_FUNDS: Final[Mapping[str, tuple[int, int]]] = {
+ASSET_FUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "USDC": (1_250_500_000, 75_000_001),
     "WETH": (2 * 10**18, 1),
     "WPOL": (900 * 10**18, 0),
     "LINK": (42 * 10**18, 0),
 }
-"""What each wallet holds at the start of the curated tokens, by symbol. They stand at their real addresses,
+"""What each wallet holds at the start of real assets, by symbol. They stand at their real addresses,
 so that prices and marks of the real token apply; their label is the symbol in lower case."""
 
 
@@ -119,13 +119,14 @@ class EvmWorld:
 
     def _populate(self, chain: EvmChain) -> dict[str, str]:
         tokens = {label: self.deploy(chain.chain_id, token) for label, token in ODD_TOKENS.items()}
-        for key, curated in CURATED.items():
-            if key.chain_id == chain.chain_id and curated.symbol in CURATED_FUNDS:
-                arguments = (curated.name, curated.symbol, curated.decimals)
-                token = EvmToken("StandardToken", _STRINGS, arguments, CURATED_FUNDS[curated.symbol])
+        for asset in ASSETS:
+            if asset.symbol in ASSET_FUNDS and chain.chain_id in asset.contracts:
+                _, contract = asset.contracts[chain.chain_id]
+                arguments = (asset.name, asset.symbol, asset.decimals)
+                token = EvmToken("StandardToken", _STRINGS, arguments, ASSET_FUNDS[asset.symbol])
                 draft = self.deploy(chain.chain_id, token._replace(funds=()))
-                tokens[curated.symbol.lower()] = chain.move_contract(draft, key.address, _NAME_SLOTS)
-                self._fund(chain, key.address, token)
+                tokens[asset.symbol.lower()] = chain.move_contract(draft, contract, _NAME_SLOTS)
+                self._fund(chain, contract, token)
         return tokens
 
     def _fund(self, chain: EvmChain, address: str, token: EvmToken) -> None:

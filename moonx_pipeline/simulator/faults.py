@@ -50,6 +50,8 @@ _ANSWERS: Final[dict[tuple[str, str], _Answer]] = {
     ("coingecko", "bad_key"): (401, {}, {"status": {"error_code": 10002, "error_message": "API Key Missing."}}),
     ("coingecko", "wrong_host"): (400, {}, {"error_code": 10010, "status": {"error_message": _PRO_HOST}}),
     ("coingecko", "outage"): _html(503),
+    ("defillama", "rate_limit"): (429, {"Content-Type": "text/plain"}, "Too many requests"),
+    ("defillama", "outage"): _html(502),
     ("dexscreener", "rate_limit"): (429, {"Content-Type": "text/plain"}, "error code: 1015"),
     ("dexscreener", "outage"): _html(502),
 }
@@ -66,6 +68,22 @@ IN_ANSWER: Final = frozenset(
         "duplicate_tokens",
         "token_error",
         "0x_balance",
+        "three_word_balance",
+        "odd_decimals",
+        "row_error",
+        "lone_surrogate",
+        "named_native",
+        "silent_network",
+        "null_metadata",
+        "metadata_refused",
+        "call_refused",
+        "empty_answer",
+        "null_answer",
+        "zero_price",
+        "no_price",
+        "no_liquidity",
+        "old_quotes",
+        "scaled_price",
     }
 )
 """Faults inside an answer that looks good; the routes put them there."""
@@ -123,6 +141,7 @@ class Faults:
         *,
         networks: set[str],
         wallets: set[str],
+        tokens: set[str] | None = None,
     ) -> Iterator[Fault]:
         """The faults that fit a request, each counted as used."""
         for fault in list(self._active):
@@ -132,6 +151,9 @@ class Faults:
             if fault.provider != provider or fault.endpoint not in (None, endpoint):
                 continue
             if (fault.network and fault.network not in networks) or (fault.wallet and fault.wallet not in wallets):
+                continue
+            token = fault.params.get("token")
+            if tokens and token and token.lower() not in tokens:
                 continue
             if fault.times is not None:
                 fault.times -= 1

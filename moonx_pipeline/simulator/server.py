@@ -15,8 +15,12 @@ from starlette.applications import Starlette
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.simulator.admin import AdminRoutes
 from moonx_pipeline.simulator.alchemy import AlchemyRoutes
+from moonx_pipeline.simulator.alchemy_rpc import AlchemyRpcRoutes
 from moonx_pipeline.simulator.answering import Simulation
-from moonx_pipeline.simulator.prices import PriceRoutes
+from moonx_pipeline.simulator.binance import BinanceRoutes
+from moonx_pipeline.simulator.coingecko import CoinGeckoRoutes
+from moonx_pipeline.simulator.defillama import DefiLlamaRoutes
+from moonx_pipeline.simulator.dexscreener import DexScreenerRoutes
 
 KEY = "simulator"
 
@@ -32,13 +36,22 @@ def provider_settings(base_url: str) -> dict[str, str]:
         "ALCHEMY_RPC_URL_TEMPLATE": f"{base_url}/alchemy/rpc/{{network}}/v2/{{api_key}}",
         "BINANCE_BASE_URL": f"{base_url}/binance",
         "COINGECKO_BASE_URL": f"{base_url}/coingecko/api/v3",
+        "DEFILLAMA_BASE_URL": f"{base_url}/defillama",
         "DEXSCREENER_BASE_URL": f"{base_url}/dexscreener/latest",
     }
 
 
 def simulator_app(simulation: Simulation) -> Starlette:
     """The ASGI application of a simulation: the providers' routes, and ``/admin`` to change the world."""
-    parts = (AlchemyRoutes(simulation), PriceRoutes(simulation), AdminRoutes(simulation))
+    parts = (
+        AlchemyRoutes(simulation),
+        AlchemyRpcRoutes(simulation),
+        BinanceRoutes(simulation),
+        CoinGeckoRoutes(simulation),
+        DefiLlamaRoutes(simulation),
+        DexScreenerRoutes(simulation),
+        AdminRoutes(simulation),
+    )
     return Starlette(routes=[route for part in parts for route in part.routes()])
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
-from moonx_pipeline.domain.curated import CURATED
+from moonx_pipeline.simulator.assets import ASSETS
+from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
 
 PRICES: Final = {
     "ETH": "2500.10", "WETH": "2500.10", "POL": "0.4512", "WPOL": "0.4512", "USDC": "0.9998", "USDC.e": "0.9991",
     "USDT": "1", "DAI": "0.9999", "WBTC": "64210.55", "LINK": "14.32", "UNI": "8.91", "AAVE": "171.4", "ARB": "0.5521",
     "OP": "1.203", "LDO": "1.11", "CRV": "0.402", "GMX": "27.6", "SHIB": "0.0000134", "PEPE": "0.00000791",
-    "stETH": "2498.7", "wstETH": "2951.2",
+    "stETH": "2498.7", "wstETH": "2951.2", "USDbC": "0.9992",
 }  # fmt: skip
 """USD at the start, by symbol."""
 
@@ -26,23 +26,31 @@ class SimToken:
     Attributes:
         chain_id: Its chain.
         address: Lower case; ``NATIVE_TOKEN`` for the native coin.
-        symbol, name: As the contract says; ``None`` where it says nothing.
-        decimals: ``None`` where the contract does not say.
+        symbol, name, decimals: As the contract says, be it nonsense; ``None`` where it says nothing.
         price: Name of its price in the world; ``None`` where nobody has one.
         listed: Whether CoinGecko lists its contract.
-        pool_usd: Trusted side of its deepest pool; ``None`` where it has no pool.
-        alchemy_price: A price that only Alchemy claims.
+        pool_usd: USD on the other side of its deepest pool; ``None`` where it has no pool.
+        alchemy_price: A price that only Alchemy and its pools claim.
+        coingecko_id: The coin under which CoinGecko lists the contract; made up where only ``listed`` is known.
+        logo: URL of its picture.
     """
 
     chain_id: int
     address: str
-    symbol: str | None
-    name: str | None
-    decimals: int | None
+    symbol: Any
+    name: Any
+    decimals: Any
     price: str | None = None
     listed: bool = False
     pool_usd: int | None = None
     alchemy_price: str | None = None
+    coingecko_id: str | None = None
+    logo: Any = None
+
+    @property
+    def coin(self) -> str | None:
+        """CoinGecko's id of the coin, where the contract is listed."""
+        return (self.coingecko_id or f"listed-{self.address}") if self.listed else None
 
     @property
     def is_native(self) -> bool:
@@ -74,7 +82,7 @@ def _long_tail(chain_id: int) -> list[SimToken]:
 
 
 def spam_token(number: int) -> SimToken:
-    """One of as many spam tokens as anyone wants, of every kind there is."""
+    """A spam token by its number; there is no end of them, and every kind comes up in turn."""
     chain_id = CHAINS[number % len(CHAINS)].id
     address = derived_address(f"spam:{number}")
     kinds = (
@@ -91,21 +99,43 @@ def spam_token(number: int) -> SimToken:
     return SimToken(chain_id, address, symbol, name, decimals, None, False, pool, alchemy_price)
 
 
-def _curated() -> list[SimToken]:
+_DEEP_USD: Final = 25_000_000
+
+
+def _native_coins() -> list[SimToken]:
     return [
-        SimToken(key.chain_id, key.address, token.symbol, token.name, token.decimals, token.symbol, True, 25_000_000)
-        for key, token in CURATED.items()
+        SimToken(
+            chain.id,
+            NATIVE_TOKEN,
+            chain.coin,
+            chain.coin_name,
+            18,
+            chain.coin,
+            True,
+            _DEEP_USD,
+            None,
+            chain.coingecko_coin,
+        )
+        for chain in CHAINS
+    ]
+
+
+def _assets() -> list[SimToken]:
+    return [
+        SimToken(chain_id, contract, a.symbol, a.name, a.decimals, a.symbol, True, _DEEP_USD, None, coin)
+        for a in ASSETS
+        for chain_id, (coin, contract) in a.contracts.items()
     ]
 
 
 TOKENS: Final = {
     (token.chain_id, token.address): token
-    for token in [*_curated(), *(token for chain in CHAINS for token in _long_tail(chain.id))]
+    for token in [*_native_coins(), *_assets(), *(token for chain in CHAINS for token in _long_tail(chain.id))]
 }
 """The tokens that are not spam, by chain and address."""
 
 HOSTILE: Final = SimToken(1, derived_address("hostile"), "<img onerror=alert(1)>", "\u202eevil\x1b[2J", 18)
-"""A token whose name attacks whoever shows it."""
+"""A token whose name attacks the program that shows it."""
 
 
 def price_table() -> dict[str, Decimal]:

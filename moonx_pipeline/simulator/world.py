@@ -1,139 +1,274 @@
-"""The made-up world: who holds what, and what it is worth. Deterministic, and changed only when told."""
+"""The made-up world: who holds what, what it is worth, and what each source says of it.
+
+Deterministic, and changed only when told::
+
+    world = simulator.simulation.world
+    good = world.add_token(
+        "GOOD", chain_id=8453, price="1.5", pools=[Pool(400_000)], held={WALLET: "1000"}, coingecko_id="good-coin"
+    )
+    world.set_source_price("coingecko", good, "22", age=timedelta(days=200))  # a listing that nobody updates
+    world.set_source_price("alchemy", good, None)  # Alchemy has no price of it
+    world.set_pools(good, Pool(2_000_000, quote=NATIVE_TOKEN, version="v4"), Pool(None))
+    world.set_metadata(good, symbol="G\\u0000OD", decimals=None)
+    world.set_row(WALLET, good, tokenBalance=None, error="execution timeout")
+"""
 
 from __future__ import annotations
 
-import hashlib
 import random
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.simulator.market import Market, SimQuote
+from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.simulator.pools import Pool, usual_pools
 from moonx_pipeline.simulator.tokens import TOKENS, SimToken, derived_address, price_table, spam_token
+from moonx_pipeline.simulator.wallets import (
+    EMPTY_WALLET,
+    PLAIN_WALLET,
+    POLYGON_WALLET,
+    SPAM_TOKENS,
+    SPAM_WALLET,
+    THREE_WALLETS,
+    Holding,
+    initial_holdings,
+    units,
+)
 
-SPAM_TOKENS: Final = 2960
+__all__ = [
+    "EMPTY_WALLET",
+    "PLAIN_WALLET",
+    "POLYGON_WALLET",
+    "SPAM_TOKENS",
+    "SPAM_WALLET",
+    "THREE_WALLETS",
+    "Holding",
+    "World",
+    "initial_holdings",
+]
 
-PLAIN_WALLET: Final = derived_address("wallet: plain")
-THREE_WALLETS: Final = tuple(derived_address(f"wallet: three {number}") for number in range(3))
-SPAM_WALLET: Final = derived_address("wallet: spam")
-EMPTY_WALLET: Final = derived_address("wallet: empty")
-POLYGON_WALLET: Final = derived_address("wallet: polygon")
-
-_BY_CHAIN: Final = {
-    chain.id: sorted((t for t in TOKENS.values() if t.chain_id == chain.id), key=lambda t: t.address)
-    for chain in CHAINS
-}
-# Digits of the amounts that wallets hold, per unit of value: enough of everything to be worth a few dollars.
-_DESIGNED: Final = {
-    PLAIN_WALLET: {
-        1: {"ETH": "1.75", "USDC": "4200.5", "LINK": "60", "UNI": "41.25"},
-        137: {"POL": "2100", "USDC": "310.07", "MESA": "12"},
-        10: {"ETH": "0.31", "OP": "350"},
-        42161: {"ETH": "0.8", "ARB": "1250", "USDT": "75.1", "vMESA": "3"},
-        8453: {"ETH": "0.42", "USDC": "980"},
-    },
-    POLYGON_WALLET: {
-        1: {"ETH": "0.5"},
-        137: {"POL": "15000", "USDC": "2500", "WETH": "0.75", "NIMB": "400"},
-        8453: {"USDC": "125.5"},
-    },
-    EMPTY_WALLET: {},
-}
-
-
-class Holding(NamedTuple):
-    """A balance of a wallet."""
-
-    token: SimToken
-    balance: int
-
-
-def _units(amount: str, token: SimToken) -> int:
-    return int(Decimal(amount).scaleb(token.decimals or 0))
-
-
-def _designed(wallet: str) -> dict[int, list[Holding]]:
-    holdings: dict[int, list[Holding]] = {}
-    for chain_id, amounts in _DESIGNED[wallet].items():
-        tokens = {token.symbol: token for token in _BY_CHAIN[chain_id]}
-        tokens |= {token.symbol: token for token in _BY_CHAIN[chain_id] if token.is_native}
-        holdings[chain_id] = [
-            Holding(tokens[symbol], _units(amount, tokens[symbol])) for symbol, amount in amounts.items()
-        ]
-    return holdings
-
-
-def _generated(wallet: str, tokens_a_chain: int = 5) -> dict[int, list[Holding]]:
-    """A portfolio that follows from the address: the native coin and some tokens on each chain."""
-    seed = hashlib.sha256(wallet.encode()).digest()
-    holdings: dict[int, list[Holding]] = {}
-    for position, chain in enumerate(CHAINS):
-        native = TOKENS[chain.id, NATIVE_TOKEN]
-        others = [token for token in _BY_CHAIN[chain.id] if not token.is_native]
-        first = seed[position] % len(others)
-        chosen = [native, *(others[(first + step) % len(others)] for step in range(tokens_a_chain - 1))]
-        holdings[chain.id] = [
-            Holding(token, (seed[position + step] + 1) * 10 ** max(0, (token.decimals or 0) - 2))
-            for step, token in enumerate(chosen)
-        ]
-    return holdings
-
-
-@lru_cache(maxsize=200_000)
-def initial_holdings(wallet: str) -> dict[int, list[Holding]]:
-    """What a wallet holds at the start, by chain id."""
-    if wallet in _DESIGNED:
-        return _designed(wallet)
-    if wallet == SPAM_WALLET:
-        holdings = _generated(wallet, tokens_a_chain=8)
-        for number in range(SPAM_TOKENS):
-            token = spam_token(number)
-            holdings[token.chain_id].append(Holding(token, (number + 1) * 10**21))
-        return holdings
-    return _generated(wallet)
+_SPAM: Final = {(t.chain_id, t.address): t for t in (spam_token(number) for number in range(SPAM_TOKENS))}
+_RESTATED: Final = timedelta(hours=1)
+_Key = tuple[int, str]
 
 
 class World:
     """The world as it is now.
 
     Attributes:
-        prices: USD by name of the price.
-        usdt: What a USDT is worth, for those who convert.
+        market: The prices, and what sources say of them.
         price_time: When the prices were last told to change.
+        blocks: Number of each chain's newest block.
     """
 
     def __init__(self) -> None:
-        self.prices = price_table()
+        self.market = Market(price_table())
         self.price_time = datetime.now(UTC).replace(microsecond=0)
+        self.blocks = {chain.id: chain.block for chain in CHAINS}
         self._changed: dict[tuple[str, int, str], int] = {}
         self._extra: dict[tuple[str, int], dict[str, Holding]] = {}
-        self._tokens: dict[tuple[int, str], SimToken] = {}
-        self.decimals: dict[tuple[int, str], int | None] = {}
+        self._tokens: dict[_Key, SimToken] = {}
+        self._pools: dict[_Key, tuple[Pool, ...]] = {}
+        self._rows: dict[tuple[str, int, str], dict[str, Any]] = {}
+
+    @property
+    def prices(self) -> dict[str, Decimal]:
+        """USD by name of the price; for a real asset that is its symbol."""
+        return self.market.prices
+
+    # What wallets hold.
 
     def holdings(self, wallet: str, chain_id: int) -> list[Holding]:
         """What a wallet holds on a chain; a balance that was taken away is there as 0, as real lists have it."""
         held = initial_holdings(wallet).get(chain_id, [])
-        if not self._changed and not self._extra:
+        if not (self._changed or self._extra or self._tokens):
             return held
         extra = self._extra.get((wallet, chain_id), {})
-        return [
+        held = [
             Holding(token, self._changed.get((wallet, chain_id, token.address), balance)) for token, balance in held
         ] + list(extra.values())
+        return [Holding(self._tokens.get((chain_id, token.address), token), balance) for token, balance in held]
+
+    def rows(self, wallet: str, chain_id: int) -> list[Holding]:
+        """The same as lists show it: the native coin has a row even where a wallet has nothing of it."""
+        held = self.holdings(wallet, chain_id)
+        if any(holding.token.is_native for holding in held):
+            return held
+        return [Holding(TOKENS[chain_id, NATIVE_TOKEN], 0), *held]
+
+    def balance(self, wallet: str, chain_id: int, address: str) -> int:
+        """What a wallet holds of one contract, in its smallest unit."""
+        return sum(h.balance for h in self.holdings(wallet, chain_id) if h.token.address == address)
 
     def set_balance(self, wallet: str, token: SimToken, balance: int) -> None:
-        """Gives a wallet another balance of a token."""
+        """Gives a wallet another balance of a token, in its smallest unit, in a new block."""
         held = {holding.token.address for holding in initial_holdings(wallet).get(token.chain_id, [])}
         if token.address in held:
             self._changed[wallet, token.chain_id, token.address] = balance
         else:
             self._extra.setdefault((wallet, token.chain_id), {})[token.address] = Holding(token, balance)
-        self._tokens[token.chain_id, token.address] = token
+        self._tokens.setdefault((token.chain_id, token.address), token)
+        self.blocks[token.chain_id] += 1
+
+    def set_row(self, wallet: str, token: SimToken, **fields: Any) -> None:
+        """Writes fields over a wallet's row of a token in Alchemy's lists; without fields, takes that back."""
+        self._rows[wallet, token.chain_id, token.address] = fields
+
+    def row(self, wallet: str, token: SimToken) -> dict[str, Any]:
+        """What was written over a row."""
+        return self._rows.get((wallet, token.chain_id, token.address), {})
+
+    # Tokens.
+
+    def add_token(
+        self,
+        symbol: str | None,
+        *,
+        chain_id: int = 1,
+        address: str | None = None,
+        name: str | None = None,
+        decimals: int | None = 18,
+        price: str | Decimal | None = None,
+        coingecko_id: str | None = None,
+        pools: Iterable[Pool] = (),
+        held: Mapping[str, str | int | Decimal] | None = None,
+        logo: str | None = None,
+    ) -> SimToken:
+        """Adds a token.
+
+        Args:
+            symbol, name, decimals, logo: As its contract says; the name is the symbol where it is left out.
+            chain_id: Its chain.
+            address: Its contract; by default one that follows from chain and symbol.
+            price: USD that the market pays. Alchemy then has it, CoinGecko where it is listed, DefiLlama where it is
+                listed or has pools, DexScreener where it has pools; ``set_source_price`` makes one differ.
+            coingecko_id: The coin under which CoinGecko lists it; ``None`` where it does not.
+            pools: Its pools.
+            held: Amounts in whole tokens by wallet.
+        """
+        contract = (address or derived_address(f"{chain_id}:added:{symbol}")).lower()
+        pools = tuple(pools)
+        priced_as = f"{chain_id}:{contract}" if price is not None else None
+        token = SimToken(
+            chain_id=chain_id,
+            address=contract,
+            symbol=symbol,
+            name=symbol if name is None else name,
+            decimals=decimals,
+            price=priced_as,
+            listed=coingecko_id is not None,
+            pool_usd=int(max((pool.depth_usd or 0 for pool in pools), default=0)) if pools else None,
+            coingecko_id=coingecko_id,
+            logo=logo,
+        )
+        if priced_as:
+            self.prices[priced_as] = Decimal(str(price))
+        self._tokens[chain_id, contract] = token
+        self._pools[chain_id, contract] = pools
+        for wallet, amount in (held or {}).items():
+            self.set_balance(wallet.lower(), token, units(amount, token))
+        return token
+
+    def set_metadata(self, token: SimToken, **fields: Any) -> SimToken:
+        """Changes what a contract says: ``symbol``, ``name``, ``decimals``, ``logo``. Any JSON value will do."""
+        return self._put(replace(self._now(token), **fields))
+
+    def set_listed(self, token: SimToken, coingecko_id: str | None) -> SimToken:
+        """Lists a contract at CoinGecko under a coin, or takes it off its list."""
+        return self._put(replace(self._now(token), listed=coingecko_id is not None, coingecko_id=coingecko_id))
+
+    def set_pools(self, token: SimToken, *pools: Pool) -> None:
+        """Gives a token other pools; none at all where none are given."""
+        self._tokens.setdefault((token.chain_id, token.address), token)
+        self._pools[token.chain_id, token.address] = pools
+
+    def pools(self, token: SimToken) -> tuple[Pool, ...]:
+        """A token's pools."""
+        key = (token.chain_id, token.address)
+        if key in self._pools:
+            return self._pools[key]
+        return usual_pools(token.pool_usd) if token.pool_usd is not None else ()
+
+    def pools_against(self, chain_id: int, address: str) -> Iterator[tuple[SimToken, Pool]]:
+        """The pools of other tokens that have a contract on their other side."""
+        for (chain, contract), pools in self._pools.items():
+            if chain == chain_id:
+                yield from ((self._tokens[chain, contract], pool) for pool in pools if pool.quote == address)
+
+    def token(self, chain_id: int, address: str) -> SimToken | None:
+        """A token by its contract, spam included."""
+        return (
+            self._tokens.get((chain_id, address)) or TOKENS.get((chain_id, address)) or _SPAM.get((chain_id, address))
+        )
+
+    def named(self, symbol: str, chain_id: int = 1) -> SimToken:
+        """A token that is not spam, by its symbol; of two, the one that was added.
+
+        Raises:
+            LookupError: The chain has none.
+        """
+        for token in self.tokens():
+            if (token.chain_id, token.symbol) == (chain_id, symbol):
+                return token
+        raise LookupError(f"Chain {chain_id} has no token {symbol}.")
+
+    def tokens(self) -> Iterator[SimToken]:
+        """Every token that was added or changed, and then every other that is not spam."""
+        yield from self._tokens.values()
+        yield from (token for key, token in TOKENS.items() if key not in self._tokens)
+
+    # Prices.
 
     def set_price(self, name: str, price: Decimal) -> None:
-        """Moves a price."""
+        """Moves a price for all sources."""
         self.prices[name] = price
         self.price_time = datetime.now(UTC).replace(microsecond=0)
+
+    def set_source_price(
+        self,
+        source: str,
+        token: SimToken,
+        price: str | Decimal | None,
+        *,
+        age: timedelta = timedelta(),
+        change_percent: str | Decimal | None = None,
+    ) -> None:
+        """Makes one source say a price of its own.
+
+        Args:
+            source: ``alchemy``, ``binance``, ``coingecko``, ``defillama`` or ``dexscreener``.
+            token: Of which token. CoinGecko has one price a coin, whatever its contracts; Binance one a pair.
+            price: USD (at Binance USDT); ``None`` where it has no price.
+            age: How long ago the source says that was.
+            change_percent: The move of 24 hours that it tells.
+        """
+        token = self._now(token)
+        self.market.differ(source, token, None if price is None else Decimal(price))
+        self.market.let_age(source, token, age)
+        if change_percent is not None:
+            self.market.change(source, token, Decimal(change_percent))
+
+    def follow_market(self, source: str, token: SimToken) -> None:
+        """Takes ``set_source_price`` back."""
+        self.market.agree(source, self._now(token))
+
+    def quote(self, source: str, token: SimToken) -> SimQuote | None:
+        """What a source says of a token; ``None`` where it says nothing."""
+        return self.market.quote(source, token, self.quoted_at())
+
+    def quoted_at(self) -> datetime:
+        """When sources last looked at their prices: they do so again, though nothing moves."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        if now - self.price_time < _RESTATED:
+            return self.price_time
+        return now.replace(minute=0, second=0)
+
+    def usd(self, token: SimToken) -> Decimal | None:
+        """What a token is worth, where the market has a price."""
+        return self.market.usd(token)
 
     def tick(self, seed: int) -> None:
         """Moves every price by up to two percent, as the seed says; USDT keeps its worth."""
@@ -143,15 +278,9 @@ class World:
             if name != "USDT":
                 self.set_price(name, (self.prices[name] * (1 + step)).normalize())
 
-    def token(self, chain_id: int, address: str) -> SimToken | None:
-        """A token by its contract, spam included."""
-        return (
-            self._tokens.get((chain_id, address)) or TOKENS.get((chain_id, address)) or _SPAM.get((chain_id, address))
-        )
+    def _now(self, token: SimToken) -> SimToken:
+        return self.token(token.chain_id, token.address) or token
 
-    def usd(self, token: SimToken) -> Decimal | None:
-        """What a token is worth, where anyone knows."""
-        return self.prices.get(token.price) if token.price else None
-
-
-_SPAM: Final = {(t.chain_id, t.address): t for t in (spam_token(number) for number in range(SPAM_TOKENS))}
+    def _put(self, token: SimToken) -> SimToken:
+        self._tokens[token.chain_id, token.address] = token
+        return token

@@ -15,12 +15,12 @@ from moonx_pipeline.domain.curated import CURATED
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.simulator.evm_toolchain import Toolchain, ToolchainMissing, ensure_toolchain
-from moonx_pipeline.simulator.evm_world import CURATED_FUNDS, ODD_TOKENS, EvmWorld
+from moonx_pipeline.simulator.evm_world import ASSET_FUNDS, ODD_TOKENS, EvmWorld
 
 
 def test_every_chain_has_every_token_and_funded_wallets(evm_world: EvmWorld) -> None:
     funds = {label: token.funds for label, token in ODD_TOKENS.items()}
-    funds |= {symbol.lower(): held for symbol, held in CURATED_FUNDS.items()}
+    funds |= {symbol.lower(): held for symbol, held in ASSET_FUNDS.items()}
     assert set(evm_world.environment()) == {f"RPC_URL_{chain.slug.upper()}" for chain in CHAINS}
     for chain in CHAINS:
         tokens = evm_world.tokens[chain.id]

@@ -1,0 +1,152 @@
+"""Alchemy's JSON-RPC: what any node answers, and its own calls about tokens."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from moonx_pipeline.simulator.alchemy import BAD_KEY
+from moonx_pipeline.simulator.alchemy_values import COMPUTE_UNITS, hex_balance, spoiled_metadata, spoiled_row
+from moonx_pipeline.simulator.answering import Simulation, answer
+from moonx_pipeline.simulator.contracts import BALANCE_OF, Reverted, contract_answer, wallet_of
+from moonx_pipeline.simulator.encoding import json_answer
+from moonx_pipeline.simulator.networks import CHAIN_OF_NETWORK
+from moonx_pipeline.simulator.spoiling import Spoiled
+
+_PAGE: Final = 100
+_CONTRACTS: Final = 1500
+_USUAL_UNITS: Final = 26
+_NO_TOKEN: Final = "Invalid params: expected a valid token contract address."
+
+
+class AlchemyRpcRoutes:
+    """The route over one simulation."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._sim = simulation
+
+    def routes(self) -> list[Route]:
+        return [Route("/alchemy/rpc/{network}/v2/{key}", self.rpc, methods=["POST"])]
+
+    async def rpc(self, request: Request) -> Response:
+        network = request.path_params["network"]
+        chain = CHAIN_OF_NETWORK.get(network)
+        body = await request.json()
+        calls = body if isinstance(body, list) else [body]
+        wallets = {wallet for call in calls for wallet in _wallets(call)}
+
+        def good() -> Response:
+            if request.path_params["key"] == BAD_KEY:
+                return JSONResponse(_refusal(calls[0], -32600, "Must be authenticated!"), 401)
+            if chain is None:
+                return JSONResponse(_refusal(calls[0], -32600, f"Unsupported network: {network}"), 400)
+            contracts = {contract for call in calls for contract in _contracts(call)}
+            spoiled = self._sim.spoiled(
+                "alchemy", calls[0]["method"], networks={network}, wallets=wallets, tokens=contracts
+            )
+            if spoiled.has("null_answer"):
+                return json_answer(None)
+            said = [
+                _refused(call, number, spoiled) or self._call(chain.id, call, spoiled)
+                for number, call in enumerate(calls)
+            ]
+            if isinstance(body, list):
+                random.Random(len(said)).shuffle(said)  # noqa: S311 - the order is documented as any
+            return json_answer(said if isinstance(body, list) else said[0])
+
+        units = sum(COMPUTE_UNITS.get(call["method"], _USUAL_UNITS) for call in calls)
+        return await answer(
+            self._sim, "alchemy", calls[0]["method"], good, networks={network}, wallets=wallets, units=units
+        )
+
+    def _call(self, chain_id: int, call: dict[str, Any], spoiled: Spoiled) -> dict[str, Any]:
+        method, params, world = call["method"], call.get("params", []), self._sim.world
+        if method == "eth_chainId":
+            return _result(call, hex(chain_id))
+        if method == "eth_blockNumber":
+            return _result(call, hex(world.blocks[chain_id]))
+        if method == "eth_getBalance":
+            held = world.holdings(params[0].lower(), chain_id)
+            return _result(call, hex(sum(h.balance for h in held if h.token.is_native)))
+        if method == "eth_call":
+            try:
+                return _result(call, contract_answer(world, chain_id, params[0]["to"].lower(), params[0]["data"]))
+            except Reverted:
+                return _refusal(call, 3, "execution reverted", data="0x")
+        if method == "alchemy_getTokenBalances":
+            return self._token_balances(chain_id, call, spoiled)
+        if method == "alchemy_getTokenMetadata":
+            token = world.token(chain_id, params[0].lower())
+            if token is None or token.is_native or spoiled.has("metadata_refused", token):
+                return _refusal(call, -32602, _NO_TOKEN)
+            return _result(call, spoiled_metadata(token, spoiled, in_list=False))
+        return _refusal(call, -32601, f"Unsupported method: {method}")
+
+    def _token_balances(self, chain_id: int, call: dict[str, Any], spoiled: Spoiled) -> dict[str, Any]:
+        wallet, spec, *rest = call["params"]
+        wallet, options = wallet.lower(), (rest[0] if rest else None) or {}
+        world = self._sim.world
+        if isinstance(spec, list):
+            if len(spec) > _CONTRACTS:
+                return _refusal(call, -32602, f"Invalid params: at most {_CONTRACTS} contract addresses.")
+            rows = [
+                self._row(wallet, chain_id, address.lower(), number, spoiled) for number, address in enumerate(spec)
+            ]
+            return _result(call, {"address": wallet, "tokenBalances": rows})
+        held = [h.token.address for h in world.holdings(wallet, chain_id) if not h.token.is_native]
+        start, size = int(options.get("pageKey") or "0x0", 16), min(int(options.get("maxCount", _PAGE)), _PAGE)
+        rows = [
+            self._row(wallet, chain_id, address, number, spoiled)
+            for number, address in enumerate(held[start : start + size], start)
+        ]
+        more = {"pageKey": hex(start + size)} if start + size < len(held) else {}
+        return _result(call, {"address": wallet, "tokenBalances": rows, **more})
+
+    def _row(self, wallet: str, chain_id: int, address: str, number: int, spoiled: Spoiled) -> dict[str, Any]:
+        token = self._sim.world.token(chain_id, address)
+        if token is None:
+            return {"contractAddress": address, "tokenBalance": "0x", "error": None}
+        balance = self._sim.world.balance(wallet, chain_id, address)
+        row = {"contractAddress": address, "tokenBalance": hex_balance(balance, 0), "error": None}
+        row |= spoiled_row(token, balance, number + 1, spoiled)
+        written = self._sim.world.row(wallet, token)
+        return row | {name: written[name] for name in ("tokenBalance", "error") if name in written}
+
+
+def _refused(call: dict[str, Any], number: int, spoiled: Spoiled) -> dict[str, Any] | None:
+    """The refusal that a fault makes of one call of a batch."""
+    fault = spoiled.of("call_refused")
+    if fault is None or number < int(fault.params.get("after", 0)):
+        return None
+    method, token = fault.params.get("method"), fault.params.get("token")
+    if (method and method != call["method"]) or (token and token.lower() not in _contracts(call)):
+        return None
+    return _refusal(call, int(fault.params.get("code", -32005)), fault.params.get("message", "limit exceeded"))
+
+
+def _wallets(call: dict[str, Any]) -> list[str]:
+    params = call.get("params") or [""]
+    if isinstance(params[0], dict):
+        return [wallet_of(params[0].get("data", ""))] if params[0].get("data", "").startswith(BALANCE_OF) else []
+    return [str(params[0]).lower()]
+
+
+def _contracts(call: dict[str, Any]) -> list[str]:
+    params = call.get("params") or [""]
+    if isinstance(params[0], dict):
+        return [str(params[0].get("to", "")).lower()]
+    if call["method"] == "alchemy_getTokenMetadata":
+        return [str(params[0]).lower()]
+    return [str(contract).lower() for contract in params[1]] if len(params) > 1 and isinstance(params[1], list) else []
+
+
+def _result(call: dict[str, Any], result: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": call.get("id"), "result": result}
+
+
+def _refusal(call: dict[str, Any], code: int, message: str, **more: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": call.get("id"), "error": {"code": code, "message": message, **more}}

@@ -1,0 +1,51 @@
+"""What the contracts of the made-up world answer to an ``eth_call``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from moonx_pipeline.simulator.world import World
+
+BALANCE_OF: Final = "0x70a08231"
+_DECIMALS: Final = "0x313ce567"
+_NAME: Final = "0x06fdde03"
+_SYMBOL: Final = "0x95d89b41"
+_WORD: Final = 64
+
+
+class Reverted(Exception):
+    """The contract refuses the call."""
+
+
+def wallet_of(data: str) -> str:
+    """The wallet in the data of a ``balanceOf``."""
+    return f"0x{data[-40:].lower()}"
+
+
+def contract_answer(world: World, chain_id: int, contract: str, data: str) -> str:
+    """The answer in hex; ``0x`` where no contract stands at the address.
+
+    Raises:
+        Reverted: The contract does not know the function, or has nothing to say.
+    """
+    token = world.token(chain_id, contract)
+    if token is None or token.is_native:
+        return "0x"
+    selector = data[:10]
+    if selector == BALANCE_OF:
+        return _number(world.balance(wallet_of(data), chain_id, contract))
+    if selector == _DECIMALS and isinstance(token.decimals, int) and token.decimals >= 0:
+        return _number(token.decimals)
+    text = {_NAME: token.name, _SYMBOL: token.symbol}.get(selector)
+    if not isinstance(text, str):
+        raise Reverted
+    return _text(text.encode("utf-8", "surrogatepass"))
+
+
+def _number(value: int) -> str:
+    return f"0x{value:064x}"
+
+
+def _text(content: bytes) -> str:
+    padded = content.hex().ljust(-(-len(content) * 2 // _WORD) * _WORD, "0")
+    return f"0x{32:064x}{len(content):064x}{padded}"

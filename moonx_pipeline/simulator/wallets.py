@@ -1,0 +1,93 @@
+"""What the wallets of the made-up world hold at its start."""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.simulator.tokens import TOKENS, SimToken, derived_address, spam_token
+
+SPAM_TOKENS: Final = 2960
+
+PLAIN_WALLET: Final = derived_address("wallet: plain")
+THREE_WALLETS: Final = tuple(derived_address(f"wallet: three {number}") for number in range(3))
+SPAM_WALLET: Final = derived_address("wallet: spam")
+EMPTY_WALLET: Final = derived_address("wallet: empty")
+POLYGON_WALLET: Final = derived_address("wallet: polygon")
+
+_BY_CHAIN: Final = {
+    chain.id: sorted((t for t in TOKENS.values() if t.chain_id == chain.id), key=lambda t: t.address)
+    for chain in CHAINS
+}
+# Amounts in whole tokens: enough of everything to be worth a few dollars.
+_DESIGNED: Final = {
+    PLAIN_WALLET: {
+        1: {"ETH": "1.75", "USDC": "4200.5", "LINK": "60", "UNI": "41.25"},
+        137: {"POL": "2100", "USDC": "310.07", "MESA": "12"},
+        10: {"ETH": "0.31", "OP": "350"},
+        42161: {"ETH": "0.8", "ARB": "1250", "USDT": "75.1", "vMESA": "3"},
+        8453: {"ETH": "0.42", "USDC": "980"},
+    },
+    POLYGON_WALLET: {
+        1: {"ETH": "0.5"},
+        137: {"POL": "15000", "USDC": "2500", "WETH": "0.75", "NIMB": "400"},
+        8453: {"USDC": "125.5"},
+    },
+    EMPTY_WALLET: {},
+}
+
+
+class Holding(NamedTuple):
+    """A balance of a wallet, in the token's smallest unit."""
+
+    token: SimToken
+    balance: int
+
+
+def units(amount: str | Decimal | int, token: SimToken) -> int:
+    """An amount of whole tokens in the token's smallest unit."""
+    return int(Decimal(amount).scaleb(token.decimals or 0))
+
+
+def _designed(wallet: str) -> dict[int, list[Holding]]:
+    holdings: dict[int, list[Holding]] = {}
+    for chain_id, amounts in _DESIGNED[wallet].items():
+        tokens = {token.symbol: token for token in _BY_CHAIN[chain_id]}
+        tokens |= {token.symbol: token for token in _BY_CHAIN[chain_id] if token.is_native}
+        holdings[chain_id] = [
+            Holding(tokens[symbol], units(amount, tokens[symbol])) for symbol, amount in amounts.items()
+        ]
+    return holdings
+
+
+def _generated(wallet: str, tokens_a_chain: int = 5) -> dict[int, list[Holding]]:
+    """A portfolio that follows from the address: the native coin and some tokens on each chain."""
+    seed = hashlib.sha256(wallet.encode()).digest()
+    holdings: dict[int, list[Holding]] = {}
+    for position, chain in enumerate(CHAINS):
+        native = TOKENS[chain.id, NATIVE_TOKEN]
+        others = [token for token in _BY_CHAIN[chain.id] if not token.is_native]
+        first = seed[position] % len(others)
+        chosen = [native, *(others[(first + step) % len(others)] for step in range(tokens_a_chain - 1))]
+        holdings[chain.id] = [
+            Holding(token, (seed[position + step] + 1) * 10 ** max(0, (token.decimals or 0) - 2))
+            for step, token in enumerate(chosen)
+        ]
+    return holdings
+
+
+@lru_cache(maxsize=200_000)
+def initial_holdings(wallet: str) -> dict[int, list[Holding]]:
+    """What a wallet holds at the start, by chain id."""
+    if wallet in _DESIGNED:
+        return _designed(wallet)
+    if wallet == SPAM_WALLET:
+        holdings = _generated(wallet, tokens_a_chain=8)
+        for number in range(SPAM_TOKENS):
+            token = spam_token(number)
+            holdings[token.chain_id].append(Holding(token, (number + 1) * 10**21))
+        return holdings
+    return _generated(wallet)
