@@ -24,6 +24,7 @@ from yoyo.backends.core.postgresql import PostgresqlBackend
 from yoyo.connections import parse_uri
 
 from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.storage.registry import seed_registry
 
 _MIGRATION_LOCK = 0x6D6F6F6E5F736368
 RECORD: Final = "schema_migrations"
@@ -124,6 +125,8 @@ def standing_of(applied: Mapping[str, str | None], folder: Path = SQL_FOLDER) ->
 def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
     """Applies what is missing, each migration in a transaction of its own; safe from several processes at once.
 
+    Then the token lists of this version are loaded, where the database has others.
+
     Returns:
         The ids of what was applied; none where the schema is current, or newer and this version runs with it.
 
@@ -146,9 +149,17 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
                 connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             if connection.exec_driver_sql("SELECT to_regproc('ensure_history_partitions')").scalar():
                 connection.exec_driver_sql("SELECT ensure_history_partitions()")
+            if state.standing is not SchemaStanding.AHEAD:  # else its lists are newer, too
+                _load_shipped_lists(engine)
         finally:
             connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
         return () if state.standing is SchemaStanding.AHEAD else state.difference
+
+
+def _load_shipped_lists(engine: Engine) -> None:
+    with engine.begin() as connection:
+        if connection.exec_driver_sql("SELECT to_regclass('token_registry_entries')").scalar():
+            seed_registry(connection)
 
 
 def ensure_schema(engine: Engine, *, is_embedded: bool, folder: Path = SQL_FOLDER) -> None:
@@ -176,6 +187,8 @@ def ensure_schema(engine: Engine, *, is_embedded: bool, folder: Path = SQL_FOLDE
     if state.standing in (SchemaStanding.EMPTY, SchemaStanding.OLDER):
         migrate(engine, folder)
         return
+    if state.standing is SchemaStanding.CURRENT and is_embedded:
+        _load_shipped_lists(engine)  # a version may bring newer lists and no migration
     with engine.begin() as connection:
         # Of the months to come: whoever migrates or starts at this moment makes them, too, and one is enough.
         connection.exec_driver_sql(
