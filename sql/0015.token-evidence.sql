@@ -10,6 +10,7 @@ CREATE TABLE token_evidence (
     price_at      timestamptz,
     read_at       timestamptz,
     change_24h    numeric,
+    at_par        boolean NOT NULL DEFAULT false,
     depth         text CHECK (depth IN ('deep', 'thin', 'unknown')),
     depth_usd     numeric CHECK (depth_usd >= 0),
     depth_at      timestamptz,
@@ -22,6 +23,7 @@ CREATE TABLE token_evidence (
 COMMENT ON TABLE token_evidence IS 'The source ''accepted'' is the last price that was used without a jump.';
 COMMENT ON COLUMN token_evidence.answered_at IS 'When the source last answered about the token, with a price or with none.';
 COMMENT ON COLUMN token_evidence.read_at IS 'When its last price was read; an answer without one leaves it.';
+COMMENT ON COLUMN token_evidence.at_par IS 'Quoted in USDT, when no source said what a USDT is worth.';
 COMMENT ON COLUMN token_evidence.depth_usd IS 'What the pools hold of trusted tokens, in USD.';
 
 INSERT INTO token_evidence (chain_id, token_address, source, answered_at, price_usd, price_at, read_at, change_24h)

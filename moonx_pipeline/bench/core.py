@@ -33,7 +33,10 @@ def single_sync(running: Bench) -> None:
 
     def sync_with_old_prices() -> None:
         with running.engine.begin() as connection:
-            connection.exec_driver_sql("UPDATE token_prices SET read_at = read_at - interval '1 minute'")
+            connection.exec_driver_sql(
+                "UPDATE token_evidence SET read_at = read_at - interval '1 minute', "
+                "answered_at = answered_at - interval '1 minute'"
+            )
         running.sync("plain")
 
     running.add("sync_5_chains_ms", milliseconds(lambda: running.sync("plain")), "ms", "<= 1000")

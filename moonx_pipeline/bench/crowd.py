@@ -94,7 +94,10 @@ class Crowd:
     def age_prices(self) -> None:
         """Makes every price of the book too old to be used without asking."""
         with self.engine.begin() as connection:
-            connection.exec_driver_sql("UPDATE token_prices SET read_at = read_at - interval '10 minutes'")
+            connection.exec_driver_sql(
+                "UPDATE token_evidence SET read_at = read_at - interval '10 minutes', "
+                "answered_at = answered_at - interval '10 minutes'"
+            )
 
     def server_seconds(self) -> float:
         """CPU seconds that the database server's processes have used, those that ended left out."""

@@ -156,7 +156,7 @@ def prune_unused(
         now = utc_now()
         window = timedelta(milliseconds=settings.values.worker.rate_window_ms)
         tokens = unused.prune_tokens(database.engine, now - TOKEN_UNUSED)
-        work.metadata.update({"prices": tokens.prices, "token_metadata": tokens.metadata})
+        work.metadata.update({"token_evidence": tokens.evidence, "token_metadata": tokens.metadata})
         work.metadata["limits"] = unused.prune_limits(database.engine, now - max(LIMIT_UNUSED, 2 * window))
         work.metadata["breakers"] = unused.prune_breakers(database.engine, now - BREAKER_UNUSED)
 

@@ -62,5 +62,5 @@ _MIRRORS: Final = frozenset({ZERO_ADDRESS, "0xdeaddeaddeaddeaddeaddeaddeaddeadde
 
 
 def is_native_mirror(chain_id: int, token: str) -> bool:
-    """Whether a token, by its lower-case contract, is a second face of the chain's native coin: never money of its own."""
+    """Whether a lower-case contract is a second face of the chain's native coin, and so never money of its own."""
     return token in _MIRRORS or token == CHAIN_BY_ID[chain_id].native_as_erc20

@@ -23,7 +23,9 @@ OUTDATED_PRICE: Final = "outdated_price"  # the source itself says that its pric
 SOURCES_FAR_APART: Final = "sources_far_apart"  # one source against another, and nobody else to decide
 PRICE_JUMP: Final = "price_jump"  # moved beyond the bound within a day and no second source confirms it
 EXCEEDS_LIQUIDITY: Final = "exceeds_liquidity"  # worth more than its market could pay, and no list names it
-UNCONFIRMED_PRICE: Final = "unconfirmed_price"  # one source, whose liquidity nobody knows, beyond the bound for all such
+UNCONFIRMED_PRICE: Final = (
+    "unconfirmed_price"  # one source, whose liquidity nobody knows, beyond the bound for all such
+)
 
 _BLOCKING: Final = (
     SUSPECTED,

@@ -62,6 +62,17 @@ def parse_price(text: str | int | Decimal) -> Decimal:
     return price
 
 
+def parse_change(text: str | Decimal | None) -> Decimal | None:
+    """A change in percent as a provider's text says; ``None`` where it says none that can be one."""
+    try:
+        change = Decimal(text) if text is not None else None
+    except InvalidOperation:
+        return None
+    if change is None or not change.is_finite():
+        return None
+    return change if len(change.as_tuple().digits) + abs(change.adjusted()) <= _PRICE_DIGITS else None
+
+
 def without_zeros(number: Decimal) -> Decimal:
     """The same number without trailing zeros, so that equal numbers have equal digits, whoever wrote them."""
     return _EXACT.normalize(number)

@@ -1,17 +1,20 @@
-"""The price of a token from the DEX pools it trades in.
+"""The price and the depth of a token from the DEX pools it trades in.
 
-Anyone can open a pool and set its price, so a pool counts by what it holds of *other*, trusted tokens: its
-own side costs its maker nothing. The deepest pool above the floor wins, unless it is far from the others.
+Anyone can open a pool and set its price, so a pool counts by what it holds of *other*, trusted tokens: its own side
+costs its maker nothing. The deepest pool above the floor gives the price, unless it is far from the others. Depth needs
+no price. Where a pool's depth is not told, or its other token has no trusted price, it is unknown, which is not thin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
 from statistics import median_low
 from typing import Final, NamedTuple
 
+from moonx_pipeline.domain.evidence import DepthState, PoolDepth
+from moonx_pipeline.domain.money import total_of
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 
@@ -20,6 +23,7 @@ OUTLIER_FACTOR: Final = Decimal(3)
 
 _COMPARED: Final = 5
 _DIVISION: Final = Context(prec=40)
+_UNKNOWN: Final = Decimal(-1)
 
 
 class Pool(NamedTuple):
@@ -27,7 +31,7 @@ class Pool(NamedTuple):
 
     Attributes:
         chain_id: Its chain.
-        address: The pool itself, lower case.
+        address: The pool itself, lower case; 32 bytes where it has no contract of its own.
         base_address, quote_address: Its two tokens, lower case.
         price_usd: Of one base token, in USD.
         price_native: Of one base token, in quote tokens.
@@ -47,63 +51,104 @@ class Pool(NamedTuple):
     liquidity_quote: Decimal | None
     change_24h: Decimal | None
 
+    def other_side(self, token: str) -> str:
+        """The token on the other side."""
+        return self.quote_address if token == self.base_address else self.base_address
 
-class _Candidate(NamedTuple):
-    liquidity_usd: Decimal
-    price_usd: Decimal
+
+class PoolFinding(NamedTuple):
+    """What a token's pools say of it: a price, where one has it, and how deep they are."""
+
+    quote: Quote | None
+    depth: PoolDepth | None
+
+
+class _Side(NamedTuple):
+    """A pool as seen from one token: its price there, and the worth of the other side (``None`` is unknown)."""
+
+    depth_usd: Decimal | None
+    price_usd: Decimal | None
     change_24h: Decimal | None
     address: str
 
 
-def pool_quote(
+def judge_pools(
     token: TokenKey,
     pools: Iterable[Pool],
     *,
     floor_usd: Decimal,
-    trusted_quotes: Mapping[str, Decimal],
+    trusted: Mapping[str, Decimal],
     read_at: datetime,
-) -> Quote | None:
-    """The token's price, from the pool with the most trusted liquidity.
+) -> PoolFinding:
+    """The token's price and depth by its pools.
 
     Args:
         token: The token.
         pools: Any pools; those of other tokens and chains are passed over.
-        floor_usd: Trusted liquidity that a pool needs, in USD.
-        trusted_quotes: Prices in USD of the tokens that are trusted as a pool's other side.
+        floor_usd: What a pool needs on its trusted side, in USD.
+        trusted: Prices in USD of the tokens that are trusted as a pool's other side, by contract.
         read_at: When the pools were read.
-
-    Returns:
-        ``None`` where no pool can be trusted.
     """
-    candidates = [
-        candidate
+    sides = [
+        side
         for pool in {pool.address: pool for pool in sorted(pools, key=repr)}.values()
-        if (candidate := _judge(token, pool, trusted_quotes)) is not None and candidate.liquidity_usd >= floor_usd
+        if (side := _side_of(token, pool, trusted)) is not None
     ]
-    candidates.sort(key=lambda candidate: (-candidate.liquidity_usd, candidate.address))
-    top = candidates[:_COMPARED]
-    if len(top) > 2:
-        middle = median_low(candidate.price_usd for candidate in top)
-        top = [c for c in top if middle / OUTLIER_FACTOR <= c.price_usd <= middle * OUTLIER_FACTOR]
-    if not top:
-        return None
-    best = top[0]
-    return Quote(PriceSource.DEXSCREENER, best.price_usd, None, read_at, best.liquidity_usd, best.change_24h)
+    if not sides:
+        return PoolFinding(None, None)
+    deep = [side for side in sides if side.depth_usd is not None and side.depth_usd >= floor_usd]
+    if deep:
+        believed = _without_outliers(deep)
+        depth = PoolDepth(DepthState.DEEP, total_of(side.depth_usd for side in deep if side.depth_usd), read_at)
+        return PoolFinding(_quote(believed, read_at), depth)
+    if any(side.depth_usd is None for side in sides):
+        return PoolFinding(_quote(sides, read_at), PoolDepth(DepthState.UNKNOWN, None, read_at))
+    depth = PoolDepth(DepthState.THIN, total_of(side.depth_usd for side in sides if side.depth_usd), read_at)
+    return PoolFinding(_quote(sides, read_at), depth)
 
 
-def _judge(token: TokenKey, pool: Pool, trusted: Mapping[str, Decimal]) -> _Candidate | None:
-    """The token's price in a pool, and the worth of the pool's other side; ``None`` where either is unknown."""
-    if pool.chain_id != token.chain_id or pool.price_usd is None or pool.price_usd <= 0:
+def _without_outliers(sides: Sequence[_Side]) -> Sequence[_Side]:
+    """The deepest pools, without those whose price is far from the others'."""
+    top = sorted((side for side in sides if side.price_usd is not None), key=_rank)[:_COMPARED]
+    prices = [side.price_usd for side in top if side.price_usd is not None]
+    if len(prices) > 2:
+        middle = median_low(prices)
+        low, high = middle / OUTLIER_FACTOR, middle * OUTLIER_FACTOR
+        top = [side for side in top if side.price_usd is not None and low <= side.price_usd <= high]
+    return top
+
+
+def _rank(side: _Side) -> tuple[Decimal, str]:
+    return (-(side.depth_usd if side.depth_usd is not None else _UNKNOWN), side.address)
+
+
+def _quote(sides: Sequence[_Side], read_at: datetime) -> Quote | None:
+    """The price in the deepest pool that has one."""
+    best = min((side for side in sides if side.price_usd is not None), key=_rank, default=None)
+    if best is None or best.price_usd is None:
         return None
+    return Quote(PriceSource.DEXSCREENER, best.price_usd, None, read_at, best.change_24h)
+
+
+def _side_of(token: TokenKey, pool: Pool, trusted: Mapping[str, Decimal]) -> _Side | None:
+    """A pool as seen from a token; ``None`` where it is of other tokens."""
+    if pool.chain_id != token.chain_id or token.address not in (pool.base_address, pool.quote_address):
+        return None
+    price, change = _price_in(token, pool)
+    amount = pool.liquidity_quote if token.address == pool.base_address else pool.liquidity_base
+    worth = trusted.get(pool.other_side(token.address))
+    known = worth is not None and amount is not None and amount >= 0
+    depth = _DIVISION.multiply(amount, worth) if known and amount is not None and worth is not None else None
+    return _Side(depth, price, change, pool.address)
+
+
+def _price_in(token: TokenKey, pool: Pool) -> tuple[Decimal | None, Decimal | None]:
+    """A token's price in USD in a pool, and its change over 24 hours; a price of 0 is none."""
+    if not pool.price_usd:
+        return None, None
     if token.address == pool.base_address:
-        other, amount, price, change = pool.quote_address, pool.liquidity_quote, pool.price_usd, pool.change_24h
-    elif token.address == pool.quote_address and pool.price_native is not None and pool.price_native > 0:
-        # priceUsd is the other token's: one of ours is worth what one of it costs, over how many of ours it costs.
-        price = _DIVISION.divide(pool.price_usd, pool.price_native)
-        other, amount, change = pool.base_address, pool.liquidity_base, None
-    else:
-        return None
-    worth = trusted.get(other)
-    if worth is None or amount is None or amount <= 0:
-        return None
-    return _Candidate(_DIVISION.multiply(amount, worth), price, change, pool.address)
+        return pool.price_usd, pool.change_24h
+    if not pool.price_native:
+        return None, None
+    # priceUsd is the other token's: one of ours is worth what one of it costs, over how many of ours it costs.
+    return _DIVISION.divide(pool.price_usd, pool.price_native), None

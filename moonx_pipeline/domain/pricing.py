@@ -1,38 +1,61 @@
-"""Which price a token has, out of what the sources say: trust, disagreement, jumps.
+"""Which price a token has, out of the facts about it: a table of rules, read from top to bottom.
 
-Order of trust: a direct quote of a curated asset (Binance), a listing by contract (CoinGecko), a DEX pool
-whose trusted liquidity is known (DexScreener), a DEX price whose liquidity is not (Alchemy). Curated
-tokens need no liquidity, so for them Alchemy, an average over pools, goes before a single pool.
+====================  ==================================================================================================
+rule                  what it does
+====================  ==================================================================================================
+``too_old``           a quote that was read longer ago than allowed is not used
+``outdated``          a quote that its own source says is of long ago is shown only where there is no other, not counted
+``thin``              DEX prices have no say about a token whose pools are all thin (shown as low liquidity, not
+                      counted), nor has a pool whose depth is not known
+``trust``             the most trusted of the others is chosen: a listing, then a price of known depth, then the rest
+``outvoted``          two that agree outvote one that is far apart from them
+``far_apart``         one against one, far apart: not counted
+``unconfirmed``       a DEX price of unknown depth, of a token that no list names, that nobody confirms: counted up to
+                      a bound
+``jump``              a price that moved far within a day, and that nobody confirms: not counted
+====================  ==================================================================================================
+
+``docs/trust.md`` has the same rules in words, with the reasons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from moonx_pipeline.domain.evidence import Accepted, DepthState, Evidence, PoolDepth
+from moonx_pipeline.domain.flags import (
+    LOW_LIQUIDITY,
+    OLD_PRICE,
+    OUTDATED_PRICE,
+    PRICE_JUMP,
+    SOURCES_DISAGREE,
+    SOURCES_FAR_APART,
+    UNCONFIRMED_PRICE,
+    USDT_AT_PAR,
+)
+from moonx_pipeline.domain.identity import Identity
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 
-# Flags tell a reader what to know of a price. Those that block keep a position out of the total.
-SOURCES_DISAGREE: Final = "sources_disagree"  # another source differs beyond the bound; the more trusted is used
-USDT_AT_PAR: Final = "usdt_at_par"  # quoted in USDT, and no source said what a USDT is worth, so it counts as 1 USD
-OLD_PRICE: Final = "old_price"  # no source answered: the last known price, at most as old as allowed
-PRICE_JUMP: Final = "price_jump"  # moved beyond the bound within a day and no second source confirms it
-THIN_LIQUIDITY: Final = "thin_liquidity"  # pools exist, but none deep enough to be trusted: no price
-UNCONFIRMED_PRICE: Final = "unconfirmed_price"  # a DEX price whose liquidity nobody knows, on a large position
-
-BLOCKING_FLAGS: Final = frozenset({PRICE_JUMP, UNCONFIRMED_PRICE})
-
 REFERENCE_AGE: Final = timedelta(hours=24)
-"""A price older than this says nothing about a jump."""
+"""An accepted price older than this says nothing about a jump."""
 
-_UNPRICED_FACTOR: Final = 12
-_AGE_FACTORS: Final = ((Decimal(1), 12), (Decimal(100), 3))  # of a holding below so many USD
+STABLE_AGE_FACTOR: Final = 7
+"""A stablecoin's price may be this many times older by its own source: it is not traded where nothing moves."""
 
-_TRUST_CURATED: Final = (PriceSource.BINANCE, PriceSource.COINGECKO, PriceSource.ALCHEMY, PriceSource.DEXSCREENER)
-_TRUST_OTHERS: Final = (PriceSource.COINGECKO, PriceSource.DEXSCREENER, PriceSource.ALCHEMY)
+_LISTINGS: Final = frozenset({PriceSource.BINANCE, PriceSource.COINGECKO})
+# Of a major, Alchemy's average over pools and DefiLlama's go before a single pool.
+_TRUST_MAJORS: Final = (
+    PriceSource.BINANCE,
+    PriceSource.COINGECKO,
+    PriceSource.DEFILLAMA,
+    PriceSource.ALCHEMY,
+    PriceSource.DEXSCREENER,
+)
+_TRUST: Final = tuple(PriceSource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,128 +63,250 @@ class PriceLimits:
     """Bounds of trust, from the settings.
 
     Attributes:
-        disagreement_percent: Sources may differ by this much.
+        disagreement_percent: Sources may differ by this much and agree.
+        far_factor: Sources that differ by more than this factor contradict each other.
         jump_factor: A price may move by this factor within a day without a second source.
-        unconfirmed_usd: A position whose price has no known liquidity counts up to this value.
+        unconfirmed_usd: Positions with an unconfirmed price count up to this value, together.
+        liquidity_floor_usd: A pool with less on its trusted side is thin.
+        max_age: A quote that its source says is older is outdated.
+        stale_after: A quote that was read longer ago is not used.
     """
 
     disagreement_percent: Decimal = Decimal(10)
+    far_factor: Decimal = Decimal(10)
     jump_factor: Decimal = Decimal(10)
     unconfirmed_usd: Decimal = Decimal(10_000)
+    liquidity_floor_usd: Decimal = Decimal(10_000)
+    max_age: timedelta = timedelta(hours=24)
+    stale_after: timedelta = timedelta(hours=1)
 
 
-class BookPrice(NamedTuple):
-    """A token's entry in the price book.
+class Use(NamedTuple):
+    """What became of one quote.
 
-    ``price_usd`` is ``None`` where all sources were asked and none had a price that can be trusted.
-    ``reference_usd`` is the last price that was accepted without a jump, read at ``reference_at``.
+    Attributes:
+        quote: The quote.
+        use: ``chosen``, ``agrees``, ``differs``, ``far_apart``, ``outdated``, ``too_old`` or ``refused``.
     """
 
-    price_usd: Decimal | None
-    source: str | None
-    price_at: datetime | None
-    liquidity_usd: Decimal | None
-    change_24h: Decimal | None
+    quote: Quote
+    use: str
+
+
+class Choice(NamedTuple):
+    """A token's price and how it was found.
+
+    Attributes:
+        quote: The chosen quote; ``None`` where there is none that may be shown.
+        rule: Why it was chosen: ``listing``, ``deep_pools``, ``two_agree``, ``single_source``, ``outvoted``,
+            ``thin_pools``, ``outdated`` or ``none``.
+        flags: What to know of it, sorted.
+        change_24h: In percent, from the most trusted source that says.
+        depth: Of its pools, as far as it is still believed.
+        uses: What became of each quote.
+        is_open: Another source could say more: there is no price, or one that is in doubt.
+        is_acceptable: Whether later prices may be measured against it.
+    """
+
+    quote: Quote | None
+    rule: str
     flags: tuple[str, ...]
-    read_at: datetime
-    reference_usd: Decimal | None = None
-    reference_at: datetime | None = None
+    change_24h: Decimal | None
+    depth: PoolDepth | None
+    uses: tuple[Use, ...]
+    is_open: bool
+    is_acceptable: bool
 
-
-def _disagree(one: Decimal, other: Decimal, percent: Decimal) -> bool:
-    low, high = sorted((one, other))
-    return high > low * (1 + percent / 100)
+    def accepted(self, now: datetime) -> Accepted | None:
+        """The price as one that later ones are measured against."""
+        return Accepted(self.quote.price_usd, now) if self.quote and self.is_acceptable else None
 
 
 def choose_price(
-    quotes: Mapping[PriceSource, Quote],
+    evidence: Evidence,
+    identity: Identity,
     *,
-    curated: bool,
-    thin: bool,
-    previous: BookPrice | None,
-    read_at: datetime,
+    now: datetime,
     limits: PriceLimits,
-    notes: Collection[str] = (),
-) -> BookPrice:
+    fresh_for: timedelta,
+    oldest: timedelta | None = None,
+) -> Choice:
     """Chooses a token's price.
 
     Args:
-        quotes: What each source that answered says of this token.
-        curated: Its contract is known for sure.
-        thin: A source of pools answered and has pools of the token, none of them deep enough.
-        previous: The book's entry so far.
-        read_at: Now.
+        evidence: What is known of it.
+        identity: Which asset it is.
+        now: The time.
         limits: Bounds of trust.
-        notes: Flags that the reading itself put on the price.
-
-    Returns:
-        The new entry, always; without a price where nothing can be trusted.
+        fresh_for: A quote that was read longer ago should have been read anew, and is flagged as old.
+        oldest: A quote that was read longer ago is not used; ``limits.stale_after`` by default.
     """
-    trusted = dict(quotes)
-    if thin and not curated:
-        # A DEX price of a token without liquidity is whatever its maker wants it to be.
-        trusted.pop(PriceSource.ALCHEMY, None)
-        trusted.pop(PriceSource.DEXSCREENER, None)
-    ranked = [trusted[source] for source in (_TRUST_CURATED if curated else _TRUST_OTHERS) if source in trusted]
-    if not ranked:
-        return _entry_without_price((THIN_LIQUIDITY,) if thin and not curated else (), read_at, previous)
-
-    best, others = ranked[0], ranked[1:]
-    flags = {*notes}
-    agreeing = [q for q in others if not _disagree(best.price_usd, q.price_usd, limits.disagreement_percent)]
+    depth = evidence.depth_now(now)
+    case = _Case(identity, depth, limits, now, fresh_for)
+    usable, outdated, too_old = case.sorted_by_age(evidence, oldest or limits.stale_after)
+    voters = [quote for quote in usable if case.has_say(quote)]
+    refused = [quote for quote in usable if quote not in voters]
+    uses = [*(Use(quote, "outdated") for quote in outdated), *(Use(quote, "too_old") for quote in too_old)]
+    if not voters:
+        return _without_voters(case, refused, outdated, uses)
+    uses += [Use(quote, "refused") for quote in refused]
+    best, rule, flags = _elect(case, voters)
+    others = [quote for quote in voters if quote is not best]
+    agreeing = [quote for quote in others if case.agree(best, quote)]
     if len(agreeing) < len(others):
         flags.add(SOURCES_DISAGREE)
-    if not curated and best.source is PriceSource.ALCHEMY and not agreeing:
+    if rule == "trust":
+        rule = case.name_of_trust(best, agreeing)
+    if rule == "single_source" and not identity.is_listed and best.source not in _LISTINGS:
         flags.add(UNCONFIRMED_PRICE)
-
-    reference, reference_at = best.price_usd, read_at
-    if previous and previous.reference_usd is not None and previous.reference_at is not None:
-        young = read_at - previous.reference_at <= REFERENCE_AGE
-        jumped = _disagree(best.price_usd, previous.reference_usd, (limits.jump_factor - 1) * 100)
-        if young and jumped and not agreeing:
-            flags.add(PRICE_JUMP)
-            reference, reference_at = previous.reference_usd, previous.reference_at
-    return BookPrice(
-        price_usd=best.price_usd,
-        source=best.source.value,
-        price_at=best.price_at or best.read_at,
-        liquidity_usd=best.liquidity_usd,
-        change_24h=next((q.change_24h for q in ranked if q.change_24h is not None), None),
-        flags=tuple(sorted(flags)),
-        read_at=read_at,
-        reference_usd=reference,
-        reference_at=reference_at,
+    if not agreeing and case.jumped(best, evidence.accepted):
+        flags.add(PRICE_JUMP)
+    if case.is_old(best):
+        flags.add(OLD_PRICE)
+    if best.at_par:
+        flags.add(USDT_AT_PAR)
+    uses += [Use(best, "chosen"), *(Use(quote, case.use_beside(best, quote)) for quote in others)]
+    return Choice(
+        best,
+        rule,
+        tuple(sorted(flags)),
+        next((quote.change_24h for quote in (best, *others) if quote.change_24h is not None), None),
+        depth,
+        tuple(uses),
+        is_open=bool(flags & {SOURCES_FAR_APART, UNCONFIRMED_PRICE, PRICE_JUMP}),
+        is_acceptable=not flags & {SOURCES_FAR_APART, PRICE_JUMP},
     )
 
 
-def _entry_without_price(flags: tuple[str, ...], read_at: datetime, previous: BookPrice | None) -> BookPrice:
-    return BookPrice(
-        None,
-        None,
-        None,
-        None,
-        None,
-        flags,
-        read_at,
-        previous.reference_usd if previous else None,
-        previous.reference_at if previous else None,
+def _without_voters(case: _Case, refused: Sequence[Quote], outdated: Sequence[Quote], uses: list[Use]) -> Choice:
+    """What is shown where no quote has a say: a price of thin pools, else an outdated one, and neither is counted."""
+    best, rule, flags = None, "none", []
+    if refused and case.is_thin:
+        best, rule, flags = refused[0], "thin_pools", [LOW_LIQUIDITY]
+        if not case.identity.is_listed:
+            flags.append(UNCONFIRMED_PRICE)
+    elif outdated:
+        best, rule, flags = outdated[0], "outdated", [OUTDATED_PRICE]
+    uses = [use for use in (*uses, *(Use(quote, "refused") for quote in refused)) if use.quote is not best]
+    return Choice(
+        best,
+        rule,
+        tuple(sorted(flags)),
+        best.change_24h if best else None,
+        case.depth,
+        tuple(uses) if best is None else (Use(best, "chosen"), *uses),
+        is_open=rule != "thin_pools",
+        is_acceptable=False,
     )
+
+
+def _elect(case: _Case, voters: Sequence[Quote]) -> tuple[Quote, str, set[str]]:
+    """The most trusted quote, unless more sources contradict it than stand by it."""
+    best = voters[0]
+    against = [quote for quote in voters if case.far_apart(best, quote)]
+    if not against:
+        return best, "trust", set()
+    camps = [[quote for quote in against if quote is one or case.agree(one, quote)] for one in against]
+    largest = max(camps, key=len)
+    supporters = len(voters) - len(against)
+    if len(largest) > supporters:
+        return largest[0], "outvoted", {SOURCES_DISAGREE}
+    return best, "trust", {SOURCES_FAR_APART} if len(largest) == supporters else {SOURCES_DISAGREE}
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What the quotes of one token are judged by."""
+
+    identity: Identity
+    depth: PoolDepth | None
+    limits: PriceLimits
+    now: datetime
+    fresh_for: timedelta
+
+    def sorted_by_age(self, evidence: Evidence, oldest: timedelta) -> tuple[list[Quote], list[Quote], list[Quote]]:
+        """Quotes that may be used, outdated ones and ones read too long ago; each the most trusted first."""
+        usable, outdated, too_old = [], [], []
+        for quote in sorted(evidence.quotes.values(), key=self.trust):
+            if self.now - quote.read_at > oldest:
+                too_old.append(quote)
+            elif self.is_outdated(quote):
+                outdated.append(quote)
+            else:
+                usable.append(quote)
+        return usable, outdated, too_old
+
+    def trust(self, quote: Quote) -> tuple[int, bool, int]:
+        """Lower is more trusted: listings, then what is backed by depth, then the rest; fresh ones before old ones."""
+        order = _TRUST_MAJORS if self.identity.is_major else _TRUST
+        backed = self.identity.is_major or self.is_deep
+        tier = 0 if quote.source in _LISTINGS else 1 if backed else 2
+        return (tier, self.is_old(quote), order.index(quote.source))
+
+    @property
+    def is_deep(self) -> bool:
+        return self.depth is not None and self.depth.state is DepthState.DEEP
+
+    @property
+    def is_thin(self) -> bool:
+        return self.depth is not None and self.depth.state is DepthState.THIN and not self.identity.is_major
+
+    def has_say(self, quote: Quote) -> bool:
+        """Whether a quote counts: a DEX price of a token without liquidity is whatever its maker wants it to be."""
+        if quote.source in _LISTINGS or self.identity.is_major:
+            return True
+        if quote.source is PriceSource.DEXSCREENER:
+            return self.is_deep
+        return not self.is_thin
+
+    def is_outdated(self, quote: Quote) -> bool:
+        bound = self.limits.max_age * (STABLE_AGE_FACTOR if self.identity.is_dollar else 1)
+        return quote.price_at is not None and self.now - quote.price_at > bound
+
+    def is_old(self, quote: Quote) -> bool:
+        return self.now - quote.read_at > self.fresh_for
+
+    def agree(self, one: Quote, other: Quote) -> bool:
+        return not _apart(one.price_usd, other.price_usd, 1 + self.limits.disagreement_percent / 100)
+
+    def far_apart(self, one: Quote, other: Quote) -> bool:
+        return _apart(one.price_usd, other.price_usd, self.limits.far_factor)
+
+    def jumped(self, quote: Quote, accepted: Accepted | None) -> bool:
+        if accepted is None or self.now - accepted.at > REFERENCE_AGE:
+            return False
+        return _apart(quote.price_usd, accepted.price_usd, self.limits.jump_factor)
+
+    def name_of_trust(self, best: Quote, agreeing: Sequence[Quote]) -> str:
+        """Which kind of trust a quote was chosen by."""
+        if best.source in _LISTINGS:
+            return "listing"
+        if self.is_deep:
+            return "deep_pools"
+        return "two_agree" if agreeing else "single_source"
+
+    def use_beside(self, best: Quote, quote: Quote) -> str:
+        if self.far_apart(best, quote):
+            return "far_apart"
+        return "agrees" if self.agree(best, quote) else "differs"
+
+
+def _apart(one: Decimal, other: Decimal, factor: Decimal) -> bool:
+    low, high = sorted((one, other))
+    return high > low * factor
+
+
+_UNPRICED_FACTOR: Final = 12
+_AGE_FACTORS: Final = ((Decimal(1), 12), (Decimal(100), 3))  # of a holding below so many USD
 
 
 def age_factor(is_priced: bool, worth: Decimal | None) -> int:
     """How many times older than an important price another may be before it is asked for again.
 
     Args:
-        is_priced: Whether the token had a price when it was last asked for; most that had none never will.
+        is_priced: Whether the token has a price; most that have none never will.
         worth: What the largest holding at hand is worth in USD; ``None`` where that is unknown.
     """
     if not is_priced:
         return _UNPRICED_FACTOR
     return next((factor for below, factor in _AGE_FACTORS if worth is not None and worth < below), 1)
-
-
-def keep_price(previous: BookPrice, *, now: datetime, oldest: timedelta) -> BookPrice | None:
-    """The last known price where no source answered, marked as old; ``None`` when it is too old to be used."""
-    if previous.price_usd is None or now - previous.read_at > oldest:
-        return None
-    return previous._replace(flags=tuple(sorted({*previous.flags, OLD_PRICE})))

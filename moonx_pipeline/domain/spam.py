@@ -1,15 +1,17 @@
 """Which tokens are spam, and why.
 
-Spam is kept and marked, hidden unless asked for, and never a part of a total. A curated token, or one
-that CoinGecko or Binance lists by its contract, is never spam.
+A suspicion is not a verdict. Spam is what shows a sign of forgery, **and** no list or listing names its contract,
+**and** has no trusted depth; it is judged only once a source that knows pools has answered. Spam is kept and marked,
+hidden unless asked for, and never a part of a total.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from typing import NamedTuple
 
-from moonx_pipeline.domain.curated import CURATED_SYMBOLS
+from moonx_pipeline.domain.majors import WELL_KNOWN_SYMBOLS
 from moonx_pipeline.domain.portfolio import TokenInfo
 
 _LINK = re.compile(
@@ -52,8 +54,8 @@ def _is_hidden(character: str) -> bool:
     return character in _BLANKS or unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
 
-def metadata_reasons(info: TokenInfo) -> tuple[str, ...]:
-    """What is forged about a token's metadata, as short codes in a fixed order; empty for a clean one.
+def suspicions(info: TokenInfo) -> tuple[str, ...]:
+    """What looks forged about a token's metadata, as short codes in a fixed order; empty for a clean one.
 
     ``link_in_name``: a name or symbol holds a web address. ``lure_in_name``: it asks to claim or visit.
     ``lookalike_symbol``: it poses as a well-known token. ``hidden_characters``: it holds characters that
@@ -71,6 +73,35 @@ def metadata_reasons(info: TokenInfo) -> tuple[str, ...]:
         reasons.append("lure_in_name")
     if not (both.isascii() and both.isprintable()) and any(map(_is_hidden, both)):
         reasons.append("hidden_characters")
-    if _folded(symbol) in CURATED_SYMBOLS:
+    if _folded(symbol) in WELL_KNOWN_SYMBOLS:
         reasons.append("lookalike_symbol")
     return tuple(reasons)
+
+
+class Verdict(NamedTuple):
+    """Whether a token is spam.
+
+    Attributes:
+        spam_reasons: Why it is; empty where it is not.
+        is_pending: It is suspected, and whether it has a market is not known yet.
+    """
+
+    spam_reasons: tuple[str, ...] = ()
+    is_pending: bool = False
+
+
+NOT_SPAM = Verdict()
+
+
+def judge_spam(suspected_for: tuple[str, ...], *, is_listed: bool, is_deep: bool, was_asked_for: bool) -> Verdict:
+    """The verdict on a token.
+
+    Args:
+        suspected_for: Its ``suspicions``.
+        is_listed: A list or listing names its contract.
+        is_deep: It has a pool with trusted depth.
+        was_asked_for: A source that knows pools has answered about it, with pools or with none.
+    """
+    if not suspected_for or is_listed or is_deep:
+        return NOT_SPAM
+    return Verdict(suspected_for) if was_asked_for else Verdict(is_pending=True)

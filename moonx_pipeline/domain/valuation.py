@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from moonx_pipeline.domain.chains import CHAINS
-from moonx_pipeline.domain.curated import CURATED
+from moonx_pipeline.domain.evidence import DepthState
+from moonx_pipeline.domain.flags import (
+    BLOCKING_FLAGS,
+    EXCEEDS_LIQUIDITY,
+    LOW_LIQUIDITY,
+    SPAM,
+    SUSPECTED,
+    UNCONFIRMED_PRICE,
+    UNPRICED,
+)
 from moonx_pipeline.domain.holdings import Holding
+from moonx_pipeline.domain.market import Market
 from moonx_pipeline.domain.money import amount_of, total_of, value_of, without_zeros
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, Position, TokenInfo, TokenKey
-from moonx_pipeline.domain.pricing import BLOCKING_FLAGS, THIN_LIQUIDITY, UNCONFIRMED_PRICE, BookPrice, PriceLimits
-from moonx_pipeline.domain.quotes import PriceSource
-from moonx_pipeline.domain.spam import metadata_reasons
+from moonx_pipeline.domain.pricing import Choice
+from moonx_pipeline.domain.spam import judge_spam, suspicions
 
-_LISTED_BY = frozenset({PriceSource.BINANCE.value, PriceSource.COINGECKO.value})
-_NO_VALUE = Decimal(-1)
-_CHAIN_ORDER = {chain.id: n for n, chain in enumerate(CHAINS)}
+_NO_VALUE: Final = Decimal(-1)
+_CHAIN_ORDER: Final = {chain.id: n for n, chain in enumerate(CHAINS)}
+_HELD_APART: Final = BLOCKING_FLAGS - {UNCONFIRMED_PRICE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,9 @@ class Totals:
         counted: Positions in the sum.
         unpriced: Positions whose value is unknown.
         spam: Positions marked as spam.
-        flagged: Positions kept out since their price can't be trusted at this size.
+        flagged: Positions kept out since their price or size can't be trusted.
+        low_liquidity: Positions kept out since they can hardly be sold.
+        unread: Tokens whose balance could not be read and was never known.
         stale_chains: Ids of chains whose positions are the last known ones, in the order of ``CHAINS``.
     """
 
@@ -40,12 +52,14 @@ class Totals:
     unpriced: int
     spam: int
     flagged: int
+    low_liquidity: int
+    unread: int
     stale_chains: tuple[int, ...]
 
     @property
     def complete(self) -> bool:
-        """Whether every chain is fresh."""
-        return not self.stale_chains
+        """Whether every chain is fresh and every balance on them was read."""
+        return not self.stale_chains and not self.unread
 
     @property
     def omitted(self) -> dict[str, Any]:
@@ -54,33 +68,41 @@ class Totals:
             "unpriced": self.unpriced,
             "spam": self.spam,
             "flagged": self.flagged,
+            "lowLiquidity": self.low_liquidity,
+            "unread": self.unread,
             "staleChains": list(self.stale_chains),
         }
 
 
 def is_counted(position: Position) -> bool:
     """Whether a position's value is in the total."""
-    return not position.is_spam and position.value_usd is not None and BLOCKING_FLAGS.isdisjoint(position.flags)
+    return position.not_counted_reason is None
 
 
-def totals_of(positions: Iterable[Position], stale_chains: Iterable[int]) -> Totals:
-    """Sums a portfolio up; the order of positions never matters."""
-    counted, unpriced, spam, flagged = [], 0, 0, 0
+def totals_of(positions: Iterable[Position], stale_chains: Iterable[int], unread: int = 0) -> Totals:
+    """Sums a portfolio up; the order of positions never matters.
+
+    Args:
+        positions: All of them.
+        stale_chains: Chains whose positions are the last known ones.
+        unread: Tokens whose balance could not be read and was never known.
+    """
+    counted: list[Decimal] = []
+    left_out = dict.fromkeys((UNPRICED, SPAM, LOW_LIQUIDITY, "flagged"), 0)
     for position in positions:
-        if position.is_spam:
-            spam += 1
-        elif position.value_usd is None:
-            unpriced += 1
-        elif is_counted(position):
+        reason = position.not_counted_reason
+        if reason is None and position.value_usd is not None:
             counted.append(position.value_usd)
-        else:
-            flagged += 1
+        elif reason is not None:
+            left_out[reason if reason in left_out else "flagged"] += 1
     return Totals(
         value_usd=total_of(counted),
         counted=len(counted),
-        unpriced=unpriced,
-        spam=spam,
-        flagged=flagged,
+        unpriced=left_out[UNPRICED],
+        spam=left_out[SPAM],
+        flagged=left_out["flagged"],
+        low_liquidity=left_out[LOW_LIQUIDITY],
+        unread=unread,
         stale_chains=tuple(sorted(set(stale_chains), key=lambda chain_id: _CHAIN_ORDER.get(chain_id, chain_id))),
     )
 
@@ -89,40 +111,48 @@ class TokenFacts(NamedTuple):
     """What holds for every holding of a token.
 
     Attributes:
-        info: What it is called; of a curated one, what is known for sure.
-        is_verified: It is curated, or listed by a source that checks.
+        info: What it is called; names of a listed one are its list's.
+        is_listed: A list or listing names its contract.
+        suspected_for: What looks forged about its names, whatever the verdict.
         spam_reasons: Why it is spam; empty where it is not.
-        flags: What to know of its price.
-        price: Its entry in the price book, where that has a price.
+        flags: What to know of it.
+        choice: Its price and how it was found.
+        market_usd: What its market could pay for all of it together; ``None`` where that is no bound.
     """
 
     info: TokenInfo
-    is_verified: bool
+    is_listed: bool
+    suspected_for: tuple[str, ...]
     spam_reasons: tuple[str, ...]
     flags: tuple[str, ...]
-    price: BookPrice | None
+    choice: Choice
+    market_usd: Decimal | None
 
 
-def token_facts(key: TokenKey, info: TokenInfo | None, price: BookPrice | None) -> TokenFacts:
+def token_facts(key: TokenKey, info: TokenInfo | None, market: Market) -> TokenFacts:
     """What holds for every holding of a token.
 
     Args:
         key: The token.
-        info: What is known of it; ``None`` where no source has answered for it yet.
-        price: Its entry in the price book, if it has one.
+        info: What its contract or a provider says of it; ``None`` where none has answered for it yet.
+        market: What is known of it and of others.
     """
-    curated = CURATED.get(key)
-    known = info or UNKNOWN_TOKEN
-    if curated is not None:
-        known = TokenInfo(curated.symbol, curated.name, curated.decimals, known.logo_url)
-    verified = curated is not None or (price is not None and price.source in _LISTED_BY)
-    flags = price.flags if price else ()
-    reasons: tuple[str, ...] = ()
-    if not verified:
-        reasons = metadata_reasons(known) if info is not None else ()
-        if THIN_LIQUIDITY in flags:
-            reasons = (*reasons, THIN_LIQUIDITY)
-    return TokenFacts(known, verified, reasons, flags, price if price and price.price_usd is not None else None)
+    choice, is_listed = market.choice(key), market.is_listed(key)
+    suspected_for = suspicions(info) if info is not None and not is_listed else ()
+    verdict = judge_spam(
+        suspected_for, is_listed=is_listed, is_deep=market.is_deep(key), was_asked_for=market.was_asked_for(key)
+    )
+    depth = choice.depth
+    bounded = not is_listed and depth is not None and depth.state is DepthState.DEEP
+    return TokenFacts(
+        market.identity(key).described(info or UNKNOWN_TOKEN, key.chain_id),
+        is_listed,
+        suspected_for,
+        verdict.spam_reasons,
+        tuple(sorted({*choice.flags, SUSPECTED})) if verdict.is_pending else choice.flags,
+        choice,
+        depth.usd if bounded and depth is not None else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,29 +161,38 @@ class Valuer:
 
     Attributes:
         tokens: What is known of tokens.
-        prices: Their entries in the price book.
-        limits: Bounds of trust.
+        market: Their identities and prices.
     """
 
     tokens: Mapping[TokenKey, TokenInfo]
-    prices: Mapping[TokenKey, BookPrice]
-    limits: PriceLimits
+    market: Market
     _facts: dict[TokenKey, TokenFacts] = field(default_factory=dict, repr=False, compare=False)
 
-    def position(self, holding: Holding) -> Position:
-        """Values one holding."""
-        key = TokenKey(holding.chain_id, holding.token)
+    def facts(self, key: TokenKey) -> TokenFacts:
+        """What holds for every holding of a token."""
         facts = self._facts.get(key)
         if facts is None:
-            facts = self._facts[key] = token_facts(key, self.tokens.get(key), self.prices.get(key))
-        known, verified, reasons, flags, price = facts
+            facts = self._facts[key] = token_facts(key, self.tokens.get(key), self.market)
+        return facts
+
+    def positions(self, holdings: Iterable[Holding]) -> tuple[Position, ...]:
+        """Values one user's holdings; the largest value first, what has none last, ties by wallet, chain and token."""
+        positions = [self._position(holding) for holding in holdings]
+        positions = self._within_their_market(positions)
+        positions = _bounded_together(positions, self.market.limits.unconfirmed_usd)
+        positions.sort(key=lambda p: (p.wallet, _CHAIN_ORDER.get(p.chain_id, p.chain_id), p.token))
+        positions.sort(key=lambda p: p.value_usd if p.value_usd is not None else _NO_VALUE, reverse=True)
+        return tuple(positions)
+
+    def _position(self, holding: Holding) -> Position:
+        facts = self.facts(TokenKey(holding.chain_id, holding.token))
+        known, quote = facts.info, facts.choice.quote
         amount = amount_of(holding.balance, known.decimals) if known.decimals is not None else None
-        price_usd = price.price_usd if price else None
+        price_usd = quote.price_usd if quote else None
         value = value_of(amount, price_usd) if amount is not None and price_usd is not None else None
-        if holding.flags or flags:
+        flags = facts.flags
+        if holding.flags:
             flags = tuple(sorted({*holding.flags, *flags}))
-            if UNCONFIRMED_PRICE in flags and (value is None or value <= self.limits.unconfirmed_usd):
-                flags = tuple(flag for flag in flags if flag != UNCONFIRMED_PRICE)
         return Position(
             holding.wallet,
             holding.chain_id,
@@ -165,23 +204,65 @@ class Valuer:
             amount,
             price_usd,
             value,
-            price.source if price else None,
-            price.price_at if price else None,
-            price.change_24h if price else None,
-            bool(reasons),
-            reasons,
-            verified,
+            quote.source.value if quote else None,
+            (quote.price_at or quote.read_at) if quote else None,
+            facts.choice.change_24h,
+            bool(facts.spam_reasons),
+            facts.spam_reasons,
+            facts.is_listed,
             flags,
             known.logo_url,
             holding.stale,
         )
 
-    def positions(self, holdings: Iterable[Holding]) -> tuple[Position, ...]:
-        """Values holdings; the largest value first, what has none last, ties by wallet, chain and token."""
-        positions = [self.position(holding) for holding in holdings]
-        positions.sort(key=lambda p: (p.wallet, _CHAIN_ORDER.get(p.chain_id, p.chain_id), p.token))
-        positions.sort(key=lambda p: p.value_usd if p.value_usd is not None else _NO_VALUE, reverse=True)
-        return tuple(positions)
+    def _within_their_market(self, positions: Sequence[Position]) -> list[Position]:
+        """Flags unlisted tokens of which the wallets together hold more than the market could pay."""
+        held: defaultdict[TokenKey, list[Decimal]] = defaultdict(list)
+        for p in positions:
+            if p.value_usd is not None and self.facts(p.key).market_usd is not None:
+                held[p.key].append(p.value_usd)
+        beyond = set()
+        for key, values in held.items():
+            market_usd = self.facts(key).market_usd
+            if market_usd is not None and total_of(values) > market_usd:
+                beyond.add(key)
+        if not beyond:
+            return list(positions)
+        return [_flagged(p, EXCEEDS_LIQUIDITY) if p.key in beyond else p for p in positions]
+
+
+def _bounded_together(positions: Sequence[Position], limit_usd: Decimal) -> list[Position]:
+    """Lets positions with an unconfirmed price count up to a limit together, the smallest first.
+
+    So what one airdrop claims can't push out another of its size, and many small ones count no more than one large.
+    """
+    doubtful = [
+        p
+        for p in positions
+        if UNCONFIRMED_PRICE in p.flags
+        and not p.is_spam
+        and _HELD_APART.isdisjoint(p.flags)
+        and p.value_usd is not None
+    ]
+    if not doubtful:
+        return list(positions)
+    counted: set[tuple[str, int, str]] = set()
+    total = Decimal(0)
+    for p in sorted(doubtful, key=lambda p: (p.value_usd, p.chain_id, p.token, p.wallet)):
+        total = total_of((total, p.value_usd or Decimal(0)))
+        if total > limit_usd:
+            break
+        counted.add((p.wallet, p.chain_id, p.token))
+    return [
+        p._replace(flags=tuple(flag for flag in p.flags if flag != UNCONFIRMED_PRICE))
+        if (p.wallet, p.chain_id, p.token) in counted
+        else p
+        for p in positions
+    ]
+
+
+def _flagged(position: Position, flag: str) -> Position:
+    return position._replace(flags=tuple(sorted({*position.flags, flag})))
 
 
 def content_hash(positions: Iterable[Position], stale: Iterable[tuple[str, int]]) -> bytes:

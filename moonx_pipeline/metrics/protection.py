@@ -19,6 +19,7 @@ BREAKERS: Final = (
     "binance",
     "coingecko",
     "dexscreener",
+    "defillama",
     USERS,
 )
 """The breakers that there can be, by the label of their metrics."""

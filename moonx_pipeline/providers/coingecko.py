@@ -10,15 +10,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from moonx_pipeline.domain.money import parse_price
+from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.domain.quotes import PriceSource, Quote
-from moonx_pipeline.providers.bodies import checked
+from moonx_pipeline.providers.bodies import by_row, checked
 from moonx_pipeline.providers.errors import BatchTooLarge
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
-_PLATFORMS: Final = {1: "ethereum", 137: "polygon-pos", 10: "optimistic-ethereum", 42161: "arbitrum-one", 8453: "base"}
+PLATFORMS: Final = {1: "ethereum", 137: "polygon-pos", 10: "optimistic-ethereum", 42161: "arbitrum-one", 8453: "base"}
 _BATCH: Final = {True: 100, False: 30}  # of a paid plan, and of others
+COINS_A_CALL: Final = 250
+"""Ids stand in the query: with more of them its length is refused."""
 
 
 class _Price(msgspec.Struct):
@@ -27,7 +29,11 @@ class _Price(msgspec.Struct):
     last_updated_at: Decimal | None = None
 
 
-_decode = msgspec.json.Decoder(dict[str, _Price]).decode
+_decode = by_row(
+    msgspec.json.Decoder(dict[str, _Price]),
+    msgspec.json.Decoder(dict[str, msgspec.Raw]),
+    msgspec.json.Decoder(_Price),
+)
 
 
 def is_paid_host(base_url: str) -> bool:
@@ -43,10 +49,10 @@ def key_header(base_url: str, key: str | None) -> dict[str, str]:
 
 
 class CoinGecko:
-    """CoinGecko with the operator's key, if he has one. One instance a process, shared by its threads.
+    """CoinGecko, with the operator's key where there is one. One instance a process, shared by its threads.
 
     Attributes:
-        has_key: Without one, a contract is a call of its own.
+        has_key: Without one, a contract is a call of its own; coins by their ids need none.
         batch_size: Contracts in a call; learned to be less where the plan allows less.
     """
 
@@ -65,6 +71,10 @@ class CoinGecko:
 
     def coin_prices(self, ids: Sequence[str], scope: CallScope) -> dict[str, Quote]:
         """Prices of coins by CoinGecko's ids; those without one are left out.
+
+        Args:
+            ids: At most ``COINS_A_CALL``.
+            scope: Deadline and tally.
 
         Raises:
             ProviderError: CoinGecko did not answer.
@@ -87,7 +97,7 @@ class CoinGecko:
         while rest:
             batch = rest[: self.batch_size]
             try:
-                path = f"simple/token_price/{_PLATFORMS[chain_id]}"
+                path = f"simple/token_price/{PLATFORMS[chain_id]}"
                 found |= self._ask(path, {"contract_addresses": ",".join(batch)}, scope, chain_id)
             except BatchTooLarge as error:
                 if len(batch) == 1:
@@ -126,4 +136,4 @@ def _quote(price: _Price, now: datetime) -> Quote | None:
         at = datetime.fromtimestamp(int(price.last_updated_at), UTC) if price.last_updated_at else None
     except (ValueError, OverflowError, OSError):
         return None
-    return Quote(PriceSource.COINGECKO, usd, at, now, change_24h=price.usd_24h_change) if usd else None
+    return Quote(PriceSource.COINGECKO, usd, at, now, parse_change(price.usd_24h_change)) if usd else None

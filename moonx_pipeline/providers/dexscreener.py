@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from moonx_pipeline.domain.money import parse_price
+from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.domain.pools import Pool
-from moonx_pipeline.providers.bodies import checked
+from moonx_pipeline.providers.bodies import by_row, checked
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
 _CHAINS: Final = {1: "ethereum", 137: "polygon", 10: "optimism", 42161: "arbitrum", 8453: "base"}
-_ADDRESSES_A_CALL: Final = 30
-_POOLS_A_CALL: Final = 30
+ADDRESSES_A_CALL: Final = 30
+_POOLS_AN_ANSWER: Final = 30
 _ROUNDS: Final = 4
 """Popular tokens push others out of an answer, which has room for some 30 pools: those are asked for again."""
 
@@ -47,8 +47,23 @@ class _Pair(msgspec.Struct, rename="camel"):
     price_change: _Change | None = None
 
 
-_decode = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
-_decode_pair = msgspec.json.Decoder(_Pair).decode
+_decode = by_row(
+    msgspec.json.Decoder(list[_Pair] | None),
+    msgspec.json.Decoder(list[msgspec.Raw] | None),
+    msgspec.json.Decoder(_Pair),
+)
+
+
+class PoolList(NamedTuple):
+    """Pools of tokens.
+
+    Attributes:
+        pools: Those that were told.
+        cut: Tokens that may have more of them, since the answer was full.
+    """
+
+    pools: list[Pool]
+    cut: frozenset[str]
 
 
 class DexScreener:
@@ -64,29 +79,34 @@ class DexScreener:
         self._url = re.sub(r"/latest(/dex)?/?$", "", base_url.rstrip("/")) + "/tokens/v1"
         self._http = http
 
-    def pools(self, chain_id: int, addresses: Sequence[str], scope: CallScope) -> list[Pool]:
+    def pools(self, chain_id: int, addresses: Sequence[str], scope: CallScope) -> PoolList:
         """The pools of tokens; one that can't be understood is left out.
 
         Args:
             chain_id: Their chain.
-            addresses: Lower-case contracts; more than 30 are asked for in several calls.
+            addresses: Lower-case contracts, at most ``ADDRESSES_A_CALL``.
             scope: Deadline and tally.
 
         Raises:
             ProviderError: DexScreener did not answer.
         """
         found: list[Pool] = []
-        for start in range(0, len(addresses), _ADDRESSES_A_CALL):
-            asked = list(addresses[start : start + _ADDRESSES_A_CALL])
-            for _ in range(_ROUNDS):
-                pools = self._ask(chain_id, asked, scope)
-                found += pools
-                seen = {address for pool in pools for address in (pool.base_address, pool.quote_address)}
-                missing = [address for address in asked if address not in seen]
-                if len(pools) < _POOLS_A_CALL or len(missing) in (0, len(asked)):
-                    break
-                asked = missing
-        return found
+        cut: set[str] = set()
+        asked = list(addresses)
+        for _ in range(_ROUNDS):
+            pools = self._ask(chain_id, asked, scope)
+            found += pools
+            seen = {address for pool in pools for address in (pool.base_address, pool.quote_address)}
+            missing = [address for address in asked if address not in seen]
+            is_full = len(pools) >= _POOLS_AN_ANSWER
+            if is_full and len(asked) > 1:
+                cut.update(asked)
+            else:
+                cut.difference_update(asked)
+            if not is_full or len(missing) in (0, len(asked)):
+                break
+            asked = missing
+        return PoolList(found, frozenset(cut))
 
     def _ask(self, chain_id: int, addresses: Sequence[str], scope: CallScope) -> list[Pool]:
         body = self._http.send(
@@ -97,18 +117,12 @@ class DexScreener:
             chain_id=chain_id,
             classify=checked("dexscreener", _decode, chain_id),
         )
-        pools = [_pool(raw, chain_id) for raw in _decode(body) or ()]
+        pools = [_pool(pair, chain_id) for pair in _decode(body) or ()]
         return [pool for pool in pools if pool is not None]
 
 
-def _pool(raw: msgspec.Raw, chain_id: int) -> Pool | None:
-    """A pool of the chain that was asked about; an address may live on several."""
-    try:
-        pair = _decode_pair(raw)
-        price_usd = parse_price(pair.price_usd) if pair.price_usd else None
-        price_native = parse_price(pair.price_native) if pair.price_native else None
-    except (msgspec.MsgspecError, ValueError):
-        return None
+def _pool(pair: _Pair, chain_id: int) -> Pool | None:
+    """A pool of the chain that was asked about; an address may live on several. A price that is none is left out."""
     base = pair.base_token.address if pair.base_token else None
     quote = pair.quote_token.address if pair.quote_token else None
     if pair.chain_id != _CHAINS[chain_id] or not (pair.pair_address and base and quote):
@@ -119,10 +133,18 @@ def _pool(raw: msgspec.Raw, chain_id: int) -> Pool | None:
         address=pair.pair_address.lower(),
         base_address=base.lower(),
         quote_address=quote.lower(),
-        price_usd=price_usd,
-        price_native=price_native,
+        price_usd=_price(pair.price_usd),
+        price_native=_price(pair.price_native),
         liquidity_usd=depth.usd,
         liquidity_base=depth.base,
         liquidity_quote=depth.quote,
-        change_24h=pair.price_change.h24 if pair.price_change else None,
+        change_24h=parse_change(pair.price_change.h24) if pair.price_change else None,
     )
+
+
+def _price(text: str | None) -> Decimal | None:
+    """A price above zero; a pool as deep as ever may have none for a while."""
+    try:
+        return parse_price(text) or None if text else None
+    except ValueError:
+        return None

@@ -11,7 +11,7 @@ class ProviderCall(NamedTuple):
     """One HTTP request that was sent.
 
     Attributes:
-        provider: ``alchemy``, ``rpc``, ``binance``, ``coingecko`` or ``dexscreener``.
+        provider: ``alchemy``, ``rpc``, ``binance``, ``coingecko``, ``dexscreener`` or ``defillama``.
         chain_id: The chain asked about; ``None`` where the call is about several or none.
         endpoint: Short name of what was asked, such as ``balances`` or ``eth_call``.
         outcome: ``ok``, or the class name of the error.

@@ -123,7 +123,7 @@ class PriceSettings(Group):
         6000, "BINANCE_WEIGHT_LIMIT_RPM", unit="weight/min", about="Request weight of this machine's address.", ge=1
     )
     coingecko_key: SecretStr | None = setting(
-        None, "COINGECKO_API_KEY", about="Key of CoinGecko; without one it is asked for curated coins only."
+        None, "COINGECKO_API_KEY", about="Key of CoinGecko; without one it is asked for coins that the token registry knows, not by contract."
     )
     coingecko_base_url: Url = setting(
         "https://api.coingecko.com/api/v3", "COINGECKO_BASE_URL", about="CoinGecko's API; the pro host for a pro key."
@@ -146,17 +146,42 @@ class PriceSettings(Group):
     dexscreener_rpm: Int = setting(
         300, "DEXSCREENER_RATE_LIMIT_RPM", unit="requests/min", about="Requests of this machine's address.", ge=1
     )
+    defillama_base_url: Url = setting(
+        "https://coins.llama.fi", "DEFILLAMA_BASE_URL", about="DefiLlama's coins API; it has no keys."
+    )
+    defillama_timeout_ms: Int = setting(5000, "DEFILLAMA_TIMEOUT", unit="ms", about="Longest time of one call.", ge=100)
+    defillama_rpm: Int = setting(
+        300, "DEFILLAMA_RATE_LIMIT_RPM", unit="requests/min", about="Requests of this machine's address.", ge=1
+    )
     fresh_for_ms: Int = setting(
         300_000, "CACHE_TTL", unit="ms", about="How long a price serves unattended syncs.", ge=0
     )
     stale_limit_ms: Int = setting(
         3_600_000, "PRICE_STALE_LIMIT", unit="ms", about="The oldest price used where no source answers.", ge=0
     )
+    max_age_ms: Int = setting(
+        86_400_000,
+        "PRICE_MAX_AGE",
+        unit="ms",
+        about="A price that its own source says is older is not counted; of stablecoins, seven times as old.",
+        ge=60_000,
+    )
     liquidity_floor_usd: Decimal = setting(
-        Decimal(10_000), "PRICE_LIQUIDITY_FLOOR_USD", unit="USD", about="A pool with less has no price.", ge=0
+        Decimal(10_000),
+        "PRICE_LIQUIDITY_FLOOR_USD",
+        unit="USD",
+        about="A token whose pools all hold less of trusted tokens is of low liquidity, and not counted.",
+        ge=0,
     )
     disagreement_percent: Decimal = setting(
         Decimal(10), "PRICE_DISAGREEMENT_LIMIT", unit="%", about="Sources may differ by this much.", ge=0
+    )
+    far_factor: Decimal = setting(
+        Decimal(10),
+        "PRICE_FAR_LIMIT",
+        unit="x",
+        about="Two sources further apart contradict each other: a third decides, else the price is not counted.",
+        ge=2,
     )
     jump_factor: Decimal = setting(
         Decimal(10), "PRICE_JUMP_LIMIT", unit="x", about="A price may move so far in a day, unconfirmed.", ge=1
@@ -165,7 +190,7 @@ class PriceSettings(Group):
         Decimal(10_000),
         "PRICE_UNCONFIRMED_LIMIT_USD",
         unit="USD",
-        about="A position whose price has no known liquidity counts up to this value.",
+        about="Positions whose price nobody confirms count up to this value, all of them together.",
         ge=0,
     )
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from moonx_pipeline.domain.pricing import BLOCKING_FLAGS
+from moonx_pipeline.domain.flags import BLOCKING_FLAGS
 
 MOST_SHOWN: Final = 20
 

@@ -16,30 +16,32 @@ _HELD: Final = (
 
 
 class PrunedTokens(NamedTuple):
-    """Rows of the book that were removed."""
+    """Rows that were removed."""
 
-    prices: int
+    evidence: int
     metadata: int
 
 
 def prune_tokens(engine: Engine, before: datetime) -> PrunedTokens:
-    """Deletes prices that were read before a time, and metadata without a price, of tokens that nobody holds.
+    """Deletes evidence of tokens that nobody holds and no source answered about since a time, then their metadata.
 
     What is deleted is read anew should somebody hold the token again.
     """
 
     def prune(connection: Connection) -> PrunedTokens:
-        prices = connection.exec_driver_sql(
-            f"DELETE FROM token_prices t WHERE t.read_at < %s AND NOT {_HELD}",  # noqa: S608 - a constant
+        evidence = connection.exec_driver_sql(
+            "DELETE FROM token_evidence t USING (SELECT chain_id, token_address FROM token_evidence "
+            "GROUP BY chain_id, token_address HAVING max(answered_at) < %s) o "
+            f"WHERE (t.chain_id, t.token_address) = (o.chain_id, o.token_address) AND NOT {_HELD}",
             (before,),
         )
         metadata = connection.exec_driver_sql(
             f"DELETE FROM token_metadata t WHERE t.read_at < %s AND NOT {_HELD} "  # noqa: S608 - a constant
-            "AND NOT EXISTS (SELECT 1 FROM token_prices p "
+            "AND NOT EXISTS (SELECT 1 FROM token_evidence p "
             "WHERE p.chain_id = t.chain_id AND p.token_address = t.token_address)",
             (before,),
         )
-        return PrunedTokens(prices.rowcount, metadata.rowcount)
+        return PrunedTokens(evidence.rowcount, metadata.rowcount)
 
     return giving_way(engine, prune)
 

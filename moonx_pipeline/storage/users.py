@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from moonx_pipeline.domain.pricing import BLOCKING_FLAGS
+from moonx_pipeline.domain.flags import BLOCKING_FLAGS
 
 MAX_WALLETS = 20
 

@@ -28,6 +28,7 @@ ALCHEMY_PRICES: Final = "alchemy:prices"
 BINANCE: Final = "binance"
 COINGECKO: Final = "coingecko"
 DEXSCREENER: Final = "dexscreener"
+DEFILLAMA: Final = "defillama"
 
 ACCOUNT_CAUSES: Final = frozenset({"key_rejected", "quota_exhausted"})
 """Refusals that are of a key, however it is used."""

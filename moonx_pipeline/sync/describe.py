@@ -1,76 +1,164 @@
-"""What tokens are called: asked once, then known."""
+"""What tokens are called: asked once where the answer is whole; where it lacks something again, later each time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Sequence, Set
+from datetime import timedelta
+from typing import Final
 
-from moonx_pipeline.domain.chains import CHAINS
-from moonx_pipeline.domain.curated import CURATED
-from moonx_pipeline.domain.portfolio import ChainBalances, TokenInfo, TokenKey
+from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.market import Market
+from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, TokenInfo, TokenKey
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.storage.token_book import Described, TokenBook, is_incomplete
 from moonx_pipeline.sync.breaking import Breakers, chain_key, node_key
 from moonx_pipeline.sync.sources import Sources
 
-MAX_DESCRIBED = 500
-"""New tokens that one sync asks about at most; the others are described by the next ones."""
+MAX_DESCRIBED: Final = 500
+"""Tokens that one sync asks about at most; the others are described by the next ones."""
+
+MAX_CONTRACTS_ASKED: Final = 50
+"""Contracts that are asked themselves at most, where providers do not know them: three calls each."""
+
+_FIRST_WAIT: Final = timedelta(seconds=5)
+_LONGEST_WAIT: Final = timedelta(days=7)
+
+
+def waits_for(tries: int) -> timedelta:
+    """How long metadata that lacks something is not asked for again, after so many answers that lacked it."""
+    growth: int = 4 ** min(max(tries, 1) - 1, 10)
+    return min(_LONGEST_WAIT, _FIRST_WAIT * growth)
 
 
 def describe_tokens(
     keys: Set[TokenKey],
-    known: Mapping[TokenKey, TokenInfo],
+    book: TokenBook,
     readings: Iterable[ChainBalances],
+    market: Market,
     sources: Sources,
     breakers: Breakers,
     scope: CallScope,
     *,
     syncs: int = 1,
-) -> dict[TokenKey, tuple[TokenInfo, str]]:
-    """Metadata, with its source, of the tokens that were not known before.
+) -> dict[TokenKey, Described]:
+    """Metadata of tokens that are not known, or not whole.
 
-    What came along with the balances costs nothing; for the rest the chain's own source is asked. A source
-    that fails leaves its tokens undescribed, to be asked about again. ``syncs`` is of how many users they are.
+    What came along with the balances costs nothing; for the rest the chain's own source is asked, tokens that have a
+    market first. A source that fails leaves its tokens as they were.
+
+    Args:
+        keys: The tokens.
+        book: What is stored of them.
+        readings: What came along with the balances.
+        market: Which of them have a market.
+        sources: Whom to ask.
+        breakers: Whom not to ask now.
+        scope: Deadline and tally.
+        syncs: Of how many users they are; so many times more are asked about.
     """
-    described = _came_along(keys, known, readings)
-    missing = sorted(key for key in keys if key not in known and key not in described and key not in CURATED)
+    described = _came_along(keys, book, readings)
+    missing = [key for key in keys if _is_wanted(key, book, market) and not _is_whole(described.get(key))]
+    with_market = {key for key in missing if market.is_listed(key) or market.choice(key).quote is not None}
+    missing.sort(key=lambda key: (key not in with_market, key in book.incomplete, key))
     for chain in CHAINS:
-        wanted = [key.address for key in missing[: MAX_DESCRIBED * syncs] if key.chain_id == chain.id]
+        wanted = [key for key in missing[: MAX_DESCRIBED * syncs] if key.chain_id == chain.id]
         if wanted:
-            described |= _ask(chain.id, wanted, sources, breakers, scope)
+            answers = _ask(chain.id, wanted, with_market, sources, breakers, scope)
+            for key, (info, source) in answers.items():
+                described[key] = _joined(key, info, source, book, described.get(key))
     return described
 
 
-def undescribed(keys: Set[TokenKey], known: Mapping[TokenKey, TokenInfo], readings: Iterable[ChainBalances]) -> bool:
+def undescribed(keys: Set[TokenKey], book: TokenBook, readings: Iterable[ChainBalances], market: Market) -> bool:
     """Whether there is anything to describe: an unknown token, or metadata that came along and is news."""
-    return any(key not in known and key not in CURATED for key in keys) or bool(_came_along(keys, known, readings))
+    return any(_is_wanted(key, book, market) for key in keys) or bool(_came_along(keys, book, readings))
 
 
-def _came_along(
-    keys: Set[TokenKey], known: Mapping[TokenKey, TokenInfo], readings: Iterable[ChainBalances]
-) -> dict[TokenKey, tuple[TokenInfo, str]]:
-    return {
-        key: (info, reading.source or "")
-        for reading in readings
-        for address, info in reading.tokens.items()
-        if (key := TokenKey(reading.chain_id, address)) in keys and key not in CURATED and known.get(key) != info
-    }
+def _is_wanted(key: TokenKey, book: TokenBook, market: Market) -> bool:
+    if key.address == NATIVE_TOKEN:
+        return False
+    incomplete = book.incomplete.get(key)
+    if incomplete is not None:
+        return market.now - incomplete.read_at > waits_for(incomplete.tries)
+    return key not in book.tokens
+
+
+def _is_whole(described: Described | None) -> bool:
+    return described is not None and not is_incomplete(described.info)
+
+
+def _came_along(keys: Set[TokenKey], book: TokenBook, readings: Iterable[ChainBalances]) -> dict[TokenKey, Described]:
+    news: dict[TokenKey, Described] = {}
+    for reading in readings:
+        for address, info in reading.tokens.items():
+            key = TokenKey(reading.chain_id, address)
+            known = book.tokens.get(key)
+            if key not in keys or known == info:
+                continue
+            described = _joined(key, info, reading.source or "", book, None)
+            if described.info != known:
+                news[key] = described
+    return news
+
+
+def _joined(key: TokenKey, info: TokenInfo, source: str, book: TokenBook, before: Described | None) -> Described:
+    """What was said, over what is known: an answer that lacks something takes nothing away."""
+    known = before.info if before else book.tokens.get(key, UNKNOWN_TOKEN)
+    joined = TokenInfo(
+        info.symbol or known.symbol,
+        info.name or known.name,
+        known.decimals if info.decimals is None else info.decimals,
+        info.logo_url or known.logo_url,
+    )
+    tries = book.incomplete[key].tries if key in book.incomplete else 0
+    return Described(joined, source, tries + 1 if is_incomplete(joined) else 0)
+
+
+_Answers = dict[TokenKey, tuple[TokenInfo, str]]
+_Way = tuple[str, Callable[[list[str]], dict[str, TokenInfo]], bool]
+"""A provider, how it is asked about contracts, and whether that is so dear that it is only for tokens with a market."""
 
 
 def _ask(
-    chain_id: int, wanted: list[str], sources: Sources, breakers: Breakers, scope: CallScope
-) -> dict[TokenKey, tuple[TokenInfo, str]]:
-    node = sources.nodes.get(chain_id)
-    if sources.alchemy is not None and sources.alchemy.serves(chain_id):
+    chain_id: int,
+    wanted: Sequence[TokenKey],
+    with_market: Set[TokenKey],
+    sources: Sources,
+    breakers: Breakers,
+    scope: CallScope,
+) -> _Answers:
+    """Asks the ways of a chain, each for what the ones before did not know."""
+    answers: _Answers = {}
+    for source, ask, is_dear in _ways(chain_id, sources, breakers, scope):
+        left = [key for key in wanted if key not in answers or is_incomplete(answers[key][0])]
+        if is_dear:
+            left = [key for key in left if key in with_market][:MAX_CONTRACTS_ASKED]
+        if not left:
+            continue
         try:
-            found = breakers.call(chain_key(chain_id), sources.alchemy.token_metadata, chain_id, wanted, scope)
-            return {TokenKey(chain_id, address): (info, "alchemy") for address, info in found.items()}
+            said = ask([key.address for key in left])
         except ProviderError:
-            if node is None:
-                return {}
+            continue
+        for address, info in said.items():
+            key = TokenKey(chain_id, address)
+            if key not in answers or not is_incomplete(info):
+                answers[key] = (info, source)
+    return answers
+
+
+def _ways(chain_id: int, sources: Sources, breakers: Breakers, scope: CallScope) -> list[_Way]:
+    """Alchemy, then the operator's node; where there is none, the contracts themselves by Alchemy."""
+    ways: list[_Way] = []
+    alchemy, node = sources.alchemy, sources.nodes.get(chain_id)
+    serves = alchemy is not None and alchemy.serves(chain_id)
+    if alchemy is not None and serves:
+        metadata, by_alchemy = alchemy.token_metadata, chain_key(chain_id)
+        ways.append(("alchemy", lambda asked: breakers.call(by_alchemy, metadata, chain_id, asked, scope), False))
     if node is not None:
-        try:
-            found = breakers.call(node_key(chain_id), node.token_info, wanted, scope)
-            return {TokenKey(chain_id, address): (info, "rpc") for address, info in found.items()}
-        except ProviderError:
-            return {}
-    return {}
+        token_info, by_node = node.token_info, node_key(chain_id)
+        ways.append(("rpc", lambda asked: breakers.call(by_node, token_info, asked, scope), False))
+    elif alchemy is not None and serves:
+        contract_info, by_alchemy = alchemy.contract_info, chain_key(chain_id)
+        ways.append(("alchemy", lambda asked: breakers.call(by_alchemy, contract_info, chain_id, asked, scope), True))
+    return ways

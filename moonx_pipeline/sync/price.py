@@ -1,151 +1,51 @@
-"""Pricing a portfolio's tokens: the book first, then the sources in the order of trust.
+"""Which tokens' prices are asked for, and of whom: a plan, made without any call.
 
-Only what is worth asking is asked: tokens whose entry is too old, never what is plainly spam, and at most
-so many that a wallet of thousands of tokens costs a bounded number of calls; the next sync goes on there.
+Only what is due is asked: each source by the age of its own last answer. Every token gets a turn: those that were never
+asked for come first, the others in the order of how long they are overdue. So a wallet of thousands of tokens costs a
+bounded number of calls, and the next sync goes on where this one stopped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from typing import Final, NamedTuple
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
-from moonx_pipeline.domain.curated import BINANCE_SYMBOLS, CURATED, USDT_KEY
+from moonx_pipeline.domain.chains import NATIVE_TOKEN
+from moonx_pipeline.domain.market import JUDGED_AGAIN, USDT_KEY, Market
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
-from moonx_pipeline.domain.pricing import BookPrice, age_factor, choose_price, keep_price
-from moonx_pipeline.domain.quotes import Quote
-from moonx_pipeline.domain.spam import metadata_reasons
-from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.sync.breaking import Breakers
+from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.domain.spam import suspicions
 from moonx_pipeline.sync.order import PERSONAL_TRIGGERS
-from moonx_pipeline.sync.quotes import MAX_ALCHEMY_ASKED, QuoteRound
 from moonx_pipeline.sync.sources import Sources
 
 PERSON_MAX_AGE: Final = timedelta(seconds=5)
 """Prices older than this are read anew for a person who asks."""
 
 MAX_ASKED: Final = 300
-"""Tokens beyond the curated ones whose price one sync asks for at most."""
-
-ALWAYS_IN_BOOK: Final = frozenset({USDT_KEY, *(TokenKey(chain.id, NATIVE_TOKEN) for chain in CHAINS)})
-"""Tokens whose entries pricing reads even where the user holds none: others are quoted in them."""
-
-
-NO_WORTH: Final[Mapping[TokenKey, Decimal]] = {}
+"""Tokens beyond the majors whose price a sync asks for again at most."""
 
 
 class PricePlan(NamedTuple):
-    """Whose prices are asked for.
+    """Whose prices are asked for, by source.
 
     Attributes:
-        due: Tokens whose entry in the book is too old, asked or not.
-        curated: Curated tokens to ask for.
-        others: Other tokens to ask for.
+        binance: Direct quotes.
+        coins: At CoinGecko, by the id of the coin.
+        contracts: At CoinGecko, by contract, which takes a key.
+        pools: At DexScreener.
+        waiting: Tokens that are due and whose turn has not come.
     """
 
-    due: set[TokenKey]
-    curated: set[TokenKey]
-    others: set[TokenKey]
+    binance: frozenset[TokenKey]
+    coins: frozenset[TokenKey]
+    contracts: frozenset[TokenKey]
+    pools: frozenset[TokenKey]
+    waiting: frozenset[TokenKey]
 
-
-@dataclass(slots=True)
-class Pricing:
-    """What pricing came to.
-
-    Attributes:
-        prices: An entry for each token that has one, fresh or not.
-        learned: The entries that are new, for the book.
-        outages: Sources that did not answer, and why.
-    """
-
-    prices: dict[TokenKey, BookPrice] = field(default_factory=dict)
-    learned: dict[TokenKey, BookPrice] = field(default_factory=dict)
-    outages: list[str] = field(default_factory=list)
-
-
-def price_tokens(
-    keys: Collection[TokenKey],
-    *,
-    tokens: Mapping[TokenKey, TokenInfo],
-    book: Mapping[TokenKey, BookPrice],
-    quotes: Mapping[TokenKey, Quote],
-    sources: Sources,
-    breakers: Breakers,
-    trigger: str,
-    scope: CallScope,
-    now: datetime,
-    worth: Mapping[TokenKey, Decimal] = NO_WORTH,
-    syncs: int = 1,
-) -> Pricing:
-    """Prices tokens. A source that fails is an outage in the result, never an exception.
-
-    Args:
-        keys: The tokens.
-        tokens: What they are called, as far as known.
-        book: The book's entries so far of the tokens and of ``ALWAYS_IN_BOOK``.
-        quotes: Prices that came along with the balances.
-        sources: Whom to ask.
-        breakers: Whom not to ask now.
-        trigger: What started the sync: for a person, prices are read anew.
-        scope: Deadline and tally.
-        now: The time of reading.
-        worth: What the largest holding of a token is worth in USD, as far as known.
-        syncs: Of how many users the tokens are; so many times more are asked for.
-    """
-    due, curated, others = plan_prices(
-        keys, tokens=tokens, book=book, quotes=quotes, sources=sources, trigger=trigger, now=now, worth=worth,
-        syncs=syncs,
-    )  # fmt: skip
-    answers = QuoteRound(sources, breakers, scope, now, book, most_of_alchemy=MAX_ALCHEMY_ASKED * syncs)
-    answers.add({key: quote for key, quote in quotes.items() if key in curated or key in others})
-    answers.ask(curated, others)
-
-    pricing = Pricing(outages=answers.outages)
-    asked = curated | others
-    for key in {*keys, *asked}:
-        entry = book.get(key)
-        if key in asked and (key in answers.quotes or key not in answers.unanswered):
-            entry = pricing.learned[key] = choose_price(
-                answers.quotes.get(key, {}),
-                curated=key in CURATED,
-                thin=key in answers.thin,
-                previous=entry,
-                read_at=now,
-                limits=sources.price_limits,
-                notes=answers.notes.get(key, ()),
-            )
-        elif entry is not None and key in due:
-            entry = keep_price(entry, now=now, oldest=sources.stale_after)
-        if entry is not None:
-            pricing.prices[key] = entry
-    return pricing
-
-
-def plan_prices(
-    keys: Collection[TokenKey],
-    *,
-    tokens: Mapping[TokenKey, TokenInfo],
-    book: Mapping[TokenKey, BookPrice],
-    quotes: Mapping[TokenKey, Quote],
-    sources: Sources,
-    trigger: str,
-    now: datetime,
-    worth: Mapping[TokenKey, Decimal] = NO_WORTH,
-    syncs: int = 1,
-) -> PricePlan:
-    """Whom to ask for; see ``price_tokens``. It does no I/O."""
-    max_age = max_price_age(sources, trigger)
-    due = {key for key in keys if _is_due(book.get(key), max_age, now, worth.get(key))}
-    curated = {key for key in due if key in CURATED}
-    others = _worth_asking(due - curated, tokens, book, quotes, MAX_ASKED * syncs)
-    # Pools are quoted in the native coin, and Binance in USDT: their prices are needed to judge the others.
-    curated |= {key for key in _natives_of(others) if _is_due(book.get(key), sources.fresh_for, now)}
-    if curated & BINANCE_SYMBOLS.keys() and _is_due(book.get(USDT_KEY), sources.fresh_for, now):
-        curated.add(USDT_KEY)
-    return PricePlan(due, curated, others)
+    @property
+    def asked(self) -> frozenset[TokenKey]:
+        return self.binance | self.coins | self.contracts | self.pools
 
 
 def max_price_age(sources: Sources, trigger: str) -> timedelta:
@@ -153,29 +53,72 @@ def max_price_age(sources: Sources, trigger: str) -> timedelta:
     return PERSON_MAX_AGE if trigger in PERSONAL_TRIGGERS else sources.fresh_for
 
 
-def _is_due(entry: BookPrice | None, max_age: timedelta, now: datetime, worth: Decimal | None = None) -> bool:
-    if entry is None:
-        return True
-    return now - entry.read_at > max_age * age_factor(entry.price_usd is not None, worth)
-
-
-def _natives_of(keys: Iterable[TokenKey]) -> set[TokenKey]:
-    return {TokenKey(key.chain_id, NATIVE_TOKEN) for key in keys}
-
-
-def _worth_asking(
-    wanted: Iterable[TokenKey],
+def plan_prices(
+    keys: Collection[TokenKey],
+    market: Market,
+    sources: Sources,
+    *,
     tokens: Mapping[TokenKey, TokenInfo],
-    book: Mapping[TokenKey, BookPrice],
-    quotes: Mapping[TokenKey, Quote],
-    most: int,
-) -> set[TokenKey]:
-    """The tokens to ask about: those once priced first, then those with a claim, then the longest unasked."""
-    candidates = [key for key in wanted if key not in tokens or not metadata_reasons(tokens[key])]
+    quoted: Collection[TokenKey] = (),
+    syncs: int = 1,
+) -> PricePlan:
+    """Plans whom to ask about tokens.
 
-    def urgency(key: TokenKey) -> tuple[bool, bool, float, TokenKey]:
-        entry = book.get(key)
-        never_priced = entry is None or entry.price_usd is None
-        return (never_priced, key not in quotes, entry.read_at.timestamp() if entry else 0, key)
+    Args:
+        keys: The tokens.
+        market: What is known of them.
+        sources: Which sources there are.
+        tokens: What they are called, as far as known.
+        quoted: Tokens whose price came along with the balances.
+        syncs: Of how many users the tokens are; so many times more are asked for.
+    """
+    majors = {key for key in keys if market.identity(key).is_major}
+    turn, waiting = _turns(
+        (key for key in keys if key not in majors), market, sources, tokens=tokens, quoted=quoted, syncs=syncs
+    )
+    # Pools are quoted in the native coin, and Binance in USDT: their prices are needed to judge the others.
+    natives = {TokenKey(key.chain_id, NATIVE_TOKEN) for key in turn}
+    majors |= {key for key in natives if not market.has_price_of(key, sources.fresh_for)}
+    binance = {key for key in majors if market.identity(key).binance_symbol and market.is_due(key, PriceSource.BINANCE)}
+    if binance and not market.has_price_of(USDT_KEY, sources.fresh_for):
+        majors.add(USDT_KEY)
+    listings = {key for key in (*majors, *turn) if market.is_due(key, PriceSource.COINGECKO)}
+    coins = {key for key in listings if market.identity(key).coingecko_id and not market.identity(key).binance_symbol}
+    contracts = {key for key in listings if sources.coingecko.has_key and key in turn and key not in coins}
+    pools = {key for key in turn if market.is_due(key, PriceSource.DEXSCREENER)}
+    return PricePlan(*map(frozenset, (binance, coins, contracts, pools, waiting)))
 
-    return set(sorted(candidates, key=urgency)[:most])
+
+def _turns(
+    keys: Iterable[TokenKey],
+    market: Market,
+    sources: Sources,
+    *,
+    tokens: Mapping[TokenKey, TokenInfo],
+    quoted: Collection[TokenKey],
+    syncs: int,
+) -> tuple[set[TokenKey], set[TokenKey]]:
+    """The tokens to ask about now, and those whose turn comes later."""
+    new: list[tuple[bool, bool, TokenKey]] = []
+    again: list[tuple[float, TokenKey]] = []
+    for key in keys:
+        if not market.was_asked_for(key):
+            new.append((not market.is_listed(key), key not in quoted, key))
+            continue
+        overdue = market.overdue(key, PriceSource.DEXSCREENER)
+        if overdue > 1 and not _is_resting_spam(key, market, tokens):
+            again.append((-overdue, key))
+    new.sort()
+    again.sort()
+    most_new, most_again = sources.first_looks, MAX_ASKED * syncs
+    now = {key for *_, key in new[:most_new]} | {key for _, key in again[:most_again]}
+    later = {key for *_, key in new[most_new:]} | {key for _, key in again[most_again:]}
+    return now, later
+
+
+def _is_resting_spam(key: TokenKey, market: Market, tokens: Mapping[TokenKey, TokenInfo]) -> bool:
+    """Whether a token was judged to be spam so lately that it is not looked at again."""
+    answered = market.own_evidence(key).answered.get(PriceSource.DEXSCREENER)
+    if answered is None or market.now - answered > JUDGED_AGAIN or market.is_listed(key) or market.is_deep(key):
+        return False
+    return key in tokens and bool(suspicions(tokens[key]))

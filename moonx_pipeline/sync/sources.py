@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal
 from functools import lru_cache
 
 from sqlalchemy import Engine
@@ -20,7 +19,8 @@ from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.providers.alchemy import Alchemy
 from moonx_pipeline.providers.binance import Binance
 from moonx_pipeline.providers.coingecko import CoinGecko, key_header
-from moonx_pipeline.providers.dexscreener import DexScreener
+from moonx_pipeline.providers.defillama import DefiLlama
+from moonx_pipeline.providers.dexscreener import ADDRESSES_A_CALL, DexScreener
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.settings import Settings
@@ -29,6 +29,7 @@ from moonx_pipeline.sync.breaking import (
     ALCHEMY_PRICES,
     BINANCE,
     COINGECKO,
+    DEFILLAMA,
     DEXSCREENER,
     BreakerRules,
     chain_key,
@@ -46,6 +47,9 @@ _BALANCES_WAIT = 12.0
 """Seconds that reading balances waits for its turn: somewhat longer than the window of Alchemy's limit."""
 _PRICES_WAIT = 0.5
 """Prices have other sources, and the book."""
+
+_FIRST_LOOKS_SHARE = 0.7
+"""Of DexScreener's limit for a minute, what the first look at a large wallet may take."""
 
 
 class Turns:
@@ -70,9 +74,8 @@ class Sources:
         nodes: The operator's own EVM nodes by chain id.
         executor: Threads for calls that go on side by side; only calls run in it, never what waits for them.
         price_limits: Bounds of trust in prices.
-        liquidity_floor_usd: A pool with less on its trusted side has no price.
         fresh_for: How long a price serves unattended work.
-        stale_after: The oldest price that may be used where no source answers.
+        first_looks: Tokens that were never asked for, about which one sync may ask for pools.
         intervals: How often portfolios are read.
         sync_seconds: The longest that a sync may take.
         breaking: When circuit breakers open.
@@ -86,11 +89,11 @@ class Sources:
     binance: Binance
     coingecko: CoinGecko
     dexscreener: DexScreener
+    defillama: DefiLlama
     executor: Executor
     price_limits: PriceLimits
-    liquidity_floor_usd: Decimal
     fresh_for: timedelta
-    stale_after: timedelta
+    first_looks: int
     intervals: Intervals
     sync_seconds: float
     breaking: BreakerRules
@@ -189,15 +192,22 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
             prices.dexscreener_base_url,
             http=client("dexscreener", prices.dexscreener_timeout_ms, prices.dexscreener_rpm),
         ),
+        defillama=DefiLlama(
+            prices.defillama_base_url,
+            http=client("defillama", prices.defillama_timeout_ms, prices.defillama_rpm),
+        ),
         executor=ContextPool(_THREADS, thread_name_prefix="provider"),
         price_limits=PriceLimits(
             disagreement_percent=prices.disagreement_percent,
             jump_factor=prices.jump_factor,
+            far_factor=prices.far_factor,
             unconfirmed_usd=prices.unconfirmed_usd,
+            liquidity_floor_usd=prices.liquidity_floor_usd,
+            max_age=timedelta(milliseconds=prices.max_age_ms),
+            stale_after=timedelta(milliseconds=prices.stale_limit_ms),
         ),
-        liquidity_floor_usd=prices.liquidity_floor_usd,
         fresh_for=timedelta(milliseconds=prices.fresh_for_ms),
-        stale_after=timedelta(milliseconds=prices.stale_limit_ms),
+        first_looks=int(prices.dexscreener_rpm * _FIRST_LOOKS_SHARE) * ADDRESSES_A_CALL,
         intervals=intervals_of(settings.periodic),
         sync_seconds=worker.timeout_ms / 1000,
         breaking=BreakerRules(
@@ -214,6 +224,7 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
             BINANCE,
             COINGECKO,
             DEXSCREENER,
+            DEFILLAMA,
         ),
         repeats=repeats,
     )

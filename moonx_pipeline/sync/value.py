@@ -13,15 +13,15 @@ from sqlalchemy import Engine
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.events import FailedChain
 from moonx_pipeline.domain.holdings import Holding, StoredBalances, holdings_after, needs_stored
+from moonx_pipeline.domain.market import ALWAYS_KNOWN
 from moonx_pipeline.domain.portfolio import ChainBalances, Position, TokenKey
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.domain.valuation import Totals, Valuer, totals_of
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.holdings import StoredState, stored_states
-from moonx_pipeline.storage.price_book import TokenBook, read_book
-from moonx_pipeline.sync.appraise import appraise
+from moonx_pipeline.storage.token_book import TokenBook, read_book
+from moonx_pipeline.sync.appraise import Appraisal
 from moonx_pipeline.sync.order import OpenSync
-from moonx_pipeline.sync.price import ALWAYS_IN_BOOK
 from moonx_pipeline.sync.repeat import in_database
 from moonx_pipeline.sync.sources import Sources
 
@@ -146,17 +146,15 @@ def value_syncs(
             stored = stored_states(connection, wanting)
             holdings = [holdings_after(read.readings, _balances(stored, read.sync)) for read in reads]
             keys = {TokenKey(holding.chain_id, holding.token) for mine in holdings for holding in mine}
-            return stored, holdings, keys, read_book(connection, keys | ALWAYS_IN_BOOK)
+            return stored, holdings, keys, read_book(connection, keys | ALWAYS_KNOWN)
 
     book_at = time.monotonic()
     stored, holdings, keys, book = in_database(sources.repeats, first.deadline, held)
-    valuer, outages = appraise(
+    appraisal = Appraisal(
         autocommit,
         sources,
         first,
-        book,
-        book_at=book_at,
-        keys=keys,
+        keys,
         syncs=len(reads),
         holdings=[holding for mine in holdings for holding in mine],
         readings=[reading for read in reads for reading in read.readings],
@@ -164,6 +162,7 @@ def value_syncs(
         scope=scope,
         now=read_at,
     )
+    valuer, outages = appraisal.value_by(book, book_at)
     valued = []
     for read, mine, cost in zip(reads, holdings, _costs(scope, len(reads)), strict=True):
         positions, totals = _value(mine, read.readings, valuer)

@@ -1,0 +1,120 @@
+"""What is known of a token: typed facts, each with its source and its times, merged and never replaced wholesale.
+
+A source that fails adds nothing and takes nothing away. One that answers without a price has answered, and its last
+price stays until it is too old. Verdicts (what a price is, what is spam, what counts) are functions of these facts;
+``pricing``, ``spam`` and ``valuation`` have them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from moonx_pipeline.domain.quotes import PriceSource, Quote
+
+DEPTH_LIFE: Final = timedelta(hours=24)
+"""How long a depth that was read is believed; what pools hold changes slowly, and prices have an age of their own."""
+
+
+class DepthState(enum.Enum):
+    """What the pools of a token hold of tokens that are trusted."""
+
+    DEEP = "deep"  # one of them holds enough
+    THIN = "thin"  # all of them are known, and none holds enough
+    UNKNOWN = "unknown"  # there are pools, and of one at least it is not known what it holds
+
+
+class PoolDepth(NamedTuple):
+    """What the pools of a token were found to hold.
+
+    Attributes:
+        state: Whether it is enough.
+        usd: What they hold of trusted tokens, in USD; ``None`` where it is not known.
+        at: When they were read.
+    """
+
+    state: DepthState
+    usd: Decimal | None
+    at: datetime
+
+
+class Accepted(NamedTuple):
+    """The last price that was used without a jump, which the next one is measured against."""
+
+    price_usd: Decimal
+    at: datetime
+
+
+class Evidence(NamedTuple):
+    """The facts about one token.
+
+    Attributes:
+        quotes: The last price of each source that ever had one.
+        answered: When each source last answered about the token, with a price or with none.
+        depth: Of its pools, where any were seen.
+        accepted: Its last accepted price.
+    """
+
+    quotes: Mapping[PriceSource, Quote]
+    answered: Mapping[PriceSource, datetime]
+    depth: PoolDepth | None = None
+    accepted: Accepted | None = None
+
+    def depth_now(self, now: datetime) -> PoolDepth | None:
+        """The depth that is still believed: a thin one until an answer says otherwise, another for a day."""
+        depth = self.depth
+        if depth is None or depth.state is DepthState.THIN or now - depth.at <= DEPTH_LIFE:
+            return depth
+        return None
+
+
+NO_EVIDENCE: Final = Evidence({}, {})
+
+
+def found(source: PriceSource, at: datetime, quote: Quote | None = None, depth: PoolDepth | None = None) -> Evidence:
+    """What one answer of one source says of a token."""
+    return Evidence({source: quote} if quote else {}, {source: at}, depth)
+
+
+def merge(known: Evidence, new: Evidence) -> Evidence:
+    """Two states of knowledge as one: of each datum the later, and of two of one time the new one."""
+    return Evidence(
+        _latest_quotes([known.quotes, new.quotes]),
+        {
+            source: max(filter(None, (known.answered.get(source), new.answered.get(source))))
+            for source in {**known.answered, **new.answered}
+        },
+        _merged_depth(known.depth, new.depth),
+        max(filter(None, (known.accepted, new.accepted)), key=lambda accepted: accepted.at, default=None),
+    )
+
+
+def with_quotes_of(evidence: Evidence, others: Iterable[Evidence]) -> Evidence:
+    """A token's evidence with the quotes of tokens that are worth the same, of each source the latest."""
+    return evidence._replace(quotes=_latest_quotes([*(other.quotes for other in others), evidence.quotes]))
+
+
+def _latest_quotes(parts: Iterable[Mapping[PriceSource, Quote]]) -> dict[PriceSource, Quote]:
+    """Of each source the latest quote; of two of one time that of the later part."""
+    latest: dict[PriceSource, Quote] = {}
+    for part in parts:
+        for source, quote in part.items():
+            before = latest.get(source)
+            if before is None or quote.read_at >= before.read_at:
+                latest[source] = quote
+    return latest
+
+
+def _merged_depth(known: PoolDepth | None, new: PoolDepth | None) -> PoolDepth | None:
+    """The later depth; one that is not known does not replace one that is, unless that is no longer believed."""
+    if known is None or new is None:
+        return known or new
+    if new.at < known.at:
+        known, new = new, known
+    if new.state is not DepthState.UNKNOWN or known.state is DepthState.UNKNOWN:
+        return new
+    outlived = known.state is DepthState.DEEP and new.at - known.at > DEPTH_LIFE
+    return new if outlived else known

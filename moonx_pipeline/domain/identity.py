@@ -1,0 +1,103 @@
+"""Which asset a contract is: by the chain for native coins, by the token registry for the others, never by symbol."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_DECIMALS, NATIVE_TOKEN
+from moonx_pipeline.domain.majors import COIN_IDS, MAJORS, Major
+from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
+
+_NO_MAJOR = Major()
+
+
+class Listing(NamedTuple):
+    """What the token registry says of a contract.
+
+    Attributes:
+        symbol, name, logo_url: As the most trusted list has them.
+        coingecko_id: Of the coin that it is, where the listing of coins names the contract.
+        lists: The lists that name it; at least one.
+    """
+
+    symbol: str | None
+    name: str | None
+    logo_url: str | None
+    coingecko_id: str | None
+    lists: tuple[str, ...]
+
+
+class Identity(NamedTuple):
+    """Which asset a contract is.
+
+    Attributes:
+        listing: What lists say; ``None`` where none names it.
+        is_native: It is the chain's own coin.
+        coingecko_id: By which CoinGecko prices it.
+        is_major: It is one of the few assets whose price needs no pool.
+        binance_symbol: Its pair on Binance, such as ``ETHUSDT``.
+        coin: The native coin that it is worth one of, by symbol.
+        is_dollar: A stablecoin of the US dollar.
+    """
+
+    listing: Listing | None = None
+    is_native: bool = False
+    coingecko_id: str | None = None
+    is_major: bool = False
+    binance_symbol: str | None = None
+    coin: str | None = None
+    is_dollar: bool = False
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether it is known for sure which asset it is."""
+        return self.is_native or self.is_major or self.listing is not None
+
+    def described(self, info: TokenInfo, chain_id: int) -> TokenInfo:
+        """A token's metadata with the names that lists give it; decimals are the contract's own.
+
+        Args:
+            info: As its contract, or a provider for it, says.
+            chain_id: Its chain.
+        """
+        if self.is_native:
+            chain = CHAIN_BY_ID[chain_id]
+            return TokenInfo(chain.native_symbol, chain.native_name, NATIVE_DECIMALS, info.logo_url)
+        if self.listing is None:
+            return info
+        listing = self.listing
+        return TokenInfo(
+            listing.symbol or info.symbol, listing.name or info.name, info.decimals, info.logo_url or listing.logo_url
+        )
+
+
+UNLISTED = Identity()
+
+
+def identify(key: TokenKey, listing: Listing | None) -> Identity:
+    """Which asset a contract is.
+
+    Args:
+        key: The contract.
+        listing: What the registry says of it, if anything.
+    """
+    chain = CHAIN_BY_ID[key.chain_id]
+    is_native = key.address == NATIVE_TOKEN
+    if is_native:
+        coingecko_id: str | None = COIN_IDS[chain.native_symbol]
+    else:
+        coingecko_id = listing.coingecko_id if listing else None
+    if not is_native and listing is None and key.address != chain.wrapped_native:
+        return UNLISTED
+    major = MAJORS.get(coingecko_id or "", _NO_MAJOR)
+    coin = chain.native_symbol if key.address in (NATIVE_TOKEN, chain.wrapped_native) else major.coin
+    binance = major.binance_base or (coin if key.address == chain.wrapped_native else None)
+    return Identity(
+        listing,
+        is_native,
+        coingecko_id,
+        is_major=coin is not None or coingecko_id in MAJORS,
+        binance_symbol=f"{binance}USDT" if binance else None,
+        coin=coin,
+        is_dollar=major.is_dollar,
+    )

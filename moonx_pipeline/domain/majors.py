@@ -1,0 +1,63 @@
+"""The few assets that the price of others hangs on, by CoinGecko's ids; their contracts are in the token registry.
+
+A contract is one of these only where the registry says so: a symbol never is enough, since anyone can forge one.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Major(NamedTuple):
+    """One asset.
+
+    Attributes:
+        binance_base: Base asset of its USDT pair on Binance, where it has one that is this very asset.
+        coin: The native coin that it is worth one of, by symbol.
+        is_dollar: A stablecoin of the US dollar, worth about one as the other side of a pool.
+    """
+
+    binance_base: str | None = None
+    coin: str | None = None
+    is_dollar: bool = False
+
+
+MAJORS: Final = {
+    "ethereum": Major("ETH", coin="ETH"),
+    "weth": Major("ETH", coin="ETH"),
+    "polygon-ecosystem-token": Major("POL", coin="POL"),
+    "wmatic": Major("POL", coin="POL"),
+    "usd-coin": Major("USDC", is_dollar=True),
+    "tether": Major(is_dollar=True),
+    "dai": Major(is_dollar=True),
+    "wrapped-bitcoin": Major("WBTC"),
+    "chainlink": Major("LINK"),
+    "uniswap": Major("UNI"),
+    "aave": Major("AAVE"),
+    "arbitrum": Major("ARB"),
+    "optimism": Major("OP"),
+    "lido-dao": Major("LDO"),
+    "curve-dao-token": Major("CRV"),
+    "gmx": Major("GMX"),
+    "shiba-inu": Major("SHIB"),
+    "pepe": Major("PEPE"),
+    "staked-ether": Major(),
+    "wrapped-steth": Major(),
+    # Bridges' dollars, which CoinGecko lists bridge by bridge.
+    "bridged-usdc-polygon-pos-bridge": Major(is_dollar=True),
+    "bridged-usd-coin-optimism": Major(is_dollar=True),
+    "usd-coin-ethereum-bridged": Major(is_dollar=True),
+    "bridged-usd-coin-base": Major(is_dollar=True),
+}
+"""By CoinGecko's id."""
+
+MAJOR_IDS: Final = frozenset(MAJORS)
+
+COIN_IDS: Final = {"ETH": "ethereum", "POL": "polygon-ecosystem-token"}
+"""CoinGecko's ids of native coins, by symbol."""
+
+WELL_KNOWN_SYMBOLS: Final = frozenset(
+    ["ETH", "WETH", "POL", "WPOL", "MATIC", "BTC", "WBTC", "USDC", "USDC.E", "USDBC", "USDT", "DAI", "LINK", "UNI"]
+    + ["AAVE", "ARB", "OP", "LDO", "CRV", "GMX", "SHIB", "PEPE", "STETH", "WSTETH"]
+)
+"""Upper-case symbols that forgers like to take."""

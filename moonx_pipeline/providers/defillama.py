@@ -1,0 +1,99 @@
+"""DefiLlama's coins API: prices of tokens by contract, without a key; the second opinion of those who have none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
+from moonx_pipeline.domain.money import parse_price
+from moonx_pipeline.domain.portfolio import TokenKey
+from moonx_pipeline.domain.quotes import PriceSource, Quote
+from moonx_pipeline.providers.bodies import by_row, checked
+from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.scope import CallScope
+
+_CHAINS: Final = {1: "ethereum", 137: "polygon", 10: "optimism", 42161: "arbitrum", 8453: "base"}
+TOKENS_A_CALL: Final = 60
+"""The tokens stand in the path: with more of them proxies refuse its length."""
+
+LEAST_CONFIDENCE: Final = Decimal("0.5")
+"""A price in which DefiLlama itself trusts less is none."""
+
+
+class _Coin(msgspec.Struct):
+    price: Decimal | None = None
+    timestamp: Decimal | None = None
+    confidence: Decimal | None = None
+
+
+_T = TypeVar("_T")
+
+
+class _Coins(msgspec.Struct, Generic[_T]):
+    coins: dict[str, _T]
+
+
+_decode = by_row(
+    msgspec.json.Decoder(_Coins[_Coin]), msgspec.json.Decoder(_Coins[msgspec.Raw]), msgspec.json.Decoder(_Coin)
+)
+
+
+class DefiLlama:
+    """DefiLlama. One instance a process, shared by its threads."""
+
+    def __init__(self, base_url: str, *, http: HttpClient) -> None:
+        """Takes where DefiLlama is; nothing is sent yet.
+
+        Args:
+            base_url: Such as ``https://coins.llama.fi``.
+            http: Connections, whose provider is ``defillama``.
+        """
+        self._url = f"{base_url.rstrip('/')}/prices/current"
+        self._http = http
+
+    def prices(self, keys: Sequence[TokenKey], scope: CallScope) -> dict[TokenKey, Quote]:
+        """Prices by contract; tokens without one are left out.
+
+        Args:
+            keys: Tokens of any chain, at most ``TOKENS_A_CALL``; a native coin is asked for by its wrapped form.
+            scope: Deadline and tally.
+
+        Raises:
+            ProviderError: DefiLlama did not answer.
+        """
+        names = {key: _name_of(key) for key in keys}
+        body = self._http.send(
+            "GET",
+            f"{self._url}/{','.join(dict.fromkeys(names.values()))}",
+            scope=scope,
+            endpoint="prices/current",
+            classify=checked("defillama", _decode),
+        )
+        now = datetime.now(UTC)
+        coins = {name.lower(): coin for name, coin in _decode(body).coins.items()}
+        quotes = {key: _quote(coins, name, now) for key, name in names.items()}
+        return {key: quote for key, quote in quotes.items() if quote is not None}
+
+
+def _name_of(key: TokenKey) -> str:
+    chain = CHAIN_BY_ID[key.chain_id]
+    return f"{_CHAINS[key.chain_id]}:{chain.wrapped_native if key.address == NATIVE_TOKEN else key.address}"
+
+
+def _quote(coins: Mapping[str, _Coin], name: str, now: datetime) -> Quote | None:
+    coin = coins.get(name)
+    if coin is None or coin.price is None:
+        return None
+    if coin.confidence is not None and coin.confidence < LEAST_CONFIDENCE:
+        return None
+    try:
+        usd = parse_price(coin.price)
+        at = datetime.fromtimestamp(int(coin.timestamp), UTC) if coin.timestamp else None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return Quote(PriceSource.DEFILLAMA, usd, at, now) if usd else None
