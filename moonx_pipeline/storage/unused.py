@@ -15,6 +15,13 @@ _HELD: Final = (
 )
 
 
+_EVIDENCE: Final = f"""
+DELETE FROM token_evidence t
+USING (SELECT chain_id, token_address FROM token_evidence GROUP BY 1, 2 HAVING max(answered_at) < %s) old
+WHERE t.chain_id = old.chain_id AND t.token_address = old.token_address AND NOT {_HELD}
+"""  # noqa: S608 - a constant
+
+
 class PrunedTokens(NamedTuple):
     """Rows that were removed."""
 
@@ -29,12 +36,7 @@ def prune_tokens(engine: Engine, before: datetime) -> PrunedTokens:
     """
 
     def prune(connection: Connection) -> PrunedTokens:
-        evidence = connection.exec_driver_sql(
-            "DELETE FROM token_evidence t USING (SELECT chain_id, token_address FROM token_evidence "
-            "GROUP BY chain_id, token_address HAVING max(answered_at) < %s) o "
-            f"WHERE (t.chain_id, t.token_address) = (o.chain_id, o.token_address) AND NOT {_HELD}",
-            (before,),
-        )
+        evidence = connection.exec_driver_sql(_EVIDENCE, (before,))
         metadata = connection.exec_driver_sql(
             f"DELETE FROM token_metadata t WHERE t.read_at < %s AND NOT {_HELD} "  # noqa: S608 - a constant
             "AND NOT EXISTS (SELECT 1 FROM token_evidence p "
