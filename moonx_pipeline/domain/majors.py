@@ -56,6 +56,9 @@ MAJOR_IDS: Final = frozenset(MAJORS)
 COIN_IDS: Final = {"ETH": "ethereum", "POL": "polygon-ecosystem-token"}
 """CoinGecko's ids of native coins, by symbol."""
 
-_FORGED: Final = "ETH WETH POL WPOL MATIC BTC WBTC USDC USDC.E USDBC USDT DAI LINK UNI AAVE ARB OP LDO CRV GMX SHIB PEPE STETH WSTETH"
+_FORGED: Final = (
+    "ETH WETH POL WPOL MATIC BTC WBTC USDC USDC.E USDBC USDT DAI LINK UNI AAVE ARB OP LDO "
+    "CRV GMX SHIB PEPE STETH WSTETH"
+)
 WELL_KNOWN_SYMBOLS: Final = frozenset(_FORGED.split())
 """Upper-case symbols that forgers like to take."""
