@@ -13,6 +13,7 @@ from starlette.routing import Route
 from moonx_pipeline.simulator.alchemy_values import COMPUTE_UNITS, hex_balance, spoiled_metadata, spoiled_row
 from moonx_pipeline.simulator.answering import Simulation, answer
 from moonx_pipeline.simulator.encoding import json_answer
+from moonx_pipeline.simulator.faults import EMPTY_FAULTS, LIST_FAULTS, NAME_FAULTS, QUOTE_FAULTS, ROW_FAULTS
 from moonx_pipeline.simulator.market import plain
 from moonx_pipeline.simulator.networks import CHAIN_OF_NETWORK, SimChain
 from moonx_pipeline.simulator.spoiling import Spoiled
@@ -21,6 +22,9 @@ from moonx_pipeline.simulator.wallets import Holding
 
 BAD_KEY: Final = "bad-key"
 _PAGE: Final = 100
+_IN_BALANCES: Final = LIST_FAULTS | ROW_FAULTS | EMPTY_FAULTS
+_IN_TOKENS: Final = _IN_BALANCES | NAME_FAULTS | QUOTE_FAULTS
+_IN_PRICES: Final = QUOTE_FAULTS | EMPTY_FAULTS
 
 
 def _error(status: int, message: str) -> Response:
@@ -78,7 +82,8 @@ class AlchemyRoutes:
 
     def _page(self, body: dict[str, Any], pairs: list[tuple[str, str]], endpoint: str, *, rich: bool) -> Response:
         networks, wallets = {name for _, name in pairs}, {wallet for wallet, _ in pairs}
-        spoiled = self._sim.spoiled("alchemy", endpoint, networks=networks, wallets=wallets)
+        kinds = _IN_TOKENS if rich else _IN_BALANCES
+        spoiled = self._sim.spoiled("alchemy", endpoint, kinds, networks=networks, wallets=wallets)
         if spoiled.has("null_answer"):
             return json_answer(None)
         failed, silent = spoiled.of("partial_error"), spoiled.of("silent_network")
@@ -169,7 +174,8 @@ class AlchemyRoutes:
                 return _error(401, "Must be authenticated!")
             if not asked or len(asked) > 25 or len(networks) > 3:
                 return _error(400, "at most 25 addresses on at most 3 networks")
-            spoiled = self._sim.spoiled("alchemy", "prices/by-address", networks=networks)
+            contracts = {item["address"].lower() for item in asked}
+            spoiled = self._sim.spoiled("alchemy", "prices/by-address", _IN_PRICES, networks=networks, tokens=contracts)
             if spoiled.has("null_answer"):
                 return json_answer(None)
             rows = []
@@ -192,7 +198,7 @@ class AlchemyRoutes:
                 return _error(401, "Must be authenticated!")
             if not asked or len(asked) > 25:
                 return _error(400, "at most 25 symbols")
-            spoiled = self._sim.spoiled("alchemy", "prices/by-symbol")
+            spoiled = self._sim.spoiled("alchemy", "prices/by-symbol", _IN_PRICES)
             if spoiled.has("null_answer"):
                 return json_answer(None)
             coins = {token.symbol: token for token in self._sim.world.tokens() if token.listed}

@@ -10,16 +10,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from moonx_pipeline.simulator.alchemy import BAD_KEY
-from moonx_pipeline.simulator.alchemy_values import COMPUTE_UNITS, hex_balance, spoiled_metadata, spoiled_row
+from moonx_pipeline.simulator.alchemy_values import (
+    COMPUTE_UNITS,
+    hex_balance,
+    spoiled_metadata,
+    spoiled_row,
+    three_words,
+)
 from moonx_pipeline.simulator.answering import Simulation, answer
 from moonx_pipeline.simulator.contracts import BALANCE_OF, Reverted, contract_answer, wallet_of
 from moonx_pipeline.simulator.encoding import json_answer
+from moonx_pipeline.simulator.faults import EMPTY_FAULTS, NAME_FAULTS, ROW_FAULTS
 from moonx_pipeline.simulator.networks import CHAIN_OF_NETWORK
 from moonx_pipeline.simulator.spoiling import Spoiled
 
 _PAGE: Final = 100
 _CONTRACTS: Final = 1500
 _USUAL_UNITS: Final = 26
+_IN_ANY: Final = EMPTY_FAULTS | {"call_refused"}
 _NO_TOKEN: Final = "Invalid params: expected a valid token contract address."
 
 
@@ -38,16 +46,14 @@ class AlchemyRpcRoutes:
         body = await request.json()
         calls = body if isinstance(body, list) else [body]
         wallets = {wallet for call in calls for wallet in _wallets(call)}
+        methods = {call["method"] for call in calls}
 
         def good() -> Response:
             if request.path_params["key"] == BAD_KEY:
                 return JSONResponse(_refusal(calls[0], -32600, "Must be authenticated!"), 401)
             if chain is None:
                 return JSONResponse(_refusal(calls[0], -32600, f"Unsupported network: {network}"), 400)
-            contracts = {contract for call in calls for contract in _contracts(call)}
-            spoiled = self._sim.spoiled(
-                "alchemy", calls[0]["method"], networks={network}, wallets=wallets, tokens=contracts
-            )
+            spoiled = self._spoiled(network, calls, methods, wallets)
             if spoiled.has("null_answer"):
                 return json_answer(None)
             said = [
@@ -60,8 +66,25 @@ class AlchemyRpcRoutes:
 
         units = sum(COMPUTE_UNITS.get(call["method"], _USUAL_UNITS) for call in calls)
         return await answer(
-            self._sim, "alchemy", calls[0]["method"], good, networks={network}, wallets=wallets, units=units
+            self._sim,
+            "alchemy",
+            calls[0]["method"],
+            good,
+            others=methods,
+            networks={network},
+            wallets=wallets,
+            units=units,
         )
+
+    def _spoiled(self, network: str, calls: list[dict[str, Any]], methods: set[str], wallets: set[str]) -> Spoiled:
+        kinds = set(_IN_ANY)
+        if methods & {"eth_call", "alchemy_getTokenBalances"}:
+            kinds |= ROW_FAULTS
+        if "alchemy_getTokenMetadata" in methods:
+            kinds |= NAME_FAULTS
+        named = [_contracts(call) for call in calls]
+        tokens = None if any(one is None for one in named) else {contract for one in named for contract in one or ()}
+        return self._sim.spoiled("alchemy", methods, kinds, networks={network}, wallets=wallets, tokens=tokens)
 
     def _call(self, chain_id: int, call: dict[str, Any], spoiled: Spoiled) -> dict[str, Any]:
         method, params, world = call["method"], call.get("params", []), self._sim.world
@@ -73,10 +96,7 @@ class AlchemyRpcRoutes:
             held = world.holdings(params[0].lower(), chain_id)
             return _result(call, hex(sum(h.balance for h in held if h.token.is_native)))
         if method == "eth_call":
-            try:
-                return _result(call, contract_answer(world, chain_id, params[0]["to"].lower(), params[0]["data"]))
-            except Reverted:
-                return _refusal(call, 3, "execution reverted", data="0x")
+            return self._contract(chain_id, call, spoiled)
         if method == "alchemy_getTokenBalances":
             return self._token_balances(chain_id, call, spoiled)
         if method == "alchemy_getTokenMetadata":
@@ -86,31 +106,40 @@ class AlchemyRpcRoutes:
             return _result(call, spoiled_metadata(token, spoiled, in_list=False))
         return _refusal(call, -32601, f"Unsupported method: {method}")
 
+    def _contract(self, chain_id: int, call: dict[str, Any], spoiled: Spoiled) -> dict[str, Any]:
+        contract, data = call["params"][0]["to"].lower(), call["params"][0]["data"]
+        token = self._sim.world.token(chain_id, contract)
+        try:
+            said = contract_answer(self._sim.world, chain_id, contract, data)
+        except Reverted:
+            return _refusal(call, 3, "execution reverted", data="0x")
+        fault = spoiled.of("three_word_balance", token) if token and data.startswith(BALANCE_OF) else None
+        if fault and fault.params.get("token"):
+            said = three_words(int(said, 16))
+        return _result(call, said)
+
     def _token_balances(self, chain_id: int, call: dict[str, Any], spoiled: Spoiled) -> dict[str, Any]:
         wallet, spec, *rest = call["params"]
         wallet, options = wallet.lower(), (rest[0] if rest else None) or {}
-        world = self._sim.world
+        held = {h.token.address: h.balance for h in self._sim.world.holdings(wallet, chain_id) if not h.token.is_native}
         if isinstance(spec, list):
             if len(spec) > _CONTRACTS:
                 return _refusal(call, -32602, f"Invalid params: at most {_CONTRACTS} contract addresses.")
-            rows = [
-                self._row(wallet, chain_id, address.lower(), number, spoiled) for number, address in enumerate(spec)
-            ]
+            asked = [str(address).lower() for address in spec]
+            rows = [self._row(wallet, chain_id, a, held.get(a, 0), n, spoiled) for n, a in enumerate(asked)]
             return _result(call, {"address": wallet, "tokenBalances": rows})
-        held = [h.token.address for h in world.holdings(wallet, chain_id) if not h.token.is_native]
         start, size = int(options.get("pageKey") or "0x0", 16), min(int(options.get("maxCount", _PAGE)), _PAGE)
-        rows = [
-            self._row(wallet, chain_id, address, number, spoiled)
-            for number, address in enumerate(held[start : start + size], start)
-        ]
+        page = list(held.items())[start : start + size]
+        rows = [self._row(wallet, chain_id, a, balance, n, spoiled) for n, (a, balance) in enumerate(page, start)]
         more = {"pageKey": hex(start + size)} if start + size < len(held) else {}
         return _result(call, {"address": wallet, "tokenBalances": rows, **more})
 
-    def _row(self, wallet: str, chain_id: int, address: str, number: int, spoiled: Spoiled) -> dict[str, Any]:
+    def _row(
+        self, wallet: str, chain_id: int, address: str, balance: int, number: int, spoiled: Spoiled
+    ) -> dict[str, Any]:
         token = self._sim.world.token(chain_id, address)
-        if token is None:
+        if token is None:  # no contract stands there
             return {"contractAddress": address, "tokenBalance": "0x", "error": None}
-        balance = self._sim.world.balance(wallet, chain_id, address)
         row = {"contractAddress": address, "tokenBalance": hex_balance(balance, 0), "error": None}
         row |= spoiled_row(token, balance, number + 1, spoiled)
         written = self._sim.world.row(wallet, token)
@@ -123,7 +152,7 @@ def _refused(call: dict[str, Any], number: int, spoiled: Spoiled) -> dict[str, A
     if fault is None or number < int(fault.params.get("after", 0)):
         return None
     method, token = fault.params.get("method"), fault.params.get("token")
-    if (method and method != call["method"]) or (token and token.lower() not in _contracts(call)):
+    if (method and method != call["method"]) or (token and token.lower() not in (_contracts(call) or ())):
         return None
     return _refusal(call, int(fault.params.get("code", -32005)), fault.params.get("message", "limit exceeded"))
 
@@ -135,13 +164,16 @@ def _wallets(call: dict[str, Any]) -> list[str]:
     return [str(params[0]).lower()]
 
 
-def _contracts(call: dict[str, Any]) -> list[str]:
-    params = call.get("params") or [""]
-    if isinstance(params[0], dict):
+def _contracts(call: dict[str, Any]) -> list[str] | None:
+    """The contracts that a call names; ``None`` where its answer decides them."""
+    method, params = call["method"], call.get("params") or [""]
+    if method == "eth_call":
         return [str(params[0].get("to", "")).lower()]
-    if call["method"] == "alchemy_getTokenMetadata":
+    if method == "alchemy_getTokenMetadata":
         return [str(params[0]).lower()]
-    return [str(contract).lower() for contract in params[1]] if len(params) > 1 and isinstance(params[1], list) else []
+    if method == "alchemy_getTokenBalances":
+        return [str(contract).lower() for contract in params[1]] if isinstance(params[1], list) else None
+    return []
 
 
 def _result(call: dict[str, Any], result: Any) -> dict[str, Any]:

@@ -33,6 +33,11 @@ def hex_balance(balance: int, style: int) -> str:
     return "0x" + (text if style % 3 == 1 or len(text) % 2 == 0 else "0" + text)
 
 
+def three_words(balance: int) -> str:
+    """What a contract answers whose ``balanceOf`` returns more than the balance."""
+    return f"0x{balance:064x}{7:064x}{1_700_000_000:064x}"
+
+
 def spoiled_row(token: SimToken, balance: int, number: int, spoiled: Spoiled) -> dict[str, Any]:
     """The fields of a row that faults change.
 
@@ -46,8 +51,8 @@ def spoiled_row(token: SimToken, balance: int, number: int, spoiled: Spoiled) ->
     if spoiled.in_row("0x_balance", token, number, usual=0):
         fields["tokenBalance"] = "0x"
     if spoiled.in_row("three_word_balance", token, number):
-        fields["tokenBalance"] = f"0x{balance:064x}{7:064x}{1_700_000_000:064x}"
-    failed = spoiled.in_row("row_error", token, number) or spoiled.in_row("token_error", token, number)
+        fields["tokenBalance"] = three_words(balance)
+    failed = spoiled.in_row("token_error", token, number)
     if failed:
         fields |= {"tokenBalance": None, "error": failed.params.get("message", "execution reverted")}
     return fields

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
 from starlette.responses import Response
 
-from moonx_pipeline.simulator.faults import BROKEN, IN_ANSWER, Fault, Faults, faulty_response
+from moonx_pipeline.simulator.fault_answers import faulty_response
+from moonx_pipeline.simulator.faults import Fault, Faults, needs_good_answer
 from moonx_pipeline.simulator.spoiling import Spoiled
 from moonx_pipeline.simulator.world import World
 
 _UNBILLED = frozenset({403, 429})
+_NONE: Set[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -48,24 +50,23 @@ class Simulation:
     def spoiled(
         self,
         provider: str,
-        endpoint: str,
+        endpoints: str | Set[str],
+        kinds: Set[str],
         *,
-        networks: set[str] | None = None,
-        wallets: set[str] | None = None,
-        tokens: set[str] | None = None,
+        networks: Set[str] = _NONE,
+        wallets: Set[str] = _NONE,
+        tokens: Set[str] | None = None,
     ) -> Spoiled:
         """What is wrong inside the answer to a request; each of those faults counts as used.
 
         Args:
-            provider, endpoint: Whose answer it is.
+            provider, endpoints: Whose answer it is.
+            kinds: Faults that such an answer can have.
             networks, wallets: What is asked about.
             tokens: Contracts that are asked about; ``None`` where the answer decides them.
         """
-        return Spoiled(
-            self.faults.take(
-                provider, endpoint, IN_ANSWER, networks=networks or set(), wallets=wallets or set(), tokens=tokens
-            )
-        )
+        names = {endpoints} if isinstance(endpoints, str) else endpoints
+        return Spoiled(self.faults.take(provider, names, kinds, networks=networks, wallets=wallets, tokens=tokens))
 
     def reset(self) -> None:
         """As at the start."""
@@ -82,8 +83,9 @@ async def answer(
     endpoint: str,
     good: Callable[[], Response],
     *,
-    networks: set[str] | None = None,
-    wallets: set[str] | None = None,
+    others: Set[str] = _NONE,
+    networks: Set[str] = _NONE,
+    wallets: Set[str] = _NONE,
     units: int = 0,
 ) -> Response:
     """Gives the good answer, or the one that the first fitting fault makes of it.
@@ -93,6 +95,7 @@ async def answer(
         provider: Whose route it is.
         endpoint: Its short name.
         good: Makes the answer that a healthy provider gives; called only where some of it is sent.
+        others: What is asked in the same request; a fault of one of them is a fault of it.
         networks: Networks that are asked about.
         wallets: Wallets that are asked about.
         units: Compute units of the call.
@@ -101,12 +104,12 @@ async def answer(
     delay = faults.latency_ms.get(provider, faults.latency_ms.get("all", 0.0))
     if delay:
         await asyncio.sleep(delay / 1000)
-    fault = next(faults.take(provider, endpoint, networks=networks or set(), wallets=wallets or set()), None)
+    fault = next(faults.take(provider, {endpoint, *others}, networks=networks, wallets=wallets), None)
     if fault is None and simulation.is_over_limit(provider):
         fault = Fault(0, "rate_limit", provider)
-    response = good() if fault is None or fault.kind in BROKEN else Response()
+    response = good() if fault is None or needs_good_answer(fault) else Response()
     if fault is not None:
-        response = faulty_response(fault, bytes(response.body))
+        response = faulty_response(fault.provider, fault.kind, fault.params, response)
     faults.requests[f"{provider} {endpoint} {response.status_code}"] += 1
     if response.status_code not in _UNBILLED:
         faults.compute_units += units

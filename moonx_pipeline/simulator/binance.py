@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from moonx_pipeline.simulator.answering import Simulation, answer
 from moonx_pipeline.simulator.assets import BINANCE_BASES
+from moonx_pipeline.simulator.faults import EMPTY_FAULTS, QUOTE_FAULTS
 from moonx_pipeline.simulator.market import SimQuote, binance_base, divided, plain
 from moonx_pipeline.simulator.spoiling import Spoiled
 from moonx_pipeline.simulator.tokens import TOKENS
@@ -30,6 +31,9 @@ _TOKEN_OF_PAIR: Final = {
 
 def _error(code: int, message: str, status: int = 400) -> Response:
     return JSONResponse({"code": code, "msg": message}, status)
+
+
+_KINDS: Final = EMPTY_FAULTS | QUOTE_FAULTS
 
 
 class BinanceRoutes:
@@ -70,7 +74,7 @@ class BinanceRoutes:
             return _error(-1121, "Invalid symbol.")
         if one and status != "TRADING":
             return _error(-1220, "The symbol's status does not match the requested symbolStatus.")
-        spoiled = self._sim.spoiled("binance", endpoint)
+        spoiled = self._sim.spoiled("binance", endpoint, _KINDS)
         if spoiled.has("null_answer"):
             return JSONResponse(None)
         shown = [] if spoiled.has("empty_answer") or status != "TRADING" else asked

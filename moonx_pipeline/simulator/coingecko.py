@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from moonx_pipeline.simulator.answering import Simulation, answer
 from moonx_pipeline.simulator.encoding import json_answer
+from moonx_pipeline.simulator.faults import EMPTY_FAULTS, QUOTE_FAULTS
 from moonx_pipeline.simulator.networks import CHAIN_BY_ID, CHAIN_OF_PLATFORM
 from moonx_pipeline.simulator.spoiling import Spoiled
 from moonx_pipeline.simulator.tokens import SimToken
@@ -30,6 +31,8 @@ _OTHER_COINS: Final[tuple[dict[str, Any], ...]] = (
     {"id": "two-lines", "symbol": "two", "name": "Two Lines", "platforms": {"ethereum": "0x11\n"}},
 )  # fmt: skip
 _MOST_IDS: Final = 500
+
+_KINDS: Final = EMPTY_FAULTS | QUOTE_FAULTS
 
 
 class CoinGeckoRoutes:
@@ -53,7 +56,7 @@ class CoinGeckoRoutes:
             asked = [coin for coin in request.query_params.get("ids", "").split(",") if coin]
             if len(asked) > _MOST_IDS:
                 return Response("Request-URI Too Large", 414)
-            spoiled = self._sim.spoiled("coingecko", "simple/price")
+            spoiled = self._sim.spoiled("coingecko", "simple/price", _KINDS)
             if spoiled.has("null_answer"):
                 return json_answer(None)
             coins = {} if spoiled.has("empty_answer") else self._coins()
@@ -72,7 +75,7 @@ class CoinGeckoRoutes:
             chain = CHAIN_OF_PLATFORM.get(request.path_params["platform"])
             if chain is None:
                 return JSONResponse({"error": "coin not found"}, 404)
-            spoiled = self._sim.spoiled("coingecko", "simple/token_price", tokens=set(addresses))
+            spoiled = self._sim.spoiled("coingecko", "simple/token_price", _KINDS, tokens=set(addresses))
             if spoiled.has("null_answer"):
                 return json_answer(None)
             tokens = [] if spoiled.has("empty_answer") else [self._sim.world.token(chain.id, a) for a in addresses]
@@ -83,7 +86,7 @@ class CoinGeckoRoutes:
 
     async def list_of_coins(self, request: Request) -> Response:
         def good() -> Response:
-            spoiled = self._sim.spoiled("coingecko", "coins/list")
+            spoiled = self._sim.spoiled("coingecko", "coins/list", _KINDS)
             if spoiled.has("null_answer"):
                 return json_answer(None)
             if spoiled.has("empty_answer"):

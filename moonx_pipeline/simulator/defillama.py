@@ -10,11 +10,14 @@ from starlette.routing import Route
 
 from moonx_pipeline.simulator.answering import Simulation, answer
 from moonx_pipeline.simulator.encoding import json_answer
+from moonx_pipeline.simulator.faults import EMPTY_FAULTS, QUOTE_FAULTS
 from moonx_pipeline.simulator.networks import CHAIN_OF_LLAMA, NATIVE_TOKEN, ZERO_ADDRESS
 from moonx_pipeline.simulator.spoiling import Spoiled
 from moonx_pipeline.simulator.tokens import SimToken
 
 _LONGEST_PATH: Final = 8000
+
+_KINDS: Final = EMPTY_FAULTS | QUOTE_FAULTS
 
 
 class DefiLlamaRoutes:
@@ -34,7 +37,7 @@ class DefiLlamaRoutes:
                 return Response("URI Too Long", 414)
             asked = {key: self._token(key) for key in keys}
             contracts = {token.address for token in asked.values() if token}
-            spoiled = self._sim.spoiled("defillama", "prices/current", tokens=contracts)
+            spoiled = self._sim.spoiled("defillama", "prices/current", _KINDS, tokens=contracts)
             if spoiled.has("null_answer"):
                 return json_answer(None)
             found = {} if spoiled.has("empty_answer") else asked

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from moonx_pipeline.simulator.answering import Simulation, answer
 from moonx_pipeline.simulator.encoding import json_answer
+from moonx_pipeline.simulator.faults import EMPTY_FAULTS, QUOTE_FAULTS
 from moonx_pipeline.simulator.market import divided, plain
 from moonx_pipeline.simulator.networks import CHAIN_BY_ID, CHAIN_OF_DEX, NATIVE_TOKEN, ZERO_ADDRESS
 from moonx_pipeline.simulator.pools import AT_MARKET, Pool
@@ -22,6 +23,8 @@ _ADDRESSES_A_CALL: Final = 30
 _POOLS_AN_ANSWER: Final = 30
 _UNPRICED_SIDE: Final = Decimal(3_000_000)
 """Tokens on the other side of a pool, where nobody knows what one is worth."""
+
+_KINDS: Final = EMPTY_FAULTS | QUOTE_FAULTS | {"no_liquidity"}
 
 
 class DexScreenerRoutes:
@@ -43,7 +46,7 @@ class DexScreenerRoutes:
         def good() -> Response:
             if len(addresses) > _ADDRESSES_A_CALL or chain not in CHAIN_OF_DEX:
                 return Response("bad request", 400)
-            spoiled = self._sim.spoiled("dexscreener", "tokens", networks={chain}, tokens=set(addresses))
+            spoiled = self._sim.spoiled("dexscreener", "tokens", _KINDS, networks={chain}, tokens=set(addresses))
             if spoiled.has("null_answer"):
                 return json_answer(None)
             return json_answer(self._pairs([chain], addresses, spoiled))
@@ -54,7 +57,7 @@ class DexScreenerRoutes:
         addresses = _addresses(request)
 
         def good() -> Response:
-            spoiled = self._sim.spoiled("dexscreener", "latest/dex/tokens", tokens=set(addresses))
+            spoiled = self._sim.spoiled("dexscreener", "latest/dex/tokens", _KINDS, tokens=set(addresses))
             if spoiled.has("null_answer"):
                 return json_answer(None)
             pairs = self._pairs(list(CHAIN_OF_DEX), addresses, spoiled)

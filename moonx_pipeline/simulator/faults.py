@@ -1,91 +1,77 @@
-"""Faults on demand: what providers, and the networks before them, get wrong."""
+"""Faults on demand: what providers, and the networks before them, get wrong.
+
+One is switched on by kind, for the answers of one provider, and narrowed down as far as wanted::
+
+    simulator.fault("outage", "dexscreener", times=2)
+    simulator.fault("three_word_balance", params={"token": CONTRACT})
+    simulator.fault("call_refused", endpoint="eth_call", params={"code": -32016, "after": 20})
+
+Whole answers, of the providers that have them: ``rate_limit`` ``quota`` ``bad_key`` ``forbidden`` ``outage`` ``banned``
+``firewall`` ``geo_block`` ``wrong_host``, and of all: ``status`` (params ``status``, which may be 600 or 999, ``body``,
+``headers``), ``early_hints`` (a 103 before the good answer), ``hang`` ``reset`` ``truncate`` ``malformed``
+``wrong_types`` ``slow_drip`` (``seconds``) ``oversized`` (``bytes``). Those with a header take ``retry_after``.
+
+Inside an answer that looks good (``token`` in params narrows each down to one contract):
+
+================== ============================= ================================================================
+kind               of                            what it does; params
+================== ============================= ================================================================
+partial_error      alchemy lists                 ``network`` is left out, with an error
+silent_network     alchemy lists                 ``network`` is left out, without a word
+missing_page       alchemy lists                 a page without rows
+endless_page_key   alchemy lists                 the last page names the first
+duplicate_tokens   alchemy lists                 rows twice
+0x_balance         alchemy lists, JSON-RPC       a balance ``0x``; without a token, the native coin's
+three_word_balance alchemy lists, JSON-RPC       96 bytes, the first word is the balance
+token_error        alchemy lists, JSON-RPC       no balance but an error; ``message``
+null_metadata      alchemy names                 all four fields null
+null_decimals      alchemy names                 decimals null
+odd_decimals       alchemy names                 ``value``; by default 1.157920892373162e+77
+lone_surrogate     alchemy names                 ends with ``\\ud800``; ``field``, by default ``name``
+named_native       alchemy names                 a list names the native coin, too
+metadata_refused   alchemy names                 -32602
+call_refused       alchemy JSON-RPC              single calls refused with 200; ``code``, ``message``, ``method``,
+                                                 ``after`` so many good ones
+empty_answer       all                           ``[]``, ``{}`` or no rows
+null_answer        all                           ``null``
+zero_price         all                           a price of 0
+no_price           all                           no price; at DexScreener null, or ``absent``
+no_liquidity       dexscreener                   ``liquidity`` left out
+scaled_price       all                           every price times ``factor``
+old_quotes         alchemy, coingecko, defillama times of ``days`` ago
+================== ============================= ================================================================
+
+Row faults without a ``token`` hit each wallet's first token beside the native coin. With a ``token`` and ``times``,
+an answer to a request that names other contracts only does not count.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from moonx_pipeline.simulator.fault_answers import BROKEN, OF_ANY_PROVIDER, has_answer
 
-HTML: Final = "<!DOCTYPE html><html><head><title>Error</title></head><body>Sorry, you have been blocked</body></html>"
-_MONTHLY: Final = "Monthly capacity limit exceeded. Visit https://dashboard.alchemy.com/settings/billing to upgrade."
-_OVER_CAPACITY: Final = "Your app has exceeded its compute units per second capacity."
-_OVER_WEIGHT: Final = "Too much request weight used; current limit is 6000 request weight per 1 MINUTE."
-_BANNED: Final = "Way too much request weight used; IP banned until 1999999999999. Please use WebSocket Streams."
-_PRO_HOST: Final = "If you are using Pro API key, please change your root URL"
-
-_Answer = tuple[int, dict[str, str], Any]
-
-
-def _json_rpc(code: int, message: str) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": message}}
-
-
-def _html(status: int) -> _Answer:
-    return status, {"Content-Type": "text/html"}, HTML
-
-
-# Whole answers, by provider and kind: status, headers, body.
-_ANSWERS: Final[dict[tuple[str, str], _Answer]] = {
-    ("alchemy", "rate_limit"): (429, {}, {"error": {"code": 429, "message": _OVER_CAPACITY}}),
-    ("alchemy", "quota"): (403, {}, _json_rpc(-32600, _MONTHLY)),
-    ("alchemy", "bad_key"): (401, {}, _json_rpc(-32600, "Must be authenticated!")),
-    ("alchemy", "forbidden"): (403, {}, {"error": {"message": "App is inactive."}}),
-    ("alchemy", "outage"): (503, {}, _json_rpc(-32000, "Unable to complete request at this time.")),
-    ("binance", "rate_limit"): (429, {"X-MBX-USED-WEIGHT-1M": "6100"}, {"code": -1003, "msg": _OVER_WEIGHT}),
-    ("binance", "banned"): (418, {"Retry-After": "120"}, {"code": -1003, "msg": _BANNED}),
-    ("binance", "firewall"): _html(403),
-    ("binance", "geo_block"): (451, {}, {"code": 0, "msg": "Service unavailable from a restricted location"}),
-    ("binance", "outage"): (500, {}, {"code": -1008, "msg": "Server is currently overloaded with other requests."}),
-    ("coingecko", "rate_limit"): (
-        429,
-        {"retry-after": "60"},
-        {"status": {"error_code": 429, "error_message": "You've exceeded the Rate Limit."}},
-    ),
-    ("coingecko", "firewall"): _html(403),
-    ("coingecko", "bad_key"): (401, {}, {"status": {"error_code": 10002, "error_message": "API Key Missing."}}),
-    ("coingecko", "wrong_host"): (400, {}, {"error_code": 10010, "status": {"error_message": _PRO_HOST}}),
-    ("coingecko", "outage"): _html(503),
-    ("defillama", "rate_limit"): (429, {"Content-Type": "text/plain"}, "Too many requests"),
-    ("defillama", "outage"): _html(502),
-    ("dexscreener", "rate_limit"): (429, {"Content-Type": "text/plain"}, "error code: 1015"),
-    ("dexscreener", "outage"): _html(502),
-}
-
-BROKEN: Final = frozenset({"hang", "reset", "truncate", "malformed", "wrong_types", "slow_drip", "oversized"})
-"""Faults of the connection or the body, which any provider's answer can have."""
-
-IN_ANSWER: Final = frozenset(
-    {
-        "partial_error",
-        "null_decimals",
-        "endless_page_key",
-        "missing_page",
-        "duplicate_tokens",
-        "token_error",
-        "0x_balance",
-        "three_word_balance",
-        "odd_decimals",
-        "row_error",
-        "lone_surrogate",
-        "named_native",
-        "silent_network",
-        "null_metadata",
-        "metadata_refused",
-        "call_refused",
-        "empty_answer",
-        "null_answer",
-        "zero_price",
-        "no_price",
-        "no_liquidity",
-        "old_quotes",
-        "scaled_price",
-    }
+LIST_FAULTS: Final = frozenset(
+    {"partial_error", "silent_network", "missing_page", "endless_page_key", "duplicate_tokens"}
 )
+ROW_FAULTS: Final = frozenset({"0x_balance", "three_word_balance", "token_error"})
+NAME_FAULTS: Final = frozenset(
+    {"null_metadata", "null_decimals", "odd_decimals", "lone_surrogate", "named_native", "metadata_refused"}
+)
+QUOTE_FAULTS: Final = frozenset({"zero_price", "no_price", "scaled_price", "old_quotes"})
+EMPTY_FAULTS: Final = frozenset({"empty_answer", "null_answer"})
+_INSIDE: Final = {
+    "alchemy": LIST_FAULTS | ROW_FAULTS | NAME_FAULTS | QUOTE_FAULTS | EMPTY_FAULTS | {"call_refused"},
+    "binance": (QUOTE_FAULTS | EMPTY_FAULTS) - {"old_quotes"},
+    "coingecko": QUOTE_FAULTS | EMPTY_FAULTS,
+    "defillama": QUOTE_FAULTS | EMPTY_FAULTS,
+    "dexscreener": (QUOTE_FAULTS | EMPTY_FAULTS | {"no_liquidity"}) - {"old_quotes"},
+}
+IN_ANSWER: Final = frozenset[str]().union(*_INSIDE.values())
 """Faults inside an answer that looks good; the routes put them there."""
 
 
@@ -95,11 +81,11 @@ class Fault:
 
     Attributes:
         id: To switch it off by.
-        kind: A key of the answers above, ``status``, or one of ``BROKEN`` and ``IN_ANSWER``.
+        kind: As in the list above.
         provider: Whose answers.
-        endpoint, network, wallet: Only of these; ``None`` is any.
+        endpoint, network, wallet: Only of these; ``None`` is any. Of a JSON-RPC batch, any call may be the endpoint's.
         times: How many more answers; ``None`` is for ever.
-        params: Such as ``retry_after``, ``status``, ``body``, ``headers``, ``seconds``.
+        params: As in the list above.
     """
 
     id: int
@@ -123,37 +109,53 @@ class Faults:
         self.compute_units = 0
 
     def add(self, **values: Any) -> Fault:
+        """Switches a fault on.
+
+        Raises:
+            ValueError: The provider has no such fault, or the fault lacks the network or the number it needs.
+        """
         fault = Fault(id=next(self._ids), **values)
-        known = fault.kind == "status" or fault.kind in BROKEN | IN_ANSWER or (fault.provider, fault.kind) in _ANSWERS
-        if not known:
+        if not (_is_inside(fault) or fault.kind in OF_ANY_PROVIDER or has_answer(fault.provider, fault.kind)):
             raise ValueError(f"There is no fault '{fault.kind}' of {fault.provider}.")
+        if fault.kind in ("partial_error", "silent_network") and not fault.network:
+            raise ValueError(f"A fault '{fault.kind}' needs the network to leave out.")
+        needed = {"status": "status", "scaled_price": "factor", "old_quotes": "days"}.get(fault.kind)
+        if needed and needed not in fault.params:
+            raise ValueError(f"A fault '{fault.kind}' needs '{needed}' in its params.")
         self._active.append(fault)
         return fault
 
     def clear(self, fault_id: int | None = None) -> None:
+        """Switches off one fault, or all."""
         self._active = [fault for fault in self._active if fault_id is not None and fault.id != fault_id]
 
     def take(
         self,
         provider: str,
-        endpoint: str,
-        kinds: frozenset[str] | None = None,
+        endpoints: Set[str],
+        kinds: Set[str] | None = None,
         *,
-        networks: set[str],
-        wallets: set[str],
-        tokens: set[str] | None = None,
+        networks: Set[str],
+        wallets: Set[str],
+        tokens: Set[str] | None = None,
     ) -> Iterator[Fault]:
-        """The faults that fit a request, each counted as used."""
+        """The faults that fit a request, each counted as used.
+
+        Args:
+            provider, endpoints: Whose answer it is, and to what.
+            kinds: Which faults inside an answer; ``None`` for those of whole answers.
+            networks, wallets: What is asked about.
+            tokens: Contracts that are asked about; ``None`` where the answer decides them.
+        """
         for fault in list(self._active):
-            inside = fault.kind in IN_ANSWER
-            if (kinds is None) == inside or (kinds is not None and fault.kind not in kinds):
+            if fault.kind in IN_ANSWER if kinds is None else fault.kind not in kinds:
                 continue
-            if fault.provider != provider or fault.endpoint not in (None, endpoint):
+            if fault.provider != provider or (fault.endpoint and fault.endpoint not in endpoints):
                 continue
             if (fault.network and fault.network not in networks) or (fault.wallet and fault.wallet not in wallets):
                 continue
             token = fault.params.get("token")
-            if tokens and token and token.lower() not in tokens:
+            if tokens is not None and token and token.lower() not in tokens:
                 continue
             if fault.times is not None:
                 fault.times -= 1
@@ -162,57 +164,10 @@ class Faults:
             yield fault
 
 
-def faulty_response(fault: Fault, good: bytes) -> Response:
-    """The answer that a fault makes of a good one.
-
-    Args:
-        fault: One that is not inside an answer.
-        good: The body that would have been sent.
-    """
-    headers = {str(k): str(v) for k, v in fault.params.get("headers", {}).items()}
-    if "retry_after" in fault.params:
-        headers["Retry-After"] = str(fault.params["retry_after"])
-    if fault.kind == "status":
-        body = fault.params.get("body", "")
-        content = body if isinstance(body, str) else None
-        status = int(fault.params["status"])
-        return Response(content, status, headers) if content is not None else JSONResponse(body, status, headers)
-    if fault.kind in BROKEN:
-        return _broken(fault, good)
-    status, usual, body = _ANSWERS[fault.provider, fault.kind]
-    headers = {**usual, **headers}
-    return Response(body, status, headers) if isinstance(body, str) else JSONResponse(body, status, headers)
+def _is_inside(fault: Fault) -> bool:
+    return fault.kind in _INSIDE.get(fault.provider, ())
 
 
-def _broken(fault: Fault, good: bytes) -> Response:
-    if fault.kind == "malformed":
-        return Response(b'{"data": [1, 2', media_type="application/json")
-    if fault.kind == "wrong_types":
-        return Response(b'{"data": "nothing", "price": [], "pairs": 7}', media_type="application/json")
-    if fault.kind == "oversized":
-        size = int(fault.params.get("bytes", 1 << 20))
-        return Response(b'"' + b"x" * size + b'"', media_type="application/json")
-    if fault.kind == "hang":
-        return StreamingResponse(_never(), media_type="application/json")
-    if fault.kind == "slow_drip":
-        return StreamingResponse(_drip(good, float(fault.params.get("seconds", 0.05))), media_type="application/json")
-    # The length that is promised is never sent: the server closes the connection in the middle.
-    promised = (
-        {"Content-Length": str(len(good) + 1000)} if fault.kind == "reset" else {"Content-Length": str(len(good))}
-    )
-    return StreamingResponse(_part(good), headers=promised, media_type="application/json")
-
-
-async def _never() -> AsyncIterator[bytes]:
-    yield b""
-    await asyncio.sleep(3600)
-
-
-async def _drip(body: bytes, seconds: float) -> AsyncIterator[bytes]:
-    for byte in body:
-        yield bytes([byte])
-        await asyncio.sleep(seconds)
-
-
-async def _part(body: bytes) -> AsyncIterator[bytes]:
-    yield body[: len(body) // 2]
+def needs_good_answer(fault: Fault) -> bool:
+    """Whether some of the good answer is sent all the same."""
+    return fault.kind in BROKEN or fault.kind == "early_hints"

@@ -21,6 +21,7 @@ from moonx_pipeline.simulator.binance import BinanceRoutes
 from moonx_pipeline.simulator.coingecko import CoinGeckoRoutes
 from moonx_pipeline.simulator.defillama import DefiLlamaRoutes
 from moonx_pipeline.simulator.dexscreener import DexScreenerRoutes
+from moonx_pipeline.simulator.raw_responses import OpenProtocol
 
 KEY = "simulator"
 
@@ -103,7 +104,12 @@ def free_port() -> int:
 
 def _server(simulation: Simulation) -> uvicorn.Server:
     config = uvicorn.Config(
-        simulator_app(simulation), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        simulator_app(simulation),
+        http=OpenProtocol,
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
     )
     return uvicorn.Server(config)
 
