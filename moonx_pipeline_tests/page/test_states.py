@@ -30,6 +30,7 @@ SAYS: Final = {
     "hostile": r"<img src=x onerror=",
     "limit": r"All 5 syncs are used",
     "loading": r"Live",
+    "low-liquidity-and-unread": r"2 tokens could not be read.*2 tokens hard to sell.*6 prices not trusted",
     "offline": r"The server can't be reached\. This is what was known",
     "offline-unknown": r"The server can't be reached",
     "only-spam": r"All that these wallets hold looks like spam",

@@ -5,11 +5,20 @@ export type Decimal = string;
 /** RFC 3339 in UTC, ending with Z. */
 export type Time = string;
 
+/** What a total leaves out, in counts of positions; `unread` are tokens whose amount was never known. */
 export interface Omitted {
   unpriced: number;
   spam: number;
   flagged: number;
+  lowLiquidity: number;
+  unread: number;
   staleChains: number[];
+}
+
+/** The same of a total of the past; null of one of before it was counted. */
+export interface OmittedThen extends Omit<Omitted, "lowLiquidity" | "unread"> {
+  lowLiquidity: number | null;
+  unread: number | null;
 }
 
 export type ChainStatus = "fresh" | "stale" | "never";
@@ -48,6 +57,9 @@ export interface Position {
   stale: boolean;
   /** Where the logo comes from; the page asks `/api/v1/logos/{chainId}/{tokenAddress}` for it, where this is set. */
   logoUrl: string | null;
+  isCounted: boolean;
+  /** Why its value is not in the total, as a code; null where it is. */
+  notCountedReason: string | null;
 }
 
 /** `GET /portfolio`. */
@@ -68,7 +80,7 @@ export interface HistoryPoint {
   at: Time;
   totalValueUsd: Decimal;
   /** What was left out then; null where that was not kept. */
-  omitted: Omitted | null;
+  omitted: OmittedThen | null;
 }
 
 /** `GET /portfolio/history?days=`: the last reading of each bucket that has one. */

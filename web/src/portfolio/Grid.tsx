@@ -14,7 +14,6 @@ import { percentOf } from "../format/decimal";
 import { percent } from "../format/numbers";
 import { moment } from "../format/time";
 import { useNow } from "../state/hooks";
-import { isCounted } from "./counted";
 import styles from "./Grid.module.css";
 import { COLUMNS, Head } from "./Head";
 import { HEIGHTS, type Item, items, type View } from "./items";
@@ -168,9 +167,9 @@ function Line({ item, portfolio, showWallet, staleSince }: LineProps) {
   }
 }
 
-function share(position: Position, { totalValueUsd }: Portfolio): string | null {
-  if (!isCounted(position)) return null;
-  const part = percentOf(position.valueUsd, totalValueUsd, 30);
+function share({ isCounted, valueUsd }: Position, { totalValueUsd }: Portfolio): string | null {
+  if (!isCounted || valueUsd === null) return null;
+  const part = percentOf(valueUsd, totalValueUsd, 30);
   return part === null ? null : percent(part);
 }
 

@@ -6,12 +6,12 @@ import { counted, safeText, shortAddress } from "../format/text";
 import { ago, moment } from "../format/time";
 import { useHidden, useNow } from "../state/hooks";
 import { positionKey } from "../state/sharing";
-import { isFlagged } from "./counted";
 import { freshness } from "./freshness";
 import styles from "./Honesty.module.css";
+import { groupOf } from "./rows";
 import { Why } from "./Why";
 import why from "./Why.module.css";
-import { capital, flagReason, spamReason } from "./words";
+import { capital, notCountedReason, spamReason } from "./words";
 
 /** One quiet sentence that is always true; each part opens its why. */
 export function Honesty({ portfolio }: { portfolio: Portfolio }) {
@@ -19,7 +19,9 @@ export function Honesty({ portfolio }: { portfolio: Portfolio }) {
   return (
     <div className={styles.line}>
       <Read portfolio={portfolio} />
+      {omitted.unread > 0 && <Unread count={omitted.unread} />}
       {omitted.unpriced > 0 && <Unpriced portfolio={portfolio} />}
+      {omitted.lowLiquidity > 0 && <LowLiquidity portfolio={portfolio} />}
       {omitted.flagged > 0 && <Flagged portfolio={portfolio} />}
       {omitted.spam > 0 && <Spam portfolio={portfolio} />}
     </div>
@@ -46,8 +48,23 @@ function Read({ portfolio }: { portfolio: Portfolio }) {
   );
 }
 
+function Unread({ count }: { count: number }) {
+  const [it, has] = count === 1 ? ["it", "its contract"] : ["them", "their contracts"];
+  return (
+    <Why
+      label={`${counted(count, "token")} could not be read`}
+      tone="warn"
+      title="Not in the number above, and not in the list below"
+    >
+      <p className={why.note}>
+        How much of {it} you hold is not known: {has} did not say, and never did before. The next sync asks again.
+      </p>
+    </Why>
+  );
+}
+
 function Unpriced({ portfolio }: { portfolio: Portfolio }) {
-  const unpriced = portfolio.positions.filter(({ isSpam, valueUsd }) => !isSpam && valueUsd === null);
+  const unpriced = portfolio.positions.filter(({ notCountedReason: reason }) => reason === "unpriced");
   const { unpriced: count } = portfolio.omitted;
   return (
     <Why label={`${counted(count, "token")} ${count === 1 ? "has" : "have"} no price`} title="Not in the number above">
@@ -57,16 +74,29 @@ function Unpriced({ portfolio }: { portfolio: Portfolio }) {
   );
 }
 
+function LowLiquidity({ portfolio }: { portfolio: Portfolio }) {
+  const thin = portfolio.positions.filter((position) => groupOf(position) === "lowLiquidity");
+  return (
+    <Why
+      label={`${counted(portfolio.omitted.lowLiquidity, "token")} hard to sell`}
+      title="Shown below with their last price, and not in the number above"
+    >
+      <Positions positions={thin} right={({ valueUsd }) => `${usd(valueUsd)}, not counted`} />
+      <p className={why.note}>{notCountedReason("low_liquidity")}.</p>
+    </Why>
+  );
+}
+
 function Flagged({ portfolio }: { portfolio: Portfolio }) {
   const flagged = portfolio.positions.filter(
-    (position) => !position.isSpam && position.valueUsd !== null && isFlagged(position),
+    (position) => groupOf(position) === "unsure" && position.notCountedReason !== "unpriced",
   );
   return (
     <Why label={`${counted(portfolio.omitted.flagged, "price")} not trusted`} title="Not in the number above">
       <Positions
         positions={flagged}
         right={({ valueUsd }) => `${usd(valueUsd)}, not counted`}
-        note={({ flags }) => flags.map((flag) => `${flagReason(flag)}.`).join(" ")}
+        note={({ notCountedReason: reason }) => `${notCountedReason(reason ?? "")}.`}
       />
     </Why>
   );

@@ -1,13 +1,11 @@
 import { type KeyboardEvent, type PointerEvent, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { History, HistoryPoint, Portfolio } from "../api/types";
-import { chainName } from "../chains";
 import { usd } from "../format/numbers";
-import { counted } from "../format/text";
 import { day, moment } from "../format/time";
 import { useHistory, useNow } from "../state/hooks";
-import { list } from "../sync/words";
 import { Choice } from "./Choice";
 import styles from "./LineChart.module.css";
+import { leftOut } from "./leftOut";
 import { type Line, line, nearest, path } from "./line";
 
 const RANGES = [
@@ -149,17 +147,6 @@ function Reading({ point, now }: { point: HistoryPoint; now: number }) {
 
 function readingText(point: HistoryPoint | undefined, now: number): string {
   return point ? `${usd(point.totalValueUsd)}, ${moment(point.at, now)}, ${leftOut(point)}` : "";
-}
-
-function leftOut({ omitted }: HistoryPoint): string {
-  if (!omitted) return "what was left out is not known";
-  const { unpriced, flagged, staleChains } = omitted;
-  const parts = [
-    unpriced > 0 && `${counted(unpriced, "token")} without a price`,
-    flagged > 0 && `${counted(flagged, "price")} not trusted`,
-    staleChains.length > 0 && `older values of ${list(staleChains.map(chainName))}`,
-  ].filter(Boolean);
-  return parts.length > 0 ? parts.join(", ") : "nothing left out";
 }
 
 /** With the portfolio that is shown as the last reading, where it is newer: the line ends in the number. */

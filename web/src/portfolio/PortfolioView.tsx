@@ -1,5 +1,7 @@
 import type { Portfolio } from "../api/types";
+import { chainName } from "../chains";
 import { SyncPanel } from "../sync/SyncPanel";
+import { list } from "../sync/words";
 import { Honesty } from "./Honesty";
 import { LineChart } from "./LineChart";
 import styles from "./PortfolioView.module.css";
@@ -9,8 +11,8 @@ import { Total } from "./Total";
 
 /** What am I worth, is that true now, what changed: in this order. */
 export function PortfolioView({ portfolio, isOld }: { portfolio: Portfolio; isOld: boolean }) {
-  const { positions, omitted } = portfolio;
-  const isEmpty = positions.length === 0 && omitted.spam === 0;
+  const { positions, omitted, chains } = portfolio;
+  const isEmpty = positions.length === 0 && omitted.spam === 0 && omitted.unread === 0;
   return (
     <div className={`${styles.view} ${isOld ? styles.old : ""}`}>
       <div className={styles.top}>
@@ -24,7 +26,7 @@ export function PortfolioView({ portfolio, isOld }: { portfolio: Portfolio; isOl
       </div>
       {isEmpty ? (
         <Nothing title="These wallets hold nothing yet">
-          Whatever arrives on one of the five chains shows up here by itself.
+          {`Whatever arrives on ${list(chains.map(({ chainId }) => chainName(chainId)))} shows up here by itself.`}
         </Nothing>
       ) : (
         <>

@@ -7,10 +7,9 @@ import { escaped, safeText, shortAddress } from "../format/text";
 import { length, millis } from "../format/time";
 import { useNow } from "../state/hooks";
 import { Changing } from "./Changing";
-import { isFlagged } from "./counted";
 import styles from "./Row.module.css";
 import { TokenLogo } from "./TokenLogo";
-import { capital, sourceName, spamReason } from "./words";
+import { capital, notCountedReason, notCountedShort, sourceName, spamReason } from "./words";
 
 interface Props {
   position: Position;
@@ -26,7 +25,7 @@ interface Props {
 export const Row = memo(function Row({ position, share, showWallet, staleSince }: Props) {
   const { symbol, name, tokenAddress, isSpam, valueUsd, priceUsd } = position;
   const shownSymbol = safeText(symbol, 24);
-  const isUncounted = valueUsd !== null && !isSpam && isFlagged(position);
+  const isUncounted = valueUsd !== null && !isSpam && !position.isCounted;
   const uncounted = isUncounted ? styles.uncounted : "";
   const under = isSpam
     ? capital(position.spamReasons.map(spamReason).join(", "))
@@ -73,7 +72,11 @@ export const Row = memo(function Row({ position, share, showWallet, staleSince }
       </div>
       <div role="gridcell" className={`${styles.cell} ${styles.number} ${styles.value} ${uncounted}`}>
         <Value position={position} />
-        {isUncounted && <span className={styles.small}>not counted</span>}
+        {isUncounted && (
+          <span className={styles.small} title={notCountedReason(position.notCountedReason ?? "")}>
+            not counted
+          </span>
+        )}
       </div>
       <div role="gridcell" className={`${styles.cell} ${styles.number} ${styles.share}`}>
         {share ?? <span className={styles.faint}>–</span>}
@@ -97,18 +100,27 @@ function Value({ position }: { position: Position }) {
   if (position.isSpam) return <span className={styles.faint}>–</span>;
   if (position.valueUsd === null) return <span className={styles.faint}>unknown</span>;
   const shown = <Changing text={usdShort(position.valueUsd)} />;
-  return isFlagged(position) ? <span className={styles.faint}>{shown}</span> : shown;
+  return position.isCounted ? shown : <span className={styles.faint}>{shown}</span>;
 }
 
-function PriceSource({ position: { priceSource, priceAt, flags } }: { position: Position }) {
+function PriceSource({ position }: { position: Position }) {
+  const { priceSource, priceAt } = position;
   const now = useNow(60_000);
   const age = priceAt ? length(now - millis(priceAt)) : "";
-  const note = flags.includes("old_price") ? "old" : flags.includes("sources_disagree") ? "sources differ" : "";
+  const note = priceNote(position);
+  // The note first: it is what must not be cut where there is little room.
+  const text = [note, sourceName(priceSource), age].filter(Boolean).join(" · ");
   return (
-    <span className={`${styles.small} ${note ? styles.warn : ""}`}>
-      {[sourceName(priceSource), age, note].filter(Boolean).join(" · ")}
+    <span className={`${styles.small} ${note ? styles.warn : ""}`} title={text}>
+      {text}
     </span>
   );
+}
+
+/** The one thing to know of a price: why it does not count, or else that there is something about it. */
+function priceNote({ valueUsd, notCountedReason: reason, flags }: Position): string {
+  if (valueUsd !== null && reason !== null) return notCountedShort(reason);
+  return flags.includes("old_price") ? "old" : flags.includes("sources_disagree") ? "sources differ" : "";
 }
 
 function DayChange({ value }: { value: string | null }) {

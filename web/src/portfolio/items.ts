@@ -10,7 +10,7 @@ export type Item =
   | { kind: "detail"; key: string; position: Position }
   | { kind: "note"; key: string; text: string };
 
-export const HEIGHTS: Record<Item["kind"], number> = { group: 44, position: 60, detail: 160, note: 44 };
+export const HEIGHTS: Record<Item["kind"], number> = { group: 44, position: 60, detail: 320, note: 44 };
 
 export interface View {
   closed: ReadonlySet<Group>;
@@ -21,7 +21,12 @@ export interface View {
   hiddenState: "read" | "reading" | "failed";
 }
 
-const TITLES: Record<Group, string> = { priced: "With a price", unpriced: "Without a sure price", hidden: "Hidden" };
+const TITLES: Record<Group, string> = {
+  counted: "In the total",
+  lowLiquidity: "Hard to sell",
+  unsure: "Without a sure price",
+  hidden: "Hidden",
+};
 
 export function items(groups: readonly Grouped[], view: View): Item[] {
   return groups.flatMap((group): Item[] => {
@@ -55,6 +60,6 @@ function content({ group, positions }: Grouped, { opened, hiddenState }: View): 
 
 function note({ group, valueUsd }: Grouped, count: number): string {
   const number = count.toLocaleString("en-US");
-  if (group === "priced") return `${number} · ${usd(valueUsd)}`;
-  return group === "unpriced" ? `${number} · not in the total` : `${number} · they look like spam`;
+  if (group === "counted") return `${number} · ${usd(valueUsd)}`;
+  return group === "hidden" ? `${number} · they look like spam` : `${number} · not in the total`;
 }

@@ -1,5 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { FLAGGED, PRICED, position, SECOND_WALLET, SPAM, UNPRICED } from "../../fixtures/positions";
+import {
+  DOUBTED,
+  FLAGGED,
+  LOW_LIQUIDITY,
+  PRICED,
+  position,
+  SECOND_WALLET,
+  SPAM,
+  UNPRICED,
+} from "../../fixtures/positions";
 import { type Column, type Filter, grouped, NO_FILTER, nextSorting } from "./rows";
 
 const ALL = [...SPAM, ...UNPRICED, ...FLAGGED, ...PRICED];
@@ -7,10 +16,27 @@ const BY_VALUE = { column: "value", descending: true } as const;
 const shown = (filter: Partial<Filter>, sorting: { column: Column; descending: boolean } = BY_VALUE) =>
   grouped(ALL, { ...NO_FILTER, ...filter }, sorting).map(({ positions }) => positions.map(({ symbol }) => symbol));
 
-test("what counts, what has no sure price and what is hidden are apart; a flagged price is not sure", () => {
-  const [priced, unpriced, hidden] = grouped(ALL, NO_FILTER, BY_VALUE);
-  expect([priced?.count, unpriced?.count, hidden?.count]).toEqual([PRICED.length, 4, SPAM.length]);
-  expect(unpriced?.positions.map(({ symbol }) => symbol)).toContain("MOOND");
+test("what counts, what is hard to sell, what has no sure price and what is hidden are apart", () => {
+  const groups = grouped([...ALL, ...LOW_LIQUIDITY, ...DOUBTED], NO_FILTER, BY_VALUE);
+  const unsure = UNPRICED.length + FLAGGED.length + DOUBTED.length;
+  expect(groups.map(({ group, count }) => [group, count])).toEqual([
+    ["counted", PRICED.length],
+    ["lowLiquidity", LOW_LIQUIDITY.length],
+    ["unsure", unsure],
+    ["hidden", SPAM.length],
+  ]);
+  expect(groups[2]?.positions.map(({ symbol }) => symbol)).toContain("MOOND");
+});
+
+test("only the server says what counts, and only that has a sum", () => {
+  const [eth] = PRICED;
+  if (!eth) throw new Error("There is no position.");
+  const odd = { ...eth, isCounted: false, notCountedReason: "a_reason_of_tomorrow" };
+  const flagged = { ...eth, tokenAddress: "0x1", flags: ["price_jump", "low_liquidity"] };
+  const [counted, thin, unsure] = grouped([odd, flagged], NO_FILTER, BY_VALUE);
+  expect(counted?.positions).toEqual([flagged]);
+  expect([counted?.valueUsd, thin?.valueUsd, unsure?.valueUsd]).toEqual([eth.valueUsd, null, null]);
+  expect(unsure?.positions).toEqual([odd]);
 });
 
 test("a search finds by symbol, name and contract, whatever the case", () => {
@@ -25,9 +51,9 @@ test("chain and wallet narrow it", () => {
 });
 
 test("small ones are hidden only where their value is known", () => {
-  const [priced, unpriced] = shown({ hideSmall: true });
-  expect(priced).not.toContain("SHIB");
-  expect(unpriced).toHaveLength(4);
+  const [counted, , unsure] = shown({ hideSmall: true });
+  expect(counted).not.toContain("SHIB");
+  expect(unsure).toHaveLength(UNPRICED.length + FLAGGED.length);
 });
 
 describe("sorted", () => {

@@ -3,9 +3,8 @@ import type { Position } from "../api/types";
 import { CHAINS } from "../chains";
 import { add, compare } from "../format/decimal";
 import { positionKey } from "../state/sharing";
-import { isCounted } from "./counted";
 
-export type Group = "priced" | "unpriced" | "hidden";
+export type Group = "counted" | "lowLiquidity" | "unsure" | "hidden";
 export type Column = "token" | "chain" | "amount" | "price" | "value" | "share" | "change";
 
 export interface Sorting {
@@ -34,32 +33,33 @@ export interface Grouped {
   group: Group;
   /** All of the group, before the filter. */
   count: number;
-  /** Of all of the group; null of groups without values that count. */
+  /** Of all of the group; null of groups that do not count. */
   valueUsd: string | null;
   positions: Position[];
 }
 
 export function grouped(positions: readonly Position[], filter: Filter, sorting: Sorting): Grouped[] {
-  const groups: Record<Group, Position[]> = { priced: [], unpriced: [], hidden: [] };
+  const groups: Record<Group, Position[]> = { counted: [], lowLiquidity: [], unsure: [], hidden: [] };
   for (const position of positions) groups[groupOf(position)].push(position);
   const order = comparison(sorting);
   return (Object.keys(groups) as Group[]).map((group) => ({
     group,
     count: groups[group].length,
-    valueUsd: group === "priced" ? groups.priced.reduce((sum, { valueUsd }) => add(sum, valueUsd ?? "0"), "0") : null,
+    valueUsd: group === "counted" ? groups.counted.reduce((sum, { valueUsd }) => add(sum, valueUsd ?? "0"), "0") : null,
     positions: groups[group].filter((position) => passes(position, filter)).sort(order),
   }));
 }
 
 export function groupOf(position: Position): Group {
   if (position.isSpam) return "hidden";
-  return isCounted(position) ? "priced" : "unpriced";
+  if (position.isCounted) return "counted";
+  return position.notCountedReason === "low_liquidity" ? "lowLiquidity" : "unsure";
 }
 
 function passes(position: Position, { text, chainId, wallet, hideSmall }: Filter): boolean {
   if (chainId !== null && position.chainId !== chainId) return false;
   if (wallet !== null && position.walletAddress !== wallet) return false;
-  if (hideSmall && isCounted(position) && compare(position.valueUsd, SMALL_USD) < 0) return false;
+  if (hideSmall && position.isCounted && compare(position.valueUsd ?? "0", SMALL_USD) < 0) return false;
   const wanted = text.trim().toLowerCase();
   if (wanted === "") return true;
   const { symbol, name, tokenAddress } = position;

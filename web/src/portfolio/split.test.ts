@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FLAGGED, PRICED, SPAM, UNPRICED } from "../../fixtures/positions";
+import { FLAGGED, LOW_LIQUIDITY, PRICED, SPAM, UNPRICED } from "../../fixtures/positions";
 import { portfolio } from "../../fixtures/replies";
 import { split, tenthsOf, tenthsText } from "./split";
 
@@ -20,10 +20,13 @@ test("shares sum to 100 %, and each is off by less than a tenth of a percent", (
 });
 
 test("a token is one over all chains; what does not count is no part", () => {
-  const { parts, other, otherTenths } = split(portfolio([...PRICED, ...UNPRICED, ...FLAGGED, ...SPAM]), "token");
+  const { parts, other, otherTenths } = split(
+    portfolio([...PRICED, ...UNPRICED, ...FLAGGED, ...LOW_LIQUIDITY, ...SPAM]),
+    "token",
+  );
   expect(parts[0]).toMatchObject({ label: "ETH", chainId: null });
   expect([...parts, ...other].filter(({ label }) => label === "ETH")).toHaveLength(1);
-  expect([...parts, ...other].map(({ label }) => label)).not.toContain("MOOND");
+  for (const left of ["MOOND", "ORBX"]) expect([...parts, ...other].map(({ label }) => label)).not.toContain(left);
   expect(parts).toHaveLength(6);
   expect(parts.reduce((sum, { tenths }) => sum + tenths, otherTenths)).toBe(1000);
 });

@@ -3,7 +3,6 @@ import type { Portfolio, Position } from "../api/types";
 import { CHAINS, chainName } from "../chains";
 import { add, compare, parse, sign } from "../format/decimal";
 import { safeText } from "../format/text";
-import { isCounted } from "./counted";
 
 export type SplitBy = "token" | "chain";
 
@@ -25,18 +24,21 @@ export interface Split {
 
 /** With at most `most` parts, and the others together. */
 export function split({ positions }: Portfolio, by: SplitBy, most = 6): Split {
-  const parts = allParts(positions.filter(isCounted), by);
+  const parts = allParts(
+    positions.filter(({ isCounted }) => isCounted),
+    by,
+  );
   // One part alone in "other" is better shown by its name.
   const shown = parts.length <= most + 1 ? parts.length : most;
   const other = parts.slice(shown);
   return { parts: parts.slice(0, shown), other, otherTenths: other.reduce((sum, { tenths }) => sum + tenths, 0) };
 }
 
-function allParts(positions: (Position & { valueUsd: string })[], by: SplitBy): Part[] {
+function allParts(positions: Position[], by: SplitBy): Part[] {
   const sums = new Map<string, Omit<Part, "tenths">>();
   for (const position of positions) {
     const part = by === "chain" ? chainPart(position) : tokenPart(position);
-    const valueUsd = add(sums.get(part.key)?.valueUsd ?? "0", position.valueUsd);
+    const valueUsd = add(sums.get(part.key)?.valueUsd ?? "0", position.valueUsd ?? "0");
     sums.set(part.key, { ...part, valueUsd });
   }
   const parts = [...sums.values()].filter(({ valueUsd }) => sign(valueUsd) > 0);

@@ -34,6 +34,13 @@ test("one that does not fit is not kept, and neither is the one before it", () =
   expect(readKept(USER)).toBeNull();
 });
 
+test("what an earlier version of the page kept is not taken for one of now", () => {
+  const { lowLiquidity: _, unread: __, ...omitted } = kept.portfolio.omitted;
+  stored.set("moonx.portfolio", JSON.stringify({ ...kept, portfolio: { ...kept.portfolio, omitted } }));
+  expect(readKept(USER)).toBeNull();
+  expect(stored.size).toBe(0);
+});
+
 test("what can't be read is as good as nothing", () => {
   stored.set("moonx.portfolio", "{");
   expect(readKept(USER)).toBeNull();

@@ -13,7 +13,8 @@ const KEY = "moonx.portfolio";
 export function readKept(userId: string): Kept | null {
   try {
     const kept: Kept | null = JSON.parse(localStorage.getItem(KEY) ?? "null");
-    if (kept?.portfolio.userId === userId) return kept;
+    // What an earlier version of the page kept does not say of each position whether it is counted.
+    if (kept?.portfolio.userId === userId && kept.portfolio.omitted.unread !== undefined) return kept;
   } catch {
     // What can't be read is as good as nothing.
   }

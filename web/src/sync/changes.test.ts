@@ -26,6 +26,8 @@ function held(changes: Partial<Position>): Position {
     flags: [],
     stale: false,
     logoUrl: null,
+    isCounted: true,
+    notCountedReason: null,
     ...changes,
   };
 }
@@ -35,7 +37,7 @@ function portfolio(
   totalValueUsd = "0",
   asOf: string | null = "2025-11-03T12:00:00Z",
 ): Portfolio {
-  const omitted = { unpriced: 0, spam: 0, flagged: 0, staleChains: [] };
+  const omitted = { unpriced: 0, spam: 0, flagged: 0, lowLiquidity: 0, unread: 0, staleChains: [] };
   return { userId: "ada", version: 1, asOf, totalValueUsd, complete: true, omitted, chains: [], positions };
 }
 
@@ -98,7 +100,14 @@ test("a change in a token without decimals, or a price to trust, is told after t
   const after = portfolio([
     held({ symbol: "ODD", balance: "5", decimals: null, priceUsd: "9" }),
     held({ symbol: "FREE", balance: "5", decimals: 0 }),
-    held({ symbol: "PUMP", balance: "5", decimals: 0, priceUsd: "99999", flags: ["price_jump"] }),
+    held({
+      symbol: "PUMP",
+      balance: "5",
+      decimals: 0,
+      priceUsd: "99999",
+      isCounted: false,
+      notCountedReason: "price_jump",
+    }),
     { ...USDC, balance: "1" },
   ]);
   expect(changesBetween(before, after).held.map(({ symbol, amount }) => [symbol, amount])).toEqual([

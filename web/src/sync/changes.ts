@@ -1,7 +1,6 @@
 /** What a sync changed: two portfolios compared, by the exact balances. */
 import type { Decimal, Portfolio, Position } from "../api/types";
 import { absolute, compare, multiply, subtract, toText } from "../format/decimal";
-import { isFlagged } from "../portfolio/counted";
 
 export interface Change {
   chainId: number;
@@ -72,7 +71,7 @@ function holdings(portfolio: Portfolio): Map<string, Holding> {
 
 /** What the change is worth, for the order only; null where that is unknown, or not to be trusted. */
 function worth(amount: Decimal | null, position: Position): Decimal | null {
-  if (amount === null || position.priceUsd === null || isFlagged(position)) return null;
+  if (amount === null || position.priceUsd === null || !position.isCounted) return null;
   return absolute(multiply(amount, position.priceUsd));
 }
 

@@ -1,5 +1,6 @@
 /** Syncs in the words of the person whose money it is. */
 import type { Operation, OperationStatus, Time } from "../api/types";
+import { counted } from "../format/text";
 import { clock } from "../format/time";
 
 export const TRIGGER_WORDS: Record<Operation["trigger"], string> = {
@@ -37,7 +38,7 @@ export const OPERATION_REASONS: Record<string, string> = {
 /** Why a sync was not a whole one; null where there is nothing to say. */
 export function operationReason(operation: Operation): string | null {
   const { errorCode, status } = operation;
-  if (status === "partial") return `${operation.chainsSynced} of 5 chains answered`;
+  if (status === "partial") return `${counted(operation.chainsSynced, "chain")} answered, not all`;
   if (errorCode !== null) return OPERATION_REASONS[errorCode] ?? "Something went wrong on our side";
   return null;
 }

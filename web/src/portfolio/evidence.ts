@@ -1,0 +1,87 @@
+/** What sources said of a token, as lines in the order in which they matter. Pure. */
+import type { Explanation, PositionEvidence, TokenEvidence } from "../api/explanation";
+import type { Decimal, Position, Time } from "../api/types";
+import { usd } from "../format/numbers";
+import { safeText } from "../format/text";
+import { list } from "../sync/words";
+import { sourceName, useOfQuote } from "./words";
+
+/** The route that has the evidence of one position. */
+export function evidencePath({ walletAddress, chainId, tokenAddress }: Position): string {
+  const one = new URLSearchParams({ walletAddress, chainId: String(chainId), tokenAddress });
+  return `/portfolio/explain?${one}`;
+}
+
+export interface Evidence {
+  token: TokenEvidence;
+  position: PositionEvidence;
+}
+
+/** Of one position; null where none was kept. */
+export function evidenceOf({ tokens, positions }: Explanation, held: Position): Evidence | null {
+  const isOfToken = (one: { chainId: number; tokenAddress: string }) =>
+    one.chainId === held.chainId && one.tokenAddress === held.tokenAddress;
+  const token = tokens.find(isOfToken);
+  const position = positions.find((one) => isOfToken(one) && one.walletAddress === held.walletAddress);
+  return token && position ? { token, position } : null;
+}
+
+export interface Said {
+  source: string;
+  /** Null of one that has no price. */
+  priceUsd: Decimal | null;
+  /** Of the price by the source's own account, or else when it was asked. */
+  at: Time;
+  askedAt: Time;
+  isUsed: boolean;
+  words: string;
+}
+
+/** The price that is used, then the others, then who has none. */
+export function said({ quotes, price, answeredNothing }: TokenEvidence): Said[] {
+  const prices = quotes.map(({ source, priceUsd, priceAt, readAt, use, why }) => ({
+    source: sourceName(source),
+    priceUsd,
+    at: priceAt ?? readAt,
+    askedAt: readAt,
+    isUsed: use === "chosen",
+    words: useOfQuote(use, price?.rule ?? null, why),
+  }));
+  const withPrice = new Set(quotes.map(({ source }) => source));
+  const without = answeredNothing.map(({ source, at }) => ({
+    source: sourceName(source),
+    priceUsd: null,
+    at,
+    askedAt: at,
+    isUsed: false,
+    words: withPrice.has(source) ? "Has none since" : "Has no price",
+  }));
+  return [...prices.filter(({ isUsed }) => isUsed), ...prices.filter(({ isUsed }) => !isUsed), ...without];
+}
+
+/** "CoinGecko, Optimism and Aave name this contract". */
+export function listingText(lists: readonly string[]): string {
+  if (lists.length === 0) return "No list of tokens that we read names it";
+  return `${list(lists.map(sourceName))} ${lists.length === 1 ? "names" : "name"} this contract`;
+}
+
+/** What its pools hold; null where none were seen. */
+export function depthText({ depth }: TokenEvidence): string | null {
+  if (!depth) return null;
+  const held = depth.usd === null ? null : usd(depth.usd);
+  switch (depth.state) {
+    case "deep":
+      return held ? `${held} of well-known tokens` : "Enough of well-known tokens";
+    case "thin":
+      return held ? `Only ${held} of well-known tokens` : "Too little of well-known tokens";
+    default:
+      return "There are some; what they hold is not known";
+  }
+}
+
+/** "Alchemy, block 23,714,002"; null where that is not known. */
+export function balanceText({ balanceSource, block }: PositionEvidence): string | null {
+  if (balanceSource === null && block === null) return null;
+  const source = safeText(sourceName(balanceSource));
+  return [source, block === null ? "" : `block ${block.toLocaleString("en-US")}`].filter(Boolean).join(", ");
+}
