@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from moonx_pipeline.simulator.answering import Simulation
+from moonx_pipeline.simulator.pools import Pool
+from moonx_pipeline.simulator.tokens import SimToken
 
 
 class AdminRoutes:
@@ -49,18 +53,39 @@ class AdminRoutes:
         return JSONResponse(self._sim.per_minute)
 
     async def world(self, request: Request) -> Response:
-        """``tick`` moves all prices by a seed, ``prices`` some, ``balances`` what wallets hold."""
-        change = await request.json()
-        if "tick" in change:
-            self._sim.world.tick(int(change["tick"]))
-        for name, price in change.get("prices", {}).items():
-            self._sim.world.set_price(name, Decimal(price))
-        for item in change.get("balances", []):
-            token = self._sim.world.token(item["chainId"], item["tokenAddress"].lower())
-            if token is None:
-                return JSONResponse({"error": f"There is no token {item['tokenAddress']}."}, 400)
-            self._sim.world.set_balance(item["wallet"].lower(), token, int(item["balance"]))
+        """Changes the world; any of these, in this order.
+
+        ``tick`` moves all prices by a seed, ``prices`` some by name; ``tokens`` adds tokens with the arguments of
+        ``World.add_token``, each pool an object with those of ``Pool``; ``balances`` says what wallets hold;
+        ``sourcePrices`` what one source says of a token: ``{"source", "chainId", "tokenAddress", "price",
+        "ageSeconds"}``; ``pools`` and ``listings`` give tokens other pools and another ``coingeckoId``.
+        """
+        change, world = await request.json(), self._sim.world
+        try:
+            if "tick" in change:
+                world.tick(int(change["tick"]))
+            for name, price in change.get("prices", {}).items():
+                world.set_price(name, Decimal(price))
+            for item in change.get("tokens", []):
+                world.add_token(**{**item, "pools": [Pool(**pool) for pool in item.get("pools", [])]})
+            for item in change.get("balances", []):
+                world.set_balance(item["wallet"].lower(), self._token(item), int(item["balance"]))
+            for item in change.get("sourcePrices", []):
+                age = timedelta(seconds=float(item.get("ageSeconds", 0)))
+                world.set_source_price(item["source"], self._token(item), item["price"], age=age)
+            for item in change.get("pools", []):
+                world.set_pools(self._token(item), *(Pool(**pool) for pool in item["pools"]))
+            for item in change.get("listings", []):
+                world.set_listed(self._token(item), item["coingeckoId"])
+        except (TypeError, ValueError, LookupError) as problem:
+            return JSONResponse({"error": str(problem)}, 400)
         return JSONResponse({})
+
+    def _token(self, item: dict[str, Any]) -> SimToken:
+        token = self._sim.world.token(item["chainId"], item["tokenAddress"].lower())
+        if token is None:
+            raise LookupError(f"There is no token {item['tokenAddress']}.")
+        return token
 
     async def stats(self, request: Request) -> Response:
         """Requests by provider, endpoint and status, and compute units; DELETE starts anew."""

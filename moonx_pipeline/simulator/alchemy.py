@@ -117,7 +117,7 @@ class AlchemyRoutes:
 
     def _listed(self, body: dict[str, Any], wallet: str, chain: SimChain) -> list[Holding]:
         native, erc20 = body.get("includeNativeTokens", True), body.get("includeErc20Tokens", True)
-        rows = self._sim.world.rows(wallet, chain.id)
+        rows = self._sim.world.ledger.rows(wallet, chain.id)
         if native and erc20:
             return rows
         return [row for row in rows if (native if row.token.is_native else erc20)]
@@ -156,7 +156,7 @@ class AlchemyRoutes:
                 row["tokenPrices"] = self._prices_of(token, spoiled)
             row["error"] = None
         row |= spoiled_row(token, balance, number, spoiled)
-        return row | self._sim.world.row(wallet, token)
+        return row | self._sim.world.ledger.row(wallet, token)
 
     def _prices_of(self, token: SimToken, spoiled: Spoiled) -> list[dict[str, str]]:
         quote = spoiled.quote(self._sim.world.quote("alchemy", token), token)

@@ -142,7 +142,7 @@ class AlchemyRpcRoutes:
             return {"contractAddress": address, "tokenBalance": "0x", "error": None}
         row = {"contractAddress": address, "tokenBalance": hex_balance(balance, 0), "error": None}
         row |= spoiled_row(token, balance, number + 1, spoiled)
-        written = self._sim.world.row(wallet, token)
+        written = self._sim.world.ledger.row(wallet, token)
         return row | {name: written[name] for name in ("tokenBalance", "error") if name in written}
 
 

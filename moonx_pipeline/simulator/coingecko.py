@@ -79,7 +79,7 @@ class CoinGeckoRoutes:
             if spoiled.has("null_answer"):
                 return json_answer(None)
             tokens = [] if spoiled.has("empty_answer") else [self._sim.world.token(chain.id, a) for a in addresses]
-            found = {t.address: self._price(t, request, spoiled) for t in tokens if t is not None and t.listed}
+            found = {t.address: self._price(t, request, spoiled) for t in tokens if t and t.listed and not t.is_native}
             return json_answer({contract: price for contract, price in found.items() if price is not None})
 
         return await answer(self._sim, "coingecko", "simple/token_price", good)

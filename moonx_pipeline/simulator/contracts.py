@@ -33,7 +33,7 @@ def contract_answer(world: World, chain_id: int, contract: str, data: str) -> st
         return "0x"
     selector = data[:10]
     if selector == BALANCE_OF:
-        return _number(world.balance(wallet_of(data), chain_id, contract))
+        return _number(world.ledger.balance(wallet_of(data), chain_id, contract))
     if selector == _DECIMALS and isinstance(token.decimals, int) and token.decimals >= 0:
         return _number(token.decimals)
     text = {_NAME: token.name, _SYMBOL: token.symbol}.get(selector)

@@ -17,7 +17,7 @@ from moonx_pipeline.simulator.tokens import SimToken
 
 _LONGEST_PATH: Final = 8000
 
-_KINDS: Final = EMPTY_FAULTS | QUOTE_FAULTS
+_KINDS: Final = EMPTY_FAULTS | QUOTE_FAULTS | {"low_confidence"}
 
 
 class DefiLlamaRoutes:
@@ -53,7 +53,7 @@ class DefiLlamaRoutes:
         if name == "coingecko":
             return next((token for token in self._sim.world.tokens() if token.coin == address), None)
         chain = CHAIN_OF_LLAMA.get(name)
-        if chain is None:
+        if chain is None or address.lower() == NATIVE_TOKEN:
             return None
         return self._sim.world.token(chain.id, NATIVE_TOKEN if address == ZERO_ADDRESS else address.lower())
 
@@ -61,10 +61,11 @@ class DefiLlamaRoutes:
         quote = spoiled.quote(self._sim.world.quote("defillama", token), token)
         if quote is None or spoiled.has("no_price", token):
             return None
+        doubted = spoiled.of("low_confidence", token)
         coin = {
             "price": 0 if spoiled.has("zero_price", token) else quote.price,
             "symbol": token.symbol,
             "timestamp": int(quote.at.timestamp()),
-            "confidence": 0.99,
+            "confidence": doubted.params.get("value", 0.1) if doubted else 0.99,
         }
         return coin if key.startswith("coingecko:") else {"decimals": token.decimals, **coin}

@@ -75,8 +75,11 @@ class DexScreenerRoutes:
             chain_id = CHAIN_OF_DEX[name].id
             for address in addresses:
                 token = world.token(chain_id, address)
-                found = [(token, pool) for pool in world.pools(token)] if token else []
-                for owner, pool in [*found, *world.pools_against(chain_id, address)]:
+                found = (
+                    [(token, pool) for pool in world.catalogue.pools(token)] if token and not token.is_native else []
+                )
+                other_side = NATIVE_TOKEN if address == ZERO_ADDRESS else address
+                for owner, pool in [*found, *world.catalogue.pools_against(chain_id, other_side)]:
                     pair = self._pair(name, owner, pool, spoiled)
                     pairs.setdefault(pair["pairAddress"], pair)
         return list(pairs.values())[:_POOLS_AN_ANSWER]

@@ -37,6 +37,7 @@ null_answer        all                           ``null``
 zero_price         all                           a price of 0
 no_price           all                           no price; at DexScreener null, or ``absent``
 no_liquidity       dexscreener                   ``liquidity`` left out
+low_confidence     defillama                     ``value``; by default 0.1
 scaled_price       all                           every price times ``factor``
 old_quotes         alchemy, coingecko, defillama times of ``days`` ago
 ================== ============================= ================================================================
@@ -68,7 +69,7 @@ _INSIDE: Final = {
     "alchemy": LIST_FAULTS | ROW_FAULTS | NAME_FAULTS | QUOTE_FAULTS | EMPTY_FAULTS | {"call_refused"},
     "binance": (QUOTE_FAULTS | EMPTY_FAULTS) - {"old_quotes"},
     "coingecko": QUOTE_FAULTS | EMPTY_FAULTS,
-    "defillama": QUOTE_FAULTS | EMPTY_FAULTS,
+    "defillama": QUOTE_FAULTS | EMPTY_FAULTS | {"low_confidence"},
     "dexscreener": (QUOTE_FAULTS | EMPTY_FAULTS | {"no_liquidity"}) - {"old_quotes"},
 }
 IN_ANSWER: Final = frozenset[str]().union(*_INSIDE.values())

@@ -28,10 +28,10 @@ class Pool:
     quote: str | None = None
     version: str = "v3"
     price_usd: str | None = AT_MARKET
-    price_factor: Decimal = Decimal(1)
-    volume_usd: Decimal = Decimal("15234.5")
+    price_factor: Decimal | int = 1
+    volume_usd: Decimal | int = Decimal("15234.5")
 
 
 def usual_pools(depth_usd: int) -> tuple[Pool, ...]:
     """What a traded token has: a small pool that is far from the market, and a deep one."""
-    return (Pool(90, price_factor=Decimal(7)), Pool(depth_usd))
+    return (Pool(90, price_factor=7), Pool(depth_usd))

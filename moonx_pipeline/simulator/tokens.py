@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from moonx_pipeline.simulator.assets import ASSETS
 from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
 
-PRICES: Final = {
+_ASSET_PRICES: Final = {
     "ETH": "2500.10", "WETH": "2500.10", "POL": "0.4512", "WPOL": "0.4512", "USDC": "0.9998", "USDC.e": "0.9991",
     "USDT": "1", "DAI": "0.9999", "WBTC": "64210.55", "LINK": "14.32", "UNI": "8.91", "AAVE": "171.4", "ARB": "0.5521",
     "OP": "1.203", "LDO": "1.11", "CRV": "0.402", "GMX": "27.6", "SHIB": "0.0000134", "PEPE": "0.00000791",
     "stETH": "2498.7", "wstETH": "2951.2", "USDbC": "0.9992",
 }  # fmt: skip
-"""USD at the start, by symbol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,8 @@ _LONG_TAIL: Final = (
     ("OAK", "Oakfield", 6, "0.00000413", 41_000),
     ("MESA", "Mesa Credit", 8, "22.9", 1_900_000),
 )
-LONG_TAIL_PRICES: Final = {symbol: price for symbol, _, _, price, _ in _LONG_TAIL}
+PRICES: Final = _ASSET_PRICES | {symbol: price for symbol, _, _, price, _ in _LONG_TAIL}
+"""USD at the start, by symbol."""
 
 
 def _long_tail(chain_id: int) -> list[SimToken]:
@@ -136,8 +135,3 @@ TOKENS: Final = {
 
 HOSTILE: Final = SimToken(1, derived_address("hostile"), "<img onerror=alert(1)>", "\u202eevil\x1b[2J", 18)
 """A token whose name attacks the program that shows it."""
-
-
-def price_table() -> dict[str, Decimal]:
-    """The world's prices at its start."""
-    return {name: Decimal(price) for name, price in {**PRICES, **LONG_TAIL_PRICES}.items()}

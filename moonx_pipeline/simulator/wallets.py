@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.simulator.rare_tokens import MIRRORS, RARE_TOKENS
 from moonx_pipeline.simulator.tokens import TOKENS, SimToken, derived_address, spam_token
 
 SPAM_TOKENS: Final = 2960
@@ -17,6 +18,9 @@ THREE_WALLETS: Final = tuple(derived_address(f"wallet: three {number}") for numb
 SPAM_WALLET: Final = derived_address("wallet: spam")
 EMPTY_WALLET: Final = derived_address("wallet: empty")
 POLYGON_WALLET: Final = derived_address("wallet: polygon")
+DECEPTIVE_WALLET: Final = derived_address("wallet: deceptive")
+POOLED_WALLET: Final = derived_address("wallet: pooled")
+MIRROR_WALLET: Final = derived_address("wallet: mirror")
 
 _BY_CHAIN: Final = {
     chain.id: sorted((t for t in TOKENS.values() if t.chain_id == chain.id), key=lambda t: t.address)
@@ -37,6 +41,20 @@ _DESIGNED: Final = {
         8453: {"USDC": "125.5"},
     },
     EMPTY_WALLET: {},
+    DECEPTIVE_WALLET: {
+        1: {"ETH": "0.1", "YFI": "0.2", "ETHFI": "900", "CRO": "12000", "MATIC": "3000"},
+        10: {"wstETH": "0.4", "LDO": "500"},
+        42161: {"wstETH": "0.25", "CRV": "1500"},
+        8453: {"wstETH": "0.3", "USDT": "1100"},
+    },
+    POOLED_WALLET: {
+        1: {"ETH": "0.5", "BITTEN": "100", "FOURTH": "3200", "MUTE": "1600"},
+        137: {"ADRIFT": "500"},
+        10: {"PUDDLE": "9000"},
+        42161: {"HEAP": "1000000000"},
+        8453: {"VIRTUAL": "800", "LUNARA": "25000", "ECHOA": "400000"},
+    },
+    MIRROR_WALLET: {137: {"POL": "1200"}, 10: {"ETH": "0.9"}},
 }
 
 
@@ -55,11 +73,15 @@ def units(amount: str | Decimal | int, token: SimToken) -> int:
 def _designed(wallet: str) -> dict[int, list[Holding]]:
     holdings: dict[int, list[Holding]] = {}
     for chain_id, amounts in _DESIGNED[wallet].items():
-        tokens = {token.symbol: token for token in _BY_CHAIN[chain_id]}
+        rare = [token for token in RARE_TOKENS.values() if token.chain_id == chain_id and token not in MIRRORS]
+        tokens = {token.symbol: token for token in [*rare, *_BY_CHAIN[chain_id]]}
         tokens |= {token.symbol: token for token in _BY_CHAIN[chain_id] if token.is_native}
         holdings[chain_id] = [
             Holding(tokens[symbol], units(amount, tokens[symbol])) for symbol, amount in amounts.items()
         ]
+        if wallet == MIRROR_WALLET:
+            twice = holdings[chain_id][0].balance
+            holdings[chain_id] += [Holding(token, twice) for token in MIRRORS if token.chain_id == chain_id]
     return holdings
 
 

@@ -11,6 +11,7 @@ Deterministic, and changed only when told::
     world.set_pools(good, Pool(2_000_000, quote=NATIVE_TOKEN, version="v4"), Pool(None))
     world.set_metadata(good, symbol="G\\u0000OD", decimals=None)
     world.set_row(WALLET, good, tokenBalance=None, error="execution timeout")
+    world.set_price(good.price, Decimal("1.7"))  # moves it for all sources that follow the market
 """
 
 from __future__ import annotations
@@ -22,14 +23,19 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from moonx_pipeline.simulator.catalogue import Catalogue
+from moonx_pipeline.simulator.ledger import Ledger
 from moonx_pipeline.simulator.market import Market, SimQuote
-from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
-from moonx_pipeline.simulator.pools import Pool, usual_pools
-from moonx_pipeline.simulator.tokens import TOKENS, SimToken, derived_address, price_table, spam_token
+from moonx_pipeline.simulator.pools import Pool
+from moonx_pipeline.simulator.rare_tokens import RARE_PRICES
+from moonx_pipeline.simulator.tokens import PRICES, SimToken, derived_address
 from moonx_pipeline.simulator.wallets import (
+    DECEPTIVE_WALLET,
     EMPTY_WALLET,
+    MIRROR_WALLET,
     PLAIN_WALLET,
     POLYGON_WALLET,
+    POOLED_WALLET,
     SPAM_TOKENS,
     SPAM_WALLET,
     THREE_WALLETS,
@@ -39,9 +45,12 @@ from moonx_pipeline.simulator.wallets import (
 )
 
 __all__ = [
+    "DECEPTIVE_WALLET",
     "EMPTY_WALLET",
+    "MIRROR_WALLET",
     "PLAIN_WALLET",
     "POLYGON_WALLET",
+    "POOLED_WALLET",
     "SPAM_TOKENS",
     "SPAM_WALLET",
     "THREE_WALLETS",
@@ -50,76 +59,50 @@ __all__ = [
     "initial_holdings",
 ]
 
-_SPAM: Final = {(t.chain_id, t.address): t for t in (spam_token(number) for number in range(SPAM_TOKENS))}
 _RESTATED: Final = timedelta(hours=1)
-_Key = tuple[int, str]
 
 
 class World:
     """The world as it is now.
 
     Attributes:
+        catalogue: The tokens and their pools.
+        ledger: Who holds what.
         market: The prices, and what sources say of them.
         price_time: When the prices were last told to change.
-        blocks: Number of each chain's newest block.
     """
 
     def __init__(self) -> None:
-        self.market = Market(price_table())
+        self.catalogue = Catalogue()
+        self.ledger = Ledger(self.catalogue)
+        self.market = Market({name: Decimal(price) for name, price in {**PRICES, **RARE_PRICES}.items()})
         self.price_time = datetime.now(UTC).replace(microsecond=0)
-        self.blocks = {chain.id: chain.block for chain in CHAINS}
-        self._changed: dict[tuple[str, int, str], int] = {}
-        self._extra: dict[tuple[str, int], dict[str, Holding]] = {}
-        self._tokens: dict[_Key, SimToken] = {}
-        self._pools: dict[_Key, tuple[Pool, ...]] = {}
-        self._rows: dict[tuple[str, int, str], dict[str, Any]] = {}
 
     @property
     def prices(self) -> dict[str, Decimal]:
         """USD by name of the price; for a real asset that is its symbol."""
         return self.market.prices
 
+    @property
+    def blocks(self) -> dict[int, int]:
+        """Number of each chain's newest block."""
+        return self.ledger.blocks
+
     # What wallets hold.
 
     def holdings(self, wallet: str, chain_id: int) -> list[Holding]:
-        """What a wallet holds on a chain; a balance that was taken away is there as 0, as real lists have it."""
-        held = initial_holdings(wallet).get(chain_id, [])
-        if not (self._changed or self._extra or self._tokens):
-            return held
-        extra = self._extra.get((wallet, chain_id), {})
-        held = [
-            Holding(token, self._changed.get((wallet, chain_id, token.address), balance)) for token, balance in held
-        ] + list(extra.values())
-        return [Holding(self._tokens.get((chain_id, token.address), token), balance) for token, balance in held]
-
-    def rows(self, wallet: str, chain_id: int) -> list[Holding]:
-        """The same as lists show it: the native coin has a row even where a wallet has nothing of it."""
-        held = self.holdings(wallet, chain_id)
-        if any(holding.token.is_native for holding in held):
-            return held
-        return [Holding(TOKENS[chain_id, NATIVE_TOKEN], 0), *held]
-
-    def balance(self, wallet: str, chain_id: int, address: str) -> int:
-        """What a wallet holds of one contract, in its smallest unit."""
-        return sum(h.balance for h in self.holdings(wallet, chain_id) if h.token.address == address)
+        """What a wallet holds on a chain; a balance that was taken away is there as 0."""
+        return self.ledger.holdings(wallet, chain_id)
 
     def set_balance(self, wallet: str, token: SimToken, balance: int) -> None:
         """Gives a wallet another balance of a token, in its smallest unit, in a new block."""
-        held = {holding.token.address for holding in initial_holdings(wallet).get(token.chain_id, [])}
-        if token.address in held:
-            self._changed[wallet, token.chain_id, token.address] = balance
-        else:
-            self._extra.setdefault((wallet, token.chain_id), {})[token.address] = Holding(token, balance)
-        self._tokens.setdefault((token.chain_id, token.address), token)
-        self.blocks[token.chain_id] += 1
+        if self.token(token.chain_id, token.address) is None:
+            self.catalogue.put(token)
+        self.ledger.set_balance(wallet, token, balance)
 
     def set_row(self, wallet: str, token: SimToken, **fields: Any) -> None:
         """Writes fields over a wallet's row of a token in Alchemy's lists; without fields, takes that back."""
-        self._rows[wallet, token.chain_id, token.address] = fields
-
-    def row(self, wallet: str, token: SimToken) -> dict[str, Any]:
-        """What was written over a row."""
-        return self._rows.get((wallet, token.chain_id, token.address), {})
+        self.ledger.write_row(wallet, token, fields)
 
     # Tokens.
 
@@ -148,61 +131,51 @@ class World:
             coingecko_id: The coin under which CoinGecko lists it; ``None`` where it does not.
             pools: Its pools.
             held: Amounts in whole tokens by wallet.
+
+        Returns:
+            The token; its ``price`` is the name to move its price by.
         """
         contract = (address or derived_address(f"{chain_id}:added:{symbol}")).lower()
         pools = tuple(pools)
-        priced_as = f"{chain_id}:{contract}" if price is not None else None
         token = SimToken(
             chain_id=chain_id,
             address=contract,
             symbol=symbol,
             name=symbol if name is None else name,
             decimals=decimals,
-            price=priced_as,
+            price=f"{chain_id}:{contract}" if price is not None else None,
             listed=coingecko_id is not None,
-            pool_usd=int(max((pool.depth_usd or 0 for pool in pools), default=0)) if pools else None,
+            pool_usd=int(max(pool.depth_usd or 0 for pool in pools)) if pools else None,
             coingecko_id=coingecko_id,
             logo=logo,
         )
-        if priced_as:
-            self.prices[priced_as] = Decimal(str(price))
-        self._tokens[chain_id, contract] = token
-        self._pools[chain_id, contract] = pools
+        if token.price:
+            self.prices[token.price] = Decimal(str(price))
+        self.catalogue.put(token, pools)
         for wallet, amount in (held or {}).items():
             self.set_balance(wallet.lower(), token, units(amount, token))
         return token
 
     def set_metadata(self, token: SimToken, **fields: Any) -> SimToken:
         """Changes what a contract says: ``symbol``, ``name``, ``decimals``, ``logo``. Any JSON value will do."""
-        return self._put(replace(self._now(token), **fields))
+        return self.catalogue.put(replace(self.catalogue.now(token), **fields))
 
     def set_listed(self, token: SimToken, coingecko_id: str | None) -> SimToken:
         """Lists a contract at CoinGecko under a coin, or takes it off its list."""
-        return self._put(replace(self._now(token), listed=coingecko_id is not None, coingecko_id=coingecko_id))
+        now = self.catalogue.now(token)
+        return self.catalogue.put(replace(now, listed=coingecko_id is not None, coingecko_id=coingecko_id))
 
     def set_pools(self, token: SimToken, *pools: Pool) -> None:
-        """Gives a token other pools; none at all where none are given."""
-        self._tokens.setdefault((token.chain_id, token.address), token)
-        self._pools[token.chain_id, token.address] = pools
-
-    def pools(self, token: SimToken) -> tuple[Pool, ...]:
-        """A token's pools."""
-        key = (token.chain_id, token.address)
-        if key in self._pools:
-            return self._pools[key]
-        return usual_pools(token.pool_usd) if token.pool_usd is not None else ()
-
-    def pools_against(self, chain_id: int, address: str) -> Iterator[tuple[SimToken, Pool]]:
-        """The pools of other tokens that have a contract on their other side."""
-        for (chain, contract), pools in self._pools.items():
-            if chain == chain_id:
-                yield from ((self._tokens[chain, contract], pool) for pool in pools if pool.quote == address)
+        """Gives a token other pools; none at all where none are given. DefiLlama does not mind."""
+        self.catalogue.put(self.catalogue.now(token), pools)
 
     def token(self, chain_id: int, address: str) -> SimToken | None:
-        """A token by its contract, spam included."""
-        return (
-            self._tokens.get((chain_id, address)) or TOKENS.get((chain_id, address)) or _SPAM.get((chain_id, address))
-        )
+        """A token by its lower-case contract, spam included."""
+        return self.catalogue.token(chain_id, address)
+
+    def tokens(self) -> Iterator[SimToken]:
+        """Every token that is not spam."""
+        return self.catalogue.tokens()
 
     def named(self, symbol: str, chain_id: int = 1) -> SimToken:
         """A token that is not spam, by its symbol; of two, the one that was added.
@@ -215,15 +188,10 @@ class World:
                 return token
         raise LookupError(f"Chain {chain_id} has no token {symbol}.")
 
-    def tokens(self) -> Iterator[SimToken]:
-        """Every token that was added or changed, and then every other that is not spam."""
-        yield from self._tokens.values()
-        yield from (token for key, token in TOKENS.items() if key not in self._tokens)
-
     # Prices.
 
     def set_price(self, name: str, price: Decimal) -> None:
-        """Moves a price for all sources."""
+        """Moves a price for all sources that follow the market."""
         self.prices[name] = price
         self.price_time = datetime.now(UTC).replace(microsecond=0)
 
@@ -245,7 +213,7 @@ class World:
             age: How long ago the source says that was.
             change_percent: The move of 24 hours that it tells.
         """
-        token = self._now(token)
+        token = self.catalogue.now(token)
         self.market.differ(source, token, None if price is None else Decimal(price))
         self.market.let_age(source, token, age)
         if change_percent is not None:
@@ -253,7 +221,7 @@ class World:
 
     def follow_market(self, source: str, token: SimToken) -> None:
         """Takes ``set_source_price`` back."""
-        self.market.agree(source, self._now(token))
+        self.market.agree(source, self.catalogue.now(token))
 
     def quote(self, source: str, token: SimToken) -> SimQuote | None:
         """What a source says of a token; ``None`` where it says nothing."""
@@ -277,10 +245,3 @@ class World:
             step = Decimal(walk.randint(-200, 200)) / 10_000
             if name != "USDT":
                 self.set_price(name, (self.prices[name] * (1 + step)).normalize())
-
-    def _now(self, token: SimToken) -> SimToken:
-        return self.token(token.chain_id, token.address) or token
-
-    def _put(self, token: SimToken) -> SimToken:
-        self._tokens[token.chain_id, token.address] = token
-        return token

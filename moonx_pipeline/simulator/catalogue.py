@@ -1,0 +1,66 @@
+"""The tokens of the world and their pools, as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from moonx_pipeline.simulator.pools import Pool, usual_pools
+from moonx_pipeline.simulator.rare_tokens import RARE_POOLS, RARE_TOKENS
+from moonx_pipeline.simulator.tokens import TOKENS, SimToken, spam_token
+from moonx_pipeline.simulator.wallets import SPAM_TOKENS
+
+_Key = tuple[int, str]
+_SPAM: Final = {(t.chain_id, t.address): t for t in (spam_token(number) for number in range(SPAM_TOKENS))}
+_KNOWN: Final = TOKENS | RARE_TOKENS
+
+
+class Catalogue:
+    """Every token by chain and contract.
+
+    Attributes:
+        changed: Tokens that were added or changed.
+    """
+
+    def __init__(self) -> None:
+        self.changed: dict[_Key, SimToken] = {}
+        self._pools: dict[_Key, tuple[Pool, ...]] = dict(RARE_POOLS)
+
+    def token(self, chain_id: int, address: str) -> SimToken | None:
+        """A token by its contract, spam included."""
+        key = (chain_id, address)
+        return self.changed.get(key) or _KNOWN.get(key) or _SPAM.get(key)
+
+    def now(self, token: SimToken) -> SimToken:
+        """The token as it is now."""
+        return self.token(token.chain_id, token.address) or token
+
+    def tokens(self) -> Iterator[SimToken]:
+        """Every token that was added or changed, and then every other that is not spam."""
+        yield from self.changed.values()
+        yield from (token for key, token in _KNOWN.items() if key not in self.changed)
+
+    def put(self, token: SimToken, pools: tuple[Pool, ...] | None = None) -> SimToken:
+        """Adds a token or replaces it, with its pools or with those that it has."""
+        key = (token.chain_id, token.address)
+        self.changed[key] = token
+        if pools is not None:
+            self._pools[key] = pools
+        return token
+
+    def pools(self, token: SimToken) -> tuple[Pool, ...]:
+        """A token's pools."""
+        key = (token.chain_id, token.address)
+        if key in self._pools:
+            return self._pools[key]
+        return usual_pools(token.pool_usd) if token.pool_usd is not None else ()
+
+    def pools_against(self, chain_id: int, address: str) -> Iterator[tuple[SimToken, Pool]]:
+        """The pools of other tokens that have a contract on their other side."""
+        for (chain, contract), pools in self._pools.items():
+            if chain != chain_id:
+                continue
+            for pool in pools:
+                owner = self.token(chain, contract) if pool.quote == address else None
+                if owner is not None:
+                    yield owner, pool
