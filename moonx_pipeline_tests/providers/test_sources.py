@@ -205,7 +205,7 @@ def test_tokens_that_others_push_out_of_an_answer_are_asked_for_again(sources: S
 
     pools = sources.dexscreener.pools(1, contracts, scope)
 
-    assert {pool.base_address for pool in pools} == set(contracts)
+    assert {pool.base_address for pool in pools} >= set(contracts)
 
 
 @pytest.mark.parametrize(
