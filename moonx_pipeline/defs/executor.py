@@ -109,6 +109,9 @@ async def in_thread(function: Callable[P, T], *arguments: P.args, **named: P.kwa
         if future.set_running_or_notify_cancel():
             try:
                 future.set_result(context.run(function, *arguments, **named))
+            except StopIteration as error:
+                # asyncio takes it into no future: the op that awaits the call would wait for ever.
+                future.set_exception(RuntimeError(f"{function} raised StopIteration: {error}"))
             except BaseException as error:
                 future.set_exception(error)
 

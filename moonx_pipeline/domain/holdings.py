@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from moonx_pipeline.domain.chains import CHAIN_BY_ID
+from moonx_pipeline.domain.chains import is_native_mirror
+from moonx_pipeline.domain.flags import BALANCE_UNKNOWN
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Coverage
 
-BALANCE_UNKNOWN = "balance_unknown"
-"""The chain answered, but not for this token: its last known balance is shown."""
+Pair = tuple[str, int]
+"""A wallet and a chain."""
 
 
 class Holding(NamedTuple):
@@ -23,13 +24,19 @@ class Holding(NamedTuple):
     stale: bool = False
 
 
-StoredBalances = Mapping[tuple[str, int], Mapping[str, int]]
+StoredBalances = Mapping[Pair, Mapping[str, int]]
 """Balances as stored, by wallet and chain, then by token."""
 
 
 def needs_stored(reading: ChainBalances) -> bool:
     """Whether what is held after this reading depends on what was held before."""
-    return reading.outcome is not ChainOutcome.OK or bool(reading.unknown) or reading.coverage is Coverage.KNOWN_TOKENS
+    return (
+        reading.outcome is not ChainOutcome.OK
+        or bool(reading.unknown)
+        or bool(reading.without_balance)
+        or reading.coverage is Coverage.KNOWN_TOKENS
+        or reading.is_resumed
+    )
 
 
 def holdings_after(readings: Iterable[ChainBalances], stored: StoredBalances) -> list[Holding]:
@@ -39,33 +46,60 @@ def holdings_after(readings: Iterable[ChainBalances], stored: StoredBalances) ->
     has but could not read keeps its last known balance, flagged. A chain that did not answer keeps all of
     its last known balances, marked stale; one that was not asked since nothing moved keeps them as they are.
 
+    A list that is read over several syncs replaces what it comes by: what it has not come by yet stays, marked
+    stale, and what an earlier sync came by stays as it is. Only a row that says 0 takes a token away.
+
+    Second faces of a native coin are the same money again and are never held.
+
     Args:
         readings: One for each wallet and chain.
         stored: Balances as stored before; only read for the wallets and chains that need them.
     """
-    held: list[Holding] = []
-    for reading in readings:
-        wallet, chain_id = reading.wallet, reading.chain_id
-        if reading.outcome is not ChainOutcome.OK:
-            before = stored.get((wallet, chain_id), {})
-            stale = not reading.is_current
-            held += [Holding(wallet, chain_id, token, balance, stale=stale) for token, balance in before.items()]
-            continue
-        mirror = CHAIN_BY_ID[chain_id].native_as_erc20
-        held += [
-            Holding(wallet, chain_id, token, balance)
-            for token, balance in reading.balances.items()
-            if balance > 0 and token != mirror
-        ]
-        if needs_stored(reading):
-            held += _unread(reading, stored.get((wallet, chain_id), {}))
+    return [
+        holding
+        for reading in readings
+        for holding in _held(reading, stored.get((reading.wallet, reading.chain_id), {}))
+        if holding.balance > 0 and not is_native_mirror(holding.chain_id, holding.token)
+    ]
+
+
+def _held(reading: ChainBalances, before: Mapping[str, int]) -> Iterable[Holding]:
+    wallet, chain_id = reading.wallet, reading.chain_id
+    if not reading.is_read:
+        stale = not reading.is_current
+        return [Holding(wallet, chain_id, token, balance, stale=stale) for token, balance in before.items()]
+    held = [Holding(wallet, chain_id, token, balance) for token, balance in reading.balances.items()]
+    if needs_stored(reading):
+        kept = (_kept(reading, token, balance) for token, balance in before.items() if token not in reading.balances)
+        held += [holding for holding in kept if holding is not None]
     return held
 
 
-def _unread(reading: ChainBalances, before: Mapping[str, int]) -> list[Holding]:
-    """Stored tokens of a chain that answered, which the answer says nothing about."""
-    return [
-        Holding(reading.wallet, reading.chain_id, token, balance, (BALANCE_UNKNOWN,))
-        for token, balance in before.items()
-        if token not in reading.balances and (token in reading.unknown or reading.coverage is Coverage.KNOWN_TOKENS)
-    ]
+def _kept(reading: ChainBalances, token: str, balance: int) -> Holding | None:
+    """A stored token that an answer has no balance of; ``None`` where it is gone."""
+    last = Holding(reading.wallet, reading.chain_id, token, balance)
+    is_unread = token in reading.unknown or token in reading.without_balance
+    if is_unread or reading.coverage is Coverage.KNOWN_TOKENS:
+        return last._replace(flags=(BALANCE_UNKNOWN,))
+    if reading.outcome is ChainOutcome.PARTIAL:
+        return last._replace(stale=True)
+    return last if reading.is_resumed else None
+
+
+def unread_after(
+    readings: Iterable[ChainBalances], stored: StoredBalances, before: Mapping[Pair, int]
+) -> dict[Pair, int]:
+    """Tokens by wallet and chain whose balance nobody could read and that have none from before.
+
+    Args:
+        readings: One for each wallet and chain.
+        stored: Balances as stored before.
+        before: The same numbers as stored: a chain that was not read now leaves its own.
+    """
+    counts = {}
+    for reading in readings:
+        pair = (reading.wallet, reading.chain_id)
+        counts[pair] = before.get(pair, 0)
+        if reading.is_read:
+            counts[pair] = len(reading.unknown.difference(reading.balances, stored.get(pair, {})))
+    return counts

@@ -40,6 +40,7 @@ class ChainOutcome(enum.Enum):
     """How the reading of one wallet on one chain ended."""
 
     OK = "ok"  # balances are what the chain says now
+    PARTIAL = "partial"  # so are they, but the list goes on: the rest of what is stored stays, marked stale
     FAILED = "failed"  # no source answered; what is stored stays, marked stale
     SKIPPED = "skipped"  # not asked on purpose: its breaker is open, or it has no source
     KEPT = "kept"  # not asked since nothing moved: what is stored is what is held
@@ -63,13 +64,19 @@ class ChainBalances:
         balances: Raw balance in the smallest unit by lower-case token address; the native coin under
             ``NATIVE_TOKEN``. Tokens with a balance of zero may be left out where coverage is
             ``ALL_TOKENS``; all that was asked for is present where it is ``KNOWN_TOKENS``.
-        unknown: Tokens that the chain holds for the wallet but whose balance could not be read (an
-            empty answer, a reverting contract). Their last known balance stays.
+        unknown: Tokens whose balance could not be read. Their last known balance stays; without one they count
+            as unread.
+        without_balance: Tokens whose contract itself answered with no balance, and nobody with one (it reverts, or
+            there is no code). Their last known balance stays; without one there is nothing to read.
         tokens: Metadata that came with the balances.
         coverage: What the source can know.
         source: The provider that answered, such as ``alchemy`` or ``rpc``.
         reason: Why it failed or was skipped, or what the coverage leaves out; one sentence for people.
         retry_at: When a failed or skipped chain may be asked again, where that is known.
+        block: The block of which the balances are; ``None`` where the source does not say.
+        resume_key: Where the next reading goes on, of one that is ``PARTIAL``.
+        resumed_since: When the reading of its list began, where it went on with one of an earlier sync: what it did
+            not come by itself then stays as stored.
     """
 
     wallet: str
@@ -82,11 +89,25 @@ class ChainBalances:
     source: str | None = None
     reason: str | None = None
     retry_at: datetime | None = None
+    without_balance: frozenset[str] = frozenset()
+    block: int | None = None
+    resume_key: str | None = None
+    resumed_since: datetime | None = None
 
     @property
     def is_current(self) -> bool:
-        """Whether what it says, or keeps, is what is held now."""
+        """Whether what it says, or keeps, is all that is held now."""
         return self.outcome is ChainOutcome.OK or self.outcome is ChainOutcome.KEPT
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether an earlier sync read the beginning of its list."""
+        return self.resumed_since is not None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it has balances of now, of all tokens or of some."""
+        return self.outcome is ChainOutcome.OK or self.outcome is ChainOutcome.PARTIAL
 
 
 class Position(NamedTuple):

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from moonx_pipeline.domain.chains import CHAINS
@@ -265,19 +266,26 @@ def _flagged(position: Position, flag: str) -> Position:
     return position._replace(flags=tuple(sorted({*position.flags, flag})))
 
 
-def content_hash(positions: Iterable[Position], stale: Iterable[tuple[str, int]]) -> bytes:
+def content_hash(
+    positions: Iterable[Position],
+    stale: Iterable[tuple[str, int]],
+    unread: Mapping[tuple[str, int], int] = MappingProxyType({}),
+) -> bytes:
     """A digest of all that is stored and shown of a portfolio but the times; equal means nothing changed.
 
     Args:
         positions: In any order.
         stale: The wallets and chains whose positions are the last known ones.
+        unread: Tokens by wallet and chain whose balance could not be read and was never known.
     """
     rows = sorted(
         (p.wallet, p.chain_id, p.token, p.symbol, p.name, p.decimals, p.balance, _digits(p.price_usd), p.price_source,
          _digits(p.change_24h), p.spam_reasons, p.is_verified, p.flags, p.logo_url)
         for p in positions
     )  # fmt: skip
-    return hashlib.blake2b(repr((rows, sorted(stale))).encode(), digest_size=16).digest()
+    counted = tuple(item for item in sorted(unread.items()) if item[1])
+    content = (rows, sorted(stale), counted) if counted else (rows, sorted(stale))
+    return hashlib.blake2b(repr(content).encode(), digest_size=16).digest()
 
 
 def _digits(number: Decimal | None) -> Decimal | None:

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import msgspec
-
-from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenInfo, TokenKey
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_UNITS, NETWORKS
-from moonx_pipeline.providers.alchemy_values import parse_balance, read_metadata, read_quote
-from moonx_pipeline.providers.bodies import checked
-from moonx_pipeline.providers.errors import Malformed
+from moonx_pipeline.providers.alchemy_page import Page, TokenRow, blocks_of, decode_page, failed_networks
+from moonx_pipeline.providers.alchemy_values import contract_of, parse_balance, read_metadata, read_quote
+from moonx_pipeline.providers.bodies import checked, clean_text
+from moonx_pipeline.providers.errors import Oversized
 from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.node_answers import is_revert
 from moonx_pipeline.providers.scope import CallScope
 
 Group = Sequence[tuple[str, Sequence[int]]]
@@ -28,43 +28,8 @@ Pair = tuple[str, int]
 MAX_ADDRESSES: Final = {True: 2, False: 3}  # with metadata, and without
 MAX_NETWORKS: Final = {True: 10, False: 20}  # over all addresses of a call; with metadata 5 an address
 
-
-_NOTHING: Final = msgspec.Raw(b"null")
-
-
-class _Token(msgspec.Struct, rename="camel"):
-    network: str
-    address: str
-    token_address: str | None = None
-    token_balance: str | None = None
-    # Read leniently: what is odd about a name or a price must not cost the balance.
-    token_metadata: msgspec.Raw = _NOTHING
-    token_prices: msgspec.Raw = _NOTHING
-    error: str | dict[str, Any] | None = None
-
-
-class _Data(msgspec.Struct, rename="camel"):
-    tokens: list[_Token]
-    page_key: str | None = None
-
-
-class _PartialError(msgspec.Struct, rename="camel"):
-    network: str | None = None
-    reason: str | None = None
-    message: str | None = None
-
-
-class _Errors(msgspec.Struct, rename="camel"):
-    message: str | None = None
-    partial_errors: list[_PartialError] = []
-
-
-class _Page(msgspec.Struct, rename="camel"):
-    data: _Data
-    error: _Errors | None = None
-
-
-_decode = msgspec.json.Decoder(_Page).decode
+FEW_PAGES: Final = {True: 3, False: 10}
+"""Pages, with metadata and without, after which a list is long. JSON-RPC reads it for a tenth of the compute units."""
 
 
 @dataclass(slots=True)
@@ -74,10 +39,12 @@ class BalanceReading:
     Attributes:
         balances: A reading for every wallet and chain that was asked.
         quotes: Prices that came along.
+        outages: Why chains could not be read, where Alchemy itself says that they could not.
     """
 
     balances: dict[Pair, ChainBalances] = field(default_factory=dict)
     quotes: dict[TokenKey, Quote] = field(default_factory=dict)
+    outages: dict[int, str] = field(default_factory=dict)
 
 
 def plan_groups(pairs: Iterable[Pair], *, with_metadata: bool) -> list[list[tuple[str, list[int]]]]:
@@ -107,34 +74,44 @@ class _Collector:
 
     def __init__(self, group: Group, *, with_metadata: bool, now: datetime) -> None:
         self._with_metadata = with_metadata
-        self.asked = {(wallet, chain_id) for wallet, chain_ids in group for chain_id in chain_ids}
-        self.failed: dict[int, str] = {}
-        self.quotes: dict[TokenKey, Quote] = {}
+        self._asked = {(wallet, chain_id) for wallet, chain_ids in group for chain_id in chain_ids}
+        self._outages: dict[int, str] = {}
+        self._quotes: dict[TokenKey, Quote] = {}
+        self._blocks: dict[int, int] = {}
         self._balances: defaultdict[Pair, dict[str, int]] = defaultdict(dict)
         self._unknown: defaultdict[Pair, set[str]] = defaultdict(set)
+        self._reverted: set[tuple[Pair, str]] = set()
         self._tokens: defaultdict[Pair, dict[str, TokenInfo]] = defaultdict(dict)
         self._now = now
 
-    def take(self, page: _Page) -> None:
-        for problem in page.error.partial_errors if page.error else ():
-            chain_id = CHAIN_OF_NETWORK.get(problem.network or "")
-            if chain_id is not None:
-                self.failed.setdefault(chain_id, problem.reason or problem.message or "it did not answer")
+    def take(self, page: Page[TokenRow]) -> None:
+        for network, reason in failed_networks(page.error).items():
+            # A name that nobody knows may be another one of any chain.
+            chain_id = CHAIN_OF_NETWORK.get(network)
+            for failed in {chain for _, chain in self._asked} if chain_id is None else {chain_id}:
+                self._outages.setdefault(failed, clean_text(reason) or reason)
+        for network, block in blocks_of(page.block_metadata).items():
+            chain_id = CHAIN_OF_NETWORK.get(network, 0)
+            self._blocks[chain_id] = min(block, self._blocks.get(chain_id, block))
         for row in page.data.tokens:
             chain_id = CHAIN_OF_NETWORK.get(row.network)
             pair = (row.address.lower(), chain_id or 0)
-            if chain_id is None or pair not in self.asked:
+            if chain_id is None or pair not in self._asked:
                 continue
-            token = row.token_address.lower() if row.token_address else NATIVE_TOKEN
-            if token != CHAIN_BY_ID[chain_id].native_as_erc20:
+            token = NATIVE_TOKEN if row.token_address is None else contract_of(row.token_address)
+            if token is None or (row.token_address is not None and token == NATIVE_TOKEN):
+                continue  # not even known which token it is of
+            if not is_native_mirror(chain_id, token):
                 self._take_row(row, pair, token)
 
-    def _take_row(self, row: _Token, pair: Pair, token: str) -> None:
-        balance = None if row.error else parse_balance(row.token_balance, token, pair[1])
+    def _take_row(self, row: TokenRow, pair: Pair, token: str) -> None:
+        balance = None if row.error else parse_balance(row.token_balance)
         if balance is None:
             # A good answer for the same token on another page is better than none.
             if token not in self._balances[pair]:
                 self._unknown[pair].add(token)
+                if is_revert(row.error):
+                    self._reverted.add((pair, token))
         else:
             # A token that comes twice was read at two blocks; the later page is the later reading.
             self._balances[pair][token] = balance
@@ -147,32 +124,39 @@ class _Collector:
             self._tokens[pair][token] = metadata
         quote = read_quote(row.token_prices, self._now)
         if quote is not None:
-            self.quotes[TokenKey(pair[1], token)] = quote
+            self._quotes[TokenKey(pair[1], token)] = quote
 
-    def reading(self) -> BalanceReading:
-        reading = BalanceReading(quotes=self.quotes)
-        for wallet, chain_id in self.asked:
-            pair = (wallet, chain_id)
-            if chain_id in self.failed:
-                name = CHAIN_BY_ID[chain_id].name
-                reading.balances[pair] = ChainBalances(
-                    wallet,
-                    chain_id,
-                    ChainOutcome.FAILED,
-                    source="alchemy",
-                    reason=f"Alchemy could not read {name}: {self.failed[chain_id]}.",
-                )
-            else:
-                reading.balances[pair] = ChainBalances(
-                    wallet,
-                    chain_id,
-                    ChainOutcome.OK,
-                    balances={token: balance for token, balance in self._balances[pair].items() if balance},
-                    unknown=frozenset(self._unknown.get(pair, ())),
-                    tokens=self._tokens.get(pair, {}),
-                    source="alchemy",
-                )
-        return reading
+    def reading(self, *, is_whole: bool) -> BalanceReading:
+        """What was read. Of a list that is not whole, only metadata and prices are of use."""
+        readings = {pair: self._reading(*pair, is_whole=is_whole) for pair in self._asked}
+        return BalanceReading(readings, self._quotes, self._outages)
+
+    def _reading(self, wallet: str, chain_id: int, *, is_whole: bool) -> ChainBalances:
+        pair, name = (wallet, chain_id), CHAIN_BY_ID[chain_id].name
+        tokens = self._tokens.get(pair, {})
+        reason = None
+        if chain_id in self._outages:
+            reason = f"Alchemy could not read {name}: {self._outages[chain_id]}."
+        elif not is_whole:
+            reason = f"The list of {name} is part of one that is too long to be read together."
+        elif NATIVE_TOKEN not in self._balances[pair]:
+            # The native coin has a row even where there is nothing of it: without one, the chain was left out.
+            reason = f"Alchemy answered without the native coin of {name}, so the chain is not known to be read."
+        if reason is not None:
+            return ChainBalances(wallet, chain_id, ChainOutcome.FAILED, tokens=tokens, source="alchemy", reason=reason)
+        unknown = self._unknown.get(pair, set())
+        reverted = {token for token in unknown if (pair, token) in self._reverted}
+        return ChainBalances(
+            wallet,
+            chain_id,
+            ChainOutcome.OK,
+            balances={token: balance for token, balance in self._balances[pair].items() if balance},
+            unknown=frozenset(unknown - reverted),
+            without_balance=frozenset(reverted),
+            tokens=tokens,
+            source="alchemy",
+            block=self._blocks.get(chain_id),
+        )
 
 
 def read_group(
@@ -192,13 +176,13 @@ def read_group(
         url: The API with its key.
         group: Wallets and chains that fit into one call.
         with_metadata: Whether names, decimals and prices are wanted, too.
-        max_pages: More pages are an error: a list is whole or it is not used.
+        max_pages: More pages are not read, nor more than ``FEW_PAGES``: a list is whole or it is not used.
         scope: Deadline and tally.
         slot: Of the turn that was reserved for the first page.
 
     Raises:
         ProviderError: A page could not be read, so no list is known to be whole. A network that fails by
-            itself is a failed reading in the result.
+            itself, and every one of a list that is too long, is a failed reading in the result.
     """
     endpoint = balances_endpoint(with_metadata=with_metadata)
     path = "assets/tokens/by-address" if with_metadata else "assets/tokens/balances/by-address"
@@ -208,6 +192,7 @@ def read_group(
             for wallet, chain_ids in group
         ],
         "includeNativeTokens": True,
+        "includeBlockMetadata": True,
     }
     if with_metadata:
         request |= {"withMetadata": True, "withPrices": True}
@@ -221,20 +206,18 @@ def read_group(
             endpoint=endpoint,
             compute_units=COMPUTE_UNITS[endpoint],
             json=request,
-            classify=checked("alchemy", _decode),
+            classify=checked("alchemy", decode_page),
             slot=slot,
         )
         slot = None
-        page = _decode(body)
+        page = decode_page(body)
         collector.take(page)
         key = page.data.page_key
         if not key:
-            return collector.reading()
+            return collector.reading(is_whole=True)
         if key in seen:
-            raise Malformed("alchemy sent the same page key twice, so its list has no end.", provider="alchemy")
+            raise Oversized("alchemy sent the same page key twice, so its list has no end.", provider="alchemy")
         seen.add(key)
-        if len(seen) >= max_pages:
-            raise Malformed(
-                f"alchemy has more than {max_pages} pages for one call; raise PROVIDER_MAX_PAGES.", provider="alchemy"
-            )
+        if len(seen) >= min(max_pages, FEW_PAGES[with_metadata]):
+            return collector.reading(is_whole=False)
         request["pageKey"] = key

@@ -24,4 +24,5 @@ COMPUTE_UNITS: Final = {
     "alchemy_getTokenBalances": 20,
     "alchemy_getTokenMetadata": 10,
     "eth_getBalance": 20,
+    "eth_call": 26,
 }

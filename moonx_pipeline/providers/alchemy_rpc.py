@@ -1,61 +1,51 @@
-"""Alchemy's JSON-RPC: the second way to a wallet's balances on one chain, and the metadata of tokens."""
+"""Alchemy's JSON-RPC: a wallet's balances on one chain page by page, single tokens, and the metadata of tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
-
-import msgspec
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, ChainOutcome, TokenInfo
 from moonx_pipeline.providers.alchemy_networks import COMPUTE_UNITS
-from moonx_pipeline.providers.alchemy_values import TokenMetadata, parse_balance, token_info
-from moonx_pipeline.providers.bodies import checked
-from moonx_pipeline.providers.errors import BadRequest, Malformed, ProviderError, RateLimited, Unavailable
+from moonx_pipeline.providers.alchemy_rows import (
+    RpcAnswer,
+    SortedRows,
+    TokenBalance,
+    TokenPage,
+    decode_balances,
+    decode_metadata,
+    decode_quantity,
+    metadata_answer,
+)
+from moonx_pipeline.providers.alchemy_values import parse_balance, read_metadata
+from moonx_pipeline.providers.bodies import checked, leniently
+from moonx_pipeline.providers.errors import BadRequest, Malformed, Oversized, ProviderError
+from moonx_pipeline.providers.evm import ask_contracts
 from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.node_answers import Meaning, refusal_of
+from moonx_pipeline.providers.node_calls import Endpoint, NodeCalls
 from moonx_pipeline.providers.scope import CallScope
 
 _PAGE: Final = 100
 _METADATA_BATCH: Final = 50
-_MISUSE: Final = frozenset({-32700, -32600, -32601, -32602})
+_CONTRACT_CALLS: Final = 30  # in one request: some 800 compute units, a sixth of the smallest plan's window
+
+Answer = TypeVar("Answer", bound=RpcAnswer)
 
 
-class _Error(msgspec.Struct, rename="camel"):
-    code: int | str = 0
-    message: str = ""
+class RpcReading(NamedTuple):
+    """What was read of a wallet on one chain.
 
+    Attributes:
+        balances: ``PARTIAL`` where the list goes on.
+        stopped_by: What kept the list from being read to its end, where that was an error.
+        is_resumed: Whether it went on where it was told to, and not from the beginning.
+    """
 
-class _TokenBalance(msgspec.Struct, rename="camel"):
-    contract_address: str
-    token_balance: str | None = None
-    error: str | dict[str, Any] | None = None
-
-
-class _Balances(msgspec.Struct, rename="camel"):
-    token_balances: list[_TokenBalance]
-    page_key: str | None = None
-
-
-class _BalancesResponse(msgspec.Struct, rename="camel"):
-    result: _Balances | None = None
-    error: _Error | None = None
-
-
-class _QuantityResponse(msgspec.Struct, rename="camel"):
-    result: str | None = None
-    error: _Error | None = None
-
-
-class _MetadataResponse(msgspec.Struct, rename="camel"):
-    id: int | str | None = None
-    result: TokenMetadata | None = None
-    error: _Error | None = None
-
-
-_decode_balances = msgspec.json.Decoder(_BalancesResponse).decode
-_decode_quantity = msgspec.json.Decoder(_QuantityResponse).decode
-_decode_metadata = msgspec.json.Decoder(list[_MetadataResponse] | _MetadataResponse).decode
+    balances: ChainBalances
+    stopped_by: ProviderError | None
+    is_resumed: bool
 
 
 class AlchemyRpc:
@@ -66,56 +56,105 @@ class AlchemyRpc:
         self._url = url
         self._http = http
         self._max_pages = max_pages
+        endpoint = Endpoint(chain_id, url, "alchemy", f"alchemy on {CHAIN_BY_ID[chain_id].name}", COMPUTE_UNITS)
+        self._contracts = NodeCalls(endpoint, http=http, batch_size=_CONTRACT_CALLS)
 
-    def balances(self, wallet: str, scope: CallScope) -> ChainBalances:
-        """The native coin and every token that the wallet ever held, all pages.
+    def balances(self, wallet: str, scope: CallScope, resume_key: str | None = None) -> RpcReading:
+        """The native coin and the tokens that the wallet ever held, page by page.
+
+        Pages that were read are kept, whatever keeps the next one from being read: the reading is then ``PARTIAL``
+        and says where to go on.
+
+        Args:
+            wallet: Lower-case address.
+            scope: Deadline and tally.
+            resume_key: Where an earlier reading stopped.
 
         Raises:
-            ProviderError: Some of it could not be read.
+            ProviderError: The native coin, or the first page, could not be read.
         """
-        native = self._call("eth_getBalance", [wallet, "latest"], _decode_quantity, scope)
-        balance = parse_balance(native.result, NATIVE_TOKEN, self._chain_id)
-        if balance is None:
+        native = self._call("eth_getBalance", [wallet, "latest"], decode_quantity, scope)
+        coin = parse_balance(native.result)
+        if coin is None:
             raise self._malformed("no balance of the native coin")
-        balances, unknown = {NATIVE_TOKEN: balance}, set()
-        for row in self._token_rows(wallet, scope):
-            token = row.contract_address.lower()
-            raw = None if row.error else parse_balance(row.token_balance, token, self._chain_id)
-            if token == CHAIN_BY_ID[self._chain_id].native_as_erc20:
-                continue
-            if raw is None:
-                unknown.add(token)
-            else:
-                balances[token] = raw
+        found, key, stopped_by = SortedRows(self._chain_id), resume_key, None
+        seen: set[str] = set()
+        for number in range(self._max_pages):
+            try:
+                page = self._page(wallet, key, scope)
+            except ProviderError as error:
+                if number:
+                    stopped_by = error
+                    break
+                if key is None or not isinstance(error, BadRequest):
+                    raise
+                key = resume_key = None  # nobody promises that a key holds until the next sync
+                page = self._page(wallet, key, scope)
+            found.take(page.token_balances)
+            key = page.page_key
+            if not key:
+                break
+            if key in seen:
+                raise Oversized(f"{self._sent('the same page key twice')}, so its list has no end.", **self._about)
+            seen.add(key)
+        is_resumed = resume_key is not None
+        return RpcReading(
+            self._reading(wallet, coin, found, is_resumed=is_resumed, key=key or None), stopped_by, is_resumed
+        )
+
+    def _reading(
+        self, wallet: str, coin: int, found: SortedRows, *, is_resumed: bool, key: str | None
+    ) -> ChainBalances:
+        balances = {NATIVE_TOKEN: coin, **found.balances}
+        reason = None
+        if key is not None:
+            count = len(found.balances) + len(found.unknown) + len(found.without_balance)
+            reason = f"Read in part: {count:,} {'more ' * is_resumed}tokens so far; the next sync goes on there."
+        return ChainBalances(
+            wallet,
+            self._chain_id,
+            ChainOutcome.OK if key is None else ChainOutcome.PARTIAL,
+            # What is zero is told where it may be stored, of a list whose other parts are not in here.
+            balances=balances if is_resumed or key else {token: raw for token, raw in balances.items() if raw},
+            unknown=found.unknown,
+            without_balance=found.without_balance,
+            source="alchemy",
+            reason=reason,
+            resume_key=key,
+        )
+
+    def _page(self, wallet: str, key: str | None, scope: CallScope) -> TokenPage[TokenBalance]:
+        options = {"maxCount": _PAGE, **({"pageKey": key} if key else {})}
+        return self._token_balances([wallet, "erc20", options], scope)
+
+    def _token_balances(self, params: list[Any], scope: CallScope) -> TokenPage[TokenBalance]:
+        answer = self._call("alchemy_getTokenBalances", params, decode_balances, scope)
+        if answer.result is None:
+            raise self._malformed("neither balances nor an error")
+        return answer.result
+
+    def token_balances(self, wallet: str, contracts: Sequence[str], scope: CallScope) -> ChainBalances:
+        """The balances of single tokens, zeros included; what an answer leaves out is unknown.
+
+        Raises:
+            ProviderError: A request failed as a whole.
+        """
+        found = SortedRows(self._chain_id)
+        for start in range(0, len(contracts), _PAGE):
+            chunk = list(contracts[start : start + _PAGE])
+            found.take(self._token_balances([wallet, chunk], scope).token_balances)
         return ChainBalances(
             wallet,
             self._chain_id,
             ChainOutcome.OK,
-            balances={token: raw for token, raw in balances.items() if raw},
-            unknown=frozenset(unknown.difference(balances)),
+            balances=found.balances,
+            unknown=frozenset(contracts).difference(found.balances, found.without_balance),
+            without_balance=found.without_balance,
             source="alchemy",
         )
 
-    def _token_rows(self, wallet: str, scope: CallScope) -> list[_TokenBalance]:
-        rows: list[_TokenBalance] = []
-        seen: set[str] = set()
-        options: dict[str, Any] = {"maxCount": _PAGE}
-        for _ in range(self._max_pages):
-            page = self._call("alchemy_getTokenBalances", [wallet, "erc20", options], _decode_balances, scope)
-            if page.result is None:
-                raise self._malformed("neither balances nor an error")
-            rows += page.result.token_balances
-            key = page.result.page_key
-            if not key:
-                return rows
-            if key in seen:
-                raise self._malformed("the same page key twice, so its list has no end")
-            seen.add(key)
-            options = {"maxCount": _PAGE, "pageKey": key}
-        raise self._malformed(f"more than {self._max_pages} pages; raise PROVIDER_MAX_PAGES")
-
     def metadata(self, contracts: Sequence[str], scope: CallScope) -> dict[str, TokenInfo]:
-        """Names and decimals of tokens; one that is no token contract is unknown, one refused for now is absent.
+        """Names and decimals of tokens; what Alchemy does not know now is ``None``, a token it put off is absent.
 
         Raises:
             ProviderError: A request failed as a whole.
@@ -135,18 +174,32 @@ class AlchemyRpc:
                 chain_id=self._chain_id,
                 compute_units=COMPUTE_UNITS["alchemy_getTokenMetadata"] * len(batch),
                 json=requests,
-                classify=checked("alchemy", _decode_metadata, self._chain_id),
+                classify=self._classify_metadata,
             )
-            said = _decode_metadata(body)
-            for response in said if isinstance(said, list) else [said]:
+            for response in decode_metadata(body):
                 if isinstance(response.id, int) and 0 <= response.id < len(batch):
-                    if response.result is not None:
-                        found[batch[response.id]] = token_info(response.result)
-                    elif response.error is not None and response.error.code in _MISUSE:
+                    refused = refusal_of(response.error)
+                    if refused is None:
+                        found[batch[response.id]] = read_metadata(response.result) or UNKNOWN_TOKEN
+                    elif refused.meaning in _NO_METADATA:
                         found[batch[response.id]] = UNKNOWN_TOKEN
         return found
 
-    def _call(self, method: str, params: list[Any], decode: Any, scope: CallScope) -> Any:
+    def _classify_metadata(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
+        error = checked("alchemy", decode_metadata, self._chain_id)(status, headers, body)
+        whole = leniently(metadata_answer, body) if isinstance(error, Malformed) else None
+        # An object in the place of the list refuses the batch as a whole.
+        return self._refused("alchemy_getTokenMetadata", whole.error) or error if whole is not None else error
+
+    def contract_info(self, contracts: Sequence[str], scope: CallScope) -> dict[str, TokenInfo]:
+        """Asks the contracts themselves for symbol, name and decimals; see ``ask_contracts``.
+
+        Raises:
+            ProviderError: Alchemy did not answer.
+        """
+        return ask_contracts(self._contracts, contracts, scope)
+
+    def _call(self, method: str, params: list[Any], decode: Callable[[bytes], Answer], scope: CallScope) -> Answer:
         well_formed = checked("alchemy", decode, self._chain_id)
 
         def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
@@ -164,19 +217,25 @@ class AlchemyRpc:
         )
         return decode(body)
 
-    def _refused(self, method: str, error: _Error | None) -> ProviderError | None:
+    def _refused(self, method: str, error: object) -> ProviderError | None:
         """A refusal inside a response of status 200."""
-        if error is None:
+        refused = refusal_of(error)
+        if refused is None:
             return None
-        kind: type[ProviderError] = RateLimited if error.code == 429 else Unavailable
-        if error.code in _MISUSE:
-            kind = BadRequest
-        return kind(
-            f"alchemy refused {method}: {error.message[:160]} ({error.code})",
-            provider="alchemy",
-            chain_id=self._chain_id,
-            code=error.code,
+        return refused.kind(
+            f"alchemy refused {method}: {refused.message[:160]} ({refused.code})", code=refused.code, **self._about
         )
 
+    @property
+    def _about(self) -> dict[str, Any]:
+        return {"provider": "alchemy", "chain_id": self._chain_id}
+
+    def _sent(self, what: str) -> str:
+        return f"alchemy sent {what}"
+
     def _malformed(self, what: str) -> Malformed:
-        return Malformed(f"alchemy sent {what}.", provider="alchemy", chain_id=self._chain_id)
+        return Malformed(f"{self._sent(what)}.", **self._about)
+
+
+_NO_METADATA: Final = frozenset({Meaning.MISUSE, Meaning.REVERT})
+"""Refusals that are of one contract; any other is of Alchemy, which may answer the next time."""

@@ -1,20 +1,25 @@
-"""The values in Alchemy's answers: balances, metadata, prices."""
+"""Values in Alchemy's answers: contracts, balances, metadata, prices. What is odd about one is unknown, no error."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Final
 
 import msgspec
 
 from moonx_pipeline.domain.money import MAX_DECIMALS, parse_price
-from moonx_pipeline.domain.portfolio import MAX_BALANCE, TokenInfo
+from moonx_pipeline.domain.portfolio import TokenInfo
 from moonx_pipeline.domain.quotes import PriceSource, Quote
-from moonx_pipeline.providers.bodies import clean_text
-from moonx_pipeline.providers.errors import Malformed
+from moonx_pipeline.providers.bodies import clean_text, leniently
 
-_T = TypeVar("_T")
+NOTHING: Final = msgspec.Raw(b"null")
+
+_CONTRACT: Final = re.compile("0x[0-9a-f]{40}")
+_HEX: Final = re.compile("0[xX][0-9a-fA-F]+")
+_WORD: Final = 64  # hex digits of 32 bytes
+_LONGEST_URL: Final = 2000
 
 
 class TokenMetadata(msgspec.Struct, rename="camel"):
@@ -24,74 +29,94 @@ class TokenMetadata(msgspec.Struct, rename="camel"):
     logo: str | None = None
 
 
+class _OddMetadata(msgspec.Struct, rename="camel"):
+    symbol: msgspec.Raw = NOTHING
+    name: msgspec.Raw = NOTHING
+    decimals: msgspec.Raw = NOTHING
+    logo: msgspec.Raw = NOTHING
+
+
 class TokenPrice(msgspec.Struct, rename="camel"):
     currency: str
     value: str
     last_updated_at: str | None = None
 
 
-_metadata = msgspec.json.Decoder(TokenMetadata | None)
-_prices = msgspec.json.Decoder(list[TokenPrice] | TokenPrice | None)
+_metadata: Final[msgspec.json.Decoder[TokenMetadata | None]] = msgspec.json.Decoder(TokenMetadata | None)
+_odd_metadata: Final = msgspec.json.Decoder(_OddMetadata)
+_prices: Final[msgspec.json.Decoder[list[TokenPrice] | None]] = msgspec.json.Decoder(list[TokenPrice] | None)
+_odd_prices: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_price: Final = msgspec.json.Decoder(TokenPrice)
+_text: Final = msgspec.json.Decoder(str)
+_number: Final = msgspec.json.Decoder(int)
 
 
-def _leniently(decoder: msgspec.json.Decoder[_T], raw: msgspec.Raw) -> _T | None:
-    """What is odd about a name or a price must not cost the balance beside it."""
-    try:
-        return decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+def read_text(raw: msgspec.Raw) -> str | None:
+    """A text; ``None`` for what is none."""
+    return leniently(_text, raw)
+
+
+def contract_of(text: str) -> str | None:
+    """A contract's address in lower case; ``None`` for what is none, so that no token is known by it."""
+    address = text.lower()
+    return address if _CONTRACT.fullmatch(address) else None
+
+
+def parse_balance(text: str | None) -> int | None:
+    """A raw balance from hex; ``None`` where there is no number to read, which is unknown and not 0.
+
+    ``0x`` is none: what a contract without code answers. A contract may answer with more than one word; the balance
+    is then the first, as every decoder of Ethereum's ABI reads a ``uint256``.
+    """
+    if text is None or not _HEX.fullmatch(text):
         return None
+    digits = text[2:]
+    if len(digits) > _WORD:
+        if len(digits) % _WORD:
+            return None
+        digits = digits[:_WORD]
+    return int(digits, 16)
 
 
 def read_metadata(raw: msgspec.Raw) -> TokenInfo | None:
-    """Metadata that came along with a balance; ``None`` where there is none that can be read."""
-    metadata = _leniently(_metadata, raw)
-    return token_info(metadata) if metadata is not None else None
+    """Metadata of a token, each field by itself; ``None`` where there is none at all."""
+    try:
+        metadata = _metadata.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _odd_info(raw)
+    return None if metadata is None else _info(metadata.symbol, metadata.name, metadata.decimals, metadata.logo)
+
+
+def _odd_info(raw: msgspec.Raw) -> TokenInfo | None:
+    odd = leniently(_odd_metadata, raw)
+    if odd is None:
+        return None
+    return _info(read_text(odd.symbol), read_text(odd.name), leniently(_number, odd.decimals), read_text(odd.logo))
+
+
+def _info(symbol: str | None, name: str | None, decimals: int | None, logo: str | None) -> TokenInfo:
+    known = decimals if decimals is not None and 0 <= decimals <= MAX_DECIMALS else None
+    return TokenInfo(clean_text(symbol), clean_text(name), known, clean_text(logo, _LONGEST_URL))
 
 
 def read_quote(raw: msgspec.Raw, now: datetime) -> Quote | None:
-    """The price that came along with a balance; ``None`` where there is none that can be read."""
-    prices = _leniently(_prices, raw) or []
-    return quote_of([prices] if isinstance(prices, TokenPrice) else prices, now)
+    """The price in USD among those of a token; ``None`` where there is none that can be read."""
+    prices = leniently(_prices, raw)
+    if prices is None:
+        rows = leniently(_odd_prices, raw) or [raw]  # an early version sent an object in the place of the list
+        prices = [price for row in rows if (price := leniently(_price, row)) is not None]
+    return _quote_of(prices, now)
 
 
-def parse_balance(text: str | None, token: str, chain_id: int) -> int | None:
-    """A raw balance from hex; ``None`` where the provider has no number to give (``0x`` is none, not 0).
-
-    Raises:
-        Malformed: It is no balance that a contract can hold.
-    """
-    if text is None or text == "0x":
-        return None
-    try:
-        balance = int(text, 16)
-    except ValueError:
-        balance = -1
-    if not text.startswith("0x") or not 0 <= balance <= MAX_BALANCE:
-        raise Malformed(
-            f"alchemy sent '{text[:80]}' as the balance of {token} on chain {chain_id}, which is no balance.",
-            provider="alchemy",
-            chain_id=chain_id,
-        )
-    return balance
-
-
-def token_info(metadata: TokenMetadata) -> TokenInfo:
-    """Metadata with what can't be true left unknown."""
-    decimals = metadata.decimals
-    known = decimals if decimals is not None and 0 <= decimals <= MAX_DECIMALS else None
-    return TokenInfo(clean_text(metadata.symbol), clean_text(metadata.name), known, clean_text(metadata.logo, 2000))
-
-
-def quote_of(prices: Iterable[TokenPrice], now: datetime) -> Quote | None:
-    """Alchemy's price in USD, where it has one that is a price."""
+def _quote_of(prices: Iterable[TokenPrice], now: datetime) -> Quote | None:
     for price in prices:
-        if price.currency.lower() == "usd":
-            try:
-                usd = parse_price(price.value)
-                at = datetime.fromisoformat(price.last_updated_at) if price.last_updated_at else None
-            except ValueError:
-                return None
-            if at is not None and at.tzinfo is None:
-                at = at.replace(tzinfo=UTC)
-            return Quote(PriceSource.ALCHEMY, usd, at, now) if usd else None
+        if price.currency.lower() != "usd":
+            continue
+        try:
+            usd = parse_price(price.value)
+            at = datetime.fromisoformat(price.last_updated_at) if price.last_updated_at else None
+        except ValueError:
+            continue
+        if usd:
+            return Quote(PriceSource.ALCHEMY, usd, at.replace(tzinfo=UTC) if at and at.tzinfo is None else at, now)
     return None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import msgspec
 
 from moonx_pipeline.providers.classification import refusal
-from moonx_pipeline.providers.errors import Malformed, ProviderError
+from moonx_pipeline.providers.errors import Malformed, ProviderError, storable
 from moonx_pipeline.providers.http import Classify
 
 MAX_TEXT = 200
@@ -46,8 +46,14 @@ def malformed(
     return None
 
 
+class RowDecoder(Protocol):
+    """A decoder of one row; it raises one of ``UNREADABLE`` where it can't make sense of it."""
+
+    def decode(self, raw: msgspec.Raw, /) -> Any: ...
+
+
 def by_row(
-    whole: msgspec.json.Decoder[T], rows_apart: msgspec.json.Decoder[Any], row: msgspec.json.Decoder[Any]
+    whole: msgspec.json.Decoder[T], rows_apart: msgspec.json.Decoder[Any], row: RowDecoder
 ) -> Callable[[bytes], T]:
     """A decoder for which a row that can't be understood costs only itself.
 
@@ -59,7 +65,7 @@ def by_row(
     Args:
         whole: Of the answer as it is documented.
         rows_apart: Of the same type with ``msgspec.Raw`` in the place of each row; a generic struct serves for both.
-        row: Of a row.
+        row: Of a row. It may take more than ``whole`` does, such as a number where a text belongs.
 
     Returns:
         A function that decodes a body. It raises one of ``UNREADABLE`` where not even the envelope fits.
@@ -82,7 +88,7 @@ def leniently(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw) -> T |
         return None
 
 
-def _with_rows(value: Any, row: msgspec.json.Decoder[Any]) -> Any:
+def _with_rows(value: Any, row: RowDecoder) -> Any:
     """The envelope with the rows of its lists and mappings decoded; those that can't be are left out."""
     if isinstance(value, list):
         return [item for _, item in _readable(enumerate(value), row)]
@@ -94,7 +100,7 @@ def _with_rows(value: Any, row: msgspec.json.Decoder[Any]) -> Any:
     return value
 
 
-def _readable(items: Iterable[tuple[Any, Any]], row: msgspec.json.Decoder[Any]) -> Iterator[tuple[Any, Any]]:
+def _readable(items: Iterable[tuple[Any, Any]], row: RowDecoder) -> Iterator[tuple[Any, Any]]:
     for key, item in items:
         if not isinstance(item, msgspec.Raw):
             yield key, _with_rows(item, row)
@@ -135,9 +141,6 @@ def _repaired_character(found: re.Match[str]) -> str:
     return "\ufffd" if is_half or len(text) == 1 else text
 
 
-_NOT_STORED: Final = re.compile("[\0\ud800-\udfff]")
-
-
 def clean_text(text: str | None, most: int = MAX_TEXT) -> str | None:
     """A name of bearable length, without what no database takes: NUL, and halves of surrogate pairs."""
-    return _NOT_STORED.sub("", text)[:most] if text else None
+    return storable(text)[:most] if text else None

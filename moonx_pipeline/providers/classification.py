@@ -22,6 +22,8 @@ from moonx_pipeline.providers.errors import (
     DeadlineOver,
     KeyRejected,
     Malformed,
+    Oversized,
+    PartsRefused,
     ProviderError,
     QuotaExhausted,
     RateLimited,
@@ -65,17 +67,26 @@ RULES: Final = (
     Rule(Banned, _status(418), meaning="it banned this machine's address for ignoring its limit"),
     Rule(RateLimited, _status(429), meaning="its rate limit is reached"),
     Rule(RateLimited, text="error code: 1015", meaning="its rate limit is reached"),
+    # A hosted node refuses a key by whatever stands before it, in HTML or JSON.
+    Rule(KeyRejected, _status(403), "rpc", meaning="the key is not allowed to ask this (check it at the provider)"),
     # A firewall refuses in HTML; a provider that refuses a key says so in JSON.
     Rule(Restricted, _status(403), text=r"^\s*<", meaning="its firewall refused this machine"),
     Rule(Restricted, _status(403), "binance", meaning="its firewall refused this machine"),
     Rule(Restricted, _status(403), text="error code: 1020", meaning="its firewall refused this machine"),
-    Rule(KeyRejected, provider="coingecko", text="1001[01]|root URL", meaning="the key is for its other host"),
+    Rule(
+        KeyRejected,
+        provider="coingecko",
+        text=r'"error_code"\s*:\s*1001[01]\b|root URL',
+        meaning="the key is for its other host",
+    ),
     Rule(KeyRejected, _status(401), meaning="the key is missing or wrong (check its setting)"),
     Rule(KeyRejected, _status(403), meaning="the key is not allowed to ask this (check it at the provider)"),
     Rule(Unavailable, _status(408), meaning="it gave up waiting"),
     Rule(Unavailable, _status(500, 599), meaning="it has a fault of its own"),
     Rule(Malformed, _status(300, 399), meaning="it points to another address"),
     Rule(BadRequest, _status(400, 499), meaning="it does not take what was asked"),
+    Rule(Malformed, _status(100, 199), meaning="it announced an answer and sent none"),
+    Rule(Malformed, meaning="HTTP has no such status"),  # whatever else there is
 )
 
 
@@ -110,6 +121,9 @@ EFFECTS: Final[Mapping[type[ProviderError], Effect]] = {
     # What we asked was wrong, or our time was over: the provider is well.
     BadRequest: Effect(),
     BatchTooLarge: Effect(),
+    # What a wallet holds is not the provider's health: nobody else is to suffer from it.
+    Oversized: Effect(),
+    PartsRefused: Effect(),
     DeadlineOver: Effect(),
     ProviderError: Effect(),
 }
@@ -125,10 +139,18 @@ _BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
 _MESSAGE: Final = re.compile(rb'"(?:message|msg|error_message|reason|error)"\s*:\s*"((?:[^"\\]|\\.){1,200})')
 _CODE: Final = re.compile(rb'"(?:code|error_code)"\s*:\s*(-?\d{1,6})')
 _SHOWN: Final = 160
+_SECONDS: Final = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+_LONGEST: Final = timedelta(days=100)
 
 
 def refusal(
-    provider: str, status: int, headers: Mapping[str, str], body: bytes, *, chain_id: int | None = None
+    provider: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    chain_id: int | None = None,
+    name: str | None = None,
 ) -> ProviderError | None:
     """What is wrong with a response by its status and text; ``None`` for one of status 2xx.
 
@@ -138,6 +160,7 @@ def refusal(
         headers: Of the response.
         body: Of the response; JSON, HTML, text or nothing.
         chain_id: The chain asked about, where it is one.
+        name: The provider's for people, where it is another.
     """
     if 200 <= status < 300:
         return None
@@ -145,7 +168,7 @@ def refusal(
     rule = next(rule for rule in RULES if _fits(rule, provider, status, text))
     said = _MESSAGE.search(body[:4096])
     quoted = f": {said[1].decode('utf-8', errors='replace')[:_SHOWN]}" if said else ""
-    message = f"{provider} refused with status {status}, {rule.meaning}{quoted}"
+    message = f"{name or provider} refused with status {status}, {rule.meaning}{quoted}"
     if rule.error is BatchTooLarge:
         allowed = _ALLOWED.search(text)
         return BatchTooLarge(message, limit=int(allowed[1]) if allowed else None, provider=provider, status=status)
@@ -172,12 +195,12 @@ def retry_time(headers: Mapping[str, str], text: str = "") -> datetime | None:
     """When a provider may be asked again: by its Retry-After (seconds or a date), or by what it says."""
     now = datetime.now(UTC)
     after = headers.get("Retry-After", "").strip()
-    if after.isdigit():
-        return now + timedelta(seconds=min(int(after), 10**7))
+    if _SECONDS.fullmatch(after):
+        return now + min(timedelta(seconds=float(after)), _LONGEST)
     if after:
         try:
             return parsedate_to_datetime(after).astimezone(UTC)
-        except ValueError:
+        except (ValueError, TypeError, IndexError, OverflowError):
             return None
     banned = _BANNED_UNTIL.search(text)
     return datetime.fromtimestamp(int(banned[1]) / 1000, UTC) if banned else None

@@ -6,7 +6,16 @@ ever holds a URL: the key is a part of it.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from typing import Final
+
+_NOT_STORED: Final = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """A text without what no database takes: NUL, and halves of surrogate pairs."""
+    return _NOT_STORED.sub("", text)
 
 
 class ProviderError(Exception):
@@ -30,7 +39,8 @@ class ProviderError(Exception):
         code: int | str | None = None,
         retry_at: datetime | None = None,
     ) -> None:
-        super().__init__(message)
+        # It may quote what a provider, or a contract, said, and is stored.
+        super().__init__(storable(message))
         self.provider = provider
         self.chain_id = chain_id
         self.status = status
@@ -52,6 +62,14 @@ class DeadlineOver(ProviderError):
 
 class Malformed(ProviderError):
     """An answer that is not what the provider documents; the message names what was wrong."""
+
+
+class Oversized(ProviderError):
+    """More pages or bytes than are read, or a list without end: what was asked for is too large, nobody is unwell."""
+
+
+class PartsRefused(ProviderError):
+    """The provider answered, but refused so many single calls that the whole is unread: of what was asked, too."""
 
 
 class RateLimited(ProviderError):

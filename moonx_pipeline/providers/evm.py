@@ -6,22 +6,40 @@ A node can be asked what a wallet holds of a token, not which tokens it holds: n
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
 from moonx_pipeline.domain.portfolio import MAX_BALANCE, ChainBalances, ChainOutcome, Coverage, TokenInfo
 from moonx_pipeline.providers import erc20
-from moonx_pipeline.providers.errors import ProviderError
+from moonx_pipeline.providers.errors import PartsRefused, ProviderError, Unavailable
 from moonx_pipeline.providers.http import HttpClient
-from moonx_pipeline.providers.node_answers import Refusal
-from moonx_pipeline.providers.node_calls import PROVIDER, Answer, Call, NodeCalls
+from moonx_pipeline.providers.node_answers import Meaning, Refusal
+from moonx_pipeline.providers.node_calls import Answer, Call, Endpoint, NodeCalls
 from moonx_pipeline.providers.scope import CallScope
 
+PROVIDER: Final = "rpc"
+
 _LATEST: Final = "latest"
+_ASKED_ALONE: Final = 20
+"""Tokens that are asked once more by themselves; where more are refused, it is not for single tokens."""
 
 
 class WrongChain(ProviderError):
     """The node answers for another chain than it was configured for; its balances would be another's."""
+
+
+class _Balances(NamedTuple):
+    """What a node said of tokens.
+
+    Attributes:
+        known: Balances, zeros included.
+        empty: Contracts that revert, or answer with nothing: what they give nobody is a balance.
+        refused: Tokens that the node itself did not read, and why.
+    """
+
+    known: dict[str, int]
+    empty: frozenset[str]
+    refused: dict[str, Refusal]
 
 
 class EvmNode:
@@ -37,7 +55,8 @@ class EvmNode:
             batch_size: Calls to send in one request at most; learnt to be less where the node refuses.
         """
         self.chain_id = chain_id
-        self._calls = NodeCalls(chain_id, url, http=http, batch_size=batch_size)
+        endpoint = Endpoint(chain_id, url, PROVIDER, f"The node of chain {chain_id}", {})
+        self._calls = NodeCalls(endpoint, http=http, batch_size=batch_size)
         self._is_of_chain = False
 
     def balances(self, wallet: str, tokens: Sequence[str], scope: CallScope) -> ChainBalances:
@@ -50,44 +69,73 @@ class EvmNode:
 
         Args:
             wallet: Lower-case address.
-            tokens: Lower-case contract addresses. ``NATIVE_TOKEN`` and the contract that mirrors the
-                native coin (Polygon has one) are passed over: they are the native balance again.
+            tokens: Lower-case contract addresses. ``NATIVE_TOKEN`` and contracts that mirror the native coin are
+                passed over: they are the native balance again.
             scope: Deadline and tally.
 
         Returns:
-            An ``OK`` reading: every token is in ``balances``, zeros included, or in ``unknown`` where its
-            contract reverts or answers with nothing.
+            An ``OK`` reading: every token is in ``balances``, zeros included, in ``without_balance`` where its
+            contract reverts or answers with nothing, or in ``unknown`` where the node could not read it.
 
         Raises:
-            ProviderError: The node did not answer, or not with balances.
+            ProviderError: The node did not answer, or not with the native coin and most of the tokens.
         """
         asked = self._contracts(tokens)
         block = self._newest_block(scope)
         answers = self._read(wallet, asked, block, scope)
-        if any(isinstance(answer, Refusal) and answer.is_of_block for answer in answers):
-            answers = self._read(wallet, asked, _LATEST, scope)
+        if any(isinstance(answer, Refusal) and answer.meaning is Meaning.BLOCK for answer in answers):
+            block = _LATEST
+            answers = self._read(wallet, asked, block, scope)
         native, *rest = answers
-        balances = {NATIVE_TOKEN: self._quantity("eth_getBalance", native)}
-        unknown = set()
-        for token, answer in zip(asked, rest, strict=True):
-            balance = None if isinstance(answer, Refusal) else erc20.read_balance(answer)
-            if balance is None:
-                unknown.add(token)
-            else:
-                balances[token] = balance
+        coin = self._quantity("eth_getBalance", native)
+        found = self._sorted(wallet, dict(zip(asked, rest, strict=True)), block, scope)
         return ChainBalances(
             wallet=wallet,
             chain_id=self.chain_id,
             outcome=ChainOutcome.OK,
-            balances=balances,
-            unknown=frozenset(unknown),
+            balances={NATIVE_TOKEN: coin, **found.known},
+            unknown=frozenset(found.refused),
+            without_balance=found.empty,
             coverage=Coverage.KNOWN_TOKENS,
             source=PROVIDER,
             reason=(
                 f"Read from your node: the native coin and {len(asked)} known tokens; "
                 "tokens that are new to this wallet are not seen."
             ),
+            block=None if block == _LATEST else int(block, 16),
         )
+
+    def _sorted(self, wallet: str, answers: dict[str, Answer], block: str, scope: CallScope) -> _Balances:
+        """What was answered of tokens. Those that the node refused are asked once more, each alone.
+
+        Raises:
+            PartsRefused: It refuses most of them.
+        """
+        known: dict[str, int] = {}
+        empty: set[str] = set()
+        refused: dict[str, Refusal] = {}
+        for token, answer in answers.items():
+            if _is_of_node(answer) and len(refused) < _ASKED_ALONE:
+                answer = self._alone(wallet, token, block, scope) or answer
+            if isinstance(answer, Refusal):
+                if _is_of_node(answer):
+                    refused[token] = answer
+                else:
+                    empty.add(token)
+            elif (balance := erc20.read_balance(answer)) is None:
+                empty.add(token)
+            else:
+                known[token] = balance
+        if len(refused) * 2 > len(answers):
+            worst = next(iter(refused.values()))
+            raise self._calls.failure(f"{len(refused)} of {len(answers)} tokens", worst, PartsRefused)
+        return _Balances(known, frozenset(empty), refused)
+
+    def _alone(self, wallet: str, token: str, block: str, scope: CallScope) -> Answer | None:
+        try:
+            return self._calls.ask([_eth_call(token, erc20.balance_of(wallet), block)], scope)[0]
+        except Unavailable:  # some nodes send the refusal of a call with a status of 5xx
+            return None
 
     def token_info(self, tokens: Sequence[str], scope: CallScope) -> dict[str, TokenInfo]:
         """Asks contracts for their name, symbol and decimals.
@@ -102,24 +150,16 @@ class EvmNode:
         Raises:
             ProviderError: The node did not answer.
         """
-        asked = self._contracts(tokens)
         if not self._is_of_chain:
             self._newest_block(scope)
-        questions = (erc20.SYMBOL, erc20.NAME, erc20.DECIMALS)
-        calls = [_eth_call(token, question, _LATEST) for token in asked for question in questions]
-        said = [None if isinstance(answer, Refusal) else answer for answer in self._calls.ask(calls, scope)]
-        return {
-            token: TokenInfo(
-                symbol=erc20.read_text(symbol or ""),
-                name=erc20.read_text(name or ""),
-                decimals=erc20.read_decimals(decimals or ""),
-            )
-            for token, symbol, name, decimals in zip(asked, said[0::3], said[1::3], said[2::3], strict=True)
-        }
+        return ask_contracts(self._calls, self._contracts(tokens), scope)
 
     def _contracts(self, tokens: Iterable[str]) -> list[str]:
-        native = {NATIVE_TOKEN, CHAIN_BY_ID[self.chain_id].native_as_erc20}
-        return [token for token in dict.fromkeys(tokens) if token not in native]
+        return [
+            token
+            for token in dict.fromkeys(tokens)
+            if token != NATIVE_TOKEN and not is_native_mirror(self.chain_id, token)
+        ]
 
     def _read(self, wallet: str, tokens: Sequence[str], block: str, scope: CallScope) -> list[Answer]:
         question = erc20.balance_of(wallet)
@@ -128,7 +168,7 @@ class EvmNode:
         return self._calls.ask(calls, scope)
 
     def _newest_block(self, scope: CallScope) -> str:
-        """The newest block's number as the node wrote it; the first time, checks its chain as well."""
+        """The newest block's number in hex; the first time, checks its chain as well."""
         if self._is_of_chain:
             (block,) = self._calls.ask([Call("eth_blockNumber", [])], scope)
         else:
@@ -154,6 +194,38 @@ class EvmNode:
         if not 0 <= number <= MAX_BALANCE:
             raise self._calls.malformed(f"{method} with '{answer[:80]}', which is no number in hex")
         return number
+
+
+def ask_contracts(calls: NodeCalls, tokens: Sequence[str], scope: CallScope) -> dict[str, TokenInfo]:
+    """Asks contracts for their name, symbol and decimals.
+
+    Args:
+        calls: Of the node to ask.
+        tokens: Lower-case contract addresses.
+        scope: Deadline and tally.
+
+    Returns:
+        An entry for every token. What a contract does not say, or says badly, is ``None``.
+
+    Raises:
+        ProviderError: The node did not answer.
+    """
+    questions = (erc20.SYMBOL, erc20.NAME, erc20.DECIMALS)
+    asked = [_eth_call(token, question, _LATEST) for token in tokens for question in questions]
+    said = [None if isinstance(answer, Refusal) else answer for answer in calls.ask(asked, scope)]
+    return {
+        token: TokenInfo(
+            symbol=erc20.read_text(symbol or ""),
+            name=erc20.read_text(name or ""),
+            decimals=erc20.read_decimals(decimals or ""),
+        )
+        for token, symbol, name, decimals in zip(tokens, said[0::3], said[1::3], said[2::3], strict=True)
+    }
+
+
+def _is_of_node(answer: Answer) -> bool:
+    """Whether it is the node that refused, and not the contract."""
+    return isinstance(answer, Refusal) and answer.meaning is not Meaning.REVERT
 
 
 def _eth_call(contract: str, data: str, block: str) -> Call:

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -25,10 +24,11 @@ from tenacity import (
 
 from moonx_pipeline.metrics.providers import count_call
 from moonx_pipeline.providers.classification import effect_of
+from moonx_pipeline.providers.connections import FinalResponses
 from moonx_pipeline.providers.errors import (
     CallTimeout,
     DeadlineOver,
-    Malformed,
+    Oversized,
     ProviderError,
     RateLimited,
     Unavailable,
@@ -47,8 +47,8 @@ PATIENCE_SECONDS: Final = 2.0
 FAIR_CHANCE_SECONDS: Final = 1.0
 """A call that the sync's deadline left less time than this says nothing about its provider."""
 
-_LONGEST_JITTER: Final = 8.0
-_CHUNK: Final = 65_536
+_LONGEST_JITTER: Final = 8.0  # seconds
+_CHUNK: Final = 65_536  # bytes
 
 
 class HttpClient:
@@ -97,12 +97,12 @@ class HttpClient:
         # at each call. A login in ~/.netrc is not for providers.
         self._session.trust_env = False
         self._surroundings: dict[str, dict[str, Any]] = {}
-        adapter = HTTPAdapter(pool_connections=8, pool_maxsize=pool_size, max_retries=0)
+        adapter = FinalResponses(pool_connections=8, pool_maxsize=pool_size, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
     def room(self, compute_units: int) -> int:
-        """How many calls that cost so much can be reserved together at most."""
+        """How many calls of such a cost can be reserved together at most."""
         return self._gate.room(compute_units)
 
     def reserve(self, calls: int, *, compute_units: int) -> datetime | None:
@@ -149,20 +149,19 @@ class HttpClient:
         Raises:
             ProviderError: Of the last try.
         """
-
-        reserved = slot
+        reserved, about = slot, {"moonx.provider": self.provider, "moonx.chain": chain_id}
 
         def attempt() -> bytes:
-            about = {"moonx.provider": self.provider, "moonx.chain": chain_id}
             with span(f"{self.provider} {endpoint}", about, kind="client"):
                 return ask()
 
         def ask() -> bytes:
             nonlocal reserved
             slot, reserved = reserved or self._gate.enter(scope, cost=cost, compute_units=compute_units), None
-            started, outcome = time.monotonic(), "ok"
+            started, outcome = time.monotonic(), _UNFORESEEN
             try:
                 body = self._once(method, url, scope, chain_id, params, json, classify)
+                outcome = "ok"
             except ProviderError as error:
                 outcome = type(error).__name__
                 if effect_of(error).block:
@@ -259,8 +258,8 @@ class HttpClient:
             parts.append(part)
             size += len(part)
             if size > self._max_body_bytes:
-                raise Malformed(
-                    f"{self.provider} sent more than {self._max_body_bytes} bytes.",
+                raise Oversized(
+                    f"{self.provider} sent more than {self._max_body_bytes} bytes; raise PROVIDER_MAX_BODY_BYTES.",
                     provider=self.provider,
                     chain_id=chain_id,
                     status=response.status_code,
@@ -275,9 +274,9 @@ class HttpClient:
         return kind(message, provider=self.provider, chain_id=chain_id)
 
 
+_UNFORESEEN: Final = "Unforeseen"  # the outcome of a call that ended by no typed error, which is a fault of ours
 # Alchemy bills nothing for a refusal, nor can anything be billed that did not arrive.
 _FREE: Final = frozenset({"RateLimited", "Banned", "KeyRejected", "QuotaExhausted", "CallTimeout", "DeadlineOver"})
-
 
 _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (requests.exceptions.SSLError, "its certificate or encryption was not accepted"),

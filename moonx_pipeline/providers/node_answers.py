@@ -1,24 +1,88 @@
-"""What an EVM node answers to JSON-RPC, and what its refusals mean; there is no common list of codes."""
+"""JSON-RPC answers of EVM nodes, Alchemy's included, and what refusals mean; there is no common list of codes."""
 
 from __future__ import annotations
 
+import enum
 import re
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-_REVERTED: Final = 3
-_TOO_MANY: Final = frozenset({429, -32005, -32029})
-_TOO_LARGE: Final = -32003
-_MISUSE: Final = frozenset({-32700, -32600, -32601, -32602})
-# The words of Geth, Nethermind, Erigon, Besu, Reth, Nitro, Anvil and hosted nodes for a block, or the
-# state of one, that they do not have.
-_NO_BLOCK: Final = re.compile(
-    r"header (for .{1,80})?not found|unknown block|block .{0,80}not (found|processed|available)"
-    r"|block.?out.?of.?range|block number .{0,40}(higher|future)"
-    r"|missing trie node|historical state|state .{0,80}(pruned|not available|unavailable)",
-    re.IGNORECASE,
+from moonx_pipeline.providers.bodies import UNREADABLE, repaired
+from moonx_pipeline.providers.errors import (
+    BadRequest,
+    KeyRejected,
+    Malformed,
+    ProviderError,
+    QuotaExhausted,
+    RateLimited,
+    Unavailable,
 )
+
+
+class Meaning(enum.Enum):
+    """What a refusal of one call says."""
+
+    REVERT = "revert"  # the contract itself refused: its text is the contract's own and proves nothing of the node
+    NOTHING = "nothing"  # neither a result in hex nor an error
+    QUOTA = "quota"  # the plan's capacity is used up
+    BLOCK = "block"  # the node does not have the block that was asked for
+    RATE = "rate"  # it asks to be asked later, or for less at once
+    BATCH = "batch"  # a smaller batch may be answered
+    KEY = "key"  # the key is not allowed to ask this
+    MISUSE = "misuse"  # it does not take such a call at all
+    FAULT = "fault"  # it could not do it: timeouts, gas, internal errors
+
+
+class _Sign(NamedTuple):
+    """A row of the table: it fits where the code is one of its codes, or its words are in the text."""
+
+    meaning: Meaning
+    codes: frozenset[int] = frozenset()
+    words: str | None = None
+
+
+# Read from top to bottom; the first row that fits is the meaning. Codes and words are those of Geth, Nethermind,
+# Erigon, Besu, Reth, Nitro, OpenEthereum, Anvil and Hardhat, of proxies before them (proxyd), and of hosted nodes.
+SIGNS: Final = (
+    _Sign(
+        Meaning.REVERT,
+        frozenset({3, -32015}),
+        # Only at the start: what follows is the contract's to say.
+        r"^\W*(\w+\W+){0,2}revert|^(error: )?vm (execution|exception)|^(evm error:? ?)?(invalid|bad) ?(fe)?(opcode|jump"
+        r"|instruction)|^(evm error:? ?)?(opcode ?not ?found|stack ?(under|over)flow)",
+    ),
+    _Sign(Meaning.NOTHING, words=r"^neither a result nor an error$"),
+    _Sign(Meaning.QUOTA, words=r"monthly (capacity|credit|call)"),
+    _Sign(
+        Meaning.BLOCK,
+        words=r"header (for .{1,80})?not found|unknown block|block .{0,80}not (found|processed|available)"
+        r"|block.?out.?of.?range|block number .{0,40}(higher|future)"
+        r"|missing trie node|historical state|state .{0,80}(pruned|not available|unavailable)",
+    ),
+    _Sign(
+        Meaning.RATE,
+        frozenset({429, 15, -32005, -32007, -32016, -32029, -32046, -32090}),
+        r"rate.?limit|too many (requests|calls)|throttl|capacity|requests? (per|/) ?(second|minute|hour|day)|slow down",
+    ),
+    # Not by a code: Geth's for a response that is too large, -32003, is Reth's for a call without enough gas.
+    _Sign(Meaning.BATCH, words=r"batch|response (size )?(is )?too large|response size .{0,20}(exceed|limit)"),
+    _Sign(
+        Meaning.KEY,
+        words=r"must be authenticated|unauthori[sz]ed|(invalid|missing|unknown|disabled) .{0,12}key"
+        r"|key .{0,40}(not allowed|disabled|invalid|expired)|not enabled for this app",
+    ),
+    _Sign(Meaning.MISUSE, frozenset({-32700, -32600, -32601, -32602})),
+)
+
+_ERRORS: Final[Mapping[Meaning, type[ProviderError]]] = {
+    Meaning.NOTHING: Malformed,
+    Meaning.QUOTA: QuotaExhausted,
+    Meaning.RATE: RateLimited,
+    Meaning.KEY: KeyRejected,
+    Meaning.MISUSE: BadRequest,
+}
 
 
 class Refusal(NamedTuple):
@@ -28,49 +92,65 @@ class Refusal(NamedTuple):
     message: str
 
     @property
-    def is_revert(self) -> bool:
-        """Whether a contract refused. Its text is then the contract's own and proves nothing of the node."""
-        return self.code == _REVERTED or "revert" in self.message[:40].lower()
+    def meaning(self) -> Meaning:
+        """What it says, by ``SIGNS``; what nobody knows is a fault."""
+        for sign in SIGNS:
+            if self.code in sign.codes or (sign.words and re.search(sign.words, self.message, re.IGNORECASE)):
+                return sign.meaning
+        return Meaning.FAULT
 
     @property
-    def is_of_block(self) -> bool:
-        """Whether the node does not have the block that was asked for."""
-        return not self.is_revert and _NO_BLOCK.search(self.message) is not None
-
-    @property
-    def is_of_rate(self) -> bool:
-        """Whether the node asks to be asked later."""
-        return not self.is_revert and self.code in _TOO_MANY
-
-    @property
-    def is_of_batch(self) -> bool:
-        """Whether a smaller batch may be answered."""
-        return not self.is_revert and (self.code == _TOO_LARGE or "batch" in self.message.lower())
-
-    @property
-    def is_of_misuse(self) -> bool:
-        """Whether the node does not take such a call at all."""
-        return not self.is_of_block and self.code in _MISUSE
+    def kind(self) -> type[ProviderError]:
+        """The error that it is where nothing can be done without the result."""
+        return _ERRORS.get(self.meaning, Unavailable)
 
 
-class _Error(msgspec.Struct):
-    code: int | str = 0
-    message: str = ""
+NO_RESULT: Final = Refusal("none", "neither a result nor an error")
+
+
+_UNKNOWN: Final = "no code"
+_INTEGER: Final = re.compile(r"-?\d{1,9}", re.ASCII)
+
+
+def refusal_of(error: object) -> Refusal | None:
+    """The refusal in the field ``error`` of a response, whatever form it has; ``None`` where there is none."""
+    if error is None:
+        return None
+    if not isinstance(error, dict):
+        return Refusal(_UNKNOWN, str(error))
+    code, message = error.get("code"), error.get("message")
+    if isinstance(code, str) and _INTEGER.fullmatch(code):
+        code = int(code)
+    return Refusal(
+        code if isinstance(code, int | str) else _UNKNOWN, message if isinstance(message, str) else str(message or "")
+    )
+
+
+def is_revert(error: object) -> bool:
+    """Whether the field ``error`` of an answer is what a contract said."""
+    refused = refusal_of(error)
+    return refused is not None and refused.meaning is Meaning.REVERT
 
 
 class Response(msgspec.Struct):
     """One JSON-RPC response whose result is a hex string."""
 
-    id: int | str | None = None
-    result: str | None = None
-    error: _Error | None = None
+    id: Any = None
+    result: Any = None
+    error: Any = None
+
+    @property
+    def number(self) -> int | None:
+        """The number of the call that it answers; some nodes write it as a text."""
+        if isinstance(self.id, str) and _INTEGER.fullmatch(self.id):
+            return int(self.id)
+        return self.id if isinstance(self.id, int) else None
 
     @property
     def answer(self) -> str | Refusal:
         """The result in hex, or why there is none."""
-        if self.error is not None:
-            return Refusal(self.error.code, self.error.message)
-        return Refusal(0, "neither a result nor an error") if self.result is None else self.result
+        refusal = refusal_of(self.error)
+        return refusal or (self.result if isinstance(self.result, str) else NO_RESULT)
 
     @property
     def refusal(self) -> Refusal | None:
@@ -78,13 +158,29 @@ class Response(msgspec.Struct):
         return answer if isinstance(answer, Refusal) else None
 
 
-_DECODER: Final[msgspec.json.Decoder[list[Response] | Response]] = msgspec.json.Decoder(list[Response] | Response)
+_whole: Final[msgspec.json.Decoder[list[Response] | Response]] = msgspec.json.Decoder(list[Response] | Response)
+_apart: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_one: Final = msgspec.json.Decoder(Response)
 
 
 def decode_responses(body: bytes) -> list[Response] | Response:
     """Reads the body of a response: a list for a batch, else one.
 
+    A response in a list that can't be understood is left out of it.
+
     Raises:
-        msgspec.MsgspecError: The body is not that; the message names the field.
+        MsgspecError: The body is not that; the message names the field. Or another one of ``UNREADABLE``.
     """
-    return _DECODER.decode(body)
+    try:
+        return _whole.decode(body)
+    except UNREADABLE:
+        body = repaired(body)
+    if not body.lstrip().startswith(b"["):
+        return _one.decode(body)
+    responses = []
+    for raw in _apart.decode(body):
+        try:
+            responses.append(_one.decode(raw))
+        except UNREADABLE:
+            continue
+    return responses

@@ -1,32 +1,27 @@
-"""Many JSON-RPC calls to one EVM node in few requests, whatever size of batch it takes."""
+"""Many JSON-RPC calls to one EVM node in few requests, whatever size of batch and whatever rate it takes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-import msgspec
-
-from moonx_pipeline.providers.errors import (
-    BadRequest,
-    BatchTooLarge,
-    KeyRejected,
-    Malformed,
-    ProviderError,
-    RateLimited,
-    Unavailable,
-)
+from moonx_pipeline.providers.bodies import UNREADABLE
+from moonx_pipeline.providers.classification import refusal, retry_time
+from moonx_pipeline.providers.errors import BatchTooLarge, CallTimeout, Malformed, ProviderError, RateLimited
 from moonx_pipeline.providers.http import HttpClient
-from moonx_pipeline.providers.node_answers import Refusal, Response, decode_responses
+from moonx_pipeline.providers.node_answers import Meaning, Refusal, Response, decode_responses
 from moonx_pipeline.providers.scope import CallScope
-
-PROVIDER: Final = "rpc"
 
 Answer = str | Refusal
 """A result in hex, or why there is none."""
 
 _NO_BATCHES: Final = frozenset({400, 405, 413, 415, 422, 501})
+_TOO_MUCH_AT_ONCE: Final = frozenset({Meaning.RATE, Meaning.BATCH})
+_OF_ALL: Final = frozenset({Meaning.QUOTA, Meaning.KEY})
+_LATE: Final = Refusal("timeout", "it did not answer in time")
+_LEFT_OUT: Final = Refusal("none", "it was left out of the answer")
 _SHOWN: Final = 160
 
 
@@ -37,42 +32,85 @@ class Call(NamedTuple):
     params: list[object]
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a chain's JSON-RPC is.
+
+    Attributes:
+        chain_id: The chain.
+        url: May hold a key, so it never appears in a message.
+        provider: As calls are counted: ``rpc`` is the operator's own node.
+        name: For people, as the subject of a sentence.
+        compute_units: What a call costs by its method.
+    """
+
+    chain_id: int
+    url: str
+    provider: str
+    name: str
+    compute_units: Mapping[str, int]
+
+
 class NodeCalls:
     """The calls of one node. Shared by threads; what it learns of the node's batches lasts as long as it."""
 
-    def __init__(self, chain_id: int, url: str, *, http: HttpClient, batch_size: int) -> None:
-        self._chain_id = chain_id
-        self._url = url
+    def __init__(self, endpoint: Endpoint, *, http: HttpClient, batch_size: int) -> None:
+        self._endpoint = endpoint
         self._http = http
         self._batch_size = batch_size
         # Whatever a URL holds that is long enough to be a key.
-        self._secrets = [part for part in re.split(r"[/?&=@:]", url) if len(part) >= 8]
+        self._secrets = [part for part in re.split(r"[/?&=@:]", endpoint.url) if len(part) >= 8]
 
     def ask(self, calls: Sequence[Call], scope: CallScope) -> list[Answer]:
         """Answers in the order of ``calls``.
 
-        A node that refuses a batch is asked in batches of a tenth, down to single calls, from then on.
+        Calls that the node refuses for being too many, at once or in too short a time, are asked again in smaller
+        batches down to single calls, each of which waits for the node's limit as every call does. Batches that it
+        does not take at all are not sent again.
 
         Raises:
-            ProviderError: A request failed as a whole. What the node says of one call is that call's answer.
+            ProviderError: A request failed as a whole, or the node's limit left no time for a single call. What the
+                node says of one call is that call's answer.
         """
-        answers: list[Answer] = []
-        while len(answers) < len(calls):
-            batch = calls[len(answers) : len(answers) + self._batch_size]
+        answers: dict[int, Answer] = {}
+        left, size, most, has_split = list(range(len(calls))), self._batch_size, self._batch_size, False
+        while left:
+            batch, rest = left[:size], left[size:]
             try:
-                answers += self._ask_together(batch, scope)
+                said = self._ask_together([calls[number] for number in batch], scope)
             except BatchTooLarge:
                 if len(batch) == 1:
                     raise
-                self._batch_size = min(self._batch_size, max(1, len(batch) // 10))
-        return answers
+                size = most = self._batch_size = min(self._batch_size, _tenth(batch))
+                continue
+            except RateLimited:
+                if len(batch) == 1:
+                    raise
+                size, most = _tenth(batch), max(1, len(batch) // 2)
+                continue
+            except CallTimeout:
+                # One call may have kept the others waiting. A pair is not split: it is what finds a node that hangs.
+                if len(batch) <= 2 and not has_split:
+                    raise
+                if len(batch) > 1:
+                    size, has_split = _tenth(batch), True
+                    continue
+                said = [_LATE]
+            again = [number for number, answer in zip(batch, said, strict=True) if _is_too_much(answer, batch)]
+            answers |= {number: answer for number, answer in zip(batch, said, strict=True) if number not in again}
+            left = again + rest
+            if again:
+                size = len(batch) - len(again) or _tenth(batch)
+                most = max(size, len(again) // 2)
+                if any(_is_of_batch(answer) for answer in said):
+                    most = self._batch_size = min(self._batch_size, size)
+            elif not has_split:
+                size = min(most, size * 2)
+        return [answers[number] for number in range(len(calls))]
 
-    def failure(self, method: str, refusal: Refusal) -> ProviderError:
-        """The error that a refused call is where nothing can be done without its answer."""
-        kind: type[ProviderError] = BadRequest if refusal.is_of_misuse else Unavailable
-        if refusal.is_of_rate:
-            kind = RateLimited
-        return self._error(kind, f"refused {method}: {self._shown(refusal)}", code=refusal.code)
+    def failure(self, what: str, refused: Refusal, kind: type[ProviderError] | None = None) -> ProviderError:
+        """The error that refused calls are where nothing can be done without their answer."""
+        return self._error(kind or refused.kind, f"refused {what}: {self._shown(refused)}", code=refused.code)
 
     def malformed(self, what: str) -> ProviderError:
         """The error of an answer that cannot be read."""
@@ -84,15 +122,16 @@ class NodeCalls:
             for number, call in enumerate(batch, start=1)
         ]
 
-        def problem(status: int, _headers: Mapping[str, str], body: bytes) -> ProviderError | None:
-            return self._problem(status, body, batch)
+        def problem(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
+            return self._problem(status, headers, body, batch)
 
         body = self._http.send(
             "POST",
-            self._url,
+            self._endpoint.url,
             scope=scope,
             endpoint=batch[-1].method,
-            chain_id=self._chain_id,
+            chain_id=self._endpoint.chain_id,
+            compute_units=sum(self._endpoint.compute_units.get(call.method, 0) for call in batch),
             # Alone it is sent as an object, since some nodes take no arrays at all.
             json=requests if len(batch) > 1 else requests[0],
             classify=problem,
@@ -100,68 +139,107 @@ class NodeCalls:
         said = decode_responses(body)
         if isinstance(said, Response):
             return [said.answer] * len(batch)
-        answers = {response.id: response.answer for response in said}  # in any order
-        return [answers[number] for number in range(1, len(batch) + 1)]
+        answers = {response.number: response.answer for response in said}  # in any order
+        return [answers.get(number, _LEFT_OUT) for number in range(1, len(batch) + 1)]
 
-    def _problem(self, status: int, body: bytes, batch: Sequence[Call]) -> ProviderError | None:
+    def _problem(
+        self, status: int, headers: Mapping[str, str], body: bytes, batch: Sequence[Call]
+    ) -> ProviderError | None:
         """What is wrong with a response as a whole, if anything."""
+        by_status = self._problem_by_status(status, headers, body, len(batch))
         try:
             said = decode_responses(body)
-        except msgspec.MsgspecError as error:
-            by_status = self._problem_by_status(status, len(batch))
+        except UNREADABLE as error:
             return by_status or self.malformed(f"with a body that is no JSON-RPC ({error})")
+        refusals = [said.refusal] if isinstance(said, Response) else [response.refusal for response in said]
+        found = [refused for refused in refusals if refused is not None]
+        if (of_all := next((refused for refused in found if refused.meaning in _OF_ALL), None)) is not None:
+            return self.failure(batch[-1].method, of_all)
         if isinstance(said, Response):
-            return self._problem_of_one(status, said.refusal, batch)
-        return self._problem_by_status(status, len(batch)) or self._problem_of_many(said, batch)
+            return self._problem_of_one(said.refusal, by_status, headers, batch)
+        return by_status or self._problem_of_many(said, found, headers, batch)
 
-    def _problem_of_one(self, status: int, refusal: Refusal | None, batch: Sequence[Call]) -> ProviderError | None:
+    def _problem_of_one(
+        self,
+        refused: Refusal | None,
+        by_status: ProviderError | None,
+        headers: Mapping[str, str],
+        batch: Sequence[Call],
+    ) -> ProviderError | None:
+        meaning = refused.meaning if refused is not None else None
         # Some nodes send the refusal of a single call, or of the block of all, with a status of 4xx or 5xx.
-        if refusal is not None and (refusal.is_of_block or (refusal.is_revert and len(batch) == 1)):
+        if meaning is Meaning.BLOCK or (meaning is Meaning.REVERT and len(batch) == 1):
             return None
-        if refusal is not None and refusal.is_of_rate:
-            return self.failure(batch[-1].method, refusal)
-        if (by_status := self._problem_by_status(status, len(batch))) is not None:
-            if refusal is not None and refusal.is_of_batch:
-                return self._too_large()
-            return by_status
+        if refused is not None and meaning is Meaning.RATE:
+            return self._limited(refused, headers, batch)
+        if by_status is not None:
+            return self._too_large() if meaning is Meaning.BATCH else by_status
         return self._too_large() if len(batch) > 1 else None
 
-    def _problem_of_many(self, responses: Sequence[Response], batch: Sequence[Call]) -> ProviderError | None:
-        refusals = [refusal for response in responses if (refusal := response.refusal) is not None]
-        if limited := next((refusal for refusal in refusals if refusal.is_of_rate), None):
-            return self.failure(batch[-1].method, limited)
-        missing = set(range(1, len(batch) + 1)).difference(response.id for response in responses)
+    def _problem_of_many(
+        self,
+        responses: Sequence[Response],
+        refusals: Sequence[Refusal],
+        headers: Mapping[str, str],
+        batch: Sequence[Call],
+    ) -> ProviderError | None:
+        missing = set(range(1, len(batch) + 1)).difference(response.number for response in responses)
         if len(batch) == 1:
+            if (limited := next((each for each in refusals if each.meaning is Meaning.RATE), None)) is not None:
+                return self._limited(limited, headers, batch)
             return self.malformed("another call than the one that was sent") if missing else None
-        return self._too_large() if missing or any(refusal.is_of_batch for refusal in refusals) else None
+        # A few that are left out are asked again; where most are, the batch as a whole was not taken.
+        return self._too_large() if len(missing) * 2 > len(batch) else None
 
-    def _problem_by_status(self, status: int, size: int) -> ProviderError | None:
-        if status < 300:
-            return None
+    def _limited(self, refused: Refusal, headers: Mapping[str, str], batch: Sequence[Call]) -> ProviderError:
+        error = self.failure(batch[-1].method, refused)
+        error.retry_at = retry_time(headers)
+        return error
+
+    def _problem_by_status(
+        self, status: int, headers: Mapping[str, str], body: bytes, size: int
+    ) -> ProviderError | None:
         if size > 1 and status in _NO_BATCHES:
             return self._too_large()
-        kind: type[ProviderError] = BadRequest
-        if status in (401, 403):
-            kind = KeyRejected
-        elif status == 429:
-            kind = RateLimited
-        elif status >= 500:
-            kind = Unavailable
-        return self._error(kind, f"answered with HTTP status {status}", status=status)
+        error = refusal(
+            self._endpoint.provider,
+            status,
+            headers,
+            body,
+            chain_id=self._endpoint.chain_id,
+            name=self._endpoint.name,
+        )
+        if error is not None:
+            error.args = tuple(self._hidden(argument) for argument in error.args)
+        return error
 
     def _too_large(self) -> BatchTooLarge:
-        message = f"The node of chain {self._chain_id} does not take so many calls in one request; ask for fewer."
-        return BatchTooLarge(message, limit=None, provider=PROVIDER)
+        message = f"{self._endpoint.name} does not take so many calls in one request; ask for fewer."
+        return BatchTooLarge(message, limit=None, provider=self._endpoint.provider)
 
-    def _error(
-        self, kind: type[ProviderError], what: str, *, status: int | None = None, code: int | str | None = None
-    ) -> ProviderError:
-        message = f"The node of chain {self._chain_id} {what}."
-        return kind(message, provider=PROVIDER, chain_id=self._chain_id, status=status, code=code)
+    def _error(self, kind: type[ProviderError], what: str, *, code: int | str | None = None) -> ProviderError:
+        endpoint = self._endpoint
+        return kind(f"{endpoint.name} {what}.", provider=endpoint.provider, chain_id=endpoint.chain_id, code=code)
 
-    def _shown(self, refusal: Refusal) -> str:
+    def _shown(self, refused: Refusal) -> str:
         """A refusal in words, without the key that nodes like to repeat."""
-        text = refusal.message
+        return f"{self._hidden(refused.message)[:_SHOWN].rstrip('.')} ({refused.code})"
+
+    def _hidden(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "…")
-        return f"{text[:_SHOWN].rstrip('.')} ({refusal.code})"
+        return text
+
+
+def _tenth(batch: Sequence[int]) -> int:
+    return max(1, len(batch) // 10)
+
+
+def _is_too_much(answer: Answer, batch: Sequence[int]) -> bool:
+    if len(batch) == 1 or not isinstance(answer, Refusal):
+        return False
+    return answer is _LEFT_OUT or answer.meaning in _TOO_MUCH_AT_ONCE
+
+
+def _is_of_batch(answer: Answer) -> bool:
+    return isinstance(answer, Refusal) and answer.meaning is Meaning.BATCH

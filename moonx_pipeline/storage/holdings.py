@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from moonx_pipeline.domain.flags import BLOCKING_FLAGS
 from moonx_pipeline.domain.portfolio import Position
-from moonx_pipeline.domain.pricing import BLOCKING_FLAGS
 from moonx_pipeline.storage.recordset import recordset
 
 
@@ -126,15 +126,18 @@ class StoredState(NamedTuple):
         fence: The number of the sync whose result it is.
         balances: Raw balances by wallet and chain, then by token.
         last_success: When each wallet and chain was last read, where it ever was.
+        unread: Tokens of each wallet and chain whose balance nobody could read, where there are any.
     """
 
     fence: int
     balances: dict[tuple[str, int], dict[str, int]]
     last_success: dict[tuple[str, int], datetime]
+    unread: dict[tuple[str, int], int]
 
 
 _STORED = """
-SELECT x.user_id, x.wallet_address, x.chain_id, s.stored_fence, c.last_success_at, h.token_address, h.balance::text
+SELECT x.user_id, x.wallet_address, x.chain_id, s.stored_fence, c.last_success_at, c.unread, h.token_address,
+       h.balance::text
 FROM unnest(%s::text[], %s::text[], %s::int[]) AS x(user_id, wallet_address, chain_id)
 JOIN user_sync_status s USING (user_id)
 LEFT JOIN user_chain_status c USING (user_id, wallet_address, chain_id)
@@ -157,10 +160,41 @@ def stored_states(connection: Connection, chains: Mapping[str, Sequence[tuple[st
     if not wanted:
         return states
     rows = connection.exec_driver_sql(_STORED, tuple(list(column) for column in zip(*wanted, strict=True)))
-    for user_id, wallet, chain_id, fence, last_success, token, balance in rows:
-        state = states.get(user_id) or states.setdefault(user_id, StoredState(fence, {}, {}))
+    for user_id, wallet, chain_id, fence, last_success, unread, token, balance in rows:
+        state = states.get(user_id) or states.setdefault(user_id, StoredState(fence, {}, {}, {}))
+        if unread:
+            state.unread[wallet, chain_id] = unread
         if last_success is not None:
             state.last_success[wallet, chain_id] = last_success
         if token is not None:
             state.balances.setdefault((wallet, chain_id), {})[token] = int(balance)
     return states
+
+
+class RememberedChain(NamedTuple):
+    """What is stored of one wallet on one chain, for its next reading.
+
+    Attributes:
+        tokens: Contracts that it holds.
+        resume_key: Where a list that was read in part goes on.
+        resume_since: When the reading of that list began.
+    """
+
+    tokens: tuple[str, ...]
+    resume_key: str | None
+    resume_since: datetime | None
+
+
+_REMEMBERED = """
+SELECT (SELECT coalesce(array_agg(h.token_address), '{}') FROM user_token_holdings h
+        WHERE (h.user_id, h.wallet_address, h.chain_id) = (x.user_id, x.wallet_address, x.chain_id)),
+       c.resume_key, c.resume_since
+FROM (VALUES (%s::text, %s::text, %s::int)) AS x(user_id, wallet_address, chain_id)
+LEFT JOIN user_chain_status c USING (user_id, wallet_address, chain_id)
+"""
+
+
+def remembered_chain(connection: Connection, user_id: str, wallet: str, chain_id: int) -> RememberedChain:
+    """What is stored of one wallet on one chain; empty for one that nobody knows."""
+    tokens, resume_key, resume_since = connection.exec_driver_sql(_REMEMBERED, (user_id, wallet, chain_id)).one()
+    return RememberedChain(tuple(tokens), resume_key, resume_since)

@@ -66,9 +66,9 @@ INVARIANTS: Final = (
     ),
     Invariant(
         "chains of holdings",
-        "A holding is of a chain that was read at least once.",
+        "A holding is of a chain that was read at least once, in full or in part.",
         f"SELECT {_HOLDING} FROM user_token_holdings h LEFT JOIN user_chain_status c USING (user_id, wallet_address, "
-        "chain_id) WHERE c.last_success_at IS NULL",
+        "chain_id) WHERE c.last_success_at IS NULL AND c.resume_key IS NULL",
     ),
     Invariant(
         "numbers of syncs",

@@ -114,19 +114,43 @@ class OperationEnd(NamedTuple):
 
 
 class ChainStatusRow(NamedTuple):
-    """One attempt to read a wallet on a chain; ``error`` also tells what a source can't know."""
+    """One attempt to read a wallet on a chain.
+
+    Attributes:
+        synced_at: As of when its balances are all known; ``None`` where they are not.
+        attempted_at: When it was asked; ``None`` where it was not.
+        error: Why it was not read in full, or what its source can't know.
+        source: Who answered.
+        coverage: What the source can know.
+        unread: Tokens whose balance nobody could read and that have none from before. Of a chain that was not read at
+            all it does not count, nor do ``block`` and what follows.
+        block: Of which the balances are, where that is known.
+        resume_key: Where a list that was read in part goes on.
+        resume_since: When the reading of that list began.
+    """
 
     user_id: str
     wallet_address: str
     chain_id: int
-    ok: bool
+    synced_at: datetime | None
     attempted_at: datetime | None
     error: str | None
     source: str | None
     coverage: str | None
+    unread: int = 0
+    block: int | None = None
+    resume_key: str | None = None
+    resume_since: datetime | None = None
 
 
-_END = """
+# A chain that was not read at all leaves what is known of its last reading.
+_OF_READING = ", ".join(
+    f"{column} = CASE WHEN excluded.status = 'fresh' OR excluded.resume_key IS NOT NULL "
+    f"THEN excluded.{column} ELSE c.{column} END"
+    for column in ("unread", "block", "resume_key", "resume_since")
+)
+
+_END = f"""
 WITH ends AS (
     SELECT * FROM json_to_recordset(%(ends)s::json) AS x(
         operation_id uuid, user_id text, status text, completed_at timestamptz, duration_ms integer, version bigint,
@@ -136,12 +160,13 @@ WITH ends AS (
         is_high_value boolean, balances text, balances_read_at timestamptz)
 ), statuses AS (
     INSERT INTO user_chain_status AS c (user_id, wallet_address, chain_id, status, last_success_at, last_attempt_at,
-                                        error, source, coverage)
-    SELECT user_id, wallet_address, chain_id, CASE WHEN ok THEN 'fresh' ELSE 'never' END,
-           CASE WHEN ok THEN attempted_at END, attempted_at, error, source, coverage
+                                        error, source, coverage, unread, block, resume_key, resume_since)
+    SELECT user_id, wallet_address, chain_id, CASE WHEN synced_at IS NULL THEN 'never' ELSE 'fresh' END, synced_at,
+           attempted_at, error, source, coverage, unread, block, resume_key, resume_since
     FROM json_to_recordset(%(statuses)s::json) AS x(
-        user_id text, wallet_address text, chain_id integer, ok boolean, attempted_at timestamptz, error text,
-        source text, coverage text)
+        user_id text, wallet_address text, chain_id integer, synced_at timestamptz, attempted_at timestamptz,
+        error text, source text, coverage text, unread integer, block bigint, resume_key text,
+        resume_since timestamptz)
     ON CONFLICT (user_id, wallet_address, chain_id) DO UPDATE
     SET status = CASE WHEN excluded.status = 'fresh' THEN 'fresh' WHEN c.last_success_at IS NULL THEN 'never'
                       ELSE 'stale' END,
@@ -149,7 +174,8 @@ WITH ends AS (
         last_attempt_at = coalesce(excluded.last_attempt_at, c.last_attempt_at),
         error = excluded.error,
         source = coalesce(excluded.source, c.source),
-        coverage = coalesce(excluded.coverage, c.coverage)
+        coverage = coalesce(excluded.coverage, c.coverage),
+        {_OF_READING}
 ), operations AS (
     UPDATE sync_operations o
     SET status = e.status, completed_at = e.completed_at, duration_ms = e.duration_ms, tokens_synced = e.tokens,
@@ -186,7 +212,7 @@ SET sync_status = CASE WHEN e.status IN ('completed', 'partial', 'failed') THEN 
     stored_fence = coalesce(e.stored_fence, s.stored_fence),
     snapshot_at = CASE WHEN e.snapshot THEN e.completed_at ELSE s.snapshot_at END
 FROM ends e WHERE s.user_id = e.user_id
-"""
+"""  # noqa: S608 - built from the columns above, nothing from outside
 
 
 def end_operations(

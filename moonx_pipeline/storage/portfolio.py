@@ -18,7 +18,7 @@ class ChainState(NamedTuple):
     one of them was not read yet.
 
     ``error`` is why it is not fresh, or what its source can't know; ``known_tokens_only``: new tokens are
-    not seen.
+    not seen; ``unread``: tokens whose balance nobody could read and that have none from before.
     """
 
     chain_id: int
@@ -26,6 +26,7 @@ class ChainState(NamedTuple):
     synced_at: datetime | None
     error: str | None
     known_tokens_only: bool
+    unread: int = 0
 
 
 class StoredPortfolio(NamedTuple):
@@ -58,7 +59,7 @@ class StoredPortfolio(NamedTuple):
 _CHAINS = """
 SELECT chain_id, CASE WHEN bool_or(status = 'never') OR count(*) < min(w.wallets) THEN 'never'
                       WHEN bool_or(status = 'stale') THEN 'stale' ELSE 'fresh' END,
-       min(last_success_at), min(error), bool_or(coverage IS NOT DISTINCT FROM 'known_tokens')
+       min(last_success_at), min(error), bool_or(coverage IS NOT DISTINCT FROM 'known_tokens'), sum(s.unread)
 FROM user_chain_status s, (SELECT count(*) AS wallets FROM user_wallets WHERE user_id = %(user)s) w
 WHERE s.user_id = %(user)s GROUP BY chain_id
 ORDER BY array_position(ARRAY[1, 137, 10, 42161, 8453], chain_id)
@@ -100,7 +101,8 @@ def read_portfolio(connection: Connection, user_id: str) -> StoredPortfolio | No
     chains = tuple(ChainState(*row) for row in connection.exec_driver_sql(_CHAINS, {"user": user_id}))
     positions = tuple(_position(row) for row in connection.exec_driver_sql(_POSITIONS, (user_id,)))
     stale = [chain.chain_id for chain in chains if chain.status != "fresh"]
-    return StoredPortfolio(user_id, version, as_of, total, positions, totals_of(positions, stale), chains)
+    totals = totals_of(positions, stale, sum(chain.unread for chain in chains))
+    return StoredPortfolio(user_id, version, as_of, total, positions, totals, chains)
 
 
 def _position(row: Sequence[Any]) -> Position:

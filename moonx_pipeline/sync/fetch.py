@@ -2,36 +2,33 @@
 
 Three ways, each tried for what the one before could not read: Alchemy's data API (several wallets and
 networks a call), Alchemy's JSON-RPC (one wallet and chain), the operator's own node (known tokens only).
-A way whose breaker is open is not tried, so it costs no time. A failure is data: the reading says so, and
-never raises.
+Wallets with many tokens are read by JSON-RPC from the start: a page of it costs a tenth, and a list that is
+too long for one sync goes on in the next. A way whose breaker is open is not tried, so it costs no time.
+A failure is data: the reading says so, and never raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, Future
 from datetime import datetime
 from typing import Final
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS
-from moonx_pipeline.domain.curated import curated_contracts
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
 from moonx_pipeline.domain.quotes import Quote
-from moonx_pipeline.providers.alchemy import Alchemy, BalanceReading, Group
-from moonx_pipeline.providers.classification import effect_of
+from moonx_pipeline.providers.alchemy import BalanceReading, Group
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
-from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.sync.breaking import ACCOUNT_CAUSES, ALCHEMY_DATA, Breakers, chain_key, node_key
+from moonx_pipeline.sync.breaking import ALCHEMY_DATA, Breakers, chain_key
+from moonx_pipeline.sync.fallback import OtherWays, Remember, is_of_account
 from moonx_pipeline.sync.sources import Sources
 
 MANY_TOKENS: Final = 300
-"""Above it the chains of a user's wallets are asked for apart. Pages of one list come one after the other, so a
-list a chain is read several times as fast, for at most one page a chain more, and holds up nobody else's."""
+"""Above it a user's wallets are read by JSON-RPC, chain by chain: for a tenth of the units, holding up nobody."""
 
 Wait = Callable[[RateLimited], bool]
-HeldTokens = Callable[[str, int], Iterable[str]]
-"""The tokens that a wallet held on a chain when it was last read; asked only where a node needs them."""
+Pair = tuple[str, int]
 
 
 class BalanceFetch:
@@ -48,22 +45,38 @@ class BalanceFetch:
         *,
         first_read: bool,
         many_tokens: Collection[str],
-        held_tokens: HeldTokens,
+        remember: Remember,
         breakers: Breakers,
         scope: CallScope,
+        quiet: Collection[Pair] = frozenset(),
     ) -> None:
+        """Takes what to read; nothing is asked yet.
+
+        Args:
+            sources: Whom to ask.
+            wallets: Lower-case addresses.
+            first_read: Whether metadata and prices are wanted with the balances.
+            many_tokens: Wallets that are known to hold many tokens.
+            remember: Looks up what earlier syncs left of a wallet and chain.
+            breakers: Of all sources.
+            scope: Deadline and tally.
+            quiet: Wallets and chains that are not asked since nothing moved: their reading is ``KEPT``.
+        """
         self.scope = scope
         self._breakers = breakers
         self._sources = sources
         self._wallets = tuple(wallets)
         self._first_read = first_read
         self._many_tokens = frozenset(many_tokens)
-        self._held_tokens = held_tokens
-        self._shared: dict[tuple[str, int], Future[BalanceReading]] = {}
+        self._quiet = frozenset(quiet)
+        self._ways = OtherWays(sources, breakers, scope, remember)
+        self._shared: dict[Pair, Future[BalanceReading]] = {}
+        self._alone: dict[Pair, Future[ChainBalances]] = {}
 
     def start(self) -> BalanceFetch:
-        """Begins the shared calls and returns at once; each waits for its turn by itself."""
+        """Begins the calls and returns at once; each waits for its turn by itself."""
         self._begin(self._groups(), None)
+        self._begin_alone()
         return self
 
     def start_reserved(self, wait: Wait) -> bool:
@@ -86,6 +99,7 @@ class BalanceFetch:
                 continue
             self._begin(groups[:room], slot)
             groups = groups[room:]
+        self._begin_alone()
         return True
 
     def _groups(self) -> list[Group]:
@@ -93,19 +107,23 @@ class BalanceFetch:
         alchemy = self._sources.alchemy
         if alchemy is None or self._breakers.is_open(ALCHEMY_DATA):
             return []
-        served = [chain.id for chain in CHAINS if alchemy.serves(chain.id) and not self._is_open(chain.id)]
+        served = [chain.id for chain in CHAINS if self._ways.serves(chain.id)]
         few = [wallet for wallet in self._wallets if wallet not in self._many_tokens]
-        together = [[(wallet, chain_id) for wallet in few for chain_id in served]]
-        together += [[(wallet, chain_id) for wallet in sorted(self._many_tokens)] for chain_id in served]
-        return [group for pairs in together for group in alchemy.plan_requests(pairs, with_metadata=self._first_read)]
+        pairs = [(wallet, chain_id) for wallet in few for chain_id in served if (wallet, chain_id) not in self._quiet]
+        return [*alchemy.plan_requests(pairs, with_metadata=self._first_read)]
+
+    def _begin_alone(self) -> None:
+        """Begins to read, chain by chain, the wallets that take part in no shared call."""
+        for wallet in self._wallets:
+            for chain in CHAINS if wallet in self._many_tokens else ():
+                if (wallet, chain.id) not in self._quiet and self._ways.serves(chain.id):
+                    unread = ChainBalances(wallet, chain.id, ChainOutcome.SKIPPED)
+                    self._alone[wallet, chain.id] = self._executor.submit(self._ways.whole, unread, None)
 
     def _begin(self, groups: Sequence[Group], slot: datetime | None) -> None:
         for group in groups:
             call = self._executor.submit(self._read_together, group, slot)
             self._shared |= {(wallet, chain_id): call for wallet, chain_ids in group for chain_id in chain_ids}
-
-    def _is_open(self, chain_id: int) -> bool:
-        return self._breakers.is_open(chain_key(chain_id))
 
     def _read_together(self, group: Group, slot: datetime | None) -> BalanceReading:
         """The shared call. What it says of single chains, and of the key that they share, is noted of them."""
@@ -115,15 +133,15 @@ class BalanceFetch:
         try:
             reading = alchemy.read_balances(group, with_metadata=self._first_read, scope=self.scope, slot=slot)
         except ProviderError as error:
-            for key in map(chain_key, chain_ids) if _is_of_account(error) else (ALCHEMY_DATA,):
+            for key in map(chain_key, chain_ids) if is_of_account(error) else (ALCHEMY_DATA,):
                 self._breakers.note_error(key, error)
             raise
         self._breakers.note_ok(ALCHEMY_DATA)
         for chain in reading.balances.values():
             if chain.outcome is ChainOutcome.OK:
                 self._breakers.note_ok(chain_key(chain.chain_id))
-            else:
-                self._breakers.note_failure(chain_key(chain.chain_id), chain.reason or "It did not answer.")
+        for chain_id, reason in reading.outages.items():
+            self._breakers.note_failure(chain_key(chain_id), f"Alchemy could not read it: {reason}.")
         return reading
 
     @property
@@ -132,14 +150,21 @@ class BalanceFetch:
 
     def read_chain(self, chain_id: int) -> list[ChainBalances]:
         """The readings of all wallets on one chain, in the order of the wallets."""
-        first = [self._shared_reading(wallet, chain_id) for wallet in self._wallets]
-        if all(reading.outcome is ChainOutcome.OK for reading in first):
-            return first
-        again = [
-            reading if reading.outcome is ChainOutcome.OK else self._executor.submit(self._other_ways, reading, error)
-            for reading, error in ((r, self._shared_error(r.wallet, chain_id)) for r in first)
-        ]
-        return [reading.result() if isinstance(reading, Future) else reading for reading in again]
+        readings = [self._begun(wallet, chain_id) for wallet in self._wallets]
+        return [reading.result() if isinstance(reading, Future) else reading for reading in readings]
+
+    def _begun(self, wallet: str, chain_id: int) -> ChainBalances | Future[ChainBalances]:
+        """What there is of a wallet, or the call that goes on with what is missing."""
+        if (wallet, chain_id) in self._quiet:
+            return ChainBalances(wallet, chain_id, ChainOutcome.KEPT)
+        if (alone := self._alone.get((wallet, chain_id))) is not None:
+            return alone
+        reading, error = self._shared_reading(wallet, chain_id)
+        if reading.outcome is not ChainOutcome.OK:
+            return self._executor.submit(self._ways.whole, reading, error)
+        if reading.unknown or reading.without_balance:
+            return self._executor.submit(self._ways.single_tokens, reading)
+        return reading
 
     def quotes(self) -> dict[TokenKey, Quote]:
         """Prices that came along with the balances, once all chains are read."""
@@ -149,67 +174,24 @@ class BalanceFetch:
                 found |= call.result().quotes
         return found
 
-    def _shared_error(self, wallet: str, chain_id: int) -> ProviderError | None:
-        call = self._shared.get((wallet, chain_id))
-        error = call.exception() if call else None
-        return error if isinstance(error, ProviderError) else None
-
-    def _shared_reading(self, wallet: str, chain_id: int) -> ChainBalances:
+    def _shared_reading(self, wallet: str, chain_id: int) -> tuple[ChainBalances, ProviderError | None]:
         call = self._shared.get((wallet, chain_id))
         if call is None:
-            return self._not_begun(wallet, chain_id)
+            return self._not_begun(wallet, chain_id), None
         try:
-            return call.result().balances[wallet, chain_id]
+            return call.result().balances[wallet, chain_id], None
         except ProviderError as error:
-            return _failed(wallet, chain_id, str(error), error.retry_at)
+            failed = ChainBalances(wallet, chain_id, ChainOutcome.FAILED, reason=str(error), retry_at=error.retry_at)
+            return failed, error
 
     def _not_begun(self, wallet: str, chain_id: int) -> ChainBalances:
         """Why there was no shared call for a chain."""
         if self._sources.alchemy is None or not self._sources.alchemy.serves(chain_id):
             return _no_source(wallet, chain_id)
-        refusal = self._breakers.refusal(chain_key(chain_id) if self._is_open(chain_id) else ALCHEMY_DATA)
+        is_open = self._breakers.is_open(chain_key(chain_id))
+        refusal = self._breakers.refusal(chain_key(chain_id) if is_open else ALCHEMY_DATA)
         reason = f"{CHAIN_BY_ID[chain_id].name} was not asked. {refusal}"
         return ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED, reason=reason, retry_at=refusal.retry_at)
-
-    def _other_ways(self, reading: ChainBalances, error: ProviderError | None) -> ChainBalances:
-        """Asks by the other ways for what the shared call did not give."""
-        alchemy, node = self._sources.alchemy, self._sources.nodes.get(reading.chain_id)
-        serves = alchemy is not None and alchemy.serves(reading.chain_id) and not self._is_open(reading.chain_id)
-        if alchemy is not None and serves and _worth_asking_again(error):
-            reading = self._by_rpc(alchemy, reading)
-        if node is not None and reading.outcome is not ChainOutcome.OK:
-            reading = self._by_node(node, reading)
-        return reading
-
-    def _by_rpc(self, alchemy: Alchemy, failed: ChainBalances) -> ChainBalances:
-        try:
-            return self._breakers.call(
-                chain_key(failed.chain_id), alchemy.rpc_balances, failed.wallet, failed.chain_id, self.scope
-            )
-        except ProviderError as error:
-            return _failed(failed.wallet, failed.chain_id, f"{failed.reason} Then: {error}", error.retry_at)
-
-    def _by_node(self, node: EvmNode, failed: ChainBalances) -> ChainBalances:
-        wallet, chain_id = failed.wallet, failed.chain_id
-        tokens = dict.fromkeys([*self._held_tokens(wallet, chain_id), *curated_contracts(chain_id)])
-        try:
-            return self._breakers.call(node_key(chain_id), node.balances, wallet, tuple(tokens), self.scope)
-        except ProviderError as error:
-            before = f"{failed.reason} Then: " if failed.reason else ""
-            return _failed(wallet, chain_id, f"{before}{error}", error.retry_at or failed.retry_at)
-
-
-def _worth_asking_again(error: ProviderError | None) -> bool:
-    """Whether JSON-RPC may answer where the data API did not; both have one account's key and limit."""
-    return not isinstance(error, RateLimited) and not _is_of_account(error)
-
-
-def _is_of_account(error: ProviderError | None) -> bool:
-    return error is not None and effect_of(error).breaker in ACCOUNT_CAUSES
-
-
-def _failed(wallet: str, chain_id: int, reason: str, retry_at: datetime | None) -> ChainBalances:
-    return ChainBalances(wallet, chain_id, ChainOutcome.FAILED, reason=reason, retry_at=retry_at)
 
 
 def _no_source(wallet: str, chain_id: int) -> ChainBalances:

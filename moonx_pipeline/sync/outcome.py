@@ -95,7 +95,8 @@ def nothing_read(valued: ValuedSync, user: LockedUser, intervals: Intervals, now
 def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Outcome:
     """A sync that at least one chain answered."""
     sync, totals = valued.sync, valued.totals
-    digest = content_hash(valued.positions, [(r.wallet, r.chain_id) for r in valued.unread])
+    stale = [(reading.wallet, reading.chain_id) for reading in valued.unread]
+    digest = content_hash(valued.positions, stale, valued.unread_tokens)
     changed = digest != user.content_hash
     version = user.version + 1 if changed else user.version
     snapshot = (
@@ -202,11 +203,15 @@ def chain_statuses(valued: ValuedSync) -> list[ChainStatusRow]:
             user_id=valued.sync.order.user_id,
             wallet_address=r.wallet,
             chain_id=r.chain_id,
-            ok=r.outcome is ChainOutcome.OK,
+            synced_at=(r.resumed_since or valued.read_at) if r.outcome is ChainOutcome.OK else None,
             attempted_at=None if r.outcome is ChainOutcome.SKIPPED else valued.read_at,
             error=r.reason,
             source=r.source,
-            coverage=r.coverage.value if r.outcome is ChainOutcome.OK else None,
+            coverage=r.coverage.value if r.is_read else None,
+            unread=valued.unread_tokens.get((r.wallet, r.chain_id), 0),
+            block=r.block,
+            resume_key=r.resume_key,
+            resume_since=(r.resumed_since or valued.read_at) if r.resume_key is not None else None,
         )
         for r in valued.readings
         if r.outcome is not ChainOutcome.KEPT

@@ -153,7 +153,7 @@ def _count(sync: OpenSync, end: OperationEnd) -> None:
 def _plan(connection: Connection, valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> _Plan:
     if user.stored_fence > valued.sync.fence:
         return _Plan(valued, user, superseded(valued.sync, user, intervals, now))
-    if len(valued.unread) == len(valued.readings):
+    if valued.is_nothing_read:
         return _Plan(valued, user, nothing_read(valued, user, intervals, now))
     if valued.stored is not None and valued.stored.fence != user.stored_fence:
         every_chain = [(reading.wallet, reading.chain_id) for reading in valued.readings]

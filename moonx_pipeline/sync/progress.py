@@ -16,7 +16,11 @@ from moonx_pipeline.sync.fetch import BalanceFetch
 from moonx_pipeline.sync.order import OpenSync
 from moonx_pipeline.tracing import note, note_failure
 
-_WORST_FIRST: Final = ((ChainOutcome.FAILED, "failed"), (ChainOutcome.SKIPPED, "skipped"))
+_WORST_FIRST: Final = (
+    (ChainOutcome.FAILED, "failed"),
+    (ChainOutcome.PARTIAL, "failed"),
+    (ChainOutcome.SKIPPED, "skipped"),
+)
 
 
 class ChainEnd(NamedTuple):

@@ -170,7 +170,11 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
         if keys
         else None,
         nodes={
-            chain_id: EvmNode(chain_id, url, http=client("rpc", alchemy.timeout_ms, None, key=node_key(chain_id)))
+            chain_id: EvmNode(
+                chain_id,
+                url,
+                http=client("rpc", alchemy.timeout_ms, None, key=node_key(chain_id), patience_s=_BALANCES_WAIT),
+            )
             for chain_id, url in nodes.items()
         },
         binance=Binance(

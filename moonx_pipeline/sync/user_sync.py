@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,9 +13,12 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.majors import MAJOR_IDS
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.storage.holdings import stored_states
+from moonx_pipeline.storage.holdings import remembered_chain
+from moonx_pipeline.storage.registry import contracts_of
 from moonx_pipeline.sync.breaking import settle, user_key
+from moonx_pipeline.sync.fallback import ChainMemory
 from moonx_pipeline.sync.fetch import MANY_TOKENS, BalanceFetch
 from moonx_pipeline.sync.open import open_sync
 from moonx_pipeline.sync.order import OpenSync, SyncOrder
@@ -43,33 +46,41 @@ def start_fetch(engine: Engine, sources: Sources, sync: OpenSync) -> BalanceFetc
 
 
 def fetch_of(
-    engine: Engine, sources: Sources, syncs: Sequence[OpenSync], scope: CallScope, *, first_read: bool
+    engine: Engine,
+    sources: Sources,
+    syncs: Sequence[OpenSync],
+    scope: CallScope,
+    *,
+    first_read: bool,
+    quiet: Collection[tuple[str, int]] = frozenset(),
 ) -> BalanceFetch:
     """The reading of the balances of several users together, not begun yet.
 
     Args:
-        engine: Where a node's question, which tokens there were, is answered.
+        engine: Where it is looked up what earlier syncs left of a wallet.
         sources: Whom to ask.
         syncs: At least one; they share their breakers.
         scope: Deadline and tally.
         first_read: Whether metadata and prices are wanted with the balances.
+        quiet: Wallets and chains that are not asked since nothing moved.
     """
     owners = {wallet: sync for sync in syncs for wallet in sync.wallets}
 
-    def held_tokens(wallet: str, chain_id: int) -> list[str]:
-        user_id = owners[wallet].order.user_id
+    def remember(wallet: str, chain_id: int) -> ChainMemory:
         with engine.connect() as connection:
-            stored = stored_states(connection, {user_id: [(wallet, chain_id)]})
-        return list(stored[user_id].balances.get((wallet, chain_id), {})) if stored else []
+            state = remembered_chain(connection, owners[wallet].order.user_id, wallet, chain_id)
+            coins = contracts_of(connection, chain_id, MAJOR_IDS)
+        return ChainMemory([*state.tokens, *coins], state.resume_key, state.resume_since)
 
     return BalanceFetch(
         sources,
         list(owners),
         first_read=first_read,
         many_tokens={wallet for wallet, sync in owners.items() if sync.tokens_held > MANY_TOKENS},
-        held_tokens=held_tokens,
+        remember=remember,
         breakers=syncs[0].breakers,
         scope=scope,
+        quiet=quiet,
     )
 
 

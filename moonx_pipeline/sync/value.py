@@ -12,7 +12,14 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.events import FailedChain
-from moonx_pipeline.domain.holdings import Holding, StoredBalances, holdings_after, needs_stored
+from moonx_pipeline.domain.holdings import (
+    Holding,
+    Pair,
+    StoredBalances,
+    holdings_after,
+    needs_stored,
+    unread_after,
+)
 from moonx_pipeline.domain.market import ALWAYS_KNOWN
 from moonx_pipeline.domain.portfolio import ChainBalances, Position, TokenKey
 from moonx_pipeline.domain.quotes import Quote
@@ -73,12 +80,23 @@ class ValuedSync:
 
     def based_on(self, stored: StoredState) -> ValuedSync:
         """The same sync over another stored state, after a later one was stored meanwhile."""
-        positions, totals = _value(holdings_after(self.readings, stored.balances), self.readings, self.valuer)
+        unread = unread_after(self.readings, stored.balances, stored.unread)
+        positions, totals = _value(holdings_after(self.readings, stored.balances), self.readings, unread, self.valuer)
         return replace(self, positions=positions, totals=totals, stored=stored)
 
     @property
+    def unread_tokens(self) -> dict[Pair, int]:
+        """Tokens by wallet and chain whose balance nobody could read and that have none from before."""
+        return _unread_tokens(self.readings, self.stored)
+
+    @property
+    def is_nothing_read(self) -> bool:
+        """Whether no chain said anything."""
+        return not any(reading.is_read or reading.is_current for reading in self.readings)
+
+    @property
     def unread(self) -> tuple[ChainBalances, ...]:
-        """The readings that did not succeed."""
+        """The readings that did not succeed in full."""
         return tuple(reading for reading in self.readings if not reading.is_current)
 
     @property
@@ -165,8 +183,8 @@ def value_syncs(
     valuer, outages = appraisal.value_by(book, book_at)
     valued = []
     for read, mine, cost in zip(reads, holdings, _costs(scope, len(reads)), strict=True):
-        positions, totals = _value(mine, read.readings, valuer)
         state = stored.get(read.sync.order.user_id)
+        positions, totals = _value(mine, read.readings, _unread_tokens(read.readings, state), valuer)
         valued.append(
             ValuedSync(read.sync, tuple(read.readings), positions, totals, read_at, state, valuer, outages, scope, cost)
         )
@@ -188,8 +206,13 @@ def _balances(stored: Mapping[str, StoredState], sync: OpenSync) -> StoredBalanc
     return state.balances if state else {}
 
 
+def _unread_tokens(readings: Sequence[ChainBalances], state: StoredState | None) -> dict[Pair, int]:
+    return unread_after(readings, state.balances if state else {}, state.unread if state else {})
+
+
 def _value(
-    holdings: Sequence[Holding], readings: Sequence[ChainBalances], valuer: Valuer
+    holdings: Sequence[Holding], readings: Sequence[ChainBalances], unread: Mapping[Pair, int], valuer: Valuer
 ) -> tuple[tuple[Position, ...], Totals]:
     positions = valuer.positions(holdings)
-    return positions, totals_of(positions, {reading.chain_id for reading in readings if not reading.is_current})
+    stale = {reading.chain_id for reading in readings if not reading.is_current}
+    return positions, totals_of(positions, stale, sum(unread.values()))
