@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -23,9 +22,9 @@ from moonx_pipeline.views.portfolio import holdings_json, portfolio_json, quick_
 from moonx_pipeline_tests.storage.examples import NOON, position, token
 
 
-def stored(*positions: Position) -> StoredPortfolio:
+def stored(*positions: Position, unread: int = 0) -> StoredPortfolio:
     chains = (ChainState(1, "fresh", NOON, None, False),)
-    return StoredPortfolio("ann", 7, NOON, None, positions, totals_of(positions, ()), chains)
+    return StoredPortfolio("ann", 7, NOON, None, positions, totals_of(positions, (), unread), chains)
 
 
 _MIXED = stored(
@@ -132,8 +131,7 @@ def test_each_position_says_whether_it_is_counted_and_why_not(held: Position, re
 
 def test_what_can_hardly_be_sold_and_what_could_not_be_read_are_counts_of_their_own() -> None:
     thin = [position(n)._replace(flags=(LOW_LIQUIDITY,)) for n in (1, 2)]
-    portfolio = stored(position(3), position(4)._replace(flags=(SUSPECTED,)), *thin)
-    portfolio = portfolio._replace(totals=replace(portfolio.totals, unread=3))
+    portfolio = stored(position(3), position(4)._replace(flags=(SUSPECTED,)), *thin, unread=3)
 
     data = portfolio_json(portfolio)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from rich.console import Console
 
@@ -17,8 +15,7 @@ from moonx_pipeline_tests.storage.examples import NOON, position
 
 def stored(*positions: Position, unread: int = 0) -> StoredPortfolio:
     chains = (ChainState(1, "fresh", NOON, None, False),)
-    totals = replace(totals_of(positions, ()), unread=unread)
-    return StoredPortfolio("ann", 7, NOON, None, positions, totals, chains)
+    return StoredPortfolio("ann", 7, NOON, None, positions, totals_of(positions, (), unread), chains)
 
 
 def printed(portfolio: StoredPortfolio) -> str:
