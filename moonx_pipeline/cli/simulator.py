@@ -11,7 +11,7 @@ import click
 )
 @click.option("--latency-ms", type=click.FloatRange(0), default=0.0, help="Delay of every answer.")
 def simulator(port: int | None, latency_ms: float) -> None:
-    """Serve Alchemy, Binance, CoinGecko and DexScreener as documented, until Ctrl-C."""
+    """Serve Alchemy, Binance, CoinGecko, DefiLlama and DexScreener as documented, until Ctrl-C."""
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.simulator.answering import Simulation
     from moonx_pipeline.simulator.server import listening_socket, provider_settings, serve

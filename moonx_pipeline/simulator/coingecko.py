@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from moonx_pipeline.simulator.answering import Simulation, answer
-from moonx_pipeline.simulator.encoding import json_answer
+from moonx_pipeline.simulator.encoding import checksummed, json_answer
 from moonx_pipeline.simulator.faults import EMPTY_FAULTS, QUOTE_FAULTS
 from moonx_pipeline.simulator.networks import CHAIN_BY_ID, CHAIN_OF_PLATFORM
 from moonx_pipeline.simulator.spoiling import Spoiled
@@ -122,5 +122,7 @@ class CoinGeckoRoutes:
 
 def _row(coin: str, tokens: list[SimToken]) -> dict[str, Any]:
     first = tokens[0]
-    platforms = {CHAIN_BY_ID[token.chain_id].coingecko: token.address for token in tokens if not token.is_native}
-    return {"id": coin, "symbol": str(first.symbol or "").lower(), "name": first.name or "", "platforms": platforms}
+    contracts = {CHAIN_BY_ID[token.chain_id].coingecko: token.address for token in tokens if not token.is_native}
+    if len(coin) % 2:  # most of the list is in lower case, and some is not
+        contracts = {platform: checksummed(contract) for platform, contract in contracts.items()}
+    return {"id": coin, "symbol": str(first.symbol or "").lower(), "name": first.name or "", "platforms": contracts}

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from moonx_pipeline.simulator.answering import Simulation, answer
-from moonx_pipeline.simulator.encoding import json_answer
+from moonx_pipeline.simulator.encoding import checksummed, json_answer
 from moonx_pipeline.simulator.faults import EMPTY_FAULTS, QUOTE_FAULTS
 from moonx_pipeline.simulator.market import divided, plain
 from moonx_pipeline.simulator.networks import CHAIN_BY_ID, CHAIN_OF_DEX, NATIVE_TOKEN, ZERO_ADDRESS
@@ -94,8 +94,8 @@ class DexScreenerRoutes:
             "url": f"https://dexscreener.com/{chain}/{_pool_id(token, pool)}",
             "pairAddress": _pool_id(token, pool),
             "labels": [pool.version],
-            "baseToken": {"address": token.address, "name": token.name, "symbol": token.symbol},
-            "quoteToken": other,
+            "baseToken": {"address": checksummed(token.address), "name": token.name, "symbol": token.symbol},
+            "quoteToken": {**other, "address": checksummed(other["address"])},
             "priceNative": plain(divided(usd, other_usd)) if other_usd else "0.0005",
             "txns": {"h24": {"buys": 120, "sells": 98}},
             "volume": {"h24": pool.volume_usd},
@@ -151,7 +151,7 @@ def _pool_id(token: SimToken, pool: Pool) -> str:
     label = f"pool:{token.chain_id}:{token.address}:{pool.depth_usd}:{pool.quote}:{pool.version}"
     if pool.version == "v4":  # its pools are entries of one contract, known by a hash
         return "0x" + hashlib.sha256(label.encode()).hexdigest()
-    return derived_address(label)
+    return checksummed(derived_address(label))
 
 
 def _addresses(request: Request) -> list[str]:

@@ -1,16 +1,24 @@
-"""JSON as providers write it: exact numbers, and now and then half of a surrogate pair."""
+"""How providers write: exact numbers, addresses with checksums, and now and then half of a surrogate pair."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
+from eth_utils.address import to_checksum_address
 from starlette.responses import Response
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _STAND_IN: Final = re.compile(b"\xf3\xb0[\x80-\x9f][\x80-\xbf]")  # U+F0000 … U+F07FF, which nobody else uses
+
+
+@lru_cache(maxsize=20_000)
+def checksummed(address: str) -> str:
+    """An address in the upper and lower case of EIP-55."""
+    return str(to_checksum_address(address))
 
 
 def json_answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -10,12 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN, POLYGON
-from moonx_pipeline.domain.curated import CURATED
-from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.simulator.assets import ASSETS
 from moonx_pipeline.simulator.evm_toolchain import Toolchain, ToolchainMissing, ensure_toolchain
 from moonx_pipeline.simulator.evm_world import ASSET_FUNDS, ODD_TOKENS, EvmWorld
+from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
 
 
 def test_every_chain_has_every_token_and_funded_wallets(evm_world: EvmWorld) -> None:
@@ -25,23 +24,24 @@ def test_every_chain_has_every_token_and_funded_wallets(evm_world: EvmWorld) -> 
     for chain in CHAINS:
         tokens = evm_world.tokens[chain.id]
         assert int(evm_world.chains[chain.id].rpc("eth_chainId"), 16) == chain.id
-        assert set(tokens) == {label for label in funds if label != "wpol" or chain is POLYGON}
+        assert set(tokens) == {label for label in funds if label != "wpol" or chain.slug == "polygon"}
         for label, address in tokens.items():
             held = tuple(evm_world.balance(chain.id, address, wallet) for wallet in evm_world.wallets)
             assert held == funds[label]
         assert evm_world.balance(chain.id, NATIVE_TOKEN, evm_world.wallets[0]) == 10 * 10**18
 
 
-def test_curated_tokens_stand_at_their_real_addresses_and_say_who_they_are(evm_world: EvmWorld) -> None:
+def test_real_assets_stand_at_their_real_addresses_and_say_who_they_are(evm_world: EvmWorld) -> None:
     for chain in CHAINS:
+        assets = {asset.symbol.lower(): asset for asset in ASSETS if chain.id in asset.contracts}
         for label, address in evm_world.tokens[chain.id].items():
             if label in ODD_TOKENS:
                 continue
-            curated = CURATED[TokenKey(chain.id, address)]
-            node = evm_world.chains[chain.id]
-            assert node.call(address, "symbol()", [], "string") == curated.symbol
-            assert node.call(address, "name()", [], "string") == curated.name
-            assert node.call(address, "decimals()", [], "uint8") == curated.decimals
+            asset, node = assets[label], evm_world.chains[chain.id]
+            assert asset.contracts[chain.id][1] == address
+            assert node.call(address, "symbol()", [], "string") == asset.symbol
+            assert node.call(address, "name()", [], "string") == asset.name
+            assert node.call(address, "decimals()", [], "uint8") == asset.decimals
 
 
 def test_a_fee_token_delivers_less_than_was_sent(evm_world: EvmWorld) -> None:

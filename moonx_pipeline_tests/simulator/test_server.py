@@ -6,30 +6,13 @@ from decimal import Decimal
 import pytest
 import requests
 
-from moonx_pipeline.domain.chains import NATIVE_TOKEN
+from moonx_pipeline.simulator.networks import NATIVE_TOKEN
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET, initial_holdings
+from moonx_pipeline_tests.simulator.asking import asking, data, rpc
 
 LINK = next(address for (chain_id, address), token in TOKENS.items() if (chain_id, token.symbol) == (1, "LINK"))
-
-
-def data(
-    simulator: RunningSimulator, body: dict, path: str = "balances/by-address", key: str = "k"
-) -> requests.Response:
-    return requests.post(f"{simulator.base_url}/alchemy/data/v1/{key}/assets/tokens/{path}", json=body, timeout=10)
-
-
-def asking(*networks: str, wallet: str = PLAIN_WALLET) -> dict:
-    return {"addresses": [{"address": wallet, "networks": list(networks)}]}
-
-
-def rpc(simulator: RunningSimulator, *calls: tuple[str, list], network: str = "eth-mainnet") -> requests.Response:
-    batch = [
-        {"jsonrpc": "2.0", "id": n, "method": method, "params": params} for n, (method, params) in enumerate(calls)
-    ]
-    url = f"{simulator.base_url}/alchemy/rpc/{network}/v2/k"
-    return requests.post(url, json=batch if len(batch) > 1 else batch[0], timeout=10)
 
 
 def test_polygon_comes_back_under_its_old_name_and_the_native_coin_without_metadata(
