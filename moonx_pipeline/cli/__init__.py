@@ -28,6 +28,7 @@ COMMANDS = {
     "demo": ("moonx_pipeline.cli.demo:demo", "Sync made-up users through real Dagster runs."),
     "doctor": ("moonx_pipeline.cli.doctor:doctor", "Check every invariant of the stored data."),
     "events": ("moonx_pipeline.cli.events:events", "Read the event stream, or publish kept events again."),
+    "explain": ("moonx_pipeline.cli.explain:explain", "Show why a portfolio is worth what it is."),
     "gateway": ("moonx_pipeline.cli.gateway:gateway", "Serve API, page and live connection, until stopped."),
     "migrate": ("moonx_pipeline.cli.migrate:migrate", "Bring the database's schema up to this version."),
     "pause": ("moonx_pipeline.cli.pause:pause", "Start no syncs until 'moonx resume'."),

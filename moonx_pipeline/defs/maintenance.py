@@ -14,7 +14,7 @@ from moonx_pipeline.defs.metadata import Metadata
 from moonx_pipeline.defs.portfolio import portfolio
 from moonx_pipeline.defs.resources import Database, PipelineSettings
 from moonx_pipeline.settings import load_settings
-from moonx_pipeline.storage import history, retention, unused
+from moonx_pipeline.storage import explain, history, retention, unused
 from moonx_pipeline.storage.database import dagster_database_url, open_engine
 from moonx_pipeline.sync.user_sync import utc_now
 
@@ -138,6 +138,15 @@ def prune_outbox(
         work.remove("events", retention.prune_outbox(database.engine, before, unpublished=not kafka.brokers))
 
 
+@dg.op(description="Deletes the evidence of syncs of long ago.")
+def prune_evidence(
+    context: dg.OpExecutionContext, config: Budget, database: Database, settings: PipelineSettings
+) -> None:
+    with _work(context, config) as work:
+        before = utc_now() - timedelta(days=settings.values.service.evidence_days)
+        work.remove("syncs", explain.prune_evidence(database.engine, before))
+
+
 @dg.op(description="Deletes old requests and operations that ended, but the last operation of each user.")
 def prune_operations(
     context: dg.OpExecutionContext, config: Budget, database: Database, settings: PipelineSettings
@@ -188,6 +197,7 @@ def maintenance() -> None:
     thin_history()
     turn_history_months()
     prune_outbox()
+    prune_evidence()
     prune_operations()
     prune_unused()
     prune_broker()

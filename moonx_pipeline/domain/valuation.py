@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.evidence import DepthState
@@ -168,6 +170,7 @@ class Valuer:
     tokens: Mapping[TokenKey, TokenInfo]
     market: Market
     _facts: dict[TokenKey, TokenFacts] = field(default_factory=dict, repr=False, compare=False)
+    _encoded: dict[TokenKey, msgspec.Raw] = field(default_factory=dict, repr=False, compare=False)
 
     def facts(self, key: TokenKey) -> TokenFacts:
         """What holds for every holding of a token."""
@@ -175,6 +178,13 @@ class Valuer:
         if facts is None:
             facts = self._facts[key] = token_facts(key, self.tokens.get(key), self.market)
         return facts
+
+    def encoded(self, key: TokenKey, encode: Callable[[TokenKey, Valuer], msgspec.Raw]) -> msgspec.Raw:
+        """What ``encode`` makes of a token, made once for all who hold it."""
+        encoded = self._encoded.get(key)
+        if encoded is None:
+            encoded = self._encoded[key] = encode(key, self)
+        return encoded
 
     def positions(self, holdings: Iterable[Holding]) -> tuple[Position, ...]:
         """Values one user's holdings; the largest value first, what has none last, ties by wallet, chain and token."""

@@ -123,7 +123,9 @@ class PriceSettings(Group):
         6000, "BINANCE_WEIGHT_LIMIT_RPM", unit="weight/min", about="Request weight of this machine's address.", ge=1
     )
     coingecko_key: SecretStr | None = setting(
-        None, "COINGECKO_API_KEY", about="Key of CoinGecko; without one it is asked for coins that the token registry knows, not by contract."
+        None,
+        "COINGECKO_API_KEY",
+        about="Key of CoinGecko; without one it is asked by the ids of the token registry only.",
     )
     coingecko_base_url: Url = setting(
         "https://api.coingecko.com/api/v3", "COINGECKO_BASE_URL", about="CoinGecko's API; the pro host for a pro key."

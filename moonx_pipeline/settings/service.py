@@ -35,6 +35,13 @@ class ServiceSettings(Group):
     operation_days: Int = setting(
         90, "OPERATION_RETENTION_DAYS", unit="days", about="How long ended operations and requests are kept.", ge=1
     )
+    evidence_days: Int = setting(
+        10,
+        "EVIDENCE_RETENTION_DAYS",
+        unit="days",
+        about="How long it is kept what each changed portfolio was valued by; 'moonx explain' shows it.",
+        ge=1,
+    )
     run_days: Int = setting(
         14, "DAGSTER_RETENTION_DAYS", unit="days", about="How long ended Dagster runs and their events are kept.", ge=1
     )

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from moonx_pipeline.domain.flags import BLOCKING_FLAGS
+from moonx_pipeline.storage.explain import forget_evidence
 
 MAX_WALLETS = 20
 
@@ -163,6 +164,7 @@ def _remove_wallets(connection: Connection, user_id: str, wallets: Sequence[str]
             f"DELETE FROM {table} WHERE user_id = %(user)s AND wallet_address = ANY(%(wallets)s)",  # noqa: S608
             parameters,
         )
+    forget_evidence(connection, user_id)
     version: int = connection.exec_driver_sql(
         _REDUCE, {"user": user_id, "known": known, "blocking": sorted(BLOCKING_FLAGS)}
     ).scalar_one()
@@ -176,6 +178,7 @@ def remove_user(connection: Connection, user_id: str) -> bool:
     """
     connection.exec_driver_sql(_TOUCH, {"user": user_id})
     connection.exec_driver_sql("DELETE FROM user_token_holdings_history WHERE user_id = %s", (user_id,))
+    forget_evidence(connection, user_id)
     known = connection.exec_driver_sql("DELETE FROM user_wallets WHERE user_id = %s", (user_id,)).rowcount > 0
     _cancel_waiting(connection, user_id, "The user was removed.")
     connection.exec_driver_sql(

@@ -12,8 +12,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import Event
+from moonx_pipeline.domain.explanation import pack
 from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.metrics.syncs import count_sync
+from moonx_pipeline.storage.explain import SyncEvidence, keep_evidence
 from moonx_pipeline.storage.holdings import HoldingsChange, snapshot_holdings, stored_states, write_holdings
 from moonx_pipeline.storage.operations import LockedUser, OperationEnd, end_operations, lock_users
 from moonx_pipeline.storage.outbox import insert_events
@@ -171,12 +173,22 @@ def _write(connection: Connection, plans: Sequence[_Plan], now: datetime) -> Hol
     ]
     if snapshots:
         snapshot_holdings(connection, snapshots, now)
+    if written:
+        kept = [_evidence(plan) for plan in plans if plan.outcome.changed]
+        keep_evidence(connection, kept, now)
     if plans:
         read = [plan.valued for plan in plans if plan.outcome.end.status != "cancelled"]
         statuses = [row for valued in read for row in chain_statuses(valued)]
         end_operations(connection, [plan.outcome.end for plan in plans], statuses)
         insert_events(connection, [event for plan in plans for event in plan.outcome.events])
     return rows
+
+
+def _evidence(plan: _Plan) -> SyncEvidence:
+    """What a portfolio was valued by."""
+    valued = plan.valued
+    evidence = pack(valued.positions, valued.valuer, valued.readings, valued.read_at)
+    return SyncEvidence(plan.outcome.end.operation_id, plan.user.user_id, evidence)
 
 
 def _result(plan: _Plan, rows: HoldingsChange) -> StoredSync:

@@ -1,0 +1,118 @@
+"""Why a portfolio is worth what it is: the evidence of each position, as it is kept with the sync that stored it.
+
+A token of which no source has said anything is left out: there is nothing to keep, and a wallet may hold thousands.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from moonx_pipeline.domain.money import plain
+from moonx_pipeline.domain.portfolio import ChainBalances, Position, TokenKey
+from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.domain.valuation import TokenFacts, Valuer
+
+_encode: Final = msgspec.json.Encoder(decimal_format="string").encode
+_decode: Final = msgspec.json.Decoder().decode
+
+
+def pack(positions: Sequence[Position], valuer: Valuer, readings: Iterable[ChainBalances], read_at: datetime) -> bytes:
+    """The evidence of a user's positions, as compressed JSON.
+
+    Args:
+        positions: All of the user's.
+        valuer: What valued them; of each token the evidence is encoded once, however many users hold it.
+        readings: Where their balances come from.
+        read_at: When they were read.
+    """
+    wanted = [p for p in positions if p.price_usd is not None or has_evidence(valuer.facts(p.key))]
+    tokens = [valuer.encoded(key, _encoded_token) for key in dict.fromkeys(p.key for p in wanted)]
+    read = {(r.wallet, r.chain_id): r for r in readings if r.is_read}
+    rows = [_position(p, read.get((p.wallet, p.chain_id)), read_at) for p in wanted]
+    return zlib.compress(_encode({"tokens": tokens, "positions": rows}), 1)
+
+
+def unpack(evidence: bytes) -> dict[str, Any]:
+    """The evidence that was packed: ``tokens`` and ``positions`` as the API has them."""
+    unpacked: dict[str, Any] = _decode(zlib.decompress(evidence))
+    return unpacked
+
+
+def has_evidence(facts: TokenFacts) -> bool:
+    """Whether any source has said something of a token that is worth keeping."""
+    return bool(facts.choice.uses) or facts.choice.depth is not None
+
+
+def _encoded_token(key: TokenKey, valuer: Valuer) -> msgspec.Raw:
+    return msgspec.Raw(_encode(explain_token(key, valuer)))
+
+
+def explain_token(key: TokenKey, valuer: Valuer) -> dict[str, Any]:
+    """What is known of a token and what followed from it, in the names of the API."""
+    facts, market = valuer.facts(key), valuer.market
+    choice, answered = facts.choice, market.evidence(key).answered
+    quote, listing = choice.quote, market.identity(key).listing
+    said = {use.quote.source for use in choice.uses}
+    return {
+        "chainId": key.chain_id,
+        "tokenAddress": key.address,
+        "symbol": facts.info.symbol,
+        "price": None
+        if quote is None
+        else {
+            "usd": plain(quote.price_usd),
+            "source": quote.source.value,
+            "at": quote.price_at or quote.read_at,
+            "rule": choice.rule,
+        },
+        "quotes": [
+            {
+                "source": use.quote.source.value,
+                "priceUsd": plain(use.quote.price_usd),
+                "priceAt": use.quote.price_at,
+                "readAt": use.quote.read_at,
+                "use": use.use,
+            }
+            for use in choice.uses
+        ],
+        "answeredNothing": [
+            {"source": source.value, "at": at} for source, at in answered.items() if source not in said
+        ],
+        "notAsked": [source.value for source in PriceSource if source not in answered and source not in said],
+        "depth": None
+        if choice.depth is None
+        else {
+            "state": choice.depth.state.value,
+            "usd": None if choice.depth.usd is None else plain(choice.depth.usd),
+            "at": choice.depth.at,
+        },
+        "listing": None if listing is None else {"coingeckoId": listing.coingecko_id, "lists": list(listing.lists)},
+        "suspicions": list(facts.suspected_for),
+        "flags": list(facts.flags),
+    }
+
+
+def _position(p: Position, reading: ChainBalances | None, read_at: datetime) -> dict[str, Any]:
+    """A position, with where its balance comes from; of one that this sync did not read, that is an earlier one."""
+    by = reading if reading is not None and p.token in reading.balances else None
+    return {
+        "walletAddress": p.wallet,
+        "chainId": p.chain_id,
+        "tokenAddress": p.token,
+        "balance": str(p.balance),
+        "balanceSource": by.source if by else None,
+        "block": by.block if by else None,
+        "balanceAt": read_at if by else None,
+        "amount": None if p.amount is None else plain(p.amount),
+        "valueUsd": None if p.value_usd is None else plain(p.value_usd),
+        "isSpam": p.is_spam,
+        "spamReasons": list(p.spam_reasons),
+        "isCounted": p.not_counted_reason is None,
+        "notCountedReason": p.not_counted_reason,
+        "flags": list(p.flags),
+    }
