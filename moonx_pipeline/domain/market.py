@@ -56,7 +56,13 @@ class Market:
     """
 
     def __init__(
-        self, known: Mapping[TokenKey, Known], *, now: datetime, limits: PriceLimits, fresh_for: timedelta
+        self,
+        known: Mapping[TokenKey, Known],
+        *,
+        now: datetime,
+        limits: PriceLimits,
+        fresh_for: timedelta,
+        old_after: timedelta,
     ) -> None:
         """Takes what is stored.
 
@@ -64,13 +70,15 @@ class Market:
             known: Of the tokens at hand and of ``ALWAYS_KNOWN``.
             now: The time.
             limits: Bounds of trust.
-            fresh_for: How old a price may be that matters.
+            fresh_for: A price that matters is read anew when it is older.
+            old_after: A price that matters is old, and flagged so, when it is older.
         """
         self.now = now
         self.limits = limits
         self.learned: dict[TokenKey, Evidence] = {}
         self.waiting: frozenset[TokenKey] = frozenset()
         self._fresh_for = fresh_for
+        self._old_after = max(old_after, fresh_for)
         self._known: dict[TokenKey, Known] = {}
         self._identities: dict[TokenKey, Identity] = {}
         self._coins: dict[str, set[TokenKey]] = {}
@@ -140,10 +148,12 @@ class Market:
 
     def price_age(self, key: TokenKey) -> timedelta:
         """How old a price of the token may be before it is read anew."""
-        evidence = self.evidence(key)
+        return self._fresh_for * self._age_factor(key)
+
+    def _age_factor(self, key: TokenKey) -> int:
         if self.identity(key).is_major:
-            return self._fresh_for
-        return self._fresh_for * age_factor(bool(evidence.quotes), self._worth.get(key))
+            return 1
+        return age_factor(bool(self.own_evidence(key).quotes), self._worth.get(key))
 
     def is_due(self, key: TokenKey, source: PriceSource) -> bool:
         """Whether a source is to be asked about a token."""
@@ -167,7 +177,7 @@ class Market:
                 self.identity(key),
                 now=self.now,
                 limits=self.limits,
-                fresh_for=self.price_age(key),
+                fresh_for=self._old_after * self._age_factor(key),
                 oldest=WAITS_AT_MOST if key in self.waiting else None,
             )
         return choice

@@ -104,7 +104,7 @@ class Choice(NamedTuple):
         change_24h: In percent, from the most trusted source that says.
         depth: Of its pools, as far as it is still believed.
         uses: What became of each quote.
-        is_open: Another source could say more: there is no price, or one that is in doubt.
+        is_open: Another source could say more: there is no price, or one that is in doubt or old.
         is_acceptable: Whether later prices may be measured against it.
     """
 
@@ -173,7 +173,7 @@ def choose_price(
         next((quote.change_24h for quote in (best, *others) if quote.change_24h is not None), None),
         depth,
         tuple(uses),
-        is_open=bool(flags & {SOURCES_FAR_APART, UNCONFIRMED_PRICE, PRICE_JUMP}),
+        is_open=bool(flags & {SOURCES_FAR_APART, UNCONFIRMED_PRICE, PRICE_JUMP, OLD_PRICE}),
         is_acceptable=not flags & {SOURCES_FAR_APART, PRICE_JUMP},
     )
 

@@ -111,7 +111,13 @@ class Appraisal:
 
     def _market(self, book: TokenBook) -> Market:
         fresh_for = max_price_age(self.sources, self.sync.order.trigger)
-        market = Market(book.known, now=self.now, limits=self.sources.price_limits, fresh_for=fresh_for)
+        market = Market(
+            book.known,
+            now=self.now,
+            limits=self.sources.price_limits,
+            fresh_for=fresh_for,
+            old_after=self.sources.fresh_for,
+        )
         market.weigh(_worth(self.holdings, book, market, fresh_for))
         for key, quote in self.quotes.items():
             if key in book.known:

@@ -258,24 +258,30 @@ class QuoteRound:
 
     def _confirm(self, keys: Iterable[TokenKey]) -> None:
         """Asks, once, those who could say more about tokens without a price that is beyond doubt."""
-        market = self._market
-        ordered = sorted(keys, key=lambda key: (not market.evidence(key).quotes, not market.is_listed(key), key))
-        by_llama = [key for key in ordered if market.is_due(key, PriceSource.DEFILLAMA)][: MAX_ASKED * self._syncs]
+        wanted = list(keys)
+        by_llama = self._in_turn(wanted, PriceSource.DEFILLAMA)[: MAX_ASKED * self._syncs]
         llama = [
             (part, self._submit(self._call, DEFILLAMA, self._sources.defillama.prices, part, self._scope))
             for part in _parts(by_llama, TOKENS_A_CALL)
         ]
-        self._ask_alchemy(dict.fromkeys(map(_as_contract, ordered)))
+        self._ask_alchemy(dict.fromkeys(map(_as_contract, wanted)))
         for part, call in llama:
             with self._noting_outage():
                 self._learn(PriceSource.DEFILLAMA, part, call.result())
 
+    def _in_turn(self, keys: Iterable[TokenKey], source: PriceSource) -> list[TokenKey]:
+        """Those about which a source is to be asked: tokens with a price first, then the longest overdue."""
+        market = self._market
+        due = [(key, overdue) for key in keys if (overdue := market.overdue(key, source)) > 1]
+        due.sort(key=lambda one: (not market.evidence(one[0]).quotes, -one[1], one[0]))
+        return [key for key, _ in due]
+
     def _ask_alchemy(self, keys: Iterable[TokenKey]) -> None:
-        alchemy, market = self._sources.alchemy, self._market
+        alchemy = self._sources.alchemy
         if alchemy is None:
             return
-        served = [key for key in keys if alchemy.serves(key.chain_id) and market.is_due(key, PriceSource.ALCHEMY)]
-        asked = served[: MAX_ALCHEMY_ASKED * self._syncs]
+        served = [key for key in keys if alchemy.serves(key.chain_id)]
+        asked = self._in_turn(served, PriceSource.ALCHEMY)[: MAX_ALCHEMY_ASKED * self._syncs]
         if asked:
             with self._noting_outage():
                 self._learn(PriceSource.ALCHEMY, asked, self._call(ALCHEMY_PRICES, alchemy.prices, asked, self._scope))
