@@ -13,16 +13,17 @@ from moonx_pipeline.defs.resources import CircuitBreaker, Database, PipelineSett
 from moonx_pipeline.defs.schedules import market_hours_sweep, off_hours_sweep
 from moonx_pipeline.defs.sensors import sync_requests
 from moonx_pipeline.defs.sweep import portfolio_sweep
+from moonx_pipeline.defs.token_registry import daily_token_registry, refresh_token_registry, token_registry
 
 _settings = PipelineSettings()
 _database = Database(settings=_settings)
 _providers = Providers(settings=_settings, database=_database)
 
 defs = dg.Definitions(
-    assets=[portfolio],
+    assets=[portfolio, token_registry],
     asset_checks=[totals_add_up, portfolio_complete],
-    jobs=[portfolio_sync, portfolio_sweep, maintenance],
-    schedules=[market_hours_sweep, off_hours_sweep, nightly_maintenance],
+    jobs=[portfolio_sync, portfolio_sweep, maintenance, refresh_token_registry],
+    schedules=[market_hours_sweep, off_hours_sweep, nightly_maintenance, daily_token_registry],
     sensors=[sync_requests, lost_workers],
     resources={
         "settings": _settings,

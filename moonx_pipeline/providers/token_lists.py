@@ -16,7 +16,7 @@ import msgspec
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
 from moonx_pipeline.domain.token_list import ListedToken, TokenList
 from moonx_pipeline.providers.bodies import by_row, checked, clean_text
-from moonx_pipeline.providers.errors import Malformed
+from moonx_pipeline.providers.errors import Oversized
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
@@ -85,7 +85,7 @@ def parse_token_list(body: bytes) -> tuple[str, tuple[ListedToken, ...]]:
 
     Raises:
         msgspec.MsgspecError: It is no token list.
-        Malformed: It has too many rows.
+        Oversized: It has too many rows.
     """
     decoded = _decode(body)
     rows = bounded(decoded.tokens, "token_lists")
@@ -122,10 +122,10 @@ def bounded(rows: list[_Row], provider: str) -> list[_Row]:
     """The rows of an answer.
 
     Raises:
-        Malformed: There are more of them than any list has. It is never cut: half a list would drop the other half.
+        Oversized: There are more of them than any list has. It is never cut: half a list would drop the other half.
     """
     if len(rows) > MAX_ROWS:
-        raise Malformed(f"{provider} sent {len(rows)} rows; {MAX_ROWS} are taken at most.", provider=provider)
+        raise Oversized(f"{provider} sent {len(rows)} rows; {MAX_ROWS} are taken at most.", provider=provider)
     return rows
 
 

@@ -18,6 +18,7 @@ from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.settings.fields import Group
 from moonx_pipeline.settings.names import mistyped
 from moonx_pipeline.settings.providers import AlchemySettings, HttpSettings, NodeSettings, PriceSettings
+from moonx_pipeline.settings.registry import RegistrySettings
 from moonx_pipeline.settings.service import GatewaySettings, MonitoringSettings, ServiceSettings, TracingSettings
 from moonx_pipeline.settings.worker import PeriodicSettings, WorkerSettings
 
@@ -56,6 +57,7 @@ class Settings(Group):
     alchemy: AlchemySettings
     nodes: NodeSettings
     prices: PriceSettings
+    registry: RegistrySettings
     http: HttpSettings
     worker: WorkerSettings
     periodic: PeriodicSettings

@@ -37,8 +37,32 @@ def test_the_asset_the_job_the_checks_and_the_ops_have_their_names() -> None:
     assert {key.name for key in defs.resolve_asset_graph().asset_check_keys} == {"totals_add_up", "portfolio_complete"}
 
 
+def test_every_asset_job_schedule_and_sensor_has_its_name() -> None:
+    repository = defs.get_repository_def()
+
+    assert {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()} == {
+        "portfolio",
+        "token_registry",
+    }
+    assert set(repository.job_names) == {
+        "portfolio_sync",
+        "portfolio_sweep",
+        "maintenance",
+        "refresh_token_registry",
+        "__ASSET_JOB",
+    }
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "market_hours_sweep",
+        "off_hours_sweep",
+        "nightly_maintenance",
+        "daily_token_registry",
+    }
+    assert {sensor.name for sensor in repository.sensor_defs} == {"sync_requests", "lost_workers"}
+
+
 def test_a_failed_op_is_not_repeated_by_dagster_too() -> None:
-    assert defs.resolve_job_def("portfolio_sync").tags["dagster/retry_on_asset_or_op_failure"] == "false"
+    for name in ("portfolio_sync", "portfolio_sweep", "maintenance", "refresh_token_registry"):
+        assert defs.resolve_job_def(name).tags["dagster/retry_on_asset_or_op_failure"] == "false"
 
 
 def test_importing_the_definitions_opens_nothing() -> None:
