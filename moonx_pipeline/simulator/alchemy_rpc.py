@@ -121,16 +121,16 @@ class AlchemyRpcRoutes:
     def _token_balances(self, chain_id: int, call: dict[str, Any], spoiled: Spoiled) -> dict[str, Any]:
         wallet, spec, *rest = call["params"]
         wallet, options = wallet.lower(), (rest[0] if rest else None) or {}
-        held = {h.token.address: h.balance for h in self._sim.world.holdings(wallet, chain_id) if not h.token.is_native}
+        held = [h for h in self._sim.world.holdings(wallet, chain_id) if not h.token.is_native]
         if isinstance(spec, list):
             if len(spec) > _CONTRACTS:
                 return _refusal(call, -32602, f"Invalid params: at most {_CONTRACTS} contract addresses.")
-            asked = [str(address).lower() for address in spec]
-            rows = [self._row(wallet, chain_id, a, held.get(a, 0), n, spoiled) for n, a in enumerate(asked)]
+            balances, asked = {h.token.address: h.balance for h in held}, [str(address).lower() for address in spec]
+            rows = [self._row(wallet, chain_id, a, balances.get(a, 0), n, spoiled) for n, a in enumerate(asked)]
             return _result(call, {"address": wallet, "tokenBalances": rows})
         start, size = int(options.get("pageKey") or "0x0", 16), min(int(options.get("maxCount", _PAGE)), _PAGE)
-        page = list(held.items())[start : start + size]
-        rows = [self._row(wallet, chain_id, a, balance, n, spoiled) for n, (a, balance) in enumerate(page, start)]
+        page = enumerate(held[start : start + size], start)
+        rows = [self._row(wallet, chain_id, h.token.address, h.balance, n, spoiled) for n, h in page]
         more = {"pageKey": hex(start + size)} if start + size < len(held) else {}
         return _result(call, {"address": wallet, "tokenBalances": rows, **more})
 

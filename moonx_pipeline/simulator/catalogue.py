@@ -16,7 +16,7 @@ _KNOWN: Final = TOKENS | RARE_TOKENS
 
 
 class Catalogue:
-    """Every token by chain and contract.
+    """Every token by chain and contract. A test changes it while the server's thread reads it.
 
     Attributes:
         changed: Tokens that were added or changed.
@@ -25,6 +25,9 @@ class Catalogue:
     def __init__(self) -> None:
         self.changed: dict[_Key, SimToken] = {}
         self._pools: dict[_Key, tuple[Pool, ...]] = dict(RARE_POOLS)
+        # Both follow from the tokens and pools, and are made anew after a change.
+        self._coins: dict[str, list[SimToken]] | None = None
+        self._against: dict[_Key, list[tuple[str, Pool]]] | None = None
 
     def token(self, chain_id: int, address: str) -> SimToken | None:
         """A token by its contract, spam included."""
@@ -37,8 +40,19 @@ class Catalogue:
 
     def tokens(self) -> Iterator[SimToken]:
         """Every token that was added or changed, and then every other that is not spam."""
-        yield from self.changed.values()
+        yield from list(self.changed.values())
         yield from (token for key, token in _KNOWN.items() if key not in self.changed)
+
+    def coins(self) -> dict[str, list[SimToken]]:
+        """The listed tokens by CoinGecko's id."""
+        coins = self._coins
+        if coins is None:
+            coins = {}
+            for token in self.tokens():
+                if token.coin:
+                    coins.setdefault(token.coin, []).append(token)
+            self._coins = coins
+        return coins
 
     def put(self, token: SimToken, pools: tuple[Pool, ...] | None = None) -> SimToken:
         """Adds a token or replaces it, with its pools or with those that it has."""
@@ -46,6 +60,7 @@ class Catalogue:
         self.changed[key] = token
         if pools is not None:
             self._pools[key] = pools
+        self._coins = self._against = None
         return token
 
     def pools(self, token: SimToken) -> tuple[Pool, ...]:
@@ -57,10 +72,15 @@ class Catalogue:
 
     def pools_against(self, chain_id: int, address: str) -> Iterator[tuple[SimToken, Pool]]:
         """The pools of other tokens that have a contract on their other side."""
-        for (chain, contract), pools in self._pools.items():
-            if chain != chain_id:
-                continue
-            for pool in pools:
-                owner = self.token(chain, contract) if pool.quote == address else None
-                if owner is not None:
-                    yield owner, pool
+        against = self._against
+        if against is None:
+            against = {}
+            for (chain, contract), pools in list(self._pools.items()):
+                for pool in pools:
+                    if pool.quote is not None:
+                        against.setdefault((chain, pool.quote), []).append((contract, pool))
+            self._against = against
+        for contract, pool in against.get((chain_id, address), ()):
+            owner = self.token(chain_id, contract)
+            if owner is not None:
+                yield owner, pool

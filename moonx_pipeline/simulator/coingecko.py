@@ -59,7 +59,7 @@ class CoinGeckoRoutes:
             spoiled = self._sim.spoiled("coingecko", "simple/price", _KINDS)
             if spoiled.has("null_answer"):
                 return json_answer(None)
-            coins = {} if spoiled.has("empty_answer") else self._coins()
+            coins = {} if spoiled.has("empty_answer") else self._sim.world.catalogue.coins()
             found = {coin: self._price(coins[coin][0], request, spoiled) for coin in asked if coin in coins}
             return json_answer({coin: price for coin, price in found.items() if price is not None})
 
@@ -91,20 +91,14 @@ class CoinGeckoRoutes:
                 return json_answer(None)
             if spoiled.has("empty_answer"):
                 return json_answer([])
-            rows = [_row(coin, tokens) for coin, tokens in self._coins().items()] + list(_OTHER_COINS)
+            rows = [_row(coin, tokens) for coin, tokens in self._sim.world.catalogue.coins().items()] + list(
+                _OTHER_COINS
+            )
             if request.query_params.get("include_platform") != "true":
                 rows = [{name: value for name, value in row.items() if name != "platforms"} for row in rows]
             return json_answer(rows)
 
         return await answer(self._sim, "coingecko", "coins/list", good)
-
-    def _coins(self) -> dict[str, list[SimToken]]:
-        """The listed tokens by coin."""
-        coins: dict[str, list[SimToken]] = {}
-        for token in self._sim.world.tokens():
-            if token.coin:
-                coins.setdefault(token.coin, []).append(token)
-        return coins
 
     def _price(self, token: SimToken, request: Request, spoiled: Spoiled) -> dict[str, Any] | None:
         quote = spoiled.quote(self._sim.world.quote("coingecko", token), token)

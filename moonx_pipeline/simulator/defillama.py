@@ -51,7 +51,7 @@ class DefiLlamaRoutes:
         """The token of a key, whatever its case; the zero address and ``coingecko:<id>`` name coins."""
         name, _, address = key.partition(":")
         if name == "coingecko":
-            return next((token for token in self._sim.world.tokens() if token.coin == address), None)
+            return next(iter(self._sim.world.catalogue.coins().get(address, ())), None)
         chain = CHAIN_OF_LLAMA.get(name)
         if chain is None or address.lower() == NATIVE_TOKEN:
             return None

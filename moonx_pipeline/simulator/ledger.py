@@ -33,6 +33,8 @@ class Ledger:
         extra = self._extra.get((wallet, chain_id), {})
         now = [Holding(t, self._changed.get((wallet, chain_id, t.address), balance)) for t, balance in held]
         now += extra.values()
+        if not changed:
+            return now
         return [Holding(changed.get((chain_id, token.address), token), balance) for token, balance in now]
 
     def rows(self, wallet: str, chain_id: int) -> list[Holding]:
