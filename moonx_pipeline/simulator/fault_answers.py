@@ -59,6 +59,8 @@ _ANSWERS: Final[dict[tuple[str, str], _Answer]] = {
     ("dexscreener", "rate_limit"): (429, {"Content-Type": "text/plain"}, "error code: 1015"),
     ("dexscreener", "firewall"): _html(403),
     ("dexscreener", "outage"): _html(502),
+    ("rpc", "rate_limit"): (429, {}, _json_rpc(-32005, "daily request count exceeded, request rate limited")),
+    ("rpc", "outage"): _html(502),
 }
 
 BROKEN: Final = frozenset({"hang", "reset", "truncate", "malformed", "wrong_types", "slow_drip", "oversized"})

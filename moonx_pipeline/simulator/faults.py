@@ -11,6 +11,8 @@ Whole answers, of the providers that have them: ``rate_limit`` ``quota`` ``bad_k
 ``headers``), ``early_hints`` (a 103 before the good answer), ``hang`` ``reset`` ``truncate`` ``malformed``
 ``wrong_types`` ``slow_drip`` (``seconds``) ``oversized`` (``bytes``). Those with a header take ``retry_after``.
 
+``rpc`` are the nodes of ``/node/{chain}``; their networks are ``ethereum``, ``polygon`` and so on.
+
 Inside an answer that looks good (``token`` in params narrows each down to one contract):
 
 ================== ============================= ================================================================
@@ -22,7 +24,7 @@ missing_page       alchemy lists                 a page without rows
 endless_page_key   alchemy lists                 the last page names the first
 duplicate_tokens   alchemy lists                 rows twice
 0x_balance         alchemy lists, JSON-RPC       a balance ``0x``; without a token, the native coin's
-three_word_balance alchemy lists, JSON-RPC       96 bytes, the first word is the balance
+three_word_balance alchemy lists, JSON-RPC, rpc  96 bytes, the first word is the balance
 token_error        alchemy lists, JSON-RPC       no balance but an error; ``message``
 null_metadata      alchemy names                 all four fields null
 null_decimals      alchemy names                 decimals null
@@ -30,7 +32,7 @@ odd_decimals       alchemy names                 ``value``; by default 1.1579208
 lone_surrogate     alchemy names                 ends with ``\\ud800``; ``field``, by default ``name``
 named_native       alchemy names                 a list names the native coin, too
 metadata_refused   alchemy names                 -32602
-call_refused       alchemy JSON-RPC              single calls refused with 200; ``code``, ``message``, ``method``,
+call_refused       alchemy JSON-RPC, rpc         single calls refused with 200; ``code``, ``message``, ``method``,
                                                  ``after`` so many good ones
 empty_answer       all                           ``[]``, ``{}`` or no rows
 null_answer        all                           ``null``
@@ -65,11 +67,12 @@ NAME_FAULTS: Final = frozenset(
 )
 QUOTE_FAULTS: Final = frozenset({"zero_price", "no_price", "scaled_price", "old_quotes"})
 EMPTY_FAULTS: Final = frozenset({"empty_answer", "null_answer"})
-_INSIDE: Final = {
+_INSIDE: Final[dict[str, Set[str]]] = {
     "alchemy": LIST_FAULTS | ROW_FAULTS | NAME_FAULTS | QUOTE_FAULTS | EMPTY_FAULTS | {"call_refused"},
     "binance": (QUOTE_FAULTS | EMPTY_FAULTS) - {"old_quotes"},
     "coingecko": QUOTE_FAULTS | EMPTY_FAULTS,
     "defillama": QUOTE_FAULTS | EMPTY_FAULTS | {"low_confidence"},
+    "rpc": {"call_refused", "three_word_balance", "null_answer"},
     "dexscreener": (QUOTE_FAULTS | EMPTY_FAULTS | {"no_liquidity"}) - {"old_quotes"},
 }
 IN_ANSWER: Final = frozenset[str]().union(*_INSIDE.values())
@@ -116,6 +119,8 @@ class Faults:
             ValueError: The provider has no such fault, or the fault lacks the network or the number it needs.
         """
         fault = Fault(id=next(self._ids), **values)
+        if fault.provider not in _INSIDE:
+            raise ValueError(f"There is no provider '{fault.provider}', only {', '.join(_INSIDE)}.")
         if not (_is_inside(fault) or fault.kind in OF_ANY_PROVIDER or has_answer(fault.provider, fault.kind)):
             raise ValueError(f"There is no fault '{fault.kind}' of {fault.provider}.")
         if fault.kind in ("partial_error", "silent_network") and not fault.network:

@@ -15,12 +15,13 @@ from starlette.applications import Starlette
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.simulator.admin import AdminRoutes
 from moonx_pipeline.simulator.alchemy import AlchemyRoutes
-from moonx_pipeline.simulator.alchemy_rpc import AlchemyRpcRoutes
 from moonx_pipeline.simulator.answering import Simulation
 from moonx_pipeline.simulator.binance import BinanceRoutes
 from moonx_pipeline.simulator.coingecko import CoinGeckoRoutes
 from moonx_pipeline.simulator.defillama import DefiLlamaRoutes
 from moonx_pipeline.simulator.dexscreener import DexScreenerRoutes
+from moonx_pipeline.simulator.json_rpc import RpcRoutes
+from moonx_pipeline.simulator.networks import CHAINS
 from moonx_pipeline.simulator.raw_responses import OpenProtocol
 
 KEY = "simulator"
@@ -46,7 +47,7 @@ def simulator_app(simulation: Simulation) -> Starlette:
     """The ASGI application of a simulation: the providers' routes, and ``/admin`` to change the world."""
     parts = (
         AlchemyRoutes(simulation),
-        AlchemyRpcRoutes(simulation),
+        RpcRoutes(simulation),
         BinanceRoutes(simulation),
         CoinGeckoRoutes(simulation),
         DefiLlamaRoutes(simulation),
@@ -66,6 +67,11 @@ class RunningSimulator:
     def environment(self) -> dict[str, str]:
         """The settings that point the pipeline at it."""
         return provider_settings(self.base_url)
+
+    def node_environment(self, *slugs: str) -> dict[str, str]:
+        """The settings that make its nodes a second way to balances, of the chains with these slugs or of all."""
+        chosen = slugs or tuple(chain.slug for chain in CHAINS)
+        return {f"RPC_URL_{slug.upper()}": f"{self.base_url}/node/{slug}" for slug in chosen}
 
     def fault(self, kind: str, provider: str = "alchemy", **where: Any) -> int:
         """Switches a fault on; returns its number."""

@@ -243,6 +243,7 @@ def test_an_early_hint_comes_before_the_answer_on_the_same_connection(simulator:
         ({"kind": "silent_network", "provider": "alchemy"}, "needs the network"),
         ({"kind": "scaled_price", "provider": "coingecko"}, "needs 'factor'"),
         ({"kind": "status", "provider": "coingecko"}, "needs 'status'"),
+        ({"kind": "hang", "provider": "reuters"}, "no provider 'reuters'"),
     ],
 )
 def test_a_fault_that_would_do_nothing_is_refused(simulator: RunningSimulator, fault: dict, problem: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+import requests
 
 from moonx_pipeline.simulator.networks import NATIVE_TOKEN, ZERO_ADDRESS
 from moonx_pipeline.simulator.pools import Pool
@@ -219,3 +220,25 @@ def test_a_network_that_alchemy_does_not_have_is_refused(simulator: RunningSimul
     refused = rpc(simulator, ("eth_chainId", []), network="mars-mainnet")
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, -32600)
+
+
+def test_a_node_answers_standard_calls_for_the_same_world_and_none_of_alchemys(simulator: RunningSimulator) -> None:
+    calls = [
+        ("eth_chainId", []),
+        ("eth_getBalance", [PLAIN_WALLET, "latest"]),
+        ("alchemy_getTokenMetadata", [LINK.address]),
+    ]
+    batch = [
+        {"jsonrpc": "2.0", "id": n, "method": method, "params": params} for n, (method, params) in enumerate(calls)
+    ]
+
+    url = simulator.node_environment("ethereum")["RPC_URL_ETHEREUM"]
+    chain, balance, refused = sorted(requests.post(url, json=batch, timeout=10).json(), key=lambda one: one["id"])
+
+    assert (chain["result"], int(balance["result"], 16)) == ("0x1", 1_750_000_000_000_000_000)
+    assert refused["error"]["code"] == -32601
+    assert simulator.simulation.faults.compute_units == 0
+
+    simulator.fault("call_refused", "rpc", network="ethereum", params={"code": -32016, "method": "eth_getBalance"})
+    said = requests.post(url, json=batch[:2], timeout=10).json()
+    assert {one["id"]: one.get("error", {}).get("code") for one in said} == {0: None, 1: -32016}

@@ -1,4 +1,4 @@
-"""Alchemy's JSON-RPC: what any node answers, and its own calls about tokens."""
+"""JSON-RPC: what any node answers, and Alchemy's own calls about tokens."""
 
 from __future__ import annotations
 
@@ -20,63 +20,84 @@ from moonx_pipeline.simulator.alchemy_values import (
 from moonx_pipeline.simulator.answering import Simulation, answer
 from moonx_pipeline.simulator.contracts import BALANCE_OF, Reverted, contract_answer, wallet_of
 from moonx_pipeline.simulator.encoding import json_answer
-from moonx_pipeline.simulator.faults import EMPTY_FAULTS, NAME_FAULTS, ROW_FAULTS
-from moonx_pipeline.simulator.networks import CHAIN_OF_NETWORK
+from moonx_pipeline.simulator.faults import NAME_FAULTS, ROW_FAULTS
+from moonx_pipeline.simulator.networks import CHAIN_OF_NETWORK, CHAINS, SimChain
 from moonx_pipeline.simulator.spoiling import Spoiled
 
 _PAGE: Final = 100
 _CONTRACTS: Final = 1500
 _USUAL_UNITS: Final = 26
-_IN_ANY: Final = EMPTY_FAULTS | {"call_refused"}
+_IN_ANY: Final = frozenset({"null_answer", "call_refused"})
 _NO_TOKEN: Final = "Invalid params: expected a valid token contract address."
 
 
-class AlchemyRpcRoutes:
-    """The route over one simulation."""
+class RpcRoutes:
+    """The routes over one simulation: Alchemy's, and ``/node/{chain}``, a node that nobody sells."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._sim = simulation
 
     def routes(self) -> list[Route]:
-        return [Route("/alchemy/rpc/{network}/v2/{key}", self.rpc, methods=["POST"])]
+        return [
+            Route("/alchemy/rpc/{network}/v2/{key}", self.alchemy, methods=["POST"]),
+            Route("/node/{chain}", self.node, methods=["POST"]),
+        ]
 
-    async def rpc(self, request: Request) -> Response:
+    async def alchemy(self, request: Request) -> Response:
         network = request.path_params["network"]
         chain = CHAIN_OF_NETWORK.get(network)
         body = await request.json()
+        refused = None
+        if request.path_params["key"] == BAD_KEY:
+            refused = JSONResponse(_refusal(_first(body), -32600, "Must be authenticated!"), 401)
+        elif chain is None:
+            refused = JSONResponse(_refusal(_first(body), -32600, f"Unsupported network: {network}"), 400)
+        return await self._answer("alchemy", network, chain or CHAINS[0], body, refused)
+
+    async def node(self, request: Request) -> Response:
+        name = request.path_params["chain"]
+        chain = next((chain for chain in CHAINS if chain.slug == name), None)
+        if chain is None:
+            return Response("There is no such node.", 404)
+        return await self._answer("rpc", name, chain, await request.json())
+
+    async def _answer(
+        self, provider: str, network: str, chain: SimChain, body: Any, refused: Response | None = None
+    ) -> Response:
         calls = body if isinstance(body, list) else [body]
         wallets = {wallet for call in calls for wallet in _wallets(call)}
         methods = {call["method"] for call in calls}
 
         def good() -> Response:
-            if request.path_params["key"] == BAD_KEY:
-                return JSONResponse(_refusal(calls[0], -32600, "Must be authenticated!"), 401)
-            if chain is None:
-                return JSONResponse(_refusal(calls[0], -32600, f"Unsupported network: {network}"), 400)
-            spoiled = self._spoiled(network, calls, methods, wallets)
+            if refused is not None:
+                return refused
+            spoiled = self._spoiled(provider, network, calls, methods, wallets)
             if spoiled.has("null_answer"):
                 return json_answer(None)
             said = [
-                _refused(call, number, spoiled) or self._call(chain.id, call, spoiled)
+                _refused(call, number, spoiled) or self._call(provider, chain.id, call, spoiled)
                 for number, call in enumerate(calls)
             ]
             if isinstance(body, list):
                 random.Random(len(said)).shuffle(said)  # noqa: S311 - the order is documented as any
             return json_answer(said if isinstance(body, list) else said[0])
 
-        units = sum(COMPUTE_UNITS.get(call["method"], _USUAL_UNITS) for call in calls)
         return await answer(
             self._sim,
-            "alchemy",
+            provider,
             calls[0]["method"],
             good,
             others=methods,
             networks={network},
             wallets=wallets,
-            units=units,
+            units=sum(COMPUTE_UNITS.get(call["method"], _USUAL_UNITS) for call in calls)
+            if provider == "alchemy"
+            else 0,
         )
 
-    def _spoiled(self, network: str, calls: list[dict[str, Any]], methods: set[str], wallets: set[str]) -> Spoiled:
+    def _spoiled(
+        self, provider: str, network: str, calls: list[dict[str, Any]], methods: set[str], wallets: set[str]
+    ) -> Spoiled:
         kinds = set(_IN_ANY)
         if methods & {"eth_call", "alchemy_getTokenBalances"}:
             kinds |= ROW_FAULTS
@@ -84,9 +105,9 @@ class AlchemyRpcRoutes:
             kinds |= NAME_FAULTS
         named = [_contracts(call) for call in calls]
         tokens = None if any(one is None for one in named) else {contract for one in named for contract in one or ()}
-        return self._sim.spoiled("alchemy", methods, kinds, networks={network}, wallets=wallets, tokens=tokens)
+        return self._sim.spoiled(provider, methods, kinds, networks={network}, wallets=wallets, tokens=tokens)
 
-    def _call(self, chain_id: int, call: dict[str, Any], spoiled: Spoiled) -> dict[str, Any]:
+    def _call(self, provider: str, chain_id: int, call: dict[str, Any], spoiled: Spoiled) -> dict[str, Any]:
         method, params, world = call["method"], call.get("params", []), self._sim.world
         if method == "eth_chainId":
             return _result(call, hex(chain_id))
@@ -97,6 +118,8 @@ class AlchemyRpcRoutes:
             return _result(call, hex(sum(h.balance for h in held if h.token.is_native)))
         if method == "eth_call":
             return self._contract(chain_id, call, spoiled)
+        if provider != "alchemy":
+            return _refusal(call, -32601, f"the method {method} does not exist/is not available")
         if method == "alchemy_getTokenBalances":
             return self._token_balances(chain_id, call, spoiled)
         if method == "alchemy_getTokenMetadata":
@@ -155,6 +178,11 @@ def _refused(call: dict[str, Any], number: int, spoiled: Spoiled) -> dict[str, A
     if (method and method != call["method"]) or (token and token.lower() not in (_contracts(call) or ())):
         return None
     return _refusal(call, int(fault.params.get("code", -32005)), fault.params.get("message", "limit exceeded"))
+
+
+def _first(body: Any) -> dict[str, Any]:
+    call: dict[str, Any] = body[0] if isinstance(body, list) else body
+    return call
 
 
 def _wallets(call: dict[str, Any]) -> list[str]:
