@@ -29,7 +29,7 @@ class SourceQuote(Model):
     use: Literal["chosen", "agrees", "differs", "far_apart", "outdated", "too_old", "refused"] = Field(
         description="What became of it."
     )
-    why: str | None = Field(description="The same for people.")
+    why: str = Field(description="The same for people.")
 
 
 class SilentSource(Model):
@@ -78,8 +78,8 @@ class PositionEvidence(Model):
     tokenAddress: Address
     balance: str = Field(pattern="^[0-9]+$", description="In the token's smallest unit.")
     balanceSource: str | None
-    block: int | None = Field(description="As of which block the balance was read, where that is known.")
-    balanceAt: Time | None
+    block: int | None = Field(description="Of which block the balance is, where that is known.")
+    balanceAt: Time | None = Field(description="Null, like its source, where an earlier sync read it.")
     amount: DecimalText | None
     valueUsd: DecimalText | None
     isSpam: bool
@@ -90,7 +90,7 @@ class PositionEvidence(Model):
 
 
 class Explanation(Model):
-    """The evidence of a portfolio, as one sync kept it."""
+    """The evidence of a portfolio, as the last sync that changed it kept it."""
 
     userId: str
     syncOperationId: UUID

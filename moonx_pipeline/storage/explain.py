@@ -155,7 +155,9 @@ def _unsaid(
         "symbol": symbol,
         "price": None,
         "quotes": [],
-        "answeredNothing": [{"source": source, "at": at} for source, at in sorted(asked.items())],
+        "answeredNothing": [
+            {"source": source, "at": rfc3339(datetime.fromisoformat(at))} for source, at in sorted(asked.items())
+        ],
         "notAsked": [source.value for source in PriceSource if source.value not in asked],
         "depth": None,
         "listing": {"coingeckoId": coin, "lists": lists or []} if is_listed else None,

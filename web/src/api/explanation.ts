@@ -1,4 +1,4 @@
-/** `GET /portfolio/explain`: the evidence that the last sync kept of each token and position. */
+/** `GET /portfolio/explain`: the evidence that is kept of each token and position. */
 import type { Decimal, Time } from "./types";
 
 export interface Explanation {
@@ -39,7 +39,8 @@ export interface Quote {
   readAt: Time;
   /** What became of it, as a code; `chosen` is the one that is used. */
   use: string;
-  why: string | null;
+  /** The same for people. */
+  why: string;
 }
 
 export interface PositionEvidence {
@@ -47,6 +48,7 @@ export interface PositionEvidence {
   chainId: number;
   tokenAddress: string;
   balance: string;
+  /** Null, like its time, where an earlier sync read it. */
   balanceSource: string | null;
   block: number | null;
   balanceAt: Time | null;

@@ -76,12 +76,10 @@ function Found({ evidence: { token, position }, at, isNative }: { evidence: Evid
         {token.suspicions.length > 0 && (
           <Fact name="Suspicious">{capital(`${token.suspicions.map(spamReason).join(", and ")}.`)}</Fact>
         )}
-        {balance && (
-          <Fact name="Amount read from">
-            {balance}
-            {position.balanceAt && <Quiet>{`, ${moment(position.balanceAt, now)}`}</Quiet>}
-          </Fact>
-        )}
+        <Fact name="Amount by">
+          {balance ?? "an earlier sync"}
+          {position.balanceAt && <Quiet>{`, ${moment(position.balanceAt, now)}`}</Quiet>}
+        </Fact>
         <Fact name="Worked out">{`${moment(at, now)} (${ago(at, now)})`}</Fact>
       </Facts>
     </>

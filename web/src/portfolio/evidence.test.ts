@@ -66,7 +66,7 @@ test("a source whose last price is kept, and that had none since, is told of wit
 });
 
 test("what is known of lists, pools and the amount is said, and what is not known is not made up", () => {
-  expect(listingText(["coingecko", "optimism"])).toBe("CoinGecko and Optimism name this contract");
+  expect(listingText(["coingecko", "superchain"])).toBe("CoinGecko and Superchain name this contract");
   expect(listingText(["coingecko"])).toBe("CoinGecko names this contract");
   expect(listingText([])).toBe("No list of tokens that we read names it");
   expect(depthText(token("ORBX"))).toBe("Only $212.40 of well-known tokens");

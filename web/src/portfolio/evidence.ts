@@ -59,7 +59,7 @@ export function said({ quotes, price, answeredNothing }: TokenEvidence): Said[] 
   return [...prices.filter(({ isUsed }) => isUsed), ...prices.filter(({ isUsed }) => !isUsed), ...without];
 }
 
-/** "CoinGecko, Optimism and Aave name this contract". */
+/** "CoinGecko, Superchain and Aave name this contract". */
 export function listingText(lists: readonly string[]): string {
   if (lists.length === 0) return "No list of tokens that we read names it";
   return `${list(lists.map(sourceName))} ${lists.length === 1 ? "names" : "name"} this contract`;

@@ -14,9 +14,9 @@ test("a flag that keeps a position out is said in the same words as the reason",
 });
 
 test("the price that is used says why; one by a new code says what the server says", () => {
-  expect(useOfQuote("chosen", "two_agree", null)).toBe("Used: another source agrees");
-  expect(useOfQuote("chosen", "a_rule_of_tomorrow", null)).toBe("Used");
-  expect(useOfQuote("agrees", "two_agree", null)).toBe("Agrees");
+  expect(useOfQuote("chosen", "two_agree", "chosen: it agrees")).toBe("Used: another source agrees");
+  expect(useOfQuote("chosen", "a_rule_of_tomorrow", "chosen")).toBe("Used");
+  expect(useOfQuote("agrees", "two_agree", "agrees")).toBe("Agrees");
   expect(useOfQuote("parked", null, "It waits for the next block.")).toBe("It waits for the next block.");
-  expect(useOfQuote("parked", null, null)).toBe("Not used");
+  expect(useOfQuote("parked", null, "")).toBe("Not used");
 });

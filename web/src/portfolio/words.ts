@@ -56,8 +56,9 @@ const SOURCES: Record<string, string> = {
   alchemy: "Alchemy",
   dexscreener: "DexScreener",
   rpc: "a node of the chain",
-  optimism: "Optimism",
+  moonx: "our own list",
   aave: "Aave",
+  superchain: "Superchain",
 };
 
 /** What became of a price that a source said. */
@@ -68,7 +69,7 @@ const USES: Record<string, string> = {
   far_apart: "Very different",
   outdated: "Too old by the source’s own account",
   too_old: "Too long ago",
-  refused: "Not used: too little is traded at it",
+  refused: "Not used: too little is known to be traded at it",
 };
 
 /** By which rule the one that is used was chosen. */
@@ -106,7 +107,7 @@ export function sourceName(source: string | null): string {
 }
 
 /** What became of a price, and of the one that is used why; `why` is what is said where the code is a new one. */
-export function useOfQuote(use: string, rule: string | null, why: string | null): string {
+export function useOfQuote(use: string, rule: string | null, why: string): string {
   const byRule = use === "chosen" && rule !== null ? RULES[rule] : undefined;
   return byRule ?? USES[use] ?? (safeText(why, 120) || "Not used");
 }
