@@ -40,7 +40,7 @@ def embedded_broker(topics: tuple[str, ...]) -> Iterator[str | None]:
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        process_group=0,  # a terminal's Ctrl-C is for whoever started it
+        process_group=0,  # a terminal's Ctrl-C is for the command that started it
     )
     try:
         try:

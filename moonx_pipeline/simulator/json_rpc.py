@@ -32,7 +32,7 @@ _NO_TOKEN: Final = "Invalid params: expected a valid token contract address."
 
 
 class RpcRoutes:
-    """The routes over one simulation: Alchemy's, and ``/node/{chain}``, a node that nobody sells."""
+    """The routes over one simulation: Alchemy's, and ``/node/{chain}``, a node with the standard calls only."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._sim = simulation

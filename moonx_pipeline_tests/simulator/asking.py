@@ -1,4 +1,4 @@
-"""Plain requests to the simulator, as anybody's client would send them."""
+"""Plain requests to the simulator, as any client would send them."""
 
 from __future__ import annotations
 
