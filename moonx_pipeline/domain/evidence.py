@@ -88,7 +88,7 @@ def merge(known: Evidence, new: Evidence) -> Evidence:
             for source in {**known.answered, **new.answered}
         },
         _merged_depth(known.depth, new.depth),
-        max(filter(None, (known.accepted, new.accepted)), key=lambda accepted: accepted.at, default=None),
+        max(filter(None, (new.accepted, known.accepted)), key=lambda accepted: accepted.at, default=None),
     )
 
 

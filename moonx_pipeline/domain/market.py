@@ -120,7 +120,9 @@ class Market:
         coin = self.identity(key).coin
         if coin is None:
             return own
-        return with_quotes_of(own, (self.own_evidence(other) for other in self._coins.get(coin, ()) if other != key))
+        # In a fixed order, so that it is always the same one of two that say something else at one time: its chain's.
+        others = sorted(self._coins.get(coin, set()) - {key}, key=lambda other: (other.chain_id == key.chain_id, other))
+        return with_quotes_of(own, map(self.own_evidence, others))
 
     def learn(self, key: TokenKey, new: Evidence) -> None:
         """Adds what a source said."""
