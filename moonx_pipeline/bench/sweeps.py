@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Engine, event
@@ -15,6 +16,7 @@ from moonx_pipeline.bench.setting import Bench
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.users import wallets_of
+from moonx_pipeline.storage.webhooks import NO_WEBHOOKS, Webhooks, note_delivery
 from moonx_pipeline.sync.order import SyncOrder
 from moonx_pipeline.sync.sweep import Sweep, SweepOrder, SweepReport
 from moonx_pipeline.sync.user_sync import sync_user
@@ -26,8 +28,8 @@ _READERS: Final = 32
 _SIZES: Final = (1_000, 10_000, 100_000)
 
 
-def _sweep(many: Crowd, *, max_users: int = 0, has_webhooks: bool = False) -> SweepReport:
-    order = SweepOrder(many.settings.periodic.batch_size, max_users=max_users, has_webhooks=has_webhooks)
+def _sweep(many: Crowd, *, max_users: int = 0, webhooks: Webhooks = NO_WEBHOOKS) -> SweepReport:
+    order = SweepOrder(many.settings.periodic.batch_size, max_users=max_users, webhooks=webhooks)
     report = Sweep(many.engine, many.sources, order).run()
     if report.statuses["completed"] != report.users:
         raise RuntimeError(f"A sweep of the benchmark failed: {dict(report.statuses)}, {report.problems}")
@@ -123,13 +125,24 @@ def economy(running: Bench, many: Crowd) -> None:
     a_sweep = (units() - before) / swept.users
     many.make_due()
     before = units()
-    by_price = _sweep(many, has_webhooks=True)
+    by_price = _sweep(many, webhooks=_alive_webhooks(many.engine))
     by_price_alone = (units() - before) / by_price.users
     running.add("compute_units_a_user_swept", a_sweep, "compute units", "<= 70")
     running.add("compute_units_a_user_by_price_only", by_price_alone, "compute units", "<= 5")
     # Every five minutes; with a webhook balances are read once an hour, and prices at the other eleven times.
     running.add("compute_units_a_user_hour_market", 12 * a_sweep, "compute units", "")
     running.add("compute_units_a_user_hour_market_with_webhook", a_sweep + 11 * by_price_alone, "compute units", "")
+
+
+def _alive_webhooks(engine: Engine) -> Webhooks:
+    """Webhooks of all networks, which have been delivering for a day."""
+    webhooks = Webhooks(frozenset(chain.id for chain in CHAINS), timedelta(days=2))
+    now = datetime.now(UTC)
+    with engine.begin() as connection:
+        for chain_id in webhooks.chain_ids:
+            for at in (now - timedelta(days=1), now):
+                note_delivery(connection, chain_id, made_at=at, now=at, quiet_limit=webhooks.quiet_limit)
+    return webhooks
 
 
 def growth(running: Bench, many: Crowd) -> None:

@@ -6,6 +6,7 @@ import json
 import socket
 import sys
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -26,7 +27,9 @@ def status(as_json: bool) -> None:
     """Show health, backlog, running syncs, breakers, rate limit blocks and outbox lag."""
     from moonx_pipeline.storage.database import ready_engine
     from moonx_pipeline.storage.overview import read_overview
+    from moonx_pipeline.storage.webhooks import Webhooks, webhook_networks
     from moonx_pipeline.views.overview import overview_json
+    from moonx_pipeline.views.webhooks import webhooks_json
 
     settings = load_settings()
     engine = ready_engine(settings)
@@ -35,11 +38,12 @@ def status(as_json: bool) -> None:
         connection.exec_driver_sql("SELECT 1")
         latency = round((time.monotonic() - started) * 1000, 1)
         overview = overview_json(read_overview(connection, has_broker=bool(settings.kafka.brokers)))
+        webhooks = webhooks_json(Webhooks.of(settings.alchemy), webhook_networks(connection), datetime.now(UTC))
     parts = {"database": {"ok": True, "latencyMs": latency}, **_parts(settings)}
     if as_json:
-        click.echo(json.dumps({"parts": parts, **overview}, indent=2))
+        click.echo(json.dumps({"parts": parts, **overview, "webhooks": webhooks}, indent=2))
     else:
-        _print(parts, overview)
+        _print(parts, overview, webhooks)
 
 
 def _parts(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -81,7 +85,7 @@ def _reach(host: str, port: int) -> dict[str, Any]:
         return {"ok": False, "error": f"{host}:{port} can't be reached: {problem.strerror or problem}"}
 
 
-def _print(parts: dict[str, dict[str, Any]], overview: dict[str, Any]) -> None:
+def _print(parts: dict[str, dict[str, Any]], overview: dict[str, Any], webhooks: list[dict[str, Any]]) -> None:
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
@@ -102,7 +106,18 @@ def _print(parts: dict[str, dict[str, Any]], overview: dict[str, Any]) -> None:
         f"{'workers':<14} {alive} alive"
         + (f", {dead} dead: the next process that starts closes their syncs" * (dead > 0))
     )
+    if webhooks:
+        console.print(f"{'webhooks':<14} {_webhooks(webhooks)}")
     _print_shut_off(console, overview)
+
+
+def _webhooks(webhooks: list[dict[str, Any]]) -> str:
+    """Which networks' webhooks tell what moves, and which are silent."""
+    words = []
+    for webhook in webhooks:
+        last = f"no delivery since {webhook['lastDeliveryAt']}" if webhook["lastDeliveryAt"] else "no delivery yet"
+        words.append(f"{webhook['name']} " + ("alive" if webhook["alive"] else f"silent, so it is read ({last})"))
+    return "; ".join(words)
 
 
 def _waiting(count: int, seconds: float, word: str) -> str:

@@ -1,4 +1,4 @@
-"""The job ``portfolio_sweep``: one run syncs whoever is due of a share of the users."""
+"""The job ``portfolio_sweep``: one run syncs the due users of a share."""
 
 import dagster as dg
 
@@ -7,6 +7,7 @@ from moonx_pipeline.defs.partitions import users
 from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
 from moonx_pipeline.domain.show import safe_text
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.storage.webhooks import Webhooks
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.sweep import Sweep, SweepOrder, SweepReport
 from moonx_pipeline.tracing import span
@@ -57,7 +58,7 @@ def sweep_order(settings: Settings, *, shard: int, shards: int, run_id: str | No
         shard=shard,
         shards=shards,
         max_users=settings.periodic.max_users,
-        has_webhooks=settings.alchemy.webhook_signing_key is not None,
+        webhooks=Webhooks.of(settings.alchemy),
         run_id=run_id,
     )
 
@@ -85,7 +86,7 @@ def _metadata(report: SweepReport, order: SweepOrder) -> Metadata:
 @dg.job(
     name="portfolio_sweep",
     executor_def=dg.in_process_executor,
-    description="Syncs everybody who is due, unattended.",
+    description="Syncs all due users, unattended.",
     tags={run_tags.TRIGGER: "schedule", "dagster/retry_on_asset_or_op_failure": "false"},
 )
 def portfolio_sweep() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.gateway.answers import ApiError
 from moonx_pipeline.gateway.auth import Caller, InvalidToken, KeysUnavailable, TokenVerifier
+from moonx_pipeline.gateway.deliveries import TakenDeliveries
 from moonx_pipeline.gateway.limits import RequestLimits
 from moonx_pipeline.gateway.live.sockets import LiveServer
 from moonx_pipeline.settings import Settings
@@ -31,6 +32,7 @@ class Gateway:
     verifier: TokenVerifier
     limits: RequestLimits
     live: LiveServer
+    deliveries: TakenDeliveries = field(default_factory=TakenDeliveries)
 
 
 def _gateway(request: Request) -> Gateway:

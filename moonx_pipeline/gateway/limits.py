@@ -50,8 +50,21 @@ class RequestLimits:
             raise self._too_many(self._address, address, "Too many requests without a valid token came from here")
 
     def count_refused(self, address: str) -> None:
-        """Counts a request without a valid token or signature."""
+        """Counts a request without a valid token."""
         self._counter.hit(self._address, address)
+
+    def count_unsigned(self, address: str) -> None:
+        """Counts a webhook's delivery without a good signature, apart from all other requests of the address.
+
+        Good deliveries come from the same addresses as bad ones, and are never counted.
+
+        Raises:
+            ApiError: 429, too many of them were not signed well.
+        """
+        key = f"webhook {address}"
+        if not self._counter.hit(self._address, key):
+            count_exceeded("api_webhook")
+            raise self._too_many(self._address, key, "Too many deliveries without a good signature came from here")
 
     def _too_many(self, item: RateLimitItem, key: str, what: str) -> ApiError:
         seconds = max(1.0, self._counter.get_window_stats(item, key).reset_time - time.time())

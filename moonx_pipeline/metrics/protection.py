@@ -30,7 +30,7 @@ _exceeded = Counter(
 )
 for _key in BREAKERS:
     _opened.labels(_key)
-for _limit in (USERS, "api_user", "api_address"):
+for _limit in (USERS, "api_user", "api_address", "api_webhook"):
     _exceeded.labels(_limit)
 
 

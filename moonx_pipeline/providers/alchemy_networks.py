@@ -16,6 +16,16 @@ NETWORKS: Final = {
 CHAIN_OF_NETWORK: Final = {**{name: chain_id for chain_id, name in NETWORKS.items()}, "matic-mainnet": 137}
 """Chain ids by the names in answers: Polygon comes back under its old one."""
 
+CHAIN_OF_WEBHOOK: Final = {
+    "ETH_MAINNET": 1,
+    "MATIC_MAINNET": 137,
+    "POLYGON_MAINNET": 137,
+    "OPT_MAINNET": 10,
+    "ARB_MAINNET": 42161,
+    "BASE_MAINNET": 8453,
+}
+"""Chain ids by the names in a webhook's deliveries (``event.network``)."""
+
 # Alchemy's price list, in compute units (https://www.alchemy.com/docs/reference/compute-unit-costs).
 COMPUTE_UNITS: Final = {
     "tokens/by-address": 360,

@@ -1,7 +1,7 @@
 """Users that are due, taken for a sweep: each by one sweep, in the order of urgency.
 
-A user is taken by opening a sync of his, just as a run of his own does it. While it runs, his ``next_sync_at``
-is the end of a lease: a sweep that dies leaves him due, at the latest, when that is over.
+A user is taken by opening a sync of theirs, just as a run for one user does it. While it runs, their
+``next_sync_at`` is the end of a lease: a sweep that dies leaves them due, at the latest, when that is over.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ _COUNTED: Final = 1000
 
 
 class Claim(NamedTuple):
-    """Whom to take.
+    """Which users to take.
 
     Attributes:
         now: The time.
-        until: Who is due by then is taken.
-        active_since: Who was not active since then is not.
-        stale_before: Who was last read before then goes first.
+        until: Users who are due by then are taken.
+        active_since: Users who were not active since then are not.
+        stale_before: Users who were last read before then go first.
         lease_until: When the syncs are surely over.
         shard, shards: The share of the users, as number and count.
-        price_only_since: Who moved nothing since he was read, and was read after this time, needs no reading;
-            ``None`` where nobody would say that he moved.
-        worker_id, run_id: Who carries the syncs.
+        keep_since: Balances that were read after it may be kept where nothing moved.
+        worker_id, run_id: The process and the run that carry the syncs.
     """
 
     now: datetime
@@ -44,26 +43,26 @@ class Claim(NamedTuple):
     lease_until: datetime
     shard: int
     shards: int
-    price_only_since: datetime | None
+    keep_since: datetime
     worker_id: str
     run_id: str | None
 
 
 class ClaimedUser(NamedTuple):
-    """A user with a sync that was opened for him.
+    """A user and the sync that was opened for them.
 
     Attributes:
-        user_id: Who.
+        user_id: The user.
         operation_id: The sync.
-        fence: Its number among his syncs.
-        version: His portfolio's version now.
-        priority: ``high`` where his portfolio is stale, else ``medium``.
+        fence: Its number among the user's syncs.
+        version: Their portfolio's version now.
+        priority: ``high`` where their portfolio is stale, else ``medium``.
         started_at: When it began.
         wallets: First registered first.
-        tokens_held: Rows of his holdings, spam included; counted up to 1,000.
-        price_only: Whether what is stored of his balances is still what he holds.
-        is_new: Whether this is his first sync, or the first after weeks, when his partition may be gone.
-        has_failed: Whether his own circuit breaker counts failures.
+        tokens_held: Rows of their holdings, spam included; counted up to 1,000.
+        unmoved_since: When all balances were last read, where no movement was told since; else ``None``.
+        is_new: Whether this is their first sync, or the first after weeks, when their partition may be gone.
+        has_failed: Whether their own circuit breaker counts failures.
     """
 
     user_id: str
@@ -74,7 +73,7 @@ class ClaimedUser(NamedTuple):
     started_at: datetime
     wallets: tuple[str, ...]
     tokens_held: int
-    price_only: bool
+    unmoved_since: datetime | None
     is_new: bool
     has_failed: bool
 
@@ -113,8 +112,8 @@ WITH candidates AS MATERIALIZED (
               greatest(%(now)s, s.last_sync_at, s.last_error_at) AS started_at,
               CASE WHEN taken.is_stale THEN 'high' ELSE 'medium' END AS priority,
               coalesce(s.last_sync_at < %(now)s - interval '29 days', true) AS is_new,
-              coalesce(s.balances_read_at > %(price_only_since)s AND (s.moved_at IS NULL
-                       OR s.moved_at < s.balances_read_at), false) AS price_only
+              CASE WHEN s.balances_read_at > %(keep_since)s AND (s.moved_at IS NULL
+                        OR s.moved_at < s.balances_read_at) THEN s.balances_read_at END AS unmoved_since
 ), begun AS (
     INSERT INTO sync_operations (id, user_id, type, status, priority, trigger, fence, started_at, worker_id,
                                  dagster_run_id, portfolio_version)
@@ -125,7 +124,7 @@ WITH candidates AS MATERIALIZED (
 SELECT o.user_id, o.operation_id, o.opened_fence, o.portfolio_version, o.priority, o.started_at,
        (SELECT array_agg(w.wallet_address ORDER BY w.position) FROM user_wallets w WHERE w.user_id = o.user_id),
        (SELECT count(*) FROM (SELECT 1 FROM user_token_holdings h WHERE h.user_id = o.user_id LIMIT %(count)s) c),
-       o.price_only, o.is_new,
+       o.unmoved_since, o.is_new,
        EXISTS (SELECT 1 FROM circuit_breakers b WHERE b.key = 'user:' || o.user_id
                AND (b.failure_count > 0 OR b.state <> 'closed'))
 FROM opened o ORDER BY o.user_id
@@ -135,12 +134,12 @@ FROM opened o ORDER BY o.user_id
 def claim_due(connection: Connection, claim: Claim, limit: int) -> list[ClaimedUser]:
     """Takes due users and opens a sync for each, in one statement.
 
-    Nobody is taken of whom a sync runs or whose own circuit breaker is open, and nobody whom another claim
-    has at this moment.
+    Users with a running sync or an open circuit breaker of their own are left, and so are those that another
+    claim has at this moment.
 
     Args:
         connection: Inside the transaction that also tells of the beginnings.
-        claim: Whom.
+        claim: Which users.
         limit: How many at most.
     """
     bounds = {"window": max(_WINDOW, limit), "limit": limit, "count": _COUNTED}

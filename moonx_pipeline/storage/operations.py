@@ -84,7 +84,7 @@ class OperationEnd(NamedTuple):
         began_at: When it began; what moved since then makes the user due at once.
         is_high_value: Whether the portfolio is large.
         balances: ``whole`` where all that is held was read at ``balances_read_at``; ``open`` where something
-            could not be read; ``kept`` where nothing was to be read.
+            could not be read; ``kept`` where some or all of it did not have to be read.
     """
 
     operation_id: UUID
@@ -193,12 +193,12 @@ UPDATE user_sync_status s
 SET sync_status = CASE WHEN e.status IN ('completed', 'partial', 'failed') THEN e.status
                        WHEN s.sync_status <> 'running' THEN s.sync_status
                        WHEN s.last_sync_at IS NULL THEN 'never' ELSE 'completed' END,
-    last_sync_at = CASE WHEN e.chains_synced > 0 THEN e.completed_at ELSE s.last_sync_at END,
+    last_sync_at = CASE WHEN e.total_value_usd IS NOT NULL THEN e.completed_at ELSE s.last_sync_at END,
     last_sync_operation_id = CASE WHEN e.status IN ('completed', 'partial', 'failed') THEN e.operation_id
                                   ELSE s.last_sync_operation_id END,
     next_sync_at = CASE WHEN s.moved_at > e.began_at THEN e.completed_at
                         ELSE coalesce(e.next_sync_at, s.next_sync_at) END,
-    is_high_value = CASE WHEN e.chains_synced > 0 THEN e.is_high_value ELSE s.is_high_value END,
+    is_high_value = CASE WHEN e.total_value_usd IS NOT NULL THEN e.is_high_value ELSE s.is_high_value END,
     balances_read_at = CASE e.balances WHEN 'whole' THEN e.balances_read_at WHEN 'kept' THEN s.balances_read_at END,
     consecutive_failures = e.failures,
     last_error_message = CASE WHEN e.status = 'completed' THEN NULL
@@ -206,7 +206,7 @@ SET sync_status = CASE WHEN e.status IN ('completed', 'partial', 'failed') THEN 
                               ELSE s.last_error_message END,
     last_error_at = CASE WHEN e.status = 'completed' THEN NULL
                          WHEN e.status IN ('partial', 'failed') THEN e.completed_at ELSE s.last_error_at END,
-    total_value_usd = coalesce(CASE WHEN e.chains_synced > 0 THEN e.total_value_usd END, s.total_value_usd),
+    total_value_usd = coalesce(e.total_value_usd, s.total_value_usd),
     portfolio_version = e.version,
     content_hash = coalesce(decode(e.content_hash, 'hex'), s.content_hash),
     stored_fence = coalesce(e.stored_fence, s.stored_fence),

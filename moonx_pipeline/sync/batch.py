@@ -17,6 +17,7 @@ from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.claims import Claim, ClaimedUser, claim_due
 from moonx_pipeline.storage.outbox import insert_events
+from moonx_pipeline.storage.webhooks import Webhooks, alive_since
 from moonx_pipeline.sync.breaking import Breakers, read_breakers, settle, user_key
 from moonx_pipeline.sync.fetch import MANY_TOKENS, Wait
 from moonx_pipeline.sync.order import OpenSync, SyncOrder
@@ -28,23 +29,36 @@ from moonx_pipeline.sync.value import ReadSync, ValuedSync, value_syncs
 
 
 class Batch(NamedTuple):
-    """Users of whom a sync runs.
+    """Users and their running syncs.
 
     Attributes:
         syncs: One for each.
-        price_only: Users whose stored balances are still what they hold.
+        quiet_chains: The chains of each user on which what is stored is still what they hold: nothing moved
+            there, and the chain's webhook would have told.
         new_users: Users whose first sync this is, or the first after weeks.
         scope: Deadline of the reading, and tally of all provider calls.
     """
 
     syncs: list[OpenSync]
-    price_only: frozenset[str]
+    quiet_chains: Mapping[str, frozenset[int]]
     new_users: list[str]
     scope: CallScope
 
+    @property
+    def price_only(self) -> list[str]:
+        """Users of whom no balance has to be read."""
+        return [user_id for user_id, chain_ids in self.quiet_chains.items() if chain_ids.issuperset(_CHAIN_IDS)]
+
 
 def open_batch(
-    engine: Engine, sources: Sources, breakers: Breakers, claim: Claim, *, limit: int, seconds: float
+    engine: Engine,
+    sources: Sources,
+    breakers: Breakers,
+    claim: Claim,
+    webhooks: Webhooks,
+    *,
+    limit: int,
+    seconds: float,
 ) -> Batch:
     """Takes due users and opens a sync for each, in one transaction.
 
@@ -52,35 +66,50 @@ def open_batch(
         engine: The pipeline's database.
         sources: For how steps are repeated.
         breakers: Of all sources; those of users that count failures are added.
-        claim: Whom.
+        claim: Which users.
+        webhooks: The webhooks that are set up.
         limit: How many at most.
         seconds: How long their syncs may take.
     """
     began = time.monotonic()
 
-    def take() -> list[ClaimedUser]:
+    def take() -> tuple[list[ClaimedUser], dict[int, datetime]]:
         with engine.begin() as connection:
+            telling = alive_since(connection, webhooks, claim.now)
             claimed = claim_due(connection, claim, limit)
             insert_events(
                 connection,
                 [sync_started(_facts(user), version=user.version, chains=_CHAIN_IDS) for user in claimed],
             )
-        return claimed
+        return claimed, telling
 
-    claimed = in_database(sources.repeats, began + seconds, take)
+    claimed, telling = in_database(sources.repeats, began + seconds, take)
     failing = [user_key(user.user_id) for user in claimed if user.has_failed]
     if failing:
         breakers = breakers.joined(read_breakers(engine, sources.breaking, failing))
     syncs = [_opened(user, claim, breakers, began, seconds) for user in claimed]
     return Batch(
         syncs,
-        frozenset(user.user_id for user in claimed if user.price_only),
+        {user.user_id: _quiet_chains(user, telling) for user in claimed},
         [user.user_id for user in claimed if user.is_new],
         CallScope(began + seconds * READ_BY),
     )
 
 
 _CHAIN_IDS = [chain.id for chain in CHAINS]
+
+
+def _quiet_chains(user: ClaimedUser, telling: Mapping[int, datetime]) -> frozenset[int]:
+    """The chains on which a user surely moved nothing since their balances were read.
+
+    Args:
+        user: Who moved nothing as far as was told, since some time.
+        telling: The chains whose webhooks tell of movements, and since when.
+    """
+    read_at = user.unmoved_since
+    if read_at is None:
+        return frozenset()
+    return frozenset(chain_id for chain_id, since in telling.items() if since < read_at)
 
 
 def _facts(user: ClaimedUser) -> SyncFacts:
@@ -134,29 +163,38 @@ def sync_batch(
 def _read(
     engine: Engine, sources: Sources, batch: Batch, wait: Wait
 ) -> tuple[list[ReadSync], Mapping[TokenKey, Quote]] | None:
-    asking = [sync for sync in batch.syncs if sync.order.user_id not in batch.price_only]
+    needed = {sync.order.user_id: _needed(batch, sync) for sync in batch.syncs}
+    asking = [sync for sync in batch.syncs if needed[sync.order.user_id]]
     found: dict[tuple[str, int], ChainBalances] = {}
     quotes: Mapping[TokenKey, Quote] = {}
     if asking:
-        fetch = fetch_of(engine, sources, asking, batch.scope, first_read=False)
+        # Users may share a wallet: it is quiet only where it is for all of them.
+        asked = frozenset(pair for pairs in needed.values() for pair in pairs)
+        quiet = {(wallet, chain_id) for sync in asking for wallet in sync.wallets for chain_id in _CHAIN_IDS} - asked
+        fetch = fetch_of(engine, sources, asking, batch.scope, first_read=False, quiet=quiet)
         if not fetch.start_reserved(wait):
             return None
         found = {(r.wallet, r.chain_id): r for chain_id in _CHAIN_IDS for r in fetch.read_chain(chain_id)}
         quotes = fetch.quotes()
-    kept = batch.price_only
     return [
         ReadSync(
             sync,
             [
-                ChainBalances(wallet, chain_id, ChainOutcome.KEPT)
-                if sync.order.user_id in kept
-                else found[wallet, chain_id]
+                found[wallet, chain_id]
+                if (wallet, chain_id) in needed[sync.order.user_id]
+                else ChainBalances(wallet, chain_id, ChainOutcome.KEPT)
                 for chain_id in _CHAIN_IDS
                 for wallet in sync.wallets
             ],
         )
         for sync in batch.syncs
     ], quotes
+
+
+def _needed(batch: Batch, sync: OpenSync) -> frozenset[tuple[str, int]]:
+    """The wallets and chains of a user that have to be read."""
+    quiet = batch.quiet_chains[sync.order.user_id]
+    return frozenset((wallet, chain_id) for wallet in sync.wallets for chain_id in _CHAIN_IDS if chain_id not in quiet)
 
 
 def _apart(reads: Sequence[ReadSync]) -> list[list[ReadSync]]:

@@ -163,7 +163,12 @@ def _retry_at(valued: ValuedSync) -> datetime | None:
 
 
 def _balances_standing(valued: ValuedSync) -> str:
-    """Whether what is stored of balances is all that is held; see ``OperationEnd``."""
+    """Whether what is stored of balances is all that is held; see ``OperationEnd``.
+
+    Where some chains were kept, the time of the last whole reading stands, so that its age stays bounded. A chain
+    that failed beside them is asked again by the next sync all the same: it was not kept, since its webhook was not
+    alive at that time, and one that comes alive later keeps only what was read whole after that.
+    """
     if any(reading.outcome is ChainOutcome.KEPT for reading in valued.readings):
         return "kept"
     return "open" if any(needs_stored(reading) for reading in valued.readings) else "whole"

@@ -1,4 +1,4 @@
-"""The sweep: whoever is due, in micro-batches side by side, until nobody is or its time is over."""
+"""The sweep: due users, in micro-batches side by side, until nobody is due or its time is over."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from moonx_pipeline.domain.schedule import ACTIVE_FOR, Intervals, due_until, lea
 from moonx_pipeline.providers.errors import RateLimited
 from moonx_pipeline.storage.claims import Claim, is_anybody_due, rest_inactive
 from moonx_pipeline.storage.pause import current_pause
+from moonx_pipeline.storage.webhooks import NO_WEBHOOKS, Webhooks
 from moonx_pipeline.sync.batch import Batch, open_batch, sync_batch
 from moonx_pipeline.sync.breaking import Breakers, chain_key, node_key, read_breakers
 from moonx_pipeline.sync.hand_back import hand_back
@@ -47,7 +48,7 @@ class SweepOrder:
         batch_size: Users of a micro-batch.
         shard, shards: Its share of the users, as number and count.
         max_users: Users at most; 0 for no limit.
-        has_webhooks: Whether users who move something are named to us, so that others need no reading.
+        webhooks: The webhooks that are set up: where one tells what moves on its chain, other users are not read.
         run_id: The Dagster run that carries it.
         batches_at_once: Micro-batches side by side.
     """
@@ -56,7 +57,7 @@ class SweepOrder:
     shard: int = 0
     shards: int = 1
     max_users: int = 0
-    has_webhooks: bool = False
+    webhooks: Webhooks = NO_WEBHOOKS
     run_id: str | None = None
     batches_at_once: int = BATCHES_AT_ONCE
 
@@ -221,7 +222,13 @@ class Sweep:
                 return None
             seconds = min(self._sources.sync_seconds, left)
             batch = open_batch(
-                self._engine, self._sources, breakers, self._claim(seconds), limit=limit, seconds=seconds
+                self._engine,
+                self._sources,
+                breakers,
+                self._claim(seconds),
+                self._order.webhooks,
+                limit=limit,
+                seconds=seconds,
             )
             self._claimed += len(batch.syncs)
         return batch if batch.syncs else None
@@ -236,7 +243,7 @@ class Sweep:
             lease_until=lease_until(now, seconds, intervals),
             shard=order.shard,
             shards=order.shards,
-            price_only_since=now - intervals.stale if order.has_webhooks else None,
+            keep_since=now - intervals.stale,
             worker_id=self._worker_id,
             run_id=order.run_id,
         )

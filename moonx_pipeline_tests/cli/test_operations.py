@@ -2,14 +2,18 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
+from moonx_pipeline.storage.webhooks import note_delivery
 from moonx_pipeline.sync.sources import Sources
 from moonx_pipeline_tests.cli.commands import ROOT, moonx
 from moonx_pipeline_tests.sync.acts import alerts, register, sync
@@ -59,6 +63,23 @@ def test_status_says_what_is_shut_off_since_when_until_when_and_why(run) -> None
     assert not state["parts"]["webserver"]["ok"]
     assert state["users"]["registered"] == 1
     assert [worker["alive"] for worker in state["workers"]] == [True]
+
+
+def test_status_says_which_webhooks_are_alive(database_url: str, engine: Engine, tmp_path: Path) -> None:
+    keys = {f"ALCHEMY_WEBHOOK_SIGNING_KEY_{name}": f"whsec_{name}" for name in ("ETHEREUM", "POLYGON", "BASE")}
+    now, old = datetime.now(UTC), datetime.now(UTC) - timedelta(hours=3)
+    with engine.begin() as connection:
+        for chain_id, at in ((1, now), (10, now), (8453, old)):  # OP Mainnet's key was taken away
+            note_delivery(connection, chain_id, made_at=at, now=at, quiet_limit=timedelta(minutes=10))
+    run = partial(moonx, cwd=tmp_path, DATABASE_URL=database_url, DAGSTER_HOME=str(ROOT), WEBSERVER_PORT="1", **keys)
+
+    assert (
+        "Ethereum alive; Polygon silent, so it is read (no delivery yet); "
+        f"Base silent, so it is read (no delivery since {rfc3339(old)})"
+    ) in " ".join(run("status").stdout.split())
+    webhooks = {webhook["chainId"]: webhook for webhook in json.loads(run("status", "--json").stdout)["webhooks"]}
+    assert {chain_id: webhook["alive"] for chain_id, webhook in webhooks.items()} == {1: True, 137: False, 8453: False}
+    assert (webhooks[137]["lastDeliveryAt"], webhooks[8453]["lastDeliveryAt"]) == (None, rfc3339(old))
 
 
 @pytest.mark.usefixtures("polygon_is_open")

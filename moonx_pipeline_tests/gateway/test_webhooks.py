@@ -2,60 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from moonx_pipeline.domain.events import rfc3339
-from moonx_pipeline_tests.fixtures.gateway import WEBHOOK_KEY, GatewayProcess
-
-
-def delivery(wallet: str, *, age: timedelta = timedelta(0), **changes: Any) -> bytes:
-    content = {
-        "webhookId": "wh_tests",
-        "id": f"whevt_{uuid4()}",
-        "createdAt": rfc3339(datetime.now(UTC) - age).replace("Z", "678901Z"),
-        "type": "ADDRESS_ACTIVITY",
-        "event": {
-            "network": "MATIC_MAINNET",
-            "activity": [{"fromAddress": "0x" + "0" * 40, "toAddress": wallet, "value": 12.5, "asset": None}],
-        },
-        **changes,
-    }
-    return json.dumps(content).encode()
-
-
-def deliver(gateway: GatewayProcess, body: bytes, *, key: str = WEBHOOK_KEY, signature: str | None = None):
-    right = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
-    headers = {"X-Alchemy-Signature": right if signature is None else signature, "Content-Type": "application/json"}
-    return gateway.ask("POST", "/api/v1/webhooks/alchemy", data=body, headers=headers)
-
-
-def is_due(gateway: GatewayProcess, user_id: str) -> bool:
-    with gateway.engine.connect() as connection:
-        return connection.exec_driver_sql(
-            "SELECT next_sync_at <= now() AND moved_at IS NOT NULL FROM user_sync_status WHERE user_id = %s", (user_id,)
-        ).scalar_one()
+from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway, token_of
+from moonx_pipeline_tests.gateway.webhook_acts import (
+    a_user,
+    activity,
+    deliver,
+    delivery,
+    forget_networks,
+    is_due,
+    networks,
+    signature_of,
+)
 
 
 @pytest.fixture
 def ann(gateway: GatewayProcess) -> tuple[str, str]:
-    """A user who is not due for an hour, and his wallet."""
-    wallet = "0x" + uuid4().hex + "00000000"
-    user_id = gateway.register(f"ann-{uuid4()}", wallet)
-    with gateway.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "UPDATE user_sync_status SET next_sync_at = now() + interval '1 hour' WHERE user_id = %s", (user_id,)
-        )
-    return user_id, wallet
+    """A user who is not due for an hour, and their wallet."""
+    return a_user(gateway)
 
 
-def test_whoever_moved_is_due_now_once_a_delivery(gateway: GatewayProcess, ann: tuple[str, str]) -> None:
+def test_users_whose_wallets_moved_are_due_now_once_a_delivery(gateway: GatewayProcess, ann: tuple[str, str]) -> None:
     user_id, wallet = ann
     body = delivery(wallet.upper().replace("X", "x"))
 
@@ -73,7 +45,7 @@ def test_what_is_not_signed_by_the_key_changes_nothing(
 
     answer = deliver(gateway, body, signature=signature.encode().decode("latin-1"))
     other_key = deliver(gateway, body, key="another key")
-    changed = deliver(gateway, body + b" ", signature=hmac.new(WEBHOOK_KEY.encode(), body, hashlib.sha256).hexdigest())
+    changed = deliver(gateway, body + b" ", signature=signature_of(body))
 
     assert {answer.status_code, other_key.status_code, changed.status_code} == {401}
     assert not is_due(gateway, ann[0])
@@ -97,3 +69,64 @@ def test_the_notice_of_an_exhausted_plan_is_taken_without_anybody_being_due(gate
     answer = deliver(gateway, delivery("0x", event={"error": "Monthly capacity limit exceeded."}))
 
     assert answer.json()["data"] == {"usersDue": 0}
+
+
+def test_a_repeated_delivery_costs_the_database_nothing(gateway: GatewayProcess, ann: tuple[str, str]) -> None:
+    body = delivery(ann[1])
+    assert deliver(gateway, body).status_code == 200
+
+    with gateway.engine.begin() as connection:  # the gateway would wait for the table, were it to look there
+        connection.exec_driver_sql("LOCK TABLE webhook_deliveries IN ACCESS EXCLUSIVE MODE")
+        again = deliver(gateway, body)
+
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "replayed")
+
+
+def test_a_delivery_that_another_gateway_took_is_a_replay(gateway: GatewayProcess, ann: tuple[str, str]) -> None:
+    name = f"whevt_{uuid4()}"
+    with gateway.engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO webhook_deliveries (id) VALUES (%s)", (name,))
+    forget_networks(gateway.engine)
+
+    answer = deliver(gateway, delivery(ann[1], id=name))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "replayed")
+    assert not is_due(gateway, ann[0])
+    assert networks(gateway.engine) == {}
+
+
+def test_a_transfer_that_can_not_be_read_leaves_the_others_and_who_moved_is_not_relied_on(
+    gateway: GatewayProcess, ann: tuple[str, str]
+) -> None:
+    assert deliver(gateway, delivery(ann[1], network="ARB_MAINNET")).status_code == 200
+    assert deliver(gateway, delivery(ann[1], network="BASE_MAINNET")).status_code == 200
+
+    bob, wallet = a_user(gateway)
+    odd = [{"fromAddress": 5}, None, {"toAddress": "nobody"}, activity(wallet)]
+    answer = deliver(gateway, delivery("", event={"network": "ARB_MAINNET", "activity": odd}))
+
+    assert answer.json()["data"] == {"usersDue": 1}
+    assert is_due(gateway, bob)
+    alive = networks(gateway.engine)
+    assert (42161 in alive, 8453 in alive) == (False, True)
+
+
+def test_any_number_of_bad_signatures_leaves_the_good_one_served(
+    gateway: GatewayProcess, ann: tuple[str, str], tmp_path: Path
+) -> None:
+    user_id, wallet = ann
+    with running_gateway(gateway.environment["DATABASE_URL"], tmp_path, RATE_LIMIT_MAX_REQUESTS="3") as narrow:
+        body = delivery(wallet)
+        refused = [deliver(narrow, body, key="of another webhook") for _ in range(8)]
+        assert [answer.status_code for answer in refused] == [401] * 3 + [429] * 5
+        assert int(refused[-1].headers["Retry-After"]) >= 1
+
+        # Nor is anybody else's request from there refused: neither the users' nor one whose token is missing.
+        assert narrow.ask("GET", "/api/v1/wallets", token_of(user_id)).status_code == 200
+        assert narrow.ask("GET", "/api/v1/wallets").status_code == 401
+        for _ in range(5):
+            narrow.ask("GET", "/api/v1/wallets")
+
+        assert deliver(narrow, body).json()["data"] == {"usersDue": 1}
+        assert deliver(narrow, body, key="of another webhook").status_code == 429
+    assert is_due(gateway, user_id)

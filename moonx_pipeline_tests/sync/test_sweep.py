@@ -15,9 +15,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
-from moonx_pipeline.simulator.tokens import TOKENS, derived_address
+from moonx_pipeline.simulator.tokens import derived_address
 from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET, POLYGON_WALLET, SPAM_WALLET
-from moonx_pipeline.storage.claims import note_movement
 from moonx_pipeline.storage.database import open_engine
 from moonx_pipeline.storage.pause import pause, resume
 from moonx_pipeline.sync.recovery import process_worker
@@ -41,7 +40,6 @@ from moonx_pipeline_tests.sync.test_user_sync import expected
 
 NIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 _fork = multiprocessing.get_context("fork")
-USDC = next(t for t in TOKENS.values() if (t.chain_id, t.symbol) == (1, "USDC"))
 
 
 def sweep(engine: Engine, sources: Sources, *, at: datetime | None = None, **order) -> SweepReport:
@@ -476,74 +474,6 @@ def test_a_sweep_that_is_killed_leaves_nobody_behind(
     simulator.simulation.faults.clear(hang)
     assert dict(sweep(engine, sources).statuses) == {"completed": 6}
     assert violations(engine) == []
-
-
-def test_who_moved_nothing_is_refreshed_by_price_alone_until_his_balances_are_old(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
-) -> None:
-    start = utc_now()
-    register(engine, "ann", PLAIN_WALLET)
-    register(engine, "bob", POLYGON_WALLET)
-    sweep(engine, sources, has_webhooks=True)
-    simulator.simulation.faults.requests.clear()
-    simulator.simulation.world.set_price("ETH", simulator.simulation.world.prices["ETH"] * 2)
-    simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, 7)
-    before = portfolio(engine, "ann")
-
-    later = start + timedelta(minutes=6)
-    make_due(engine, later)
-    report = sweep(engine, sources, at=later, has_webhooks=True)
-
-    assert (report.price_only, report.compute_units, simulator.requests("alchemy")) == (2, 0, 0)
-    after = portfolio(engine, "ann")
-    assert after.totals.value_usd > before.totals.value_usd
-    assert after.totals.stale_chains == ()
-    assert {p.key: p.balance for p in after.positions} == {p.key: p.balance for p in before.positions}
-    assert [chain.synced_at for chain in after.chains] == [chain.synced_at for chain in before.chains]
-
-    # Something moves in his wallet: he is due at once, and read.
-    with engine.begin() as connection:
-        assert note_movement(connection, [PLAIN_WALLET, wallet(99)], later) == ["ann"]
-    assert sweep(engine, sources, at=later, has_webhooks=True).price_only == 0
-    assert held(engine, "ann")[1, USDC.address] == 7
-
-    # An hour later all balances are read anew.
-    much_later = start + timedelta(minutes=70)
-    make_due(engine, much_later)
-    assert sweep(engine, sources, at=much_later, has_webhooks=True).price_only == 0
-    assert violations(engine) == []
-
-
-def test_what_moves_while_a_sync_runs_makes_its_user_due_again(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
-) -> None:
-    register(engine, "ann", PLAIN_WALLET)
-    simulator.simulation.faults.latency_ms["all"] = 400
-    with ThreadPoolExecutor(1) as side:
-        sweeping = side.submit(sweep, engine, sources, has_webhooks=True)
-        wait_for_running(engine, "ann")
-        with engine.begin() as connection:
-            note_movement(connection, [PLAIN_WALLET], utc_now())
-        report = sweeping.result()
-
-    # The same sweep came by once more, and read him again.
-    assert (dict(report.statuses), report.price_only) == ({"completed": 2}, 0)
-    assert status(engine).next_sync_at > utc_now()
-
-
-def test_a_chain_that_was_not_read_is_asked_for_again_however_little_moved(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
-) -> None:
-    register(engine, "ann", POLYGON_WALLET)
-    simulator.fault("outage", network="polygon-mainnet")
-    assert dict(sweep(engine, sources, has_webhooks=True).statuses) == {"partial": 1}
-    simulator.simulation.faults.clear()
-    make_due(engine)
-
-    report = sweep(engine, sources, has_webhooks=True)
-
-    assert (report.price_only, dict(report.statuses)) == (0, {"completed": 1})
-    assert held(engine, "ann") == expected(POLYGON_WALLET)
 
 
 def test_batches_side_by_side_ask_for_a_price_once(

@@ -1,27 +1,35 @@
-"""Alchemy's Address Activity webhook: whoever's wallet moved is due now.
+"""Alchemy's Address Activity webhooks: users whose wallets moved something are due now.
 
-Its signature is checked over the body as it came, before anything of it is read; a delivery counts once.
+Alchemy has a webhook a network, each with a signing key of its own. The signature is checked over the body as it
+came, before anything of it is believed; what the key may speak for is checked next; a delivery counts once.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
+import structlog
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field, ValidationError
 
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS
+from moonx_pipeline.domain.show import safe_text
 from moonx_pipeline.gateway.answers import Answer, ApiError, Model, answer, documented
 from moonx_pipeline.gateway.callers import Gateway, Shared, address_of
+from moonx_pipeline.gateway.deliveries import ANY_CHAIN, has_signing_key, signers
+from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_WEBHOOK
 from moonx_pipeline.storage.claims import note_movement
-from moonx_pipeline.storage.webhooks import KEPT, is_first_delivery
+from moonx_pipeline.storage.webhooks import KEPT, Webhooks, distrust_webhooks, is_first_delivery, note_delivery
 
 router = APIRouter(tags=["webhooks"])
 
 _AHEAD: Final = timedelta(minutes=5)
+_KEY: Final = "ALCHEMY_WEBHOOK_SIGNING_KEY"
+_ADDRESS: Final = re.compile(r"0x[0-9a-f]{40}")
+_log = structlog.get_logger("webhooks")
 
 
 class Activity(BaseModel):
@@ -32,13 +40,15 @@ class Activity(BaseModel):
 
 
 class AddressActivity(BaseModel):
-    """What moved."""
+    """What moved on a network, or why nothing is told any more."""
 
-    activity: list[Activity] = []
+    network: str | None = Field(default=None, examples=["ETH_MAINNET"])
+    activity: list[Activity | Any] = []
+    error: str | None = None
 
 
 class Delivery(BaseModel):
-    """A delivery of the webhook."""
+    """A delivery of a webhook."""
 
     webhookId: str
     id: str = Field(min_length=1, max_length=255)
@@ -62,43 +72,94 @@ class Noted(Model):
 async def alchemy(
     request: Request, gateway: Shared, x_alchemy_signature: Annotated[str | None, Header()] = None
 ) -> Response:
-    """Takes a delivery. Signed with the webhook's key, and not seen before."""
-    key = gateway.settings.alchemy.webhook_signing_key
-    if key is None:
-        raise ApiError(404, "not_found", "No webhook is expected here: set ALCHEMY_WEBHOOK_SIGNING_KEY.")
-    address = address_of(request)
-    gateway.limits.check_address(address)
+    """Takes a delivery that is signed with the key of its network's webhook and was not seen before."""
+    if not has_signing_key(gateway.settings.alchemy):
+        raise ApiError(404, "not_found", f"No webhook is expected here: set {_KEY}, or {_KEY}_ETHEREUM and the like.")
     body = await request.body()
-    right = hmac.new(key.get_secret_value().encode(), body, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(right.encode(), (x_alchemy_signature or "").encode()):
-        gateway.limits.count_refused(address)
-        raise ApiError(401, "unauthorized", "The signature does not fit the body: check ALCHEMY_WEBHOOK_SIGNING_KEY.")
-    return await run_in_threadpool(_take, gateway, _read(gateway, body))
+    # In a thread: hashing a large body once a key would hold up the live connections.
+    return await run_in_threadpool(_serve, gateway, address_of(request), body, x_alchemy_signature or "")
 
 
-def _read(gateway: Gateway, body: bytes) -> Delivery:
+def _serve(gateway: Gateway, address: str, body: bytes, signature: str) -> Response:
+    signed_by = signers(gateway.settings.alchemy, body, signature)
+    if not signed_by:
+        gateway.limits.count_unsigned(address)
+        raise ApiError(401, "unauthorized", f"The signature does not fit the body: check {_KEY} and those of chains.")
+    delivery = _read(body)
+    _check_sender(gateway, address, delivery, signed_by)
+    return _take(gateway, delivery, signed_by)
+
+
+def _read(body: bytes) -> Delivery:
     try:
-        delivery = Delivery.model_validate_json(body)
+        return Delivery.model_validate_json(body)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ApiError(400, "invalid_request", f"{place or 'body'}: {first['msg']}") from None
+
+
+def _check_sender(gateway: Gateway, address: str, delivery: Delivery, signed_by: frozenset[int | None]) -> None:
+    """Whether the webhook may say this: a key of one network does not speak for another.
+
+    Raises:
+        ApiError: 401 or 409, it may not.
+    """
+    network = delivery.event.network
+    chain_id = CHAIN_OF_WEBHOOK.get(network or "")
+    if network is not None and chain_id not in signed_by and ANY_CHAIN not in signed_by:
+        gateway.limits.count_unsigned(address)
+        owners = " and ".join(CHAIN_BY_ID[owner].name for owner in signed_by if owner is not ANY_CHAIN)
+        raise ApiError(
+            401,
+            "unauthorized",
+            f"The delivery is of {network}, but its signing key is set for {owners}: check {_KEY}_….",
+        )
     expected = gateway.settings.alchemy.webhook_id
-    if expected is not None and delivery.webhookId != expected:
+    if signed_by == {ANY_CHAIN} and expected is not None and delivery.webhookId != expected:
         raise ApiError(409, "other_webhook", "The delivery is of another webhook than ALCHEMY_WEBHOOK_ID names.")
-    return delivery
 
 
-def _take(gateway: Gateway, delivery: Delivery) -> Response:
+def _take(gateway: Gateway, delivery: Delivery, signed_by: frozenset[int | None]) -> Response:
     now = datetime.now(UTC)
     made_at = delivery.createdAt if delivery.createdAt.tzinfo else delivery.createdAt.replace(tzinfo=UTC)
     if not now - KEPT < made_at < now + _AHEAD:
         raise ApiError(409, "replayed", "The delivery is too old, or of a time to come.")
-    addresses = {
-        address.lower() for move in delivery.event.activity for address in (move.fromAddress, move.toAddress) if address
-    }
+    replayed = ApiError(409, "replayed", "This delivery was taken before.")
+    if delivery.id in gateway.deliveries:
+        raise replayed
+    event, webhooks = delivery.event, Webhooks.of(gateway.settings.alchemy)
+    chain_id = CHAIN_OF_WEBHOOK.get(event.network or "")
+    addresses, is_understood = _moved(event.activity)
     with gateway.engine.begin() as connection:
-        if not is_first_delivery(connection, delivery.id):
-            raise ApiError(409, "replayed", "This delivery was taken before.")
-        users = note_movement(connection, sorted(addresses), now)
+        is_first = is_first_delivery(connection, delivery.id)
+        users = note_movement(connection, sorted(addresses), now) if is_first else []
+        if is_first and (event.error is not None or not is_understood):
+            distrust_webhooks(connection, _spoken_for(chain_id, signed_by))
+        elif is_first and event.activity and chain_id is not None and delivery.type == "ADDRESS_ACTIVITY":
+            note_delivery(connection, chain_id, made_at=made_at, now=now, quiet_limit=webhooks.quiet_limit)
+    gateway.deliveries.add(delivery.id)
+    if not is_first:
+        raise replayed
+    if event.error is not None:
+        _log.warning("a webhook has stopped", network=event.network, error=safe_text(event.error)[:300])
     return answer({"usersDue": len(users)})
+
+
+def _moved(activity: list[Activity | Any]) -> tuple[set[str], bool]:
+    """The addresses of transfers, and whether each transfer has one: else somebody moved untold."""
+    addresses: set[str] = set()
+    is_understood = True
+    for row in activity:
+        sides = (row.fromAddress, row.toAddress) if isinstance(row, Activity) else ()
+        known = {side.lower() for side in sides if side and _ADDRESS.fullmatch(side.lower())}
+        addresses |= known
+        is_understood = is_understood and bool(known)
+    return addresses, is_understood
+
+
+def _spoken_for(chain_id: int | None, signed_by: frozenset[int | None]) -> list[int]:
+    """The networks that a webhook may be of."""
+    if chain_id is not None:
+        return [chain_id]
+    return [chain.id for chain in CHAINS if ANY_CHAIN in signed_by or chain.id in signed_by]
