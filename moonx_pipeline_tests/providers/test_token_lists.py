@@ -82,11 +82,15 @@ def test_a_list_is_read_with_its_version_and_without_decimals(lists: ListServer)
         row(chainId=2**70),
         row(chainId="1"),
         row(chainId=True),
+        row(chainId=1.0),
         row(chainId=1.5),
+        row(chainId=[1]),
     ],
 )
 def test_a_row_that_names_no_token_of_our_chains_costs_only_itself(odd: object) -> None:
-    assert [token.token_address for token in parsed(odd, row(), odd)] == [USDC.lower()]
+    found = parsed(odd, row(chainId=10), odd)
+
+    assert [(token.chain_id, token.token_address) for token in found] == [(10, USDC.lower())]
 
 
 @pytest.mark.parametrize(
