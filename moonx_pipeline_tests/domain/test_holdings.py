@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS, POLYGON
-from moonx_pipeline.domain.holdings import BALANCE_UNKNOWN, Holding, holdings_after, needs_stored
+from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN, POLYGON, ZERO_ADDRESS, is_native_mirror
+from moonx_pipeline.domain.flags import BALANCE_UNKNOWN
+from moonx_pipeline.domain.holdings import Holding, holdings_after, needs_stored, unread_after
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Coverage
 from moonx_pipeline_tests.domain.examples import (
     NOON,
@@ -40,8 +42,10 @@ def readings(draw: st.DrawFn) -> list[ChainBalances]:
             # What a reading that did not succeed holds must not matter.
             balances=draw(st.dictionaries(addresses, balances, max_size=6)),
             unknown=draw(st.frozensets(addresses, max_size=3)),
+            without_balance=draw(st.frozensets(addresses, max_size=3)),
             coverage=draw(st.sampled_from(Coverage)),
             retry_at=draw(st.sampled_from([None, NOON + timedelta(minutes=1)])),
+            resumed_since=draw(st.sampled_from([None, NOON])),
         )
         for wallet, chain_id in places
     ]
@@ -68,11 +72,12 @@ def test_a_chain_that_was_not_read_keeps_exactly_what_is_stored_and_is_stale_unl
 ) -> None:
     held = holdings_after(read, stored)
     for r in read:
-        if r.outcome is not ChainOutcome.OK:
+        if not r.is_read:
             before = stored.get((r.wallet, r.chain_id), {})
             assert of(held, r.wallet, r.chain_id) == {
                 address: Holding(r.wallet, r.chain_id, address, balance, (), stale=r.outcome is not ChainOutcome.KEPT)
                 for address, balance in before.items()
+                if not is_native_mirror(r.chain_id, address)
             }
 
 
@@ -84,12 +89,45 @@ def test_a_chain_that_answered_is_what_it_says_and_never_stale(read: list[ChainB
             now = of(held, r.wallet, r.chain_id)
             assert not any(h.stale for h in now.values())
             for address, balance in r.balances.items():
-                assert (now[address].balance if address in now else 0) == balance
+                held_now = 0 if is_native_mirror(r.chain_id, address) else balance
+                assert (now[address].balance if address in now else 0) == held_now
                 assert address not in now or now[address].flags == ()
             for address in now.keys() - r.balances.keys():
-                assert address in r.unknown or r.coverage is Coverage.KNOWN_TOKENS
+                is_unread = address in r.unknown | r.without_balance or r.coverage is Coverage.KNOWN_TOKENS
+                assert is_unread or r.is_resumed
                 assert now[address].balance == stored[r.wallet, r.chain_id][address]
-                assert now[address].flags == (BALANCE_UNKNOWN,)
+                assert now[address].flags == ((BALANCE_UNKNOWN,) if is_unread else ())
+
+
+@given(readings(), stored_places)
+def test_a_list_read_in_part_takes_nothing_away_but_what_it_says_is_zero(
+    read: list[ChainBalances], stored: Places
+) -> None:
+    held = holdings_after(read, stored)
+    for r in read:
+        if r.outcome is ChainOutcome.PARTIAL or (r.outcome is ChainOutcome.OK and r.is_resumed):
+            now = of(held, r.wallet, r.chain_id)
+            for address in stored.get((r.wallet, r.chain_id), {}):
+                assert address in now or r.balances.get(address) == 0 or is_native_mirror(r.chain_id, address)
+            for address, holding in now.items():
+                rest = address not in r.balances and holding.flags == ()
+                assert holding.stale == (rest and r.outcome is ChainOutcome.PARTIAL)
+
+
+@given(readings(), stored_places)
+def test_what_could_not_be_read_is_either_held_as_before_or_counted_as_unread(
+    read: list[ChainBalances], stored: Places
+) -> None:
+    held, counts = holdings_after(read, stored), unread_after(read, stored, {(r.wallet, r.chain_id): 7 for r in read})
+    assert counts.keys() == {(r.wallet, r.chain_id) for r in read}
+    for r in read:
+        pair = (r.wallet, r.chain_id)
+        flagged = {address for address, h in of(held, *pair).items() if h.flags} & r.unknown
+        mirrors = {address for address in stored.get(pair, {}) if is_native_mirror(r.chain_id, address)}
+        if r.is_read:
+            assert counts[pair] == len(r.unknown - r.balances.keys() - flagged - mirrors)
+        else:
+            assert counts[pair] == 7
 
 
 @given(readings(), stored_places, st.data())
@@ -101,7 +139,14 @@ def test_the_order_of_readings_balances_and_stored_rows_does_not_matter(
 
     again = [
         ChainBalances(
-            r.wallet, r.chain_id, r.outcome, shuffled(r.balances), r.unknown, coverage=r.coverage, retry_at=r.retry_at
+            r.wallet,
+            r.chain_id,
+            r.outcome,
+            shuffled(r.balances),
+            r.unknown,
+            coverage=r.coverage,
+            without_balance=r.without_balance,
+            resumed_since=r.resumed_since,
         )
         for r in data.draw(st.permutations(read))
     ]
@@ -130,6 +175,9 @@ def test_stored_rows_are_needed_unless_the_answer_is_whole() -> None:
     assert needs_stored(reading(outcome=ChainOutcome.SKIPPED))
     assert needs_stored(reading(unknown=frozenset({token(1)})))
     assert needs_stored(reading(coverage=Coverage.KNOWN_TOKENS))
+    assert needs_stored(reading(outcome=ChainOutcome.PARTIAL))
+    assert needs_stored(replace(reading(), resumed_since=NOON))
+    assert needs_stored(replace(reading(), without_balance=frozenset({token(1)})))
 
 
 def test_a_token_that_is_gone_is_dropped() -> None:
@@ -160,10 +208,26 @@ def test_a_token_both_read_and_unknown_is_held_once_as_read() -> None:
     assert held == [Holding(WALLET, 1, token(1), 8)]
 
 
-def test_the_contract_that_mirrors_the_native_balance_is_not_held_a_second_time() -> None:
+def test_a_token_whose_contract_gives_nobody_a_balance_is_not_unread_but_keeps_what_was_known() -> None:
+    read = replace(reading({token(4): 9}), without_balance=frozenset({token(1), token(2)}))
+    stored = {(WALLET, 1): {token(1): 5}}
+    assert sorted(holdings_after([read], stored)) == [
+        Holding(WALLET, 1, token(1), 5, (BALANCE_UNKNOWN,)),
+        Holding(WALLET, 1, token(4), 9),
+    ]
+    assert unread_after([read], stored, {}) == {(WALLET, 1): 0}
+
+
+def test_second_faces_of_native_coins_are_never_held_whoever_shows_them() -> None:
+    legacy = "0xdeaddeaddeaddeaddeaddeaddeaddeaddead0000"
     mirror = POLYGON.native_as_erc20
     assert mirror is not None
+    faces = {mirror: 7, legacy: 7, ZERO_ADDRESS: 7}
     for chain in CHAINS:
-        held = holdings_after([reading({mirror: 7, token(1): 1}, chain_id=chain.id)], {})
-        expected = {token(1)} if CHAIN_BY_ID[chain.id] is POLYGON else {token(1), mirror}
-        assert {h.token for h in held} == expected
+        for outcome in (ChainOutcome.OK, ChainOutcome.FAILED, ChainOutcome.KEPT, ChainOutcome.PARTIAL):
+            read = reading(
+                {**faces, NATIVE_TOKEN: 7} if outcome is ChainOutcome.OK else {}, outcome=outcome, chain_id=chain.id
+            )
+            held = holdings_after([read], {(WALLET, chain.id): {**faces, NATIVE_TOKEN: 7}})
+            # The precompile that mirrors POL is a contract like any other elsewhere.
+            assert {h.token for h in held} == ({NATIVE_TOKEN} if chain is POLYGON else {NATIVE_TOKEN, mirror})

@@ -1,5 +1,6 @@
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Engine
@@ -99,7 +100,8 @@ def test_a_failed_chain_is_stale_with_its_last_success_and_never_before_it(engin
     later = NOON + timedelta(hours=1)
 
     def attempt(chain_id: int, ok: bool, at) -> ChainStatusRow:
-        return ChainStatusRow("ann", WALLET, chain_id, ok, at, None if ok else "It did not answer.", "alchemy", None)
+        error = None if ok else "It did not answer."
+        return ChainStatusRow("ann", WALLET, chain_id, at if ok else None, at, error, "alchemy", None)
 
     with engine.begin() as connection:
         end_operations(connection, [], [attempt(1, True, NOON), attempt(137, False, NOON)])
@@ -112,6 +114,27 @@ def test_a_failed_chain_is_stale_with_its_last_success_and_never_before_it(engin
         (1, "stale", NOON, later, "It did not answer."),
         (137, "never", None, later, "It did not answer."),
     ]
+
+
+def test_what_is_known_of_a_reading_stays_until_the_chain_is_read_again(engine: Engine) -> None:
+    register(engine, "ann")
+    later = NOON + timedelta(hours=1)
+
+    def after(**reading: Any) -> tuple[Any, ...]:
+        row = {"synced_at": None, "attempted_at": later, "error": None, "source": "alchemy", "coverage": None}
+        with engine.begin() as connection:
+            end_operations(connection, [], [ChainStatusRow("ann", WALLET, 1, **{**row, **reading})])
+            found = connection.exec_driver_sql(
+                "SELECT status, last_success_at, unread, block, resume_key, resume_since FROM user_chain_status"
+            )
+            return tuple(found.one())
+
+    part = {"resume_key": "0xa", "resume_since": NOON, "unread": 2}
+    assert after(error="Read in part.", **part) == ("never", None, 2, None, "0xa", NOON)
+    assert after(error="It did not answer.") == ("never", None, 2, None, "0xa", NOON)
+    assert after(synced_at=NOON, block=7) == ("fresh", NOON, 0, 7, None, None)
+    assert after(error="It did not answer.") == ("stale", NOON, 0, 7, None, None)
+    assert after(error="Read in part.", **part) == ("stale", NOON, 2, None, "0xa", NOON)
 
 
 def test_users_are_locked_in_one_order_and_unknown_ones_left_out(engine: Engine) -> None:
