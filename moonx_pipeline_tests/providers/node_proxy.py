@@ -14,8 +14,8 @@ import requests
 Forward = Callable[[Any], Any]
 """Sends a JSON-RPC body on to the node and returns what it answers."""
 
-Rule = Callable[[Any, Forward], tuple[int, Any]]
-"""From a request's JSON-RPC body to a status and a body: text as it is, all else as JSON."""
+Rule = Callable[[Any, Forward], tuple[int, Any] | tuple[int, Any, dict[str, str]]]
+"""From a request's JSON-RPC body to a status, a body (text as it is, all else as JSON) and, where wanted, headers."""
 
 
 @contextmanager
@@ -32,11 +32,14 @@ def node_proxy(node_url: str, rule: Rule, *, path: str = "") -> Iterator[str]:
         wbufsize = -1  # head and body in one packet: the client's late acknowledgement of the first costs 40 ms
 
         def do_POST(self) -> None:
-            status, answer = rule(json.loads(self.rfile.read(int(self.headers["Content-Length"]))), forward)
+            said = rule(json.loads(self.rfile.read(int(self.headers["Content-Length"]))), forward)
+            (status, answer), headers = said[:2], said[2] if len(said) == 3 else {}
             raw = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(raw)))
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(raw)
 

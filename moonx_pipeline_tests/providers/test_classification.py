@@ -13,6 +13,9 @@ from moonx_pipeline.providers.errors import (
     DeadlineOver,
     KeyRejected,
     Malformed,
+    Oversized,
+    PartsRefused,
+    ProviderError,
     QuotaExhausted,
     RateLimited,
     Restricted,
@@ -72,6 +75,14 @@ LIMIT_10012 = (
         ("dexscreener", 400, b"", BadRequest),
         ("dexscreener", 502, HTML, Unavailable),
         ("rpc", 302, b"", Malformed),
+        ("rpc", 403, HTML, KeyRejected),
+        ("rpc", 429, b"", RateLimited),
+        # Digits that happen to be in a page are no code.
+        ("coingecko", 503, b"<html>Ray ID: 8f10010a</html>", Unavailable),
+        ("alchemy", 101, b"", Malformed),
+        ("alchemy", 103, b"", Malformed),
+        ("alchemy", 600, b"", Malformed),
+        ("binance", 999, HTML, Malformed),
     ],
 )
 def test_each_refusal_means_one_thing(provider: str, status: int, body: bytes, meaning: type) -> None:
@@ -96,6 +107,8 @@ def test_each_refusal_means_one_thing(provider: str, status: int, body: bytes, m
         (BatchTooLarge, False, False, "none", None),
         (DeadlineOver, False, False, "none", None),
         (WrongChain, False, False, "none", None),
+        (Oversized, False, False, "none", None),
+        (PartsRefused, False, False, "none", None),
     ],
 )
 def test_each_kind_of_error_has_its_effects(
@@ -109,8 +122,20 @@ def test_each_kind_of_error_has_its_effects(
     assert effect.open_for == (timedelta(minutes=opens_for_minutes) if opens_for_minutes else None)
 
 
-def test_a_good_status_is_no_refusal() -> None:
-    assert refusal("alchemy", 200, {}, b"") is None
+@pytest.mark.parametrize("provider", ["alchemy", "binance", "coingecko", "defillama", "dexscreener", "rpc"])
+def test_every_status_there_can_be_has_a_meaning(provider: str) -> None:
+    for status in range(1000):
+        error = refusal(provider, status, {}, b"{}")
+        assert (error is None) == (200 <= status < 300)
+        assert error is None or isinstance(error, ProviderError)
+
+
+def test_what_is_quoted_of_a_refusal_can_be_stored() -> None:
+    error = refusal("alchemy", 400, {}, b'{"message":"a\x00b"}')
+
+    assert error is not None
+    assert "\0" not in str(error)
+    assert str(Unavailable("half a pair: \ud800.", provider="alchemy")) == "half a pair: ."
 
 
 def test_what_the_provider_said_is_told_with_its_code() -> None:
@@ -137,4 +162,8 @@ def test_the_time_to_come_back_is_read_in_every_form() -> None:
     assert timedelta(seconds=29) < in_seconds - now < timedelta(seconds=31)
     assert as_date == datetime(2099, 10, 21, 7, 28, tzinfo=UTC)
     assert retry_time({}, "IP banned until 1660090423228.") == datetime.fromtimestamp(1660090423.228, UTC)
-    assert retry_time({"Retry-After": "soon"}) is None
+    for odd in ("soon", "²", "-5", "Wed, 99 Foo 99999 99:99:99 GMT", "9" * 400):
+        assert retry_time({"Retry-After": odd}) is None
+    part_of_a_second = retry_time({"Retry-After": "0.5"})
+    assert part_of_a_second is not None
+    assert part_of_a_second - now < timedelta(seconds=2)

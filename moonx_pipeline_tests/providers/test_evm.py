@@ -77,6 +77,7 @@ def test_a_reading_says_what_it_covers_and_counts_every_token_asked_for(
         balances=dict.fromkeys([NATIVE_TOKEN, *tokens], 0),
         coverage=Coverage.KNOWN_TOKENS,
         source="rpc",
+        block=int(evm_world.chains[POLYGON.id].rpc("eth_blockNumber"), 16),
         reason=(
             f"Read from your node: the native coin and {len(tokens)} known tokens; "
             "tokens that are new to this wallet are not seen."
@@ -105,11 +106,13 @@ BALANCE, REVERT, NOTHING, TOO_SHORT, OUT_OF_GAS = range(5)
         (REVERT, "header not found"),
         (REVERT, "batch too large"),
         (NOTHING, ""),
+        (REVERT, "over rate limit"),
+        (REVERT, "monthly capacity limit exceeded"),
+        (REVERT, "must be authenticated"),
         (TOO_SHORT, ""),
-        (OUT_OF_GAS, ""),
     ],
 )
-def test_a_balance_that_cannot_be_read_is_unknown_and_not_zero(
+def test_a_contract_that_gives_no_balance_is_no_fault_of_its_node(
     evm_world: EvmWorld, rpc: HttpClient, scope: CallScope, answer: int, reason: str
 ) -> None:
     fickle, points = evm_world.tokens[1]["fickle"], evm_world.tokens[1]["points"]
@@ -122,18 +125,33 @@ def test_a_balance_that_cannot_be_read_is_unknown_and_not_zero(
     reading = node.balances(wallet, [fickle, points], scope)
 
     assert reading.outcome is ChainOutcome.OK
-    assert reading.unknown == {fickle}
+    assert (reading.without_balance, reading.unknown) == ({fickle}, set())
     assert reading.balances == {NATIVE_TOKEN: evm_world.balance(1, NATIVE_TOKEN, wallet), points: 4_200}
     # What a contract says does not make us ask again.
     assert [call.endpoint for call in scope.calls] == ["eth_blockNumber", "eth_call"]
 
 
-def test_an_address_without_code_is_unknown(evm_world: EvmWorld, rpc: HttpClient, scope: CallScope) -> None:
+def test_a_contract_that_burns_all_gas_is_asked_once_more_alone_and_then_unknown(
+    evm_world: EvmWorld, rpc: HttpClient, scope: CallScope
+) -> None:
+    fickle, points = evm_world.tokens[1]["fickle"], evm_world.tokens[1]["points"]
+    wallet = evm_world.wallets[0]
+    node = EvmNode(1, evm_world.chains[1].url, http=rpc)
+    evm_world.chains[1].send(wallet, fickle, "setAnswer(uint8,string)", [OUT_OF_GAS, ""])
+
+    reading = node.balances(wallet, [fickle, points], scope)
+
+    assert (reading.unknown, reading.without_balance) == ({fickle}, set())
+    assert reading.balances[points] == 4_200
+    assert [call.endpoint for call in scope.calls] == ["eth_chainId", "eth_call", "eth_call"]
+
+
+def test_an_address_without_code_gives_no_balance(evm_world: EvmWorld, rpc: HttpClient, scope: CallScope) -> None:
     node = EvmNode(1, evm_world.chains[1].url, http=rpc)
 
     reading = node.balances(evm_world.wallets[0], [STRANGER], scope)
 
-    assert reading.unknown == {STRANGER}
+    assert (reading.without_balance, reading.unknown) == ({STRANGER}, set())
     assert node.token_info([STRANGER], scope) == {STRANGER: UNKNOWN_TOKEN}
 
 

@@ -1,5 +1,6 @@
 """Deadlines, sizes, retries and errors of every provider call, over real sockets."""
 
+import socket
 import threading
 import time
 import traceback
@@ -12,6 +13,7 @@ from moonx_pipeline.providers.errors import (
     CallTimeout,
     DeadlineOver,
     Malformed,
+    Oversized,
     ProviderError,
     RateLimited,
     Unavailable,
@@ -135,8 +137,68 @@ def test_an_answer_that_breaks_off_is_an_outage_not_a_short_answer(broken: bytes
 
 
 def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
-    with answering(http(b"x" * 100_000)) as url, pytest.raises(Malformed, match="more than 1000 bytes"):
+    with answering(http(b"x" * 100_000)) as url, pytest.raises(Oversized, match="more than 1000 bytes"):
         ask(url, most=1000)
+
+
+@pytest.mark.parametrize("status", ["600 What", "799 What", "999 What", "101 Switching Protocols"])
+def test_a_status_that_is_no_answer_is_a_typed_error_and_counted_as_one(status: str) -> None:
+    scope = CallScope.lasting(5)
+    with answering(http(b"{}", status)) as url, pytest.raises(Malformed, match=status[:3]):
+        ask(url, scope, retries=2)
+
+    assert [call.outcome for call in scope.calls] == ["Malformed", "Malformed"]
+
+
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "interim", [HINTS, HINTS * 3, b"HTTP/1.1 102 Processing\r\n\r\n" + HINTS, b"HTTP/1.1 100 Continue\r\n\r\n" + HINTS]
+)
+def test_what_a_server_announces_is_read_past_to_the_answer(interim: bytes) -> None:
+    scope = CallScope.lasting(5)
+    with answering(interim + http(b'{"n":1}')) as url:
+        assert ask(url, scope) == b'{"n":1}'
+
+    assert [call.outcome for call in scope.calls] == ["ok"]
+
+
+def test_an_answer_after_hints_is_never_taken_for_that_of_the_next_call() -> None:
+    """Two calls over one connection: each gets its own answer."""
+    bodies = iter([b"[1]", b"[2]"])
+
+    def keep_alive(connection: socket.socket) -> None:
+        for body in bodies:
+            connection.sendall(HINTS + f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            connection.recv(65536)
+
+    client = HttpClient("alchemy", timeout_s=2, retries=1, retry_delay_s=0, max_body_bytes=1000)
+    with answering(keep_alive) as url:
+        said = [
+            client.send("GET", url, scope=CallScope.lasting(5), endpoint="test", classify=lambda *_: None)
+            for _ in range(2)
+        ]
+
+    assert said == [b"[1]", b"[2]"]
+
+
+def test_hints_without_end_are_an_outage() -> None:
+    with answering(HINTS * 50) as url, pytest.raises(Unavailable):
+        ask(url)
+
+
+def test_a_fault_of_our_own_is_not_counted_as_a_good_call() -> None:
+    scope = CallScope.lasting(5)
+    client = HttpClient("alchemy", timeout_s=2, retries=1, retry_delay_s=0, max_body_bytes=1000)
+
+    def broken(*_: object) -> None:
+        raise StopIteration
+
+    with answering(http(b"{}")) as url, pytest.raises(StopIteration):
+        client.send("GET", url, scope=scope, endpoint="test", classify=broken)
+
+    assert [call.outcome for call in scope.calls] == ["Unforeseen"]
 
 
 def test_nobody_listening_is_an_outage() -> None:
