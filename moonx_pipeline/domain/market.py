@@ -144,6 +144,12 @@ class Market:
         depth = self.own_evidence(key).depth_now(self.now)
         return depth is not None and depth.state is DepthState.DEEP
 
+    def was_deep(self, key: TokenKey) -> bool:
+        """Whether it had a pool with trusted depth by the last answer of a source that knows pools, however old."""
+        evidence = self.own_evidence(key)
+        depth = evidence.depth_now(evidence.answered.get(PriceSource.DEXSCREENER, self.now))
+        return depth is not None and depth.state is DepthState.DEEP
+
     def was_asked_for(self, key: TokenKey) -> bool:
         """Whether a source that knows pools has ever answered about it."""
         return PriceSource.DEXSCREENER in self.own_evidence(key).answered

@@ -142,8 +142,9 @@ def token_facts(key: TokenKey, info: TokenInfo | None, market: Market) -> TokenF
     """
     choice, is_listed = market.choice(key), market.is_listed(key)
     suspected_for = suspicions(info) if info is not None and not is_listed else ()
+    # An outage is no answer: what was deep when pools were last told of does not become spam by it.
     verdict = judge_spam(
-        suspected_for, is_listed=is_listed, is_deep=market.is_deep(key), was_asked_for=market.was_asked_for(key)
+        suspected_for, is_listed=is_listed, is_deep=market.was_deep(key), was_asked_for=market.was_asked_for(key)
     )
     depth = choice.depth
     bounded = not is_listed and depth is not None and depth.state is DepthState.DEEP
