@@ -12,9 +12,18 @@ from hypothesis import strategies as st
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
 from moonx_pipeline.domain.holdings import Holding
-from moonx_pipeline.domain.portfolio import Position, TokenInfo, TokenKey
+from moonx_pipeline.domain.portfolio import Position, TokenInfo
 from moonx_pipeline.domain.valuation import Valuer, content_hash
-from moonx_pipeline_tests.domain.examples import LIMITS, OTHER_WALLET, WALLET, portfolios, price, token
+from moonx_pipeline_tests.domain.examples import (
+    OTHER_WALLET,
+    WALLET,
+    evidence,
+    key_of,
+    market_of,
+    portfolios,
+    quote,
+    token,
+)
 
 STALE = [(WALLET, 1), (OTHER_WALLET, 1), (WALLET, 137)]
 
@@ -41,11 +50,10 @@ def test_the_digest_does_not_depend_on_times_nor_on_how_a_number_is_written(posi
     assert content_hash(again, []) == content_hash(positions, [])
 
 
-BASIS = Valuer(
-    {TokenKey(1, token(1)): TokenInfo("TKN", "Token", 6, "https://logos.test/1.png")},
-    {TokenKey(1, token(1)): price("1.5", "coingecko", change="2")},
-    LIMITS,
-).position(Holding(WALLET, 1, token(1), 2_500_000, ("a_flag",)))
+(BASIS,) = Valuer(
+    {key_of(): TokenInfo("TKN", "Token", 6, "https://logos.test/1.png")},
+    market_of({key_of(): evidence(quote("coingecko", "1.5", change="2"))}),
+).positions([Holding(WALLET, 1, token(1), 2_500_000, ("a_flag",))])
 
 
 @pytest.mark.parametrize(
@@ -88,6 +96,11 @@ def test_the_digest_changes_with_what_is_stale_and_with_each_position() -> None:
         content_hash([BASIS], [(WALLET, 10)]),
         content_hash([BASIS], [(OTHER_WALLET, 1)]),
         content_hash([BASIS], [(WALLET, 1), (WALLET, 10)]),
+        content_hash([BASIS], [], {(WALLET, 1): 1}),
+        content_hash([BASIS], [], {(WALLET, 1): 2}),
+        content_hash([BASIS], [], {(WALLET, 10): 1}),
+        content_hash([BASIS], [(WALLET, 1)], {(WALLET, 1): 1}),
     ]
     assert len(set(digests)) == len(digests)
     assert {len(digest) for digest in digests} == {16}
+    assert content_hash([BASIS], [], {(WALLET, 1): 0}) == content_hash([BASIS], [])

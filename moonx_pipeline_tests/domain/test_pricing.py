@@ -1,226 +1,268 @@
+"""Which price a token has: every row of the table of rules, on plain examples."""
+
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from moonx_pipeline.domain.pricing import (
+from moonx_pipeline.domain.evidence import NO_EVIDENCE
+from moonx_pipeline.domain.flags import (
     BLOCKING_FLAGS,
+    LOW_LIQUIDITY,
     OLD_PRICE,
-    PRICE_JUMP,
-    REFERENCE_AGE,
+    OUTDATED_PRICE,
     SOURCES_DISAGREE,
-    THIN_LIQUIDITY,
     UNCONFIRMED_PRICE,
     USDT_AT_PAR,
-    BookPrice,
-    choose_price,
-    keep_price,
 )
-from moonx_pipeline.domain.quotes import PriceSource, Quote
-from moonx_pipeline_tests.domain.examples import LIMITS, NOON, changes, prices, without_floats
+from moonx_pipeline.domain.identity import UNLISTED, Identity
+from moonx_pipeline.domain.pricing import Choice, age_factor
+from moonx_pipeline_tests.domain.choosing import (
+    A_DAY,
+    A_SECOND,
+    AN_HOUR,
+    DOLLAR,
+    MAJOR,
+    NAMED,
+    OLD,
+    choose,
+    said,
+    use_of,
+)
+from moonx_pipeline_tests.domain.examples import (
+    DEEP,
+    FRESH,
+    LIMITS,
+    NOON,
+    NOW,
+    THIN,
+    UNKNOWN,
+    depth,
+    evidence,
+    quote,
+)
 
-BINANCE, COINGECKO, ALCHEMY, DEXSCREENER = PriceSource
-DEX = {ALCHEMY.value, DEXSCREENER.value}
-Quotes = dict[PriceSource, Quote]
+# -- too_old
 
 
-def quotes_of(**usd: str) -> Quotes:
-    return {
-        source: Quote(source, Decimal(usd[source.value]), None, NOON) for source in PriceSource if source.value in usd
-    }
+@pytest.mark.parametrize("source", ["binance", "coingecko", "dexscreener", "defillama", "alchemy"])
+@pytest.mark.parametrize("identity", [UNLISTED, NAMED, MAJOR], ids=["unlisted", "listed", "major"])
+def test_a_quote_that_was_read_too_long_ago_is_not_used(source: str, identity: Identity) -> None:
+    last = evidence(quote(source, read=LIMITS.stale_after), depth=depth())
+    assert said(choose(last, identity))[0] == source
+    late = choose(evidence(quote(source, read=LIMITS.stale_after + A_SECOND), depth=depth()), identity)
+    assert said(late) == (None, "none", ())
+    assert use_of(late) == {source: "too_old"}
+    assert late.is_open
 
 
-def choose(
-    quotes: Quotes,
-    *,
-    curated: bool = False,
-    thin: bool = False,
-    previous: BookPrice | None = None,
-    at: datetime = NOON,
-    notes: tuple[str, ...] = (),
-) -> BookPrice:
-    return choose_price(quotes, curated=curated, thin=thin, previous=previous, read_at=at, limits=LIMITS, notes=notes)
+def test_a_token_that_waits_for_its_turn_keeps_an_older_price() -> None:
+    known = evidence(quote("coingecko", read=23 * AN_HOUR))
+    assert said(choose(known, oldest=A_DAY)) == ("coingecko", "listing", (OLD_PRICE,))
+    assert said(choose(known, oldest=22 * AN_HOUR)) == (None, "none", ())
 
 
-@st.composite
-def drawn_quotes(draw: st.DrawFn) -> Quotes:
-    sources = draw(st.sets(st.sampled_from(PriceSource)))
-    at = st.sampled_from([None, NOON - timedelta(minutes=2)])
-    return {s: Quote(s, draw(prices), draw(at), NOON, draw(st.none() | prices), draw(changes)) for s in sources}
+def test_a_quote_too_old_contradicts_nobody() -> None:
+    known = evidence(quote("coingecko", "1"), quote("alchemy", "900", read=2 * AN_HOUR), depth=depth())
+    assert said(choose(known)) == ("coingecko", "listing", ())
+    assert use_of(choose(known)) == {"alchemy": "too_old", "coingecko": "chosen"}
+
+
+# -- outdated
+
+
+@pytest.mark.parametrize("source", ["coingecko", "defillama", "alchemy"])
+def test_a_quote_that_its_own_source_dates_long_ago_is_shown_and_not_counted(source: str) -> None:
+    good = evidence(quote(source, said=LIMITS.max_age), depth=depth())
+    assert OUTDATED_PRICE not in choose(good).flags
+    choice = choose(evidence(quote(source, said=LIMITS.max_age + A_SECOND, change="4"), depth=depth()))
+    assert said(choice) == (source, "outdated", (OUTDATED_PRICE,))
+    assert choice.change_24h == 4
+    assert choice.is_open
+    assert choice.accepted(NOON) is None
+
+
+@pytest.mark.parametrize("age", [timedelta(days=90), timedelta(days=700)])
+def test_an_outdated_listing_has_no_say_beside_any_other_quote(age: timedelta) -> None:
+    known = evidence(quote("coingecko", "30", said=age), quote("dexscreener", "0.02"), depth=depth())
+    choice = choose(known, NAMED)
+    assert said(choice) == ("dexscreener", "deep_pools", ())
+    assert use_of(choice) == {"coingecko": "outdated", "dexscreener": "chosen"}
+
+
+def test_of_two_outdated_quotes_the_more_trusted_is_shown() -> None:
+    known = evidence(quote("coingecko", "30", said=40 * A_DAY), quote("alchemy", "3", said=2 * A_DAY))
+    choice = choose(known)
+    assert said(choice) == ("coingecko", "outdated", (OUTDATED_PRICE,))
+    assert use_of(choice) == {"coingecko": "chosen", "alchemy": "outdated"}
+
+
+def test_a_stablecoins_price_may_be_a_week_old_and_no_other_majors() -> None:
+    for days, identity, counts in ((7, DOLLAR, True), (8, DOLLAR, False), (2, MAJOR, False), (2, NAMED, False)):
+        choice = choose(evidence(quote("coingecko", "1", said=days * A_DAY)), identity)
+        assert (OUTDATED_PRICE not in choice.flags) == counts, (days, identity)
+
+
+def test_a_source_that_tells_no_time_is_of_when_it_was_read() -> None:
+    assert choose(evidence(quote("binance", said=None)), MAJOR).flags == ()
+
+
+# -- thin
+
+
+@pytest.mark.parametrize("identity", [UNLISTED, NAMED], ids=["unlisted", "listed"])
+def test_dex_prices_of_a_token_with_thin_pools_are_shown_and_not_counted(identity: Identity) -> None:
+    prices = [quote("dexscreener", "10"), quote("alchemy", "10"), quote("defillama", "10")]
+    for several in (prices, prices[:1], prices[1:2], prices[2:]):
+        choice = choose(evidence(*several, depth=depth(THIN, "60")), identity)
+        source, rule, flags = said(choice)
+        assert (source, rule) == (several[0].source.value if several != prices else "dexscreener", "thin_pools")
+        assert LOW_LIQUIDITY in flags
+        assert (UNCONFIRMED_PRICE in flags) == (identity is UNLISTED)
+        assert (choice.is_open, choice.accepted(NOON)) == (False, None)
+
+
+def test_thin_outlives_an_outage_of_the_source_that_found_it() -> None:
+    known = evidence(quote("alchemy", "10"), depth=depth(THIN, "60", read=30 * A_DAY))
+    assert said(choose(known))[1] == "thin_pools"
+
+
+def test_a_listing_has_a_say_whatever_pools_hold() -> None:
+    known = evidence(quote("coingecko", "2"), quote("dexscreener", "90"), depth=depth(THIN, "60"))
+    choice = choose(known, NAMED)
+    assert said(choice) == ("coingecko", "listing", ())
+    assert use_of(choice) == {"coingecko": "chosen", "dexscreener": "refused"}
+
+
+@pytest.mark.parametrize("source", ["dexscreener", "defillama", "alchemy"])
+def test_a_major_needs_no_pool(source: str) -> None:
+    for pools in (None, depth(THIN, "60"), depth(UNKNOWN)):
+        choice = choose(evidence(quote(source), depth=pools), MAJOR)
+        assert said(choice) == (source, "single_source", ())
+
+
+@pytest.mark.parametrize("pools", [None, depth(UNKNOWN), depth(DEEP, read=A_DAY + A_SECOND)], ids=str)
+def test_a_pool_whose_depth_is_not_known_has_no_say_and_refuses_nobody(pools) -> None:
+    known = evidence(quote("dexscreener", "5"), quote("alchemy", "5"), depth=pools)
+    choice = choose(known)
+    assert said(choice) == ("alchemy", "single_source", (UNCONFIRMED_PRICE,))
+    assert use_of(choice) == {"dexscreener": "refused", "alchemy": "chosen"}
+    alone = choose(evidence(quote("dexscreener", "5"), depth=pools))
+    assert said(alone) == (None, "none", ())
+    assert alone.is_open
+
+
+def test_an_outdated_listing_is_not_shown_before_a_price_of_thin_pools() -> None:
+    known = evidence(quote("coingecko", "30", said=40 * A_DAY), quote("alchemy", "2"), depth=depth(THIN, "60"))
+    choice = choose(known, NAMED)
+    assert said(choice) == ("alchemy", "thin_pools", (LOW_LIQUIDITY,))
+    assert use_of(choice) == {"alchemy": "chosen", "coingecko": "outdated"}
+
+
+# -- trust
 
 
 @pytest.mark.parametrize(
-    ("curated", "order"),
-    [(True, [BINANCE, COINGECKO, ALCHEMY, DEXSCREENER]), (False, [COINGECKO, DEXSCREENER, ALCHEMY])],
+    ("identity", "order"),
+    [
+        (MAJOR, ["binance", "coingecko", "defillama", "alchemy", "dexscreener"]),
+        (NAMED, ["binance", "coingecko", "dexscreener", "defillama", "alchemy"]),
+        (UNLISTED, ["binance", "coingecko", "dexscreener", "defillama", "alchemy"]),
+    ],
+    ids=["major", "listed", "unlisted"],
 )
-def test_the_most_trusted_source_that_answered_is_used(curated: bool, order: list[PriceSource]) -> None:
-    quotes = quotes_of(binance="100", coingecko="101", alchemy="102", dexscreener="103")
+def test_the_most_trusted_source_is_chosen(identity: Identity, order: list[str]) -> None:
+    prices = [quote(source, str(100 + n)) for n, source in enumerate(reversed(order))]
     while order:
-        entry = choose(quotes, curated=curated)
-        assert (entry.source, entry.price_usd) == (order[0].value, quotes[order[0]].price_usd)
-        del quotes[order.pop(0)]
-    assert choose(quotes, curated=curated).price_usd is None
-
-
-def test_a_direct_quote_is_for_curated_tokens_only() -> None:
-    assert choose(quotes_of(binance="5")).price_usd is None
-
-
-@given(drawn_quotes(), st.booleans(), st.booleans(), st.data())
-def test_the_order_of_quotes_does_not_matter_and_no_price_is_made_up(
-    quotes: Quotes, curated: bool, thin: bool, data: st.DataObject
-) -> None:
-    entry = choose(quotes, curated=curated, thin=thin)
-    assert choose(dict(data.draw(st.permutations(list(quotes.items())))), curated=curated, thin=thin) == entry
-    assert without_floats(entry)
-    if entry.price_usd is None:
-        assert (entry.source, entry.price_at, entry.liquidity_usd, entry.change_24h) == (None, None, None, None)
-    else:
-        quote = quotes[PriceSource(entry.source)]
-        assert entry.price_usd.as_tuple() == quote.price_usd.as_tuple()
-        assert entry.price_at == (quote.price_at or quote.read_at)
-        assert entry.liquidity_usd == quote.liquidity_usd
-    assert entry.flags == tuple(sorted(set(entry.flags)))
-
-
-@given(drawn_quotes())
-def test_a_token_of_thin_liquidity_never_has_a_dex_price(quotes: Quotes) -> None:
-    entry = choose(quotes, thin=True)
-    assert entry.source not in DEX
-    listed = quotes.get(COINGECKO)
-    assert entry.price_usd == (listed.price_usd if listed else None)
-    assert (THIN_LIQUIDITY in entry.flags) == (listed is None)
-
-
-def test_a_curated_token_needs_no_liquidity() -> None:
-    entry = choose(quotes_of(dexscreener="2"), curated=True, thin=True)
-    assert (entry.price_usd, entry.flags) == (2, ())
-    assert choose({}, curated=True, thin=True).flags == ()
-
-
-def test_a_price_is_unknown_where_no_source_has_one_and_that_is_not_zero() -> None:
-    entry = choose({})
-    assert entry == BookPrice(None, None, None, None, None, (), NOON)
-    assert choose(quotes_of(coingecko="0")).price_usd == 0
+        choice = choose(evidence(*prices, depth=depth()), identity)
+        assert said(choice)[0] == order.pop(0)
+        prices.pop()
 
 
 @pytest.mark.parametrize(
-    ("other", "flags"), [("110", ()), ("110.0000001", (SOURCES_DISAGREE,)), ("0", (SOURCES_DISAGREE,))]
+    ("identity", "source", "pools", "rule"),
+    [
+        (MAJOR, "binance", None, "listing"),
+        (NAMED, "coingecko", depth(), "listing"),
+        (UNLISTED, "dexscreener", depth(), "deep_pools"),
+        (NAMED, "alchemy", depth(), "deep_pools"),
+        (NAMED, "alchemy", None, "single_source"),
+    ],
 )
-@pytest.mark.parametrize("trusted", ["110", "100"])
-def test_sources_that_differ_beyond_the_bound_are_flagged_and_the_trusted_one_is_used(
-    other: str, flags: tuple[str, ...], trusted: str
-) -> None:
-    # The bound is the same whichever of the two is the higher.
-    usd, second = (other, "100") if trusted == "110" else ("100", other)
-    entry = choose(quotes_of(coingecko=usd, dexscreener=second))
-    assert (entry.source, entry.price_usd, entry.flags) == ("coingecko", Decimal(usd), flags)
+def test_the_rule_says_what_a_price_was_trusted_for(identity: Identity, source: str, pools, rule: str) -> None:
+    assert said(choose(evidence(quote(source), depth=pools), identity)) == (source, rule, ())
 
 
-def test_one_of_several_sources_that_differs_is_enough_for_the_flag() -> None:
-    entry = choose(quotes_of(coingecko="100", dexscreener="101", alchemy="200"))
-    assert entry.flags == (SOURCES_DISAGREE,)
-    assert SOURCES_DISAGREE not in BLOCKING_FLAGS
+def test_a_fresh_price_goes_before_an_old_one_of_the_same_rank() -> None:
+    known = evidence(quote("dexscreener", "2", read=OLD), quote("alchemy", "2.1"), depth=depth())
+    assert said(choose(known)) == ("alchemy", "deep_pools", ())
+    known = evidence(quote("dexscreener", "2", read=FRESH), quote("alchemy", "2.1"), depth=depth())
+    assert said(choose(known)) == ("dexscreener", "deep_pools", ())
+    known = evidence(quote("binance", "2", read=OLD), quote("coingecko", "2.1"))
+    assert said(choose(known, MAJOR)) == ("coingecko", "listing", ())
 
 
-def test_a_dex_price_without_known_liquidity_is_unconfirmed() -> None:
-    assert choose(quotes_of(alchemy="3")).flags == (UNCONFIRMED_PRICE,)
-    assert choose(quotes_of(alchemy="3", dexscreener="3")).flags == ()
-    assert choose(quotes_of(alchemy="3"), curated=True).flags == ()
-    assert choose(quotes_of(dexscreener="3")).flags == ()
-    assert UNCONFIRMED_PRICE in BLOCKING_FLAGS
+def test_a_listing_stays_before_pools_when_it_is_old() -> None:
+    known = evidence(quote("coingecko", "2", read=OLD), quote("dexscreener", "2.1"), depth=depth())
+    assert said(choose(known, NAMED)) == ("coingecko", "listing", (OLD_PRICE,))
 
 
-def test_what_the_reading_noted_stays_on_the_price() -> None:
-    entry = choose(quotes_of(binance="100", coingecko="200"), curated=True, notes=(USDT_AT_PAR,))
-    assert entry.flags == (SOURCES_DISAGREE, USDT_AT_PAR)
-    assert USDT_AT_PAR not in BLOCKING_FLAGS
-
-
-def test_the_change_is_that_of_the_most_trusted_source_that_tells_one() -> None:
-    quotes = quotes_of(coingecko="100", dexscreener="100", alchemy="100")
-    quotes[DEXSCREENER] = quotes[DEXSCREENER]._replace(change_24h=Decimal("-1.5"))
-    quotes[ALCHEMY] = quotes[ALCHEMY]._replace(change_24h=Decimal(9))
-    assert choose(quotes).change_24h == Decimal("-1.5")
-    quotes[COINGECKO] = quotes[COINGECKO]._replace(change_24h=Decimal(0))
-    assert choose(quotes).change_24h == 0
-
-
-@pytest.mark.parametrize(
-    ("usd", "jumps"), [("10", False), ("10.0001", True), ("0.1", False), ("0.0999", True), ("0", True)]
-)
-def test_a_move_beyond_the_factor_up_or_down_is_a_jump(usd: str, jumps: bool) -> None:
-    before = choose(quotes_of(coingecko="1"))
-    entry = choose(quotes_of(coingecko=usd), previous=before, at=NOON + timedelta(minutes=5))
-    assert entry.price_usd == Decimal(usd)
-    assert (PRICE_JUMP in entry.flags) == jumps
-    assert PRICE_JUMP in BLOCKING_FLAGS
-
-
-def test_a_jump_stays_one_for_a_day_after_the_last_accepted_price_and_is_then_accepted() -> None:
-    entry = choose(quotes_of(coingecko="1"))
-    for after in (timedelta(minutes=5), timedelta(hours=12), REFERENCE_AGE):
-        entry = choose(quotes_of(coingecko="50"), previous=entry, at=NOON + after)
-        assert entry.flags == (PRICE_JUMP,)
-        assert (entry.reference_usd, entry.reference_at) == (1, NOON)
-    later = NOON + REFERENCE_AGE + timedelta(seconds=1)
-    entry = choose(quotes_of(coingecko="50"), previous=entry, at=later)
-    assert entry.flags == ()
-    assert (entry.reference_usd, entry.reference_at) == (50, later)
-
-
-def test_a_jump_that_a_second_source_confirms_is_accepted_at_once() -> None:
-    before, at = choose(quotes_of(coingecko="1")), NOON + timedelta(minutes=5)
-    confirmed = choose(quotes_of(coingecko="50", dexscreener="52"), previous=before, at=at)
-    assert confirmed.flags == ()
-    assert (confirmed.reference_usd, confirmed.reference_at) == (50, at)
-    denied = choose(quotes_of(coingecko="50", dexscreener="1"), previous=before, at=at)
-    assert denied.flags == (PRICE_JUMP, SOURCES_DISAGREE)
-    assert (denied.reference_usd, denied.reference_at) == (1, NOON)
-
-
-def test_a_price_that_comes_back_from_a_jump_is_accepted() -> None:
-    before = choose(quotes_of(coingecko="1"))
-    jumped = choose(quotes_of(coingecko="50"), previous=before, at=NOON + timedelta(minutes=5))
-    back = choose(quotes_of(coingecko="1.1"), previous=jumped, at=NOON + timedelta(minutes=10))
-    assert back.flags == ()
-    assert (back.reference_usd, back.reference_at) == (Decimal("1.1"), NOON + timedelta(minutes=10))
-
-
-def test_a_gap_without_any_price_does_not_let_a_jump_through() -> None:
-    before = choose(quotes_of(coingecko="1"))
-    gap = choose({}, previous=before, at=NOON + timedelta(minutes=5))
-    assert (gap.price_usd, gap.reference_usd, gap.reference_at) == (None, 1, NOON)
-    entry = choose(quotes_of(coingecko="50"), previous=gap, at=NOON + timedelta(minutes=10))
-    assert entry.flags == (PRICE_JUMP,)
-
-
-@given(drawn_quotes(), drawn_quotes(), st.booleans(), st.booleans())
-def test_a_first_price_is_no_jump_and_no_entry_holds_a_float(
-    first: Quotes, second: Quotes, curated: bool, thin: bool
-) -> None:
-    before = choose(first, curated=curated, thin=thin)
-    assert PRICE_JUMP not in before.flags
-    after = choose(second, curated=curated, thin=thin, previous=before, at=NOON + timedelta(hours=1))
-    assert without_floats(after)
-    if PRICE_JUMP in after.flags:
-        assert (after.reference_usd, after.reference_at) == (before.reference_usd, before.reference_at)
-
-
-def test_a_kept_price_is_marked_as_old_and_keeps_all_else() -> None:
-    entry = choose(quotes_of(coingecko="100", dexscreener="200"))
-    kept = keep_price(entry, now=NOON + timedelta(hours=1), oldest=timedelta(hours=1))
-    assert kept == entry._replace(flags=(OLD_PRICE, SOURCES_DISAGREE))
-    assert kept is not None
-    assert keep_price(kept, now=NOON, oldest=timedelta(hours=1)) == kept
+def test_an_old_price_says_so_and_another_source_is_asked() -> None:
+    fresh, old = (choose(evidence(quote("coingecko", read=read)), NAMED) for read in (FRESH, OLD))
+    assert (fresh.flags, fresh.is_open) == ((), False)
+    assert (old.flags, old.is_open) == ((OLD_PRICE,), True)
     assert OLD_PRICE not in BLOCKING_FLAGS
 
 
-def test_a_price_too_old_or_unknown_is_not_kept() -> None:
-    entry = choose(quotes_of(coingecko="100"))
-    assert keep_price(entry, now=NOON + timedelta(hours=1, seconds=1), oldest=timedelta(hours=1)) is None
-    assert keep_price(choose({}), now=NOON, oldest=timedelta(hours=1)) is None
+def test_a_price_at_par_says_so_and_counts() -> None:
+    choice = choose(evidence(quote("binance", "2500", at_par=True)), MAJOR)
+    assert said(choice) == ("binance", "listing", (USDT_AT_PAR,))
+    assert USDT_AT_PAR not in BLOCKING_FLAGS
+    beside = choose(evidence(quote("binance", "2500"), quote("coingecko", "2500", at_par=True)), MAJOR)
+    assert beside.flags == ()
+
+
+@pytest.mark.parametrize(("other", "agrees"), [("110", True), ("110.000001", False), ("90.91", True), ("90.9", False)])
+def test_sources_that_differ_beyond_the_bound_are_told_and_the_trusted_one_counts(other: str, agrees: bool) -> None:
+    choice = choose(evidence(quote("coingecko", "100"), quote("dexscreener", other), depth=depth()), NAMED)
+    assert said(choice) == ("coingecko", "listing", () if agrees else (SOURCES_DISAGREE,))
+    assert use_of(choice)["dexscreener"] == ("agrees" if agrees else "differs")
+    assert SOURCES_DISAGREE not in BLOCKING_FLAGS
+    assert not choice.is_open
+
+
+def test_one_of_several_sources_that_differs_is_told() -> None:
+    known = evidence(quote("coingecko", "100"), quote("dexscreener", "101"), quote("alchemy", "200"), depth=depth())
+    assert said(choose(known, NAMED)) == ("coingecko", "listing", (SOURCES_DISAGREE,))
+
+
+def test_the_change_is_that_of_the_most_trusted_source_that_tells_one() -> None:
+    silent = quote("coingecko", "100")
+    known = [quote("dexscreener", "100", change="-1.5"), quote("alchemy", "100", change="9")]
+    assert choose(evidence(silent, *known, depth=depth()), NAMED).change_24h == Decimal("-1.5")
+    silent = silent._replace(change_24h=Decimal(0))
+    assert choose(evidence(silent, *known, depth=depth()), NAMED).change_24h == 0
+
+
+def test_a_price_is_unknown_where_nobody_has_one() -> None:
+    choice = choose(NO_EVIDENCE)
+    assert choice == Choice(None, "none", (), None, None, (), is_open=True, is_acceptable=False)
+    assert choose(evidence(asked=NOW)).quote is None
+
+
+@pytest.mark.parametrize(
+    ("is_priced", "worth", "factor"),
+    [
+        (False, None, 12),
+        (False, "5", 12),
+        (True, None, 1),
+        (True, "0.9", 12),
+        (True, "1", 3),
+        (True, "99", 3),
+        (True, "100", 1),
+    ],
+)
+def test_what_is_worth_little_is_asked_for_less_often(is_priced: bool, worth: str | None, factor: int) -> None:
+    assert age_factor(is_priced, None if worth is None else Decimal(worth)) == factor

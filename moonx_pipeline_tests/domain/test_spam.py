@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonx_pipeline.domain.curated import CURATED, CURATED_SYMBOLS
+from moonx_pipeline.domain.majors import WELL_KNOWN_SYMBOLS
 from moonx_pipeline.domain.portfolio import TokenInfo
-from moonx_pipeline.domain.spam import metadata_reasons
+from moonx_pipeline.domain.spam import NOT_SPAM, Verdict, judge_spam, suspicions
 
 
 def reasons(symbol: str | None, name: str | None = "Some Token") -> tuple[str, ...]:
-    return metadata_reasons(TokenInfo(symbol, name, 18))
+    return suspicions(TokenInfo(symbol, name, 18))
 
 
 def wide(text: str) -> str:
@@ -168,16 +168,40 @@ def test_all_reasons_are_told_in_a_fixed_order() -> None:
     )
 
 
-@pytest.mark.parametrize("symbol", sorted(CURATED_SYMBOLS))
+@pytest.mark.parametrize("symbol", sorted(WELL_KNOWN_SYMBOLS))
 def test_every_well_known_symbol_is_guarded(symbol: str) -> None:
     assert "lookalike_symbol" in reasons(symbol)
     assert "lookalike_symbol" in reasons(f"${symbol.lower()}")
     assert "lookalike_symbol" in reasons(wide(symbol))
 
 
-def test_well_known_names_have_no_other_fault() -> None:
-    for curated in set(CURATED.values()):
-        assert metadata_reasons(curated.info) == ("lookalike_symbol",)
+SUSPICIONS = (
+    ("link_in_name",),
+    ("lure_in_name",),
+    ("lookalike_symbol",),
+    ("hidden_characters",),
+    ("no_metadata",),
+    ("link_in_name", "lure_in_name", "lookalike_symbol"),
+)
+
+
+@pytest.mark.parametrize("suspected_for", SUSPICIONS, ids="+".join)
+@pytest.mark.parametrize("was_asked_for", [True, False])
+@pytest.mark.parametrize("is_deep", [True, False])
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_spam_is_suspected_and_unlisted_and_not_deep_and_asked_for(
+    suspected_for: tuple[str, ...], is_listed: bool, is_deep: bool, was_asked_for: bool
+) -> None:
+    verdict = judge_spam(suspected_for, is_listed=is_listed, is_deep=is_deep, was_asked_for=was_asked_for)
+    if is_listed or is_deep:
+        assert verdict == NOT_SPAM
+    else:
+        assert verdict == (Verdict(suspected_for) if was_asked_for else Verdict(is_pending=True))
+
+
+@pytest.mark.parametrize("was_asked_for", [True, False])
+def test_a_token_without_suspicion_is_never_spam_whatever_its_market(was_asked_for: bool) -> None:
+    assert judge_spam((), is_listed=False, is_deep=False, was_asked_for=was_asked_for) == NOT_SPAM
 
 
 @given(st.text(max_size=12), st.text(max_size=20))

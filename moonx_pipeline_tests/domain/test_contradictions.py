@@ -1,0 +1,180 @@
+"""What happens when sources contradict each other, or a price contradicts itself: the rows that decide on doubt."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from moonx_pipeline.domain.flags import (
+    BLOCKING_FLAGS,
+    PRICE_JUMP,
+    SOURCES_DISAGREE,
+    SOURCES_FAR_APART,
+    UNCONFIRMED_PRICE,
+)
+from moonx_pipeline.domain.identity import UNLISTED, Identity
+from moonx_pipeline.domain.pricing import REFERENCE_AGE
+from moonx_pipeline_tests.domain.choosing import A_SECOND, AN_HOUR, MAJOR, NAMED, choose, said, use_of
+from moonx_pipeline_tests.domain.examples import DEEP, FRESH, NOON, NOW, UNKNOWN, depth, evidence, quote
+
+# -- outvoted
+
+
+@pytest.mark.parametrize(
+    ("listing", "pool", "alchemy"),
+    [("1", "0.000001", "0.00000104"), ("0.3", "4.4", "4.2"), ("2500", "0.9", "0.99"), ("0.0001", "7", "7")],
+)
+def test_two_that_agree_outvote_a_listing_that_is_far_from_them(listing: str, pool: str, alchemy: str) -> None:
+    known = evidence(
+        quote("coingecko", listing), quote("dexscreener", pool), quote("alchemy", alchemy), depth=depth(DEEP)
+    )
+    choice = choose(known, NAMED)
+    assert said(choice) == ("dexscreener", "outvoted", (SOURCES_DISAGREE,))
+    assert use_of(choice) == {"coingecko": "far_apart", "dexscreener": "chosen", "alchemy": "agrees"}
+    assert not choice.is_open
+    assert choice.accepted(NOON)
+
+
+def test_two_that_agree_outvote_a_direct_quote_of_a_major() -> None:
+    known = evidence(quote("binance", "14"), quote("coingecko", "1.3"), quote("alchemy", "1.25"))
+    assert said(choose(known, MAJOR)) == ("coingecko", "outvoted", (SOURCES_DISAGREE,))
+
+
+def test_one_that_is_far_from_two_that_agree_does_not_move_them() -> None:
+    known = evidence(quote("coingecko", "1"), quote("dexscreener", "1.02"), quote("alchemy", "70"), depth=depth())
+    assert said(choose(known, NAMED)) == ("coingecko", "listing", (SOURCES_DISAGREE,))
+
+
+def test_three_outvote_two() -> None:
+    known = evidence(
+        quote("binance", "100"),
+        quote("coingecko", "101"),
+        quote("dexscreener", "3"),
+        quote("defillama", "3.1"),
+        quote("alchemy", "3.05"),
+    )
+    assert said(choose(known, MAJOR)) == ("defillama", "outvoted", (SOURCES_DISAGREE,))
+
+
+def test_those_who_have_no_say_have_no_vote() -> None:
+    known = evidence(quote("coingecko", "1"), quote("dexscreener", "50"), quote("alchemy", "50"), depth=depth(UNKNOWN))
+    assert said(choose(known, NAMED)) == ("coingecko", "listing", (SOURCES_DISAGREE, SOURCES_FAR_APART))
+
+
+# -- far_apart
+
+
+@pytest.mark.parametrize(("other", "apart"), [("10", False), ("10.0001", True), ("0.1", False), ("0.0999", True)])
+def test_one_against_one_far_apart_is_not_counted(other: str, apart: bool) -> None:
+    choice = choose(evidence(quote("coingecko", "1"), quote("dexscreener", other), depth=depth()), NAMED)
+    assert choice.quote == quote("coingecko", "1")
+    assert (SOURCES_FAR_APART in choice.flags) == choice.is_open == apart
+    assert SOURCES_DISAGREE in choice.flags
+    assert (choice.accepted(NOON) is None) == apart
+    assert use_of(choice)["dexscreener"] == ("far_apart" if apart else "differs")
+    assert SOURCES_FAR_APART in BLOCKING_FLAGS
+
+
+def test_two_against_two_far_apart_is_not_counted() -> None:
+    known = evidence(
+        quote("coingecko", "1"),
+        quote("dexscreener", "1.1"),
+        quote("defillama", "40"),
+        quote("alchemy", "41"),
+        depth=depth(),
+    )
+    assert said(choose(known, NAMED)) == ("coingecko", "listing", (SOURCES_DISAGREE, SOURCES_FAR_APART))
+
+
+def test_two_that_contradict_the_first_and_each_other_do_not_outvote_it() -> None:
+    known = evidence(quote("coingecko", "1"), quote("dexscreener", "30"), quote("alchemy", "900"), depth=depth())
+    choice = choose(known, NAMED)
+    assert said(choice) == ("coingecko", "listing", (SOURCES_DISAGREE, SOURCES_FAR_APART))
+
+
+def test_two_that_are_each_far_away_agree_only_with_those_near_them() -> None:
+    # 30 and 36 are both far from 1, and do not agree with each other.
+    known = evidence(quote("coingecko", "1"), quote("dexscreener", "30"), quote("alchemy", "36"), depth=depth())
+    assert said(choose(known, NAMED))[1:] == ("listing", (SOURCES_DISAGREE, SOURCES_FAR_APART))
+
+
+# -- unconfirmed
+
+
+@pytest.mark.parametrize("source", ["alchemy", "defillama"])
+def test_one_price_that_nobody_confirms_is_unconfirmed(source: str) -> None:
+    choice = choose(evidence(quote(source)))
+    assert said(choice) == (source, "single_source", (UNCONFIRMED_PRICE,))
+    assert choice.is_open
+    assert choice.accepted(NOON)
+    assert UNCONFIRMED_PRICE in BLOCKING_FLAGS
+
+
+@pytest.mark.parametrize(
+    ("identity", "known"),
+    [
+        (NAMED, evidence(quote("alchemy"))),
+        (MAJOR, evidence(quote("alchemy"))),
+        (UNLISTED, evidence(quote("coingecko"))),
+        (UNLISTED, evidence(quote("alchemy"), depth=depth())),
+    ],
+    ids=["a list names it", "a major", "listed at its source", "deep pools"],
+)
+def test_a_price_that_something_else_speaks_for_needs_no_second_source(identity: Identity, known) -> None:
+    assert choose(known, identity).flags == ()
+
+
+def test_two_that_agree_confirm_each_other() -> None:
+    agreed = choose(evidence(quote("defillama", "1"), quote("alchemy", "1.1")))
+    assert said(agreed) == ("defillama", "two_agree", ())
+    assert not agreed.is_open
+    differing = choose(evidence(quote("defillama", "1"), quote("alchemy", "1.2")))
+    assert said(differing) == ("defillama", "single_source", (SOURCES_DISAGREE, UNCONFIRMED_PRICE))
+    assert differing.is_open
+
+
+# -- jump
+
+
+def jump(usd: str, *, since: timedelta = AN_HOUR, before: str = "1", **others: str):
+    prices = [quote("coingecko", usd), *(quote(source, price) for source, price in others.items())]
+    return choose(evidence(*prices, depth=depth(), accepted=(before, since)), NAMED)
+
+
+@pytest.mark.parametrize(
+    ("usd", "jumps"), [("10", False), ("10.0001", True), ("12", True), ("0.1", False), ("0.0999", True)]
+)
+def test_a_move_beyond_the_factor_up_or_down_is_a_jump(usd: str, jumps: bool) -> None:
+    choice = jump(usd)
+    assert choice.quote == quote("coingecko", usd)
+    assert choice.flags == ((PRICE_JUMP,) if jumps else ())
+    assert choice.is_open == jumps
+    assert (choice.accepted(NOON) is None) == jumps
+    assert PRICE_JUMP in BLOCKING_FLAGS
+
+
+def test_a_jump_that_a_second_source_confirms_is_none() -> None:
+    confirmed = jump("50", dexscreener="52")
+    assert (confirmed.flags, confirmed.is_open) == ((), False)
+    assert confirmed.accepted(NOON) == (50, NOON)
+
+
+def test_a_jump_that_the_second_source_denies_is_one() -> None:
+    assert jump("50", dexscreener="20").flags == (PRICE_JUMP, SOURCES_DISAGREE)
+    assert jump("50", dexscreener="1").flags == (PRICE_JUMP, SOURCES_DISAGREE, SOURCES_FAR_APART)
+
+
+@pytest.mark.parametrize(("since", "jumps"), [(NOW, True), (REFERENCE_AGE, True), (REFERENCE_AGE + A_SECOND, False)])
+def test_after_a_day_an_accepted_price_says_nothing_about_a_jump(since: timedelta, jumps: bool) -> None:
+    assert (PRICE_JUMP in jump("50", since=since).flags) == jumps
+
+
+def test_a_first_price_is_no_jump_and_one_that_comes_back_is_none() -> None:
+    assert choose(evidence(quote("coingecko", "50")), NAMED).flags == ()
+    assert jump("1.1").flags == ()
+
+
+def test_an_old_price_is_accepted_like_any_other() -> None:
+    old = choose(evidence(quote("coingecko", "5", read=FRESH + A_SECOND)), NAMED)
+    assert old.accepted(NOON) == (5, NOON)
