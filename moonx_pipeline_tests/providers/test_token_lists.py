@@ -1,4 +1,4 @@
-"""Token lists and CoinGecko's listing: one odd row costs itself, and what is no list is an error."""
+"""Token lists by URL: one odd row costs itself, and what is no list is an error."""
 
 import json
 import time
@@ -9,18 +9,16 @@ import pytest
 from moonx_pipeline.domain.token_list import ListedToken, TokenList, why_implausible
 from moonx_pipeline.providers import token_lists
 from moonx_pipeline.providers.bodies import MAX_TEXT
-from moonx_pipeline.providers.coingecko import PLATFORMS
-from moonx_pipeline.providers.coingecko_listing import CoinGeckoListing, parse_listing
 from moonx_pipeline.providers.errors import BadRequest, CallTimeout, Malformed, Oversized, ProviderError, Unavailable
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.providers.token_lists import TokenLists, list_name, parse_token_list
-from moonx_pipeline_tests.providers.list_server import LISTING, ListServer, serving_lists
-from moonx_pipeline_tests.providers.raw_server import answering, http
+from moonx_pipeline_tests.providers.list_server import ListServer, serving_lists
+from moonx_pipeline_tests.providers.raw_server import answering
+from moonx_pipeline_tests.providers.raw_server import http as raw_answer
 
 USDC = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
 FLUX = "0x469eda64aed3a3ad6f868c44564291aa415cb1d9"
-EVERYWHERE = "0x" + "1" * 40
 
 
 @pytest.fixture
@@ -29,12 +27,9 @@ def lists() -> Iterator[ListServer]:
         yield server
 
 
-def client(provider: str = "token_lists", *, seconds: float = 5, most: int = 10_000_000) -> HttpClient:
-    return HttpClient(provider, timeout_s=seconds, retries=1, retry_delay_s=0, max_body_bytes=most)
-
-
 def read(url: str, *, seconds: float = 5, most: int = 10_000_000) -> TokenList:
-    return TokenLists(http=client(seconds=seconds, most=most)).read(url, CallScope.lasting(10))
+    http = HttpClient("token_lists", timeout_s=seconds, retries=1, retry_delay_s=0, max_body_bytes=most)
+    return TokenLists(http=http).read(url, CallScope.lasting(10))
 
 
 def row(**fields: object) -> dict[str, object]:
@@ -104,7 +99,6 @@ def test_a_row_that_names_no_token_of_our_chains_costs_only_itself(odd: object) 
 )
 def test_native_coins_that_stand_in_lists_as_tokens_are_none(chain_id: int, address: str) -> None:
     assert parsed(row(chainId=chain_id, address=address)) == ()
-    assert parse_listing(json.dumps([coin(**{PLATFORMS[chain_id]: address.lower()})]).encode()) == ()
 
 
 def test_a_contract_is_one_token_of_each_chain_and_its_first_row_counts() -> None:
@@ -218,7 +212,7 @@ def test_a_list_without_end_is_cut_off_by_size_and_by_time(lists: ListServer) ->
 
 
 def test_a_list_that_breaks_off_is_not_taken_for_a_shorter_one() -> None:
-    whole = http(json.dumps({"tokens": [row(), row(chainId=10)]}).encode())
+    whole = raw_answer(json.dumps({"tokens": [row(), row(chainId=10)]}).encode())
 
     with answering(whole[:-40]) as url, pytest.raises(Unavailable):
         read(url)
@@ -230,8 +224,6 @@ def test_more_rows_than_any_list_has_are_refused_and_never_cut(monkeypatch: pyte
     assert len(parsed(row(), row(chainId=10))) == 2
     with pytest.raises(Oversized, match="3 rows"):
         parsed(row(), row(chainId=10), row(chainId=137))
-    with pytest.raises(Oversized, match="3 rows"):
-        parse_listing(json.dumps([coin(id=f"coin-{n}") for n in range(3)]).encode())
 
 
 @pytest.mark.parametrize(
@@ -243,63 +235,6 @@ def test_more_rows_than_any_list_has_are_refused_and_never_cut(monkeypatch: pyte
 )
 def test_a_list_is_named_by_its_url_without_what_may_be_secret(url: str, name: str) -> None:
     assert list_name(url) == name
-
-
-def coin(**platforms: object) -> dict[str, object]:
-    return {"id": platforms.pop("id", "a"), "symbol": "a", "name": "A", "platforms": platforms}
-
-
-def test_the_listing_names_the_contracts_of_coins_on_our_chains(lists: ListServer) -> None:
-    platforms = ("ethereum", "polygon-pos", "optimistic-ethereum", "arbitrum-one", "base", "solana", "")
-    usd_coin = {"id": "usd-coin", "symbol": "usdc", "name": "USDC", "platforms": dict.fromkeys(platforms, EVERYWHERE)}
-    lists.put(LISTING, [{"id": "bitcoin", "symbol": "btc", "name": "Bitcoin", "platforms": {}}, usd_coin])
-
-    taken = CoinGeckoListing(f"{lists.url}/api/v3/", http=client("coingecko")).read(CallScope.lasting(10))
-
-    assert lists.asked == [f"{LISTING}?include_platform=true"]
-    assert taken.tokens == tuple(
-        ListedToken(chain_id, EVERYWHERE, "usdc", "USDC", None, "usd-coin") for chain_id in (1, 10, 137, 8453, 42161)
-    )
-
-
-def test_the_version_of_the_listing_is_its_content(lists: ListServer) -> None:
-    listing = CoinGeckoListing(f"{lists.url}/api/v3", http=client("coingecko"))
-    versions = []
-    for symbol in ("a", "a", "b"):
-        lists.put_coins(("a", symbol, {"base": EVERYWHERE}))
-        versions.append(listing.read(CallScope.lasting(10)).version)
-
-    assert versions[0] == versions[1] != versions[2]
-
-
-@pytest.mark.parametrize(
-    "odd",
-    [
-        None,
-        [],
-        {},
-        {"id": "b"},
-        {"id": "b", "platforms": []},
-        coin(id=5, base=EVERYWHERE),
-        coin(id="", base=EVERYWHERE),
-        coin(id="two,ids", base=EVERYWHERE),
-        coin(id="b\n", base=EVERYWHERE),
-        coin(id="b", base=""),
-        coin(id="b", base=None),
-        coin(id="b", base=5),
-        coin(id="b", **{"": EVERYWHERE}),
-    ],
-)
-def test_a_coin_that_can_not_be_asked_for_or_has_no_contract_costs_only_itself(odd: object) -> None:
-    (found,) = parse_listing(json.dumps([odd, coin(ethereum=EVERYWHERE)]).encode())
-
-    assert (found.chain_id, found.coingecko_id) == (1, "a")
-
-
-def test_a_contract_of_two_coins_belongs_to_the_first() -> None:
-    (found,) = parse_listing(json.dumps([coin(id="a", base=EVERYWHERE), coin(id="b", base=EVERYWHERE)]).encode())
-
-    assert found.coingecko_id == "a"
 
 
 @pytest.mark.parametrize(("before", "now"), [(0, 0), (10, 0), (10, 4), (1, 0)])
