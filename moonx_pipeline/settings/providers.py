@@ -59,7 +59,7 @@ class AlchemySettings(Group):
         None, "ALCHEMY_WEBHOOK_SIGNING_KEY_POLYGON", about="Signing key of Polygon's webhook."
     )
     webhook_signing_key_optimism: SecretStr | None = setting(
-        None, "ALCHEMY_WEBHOOK_SIGNING_KEY_OPTIMISM", about="Signing key of OP Mainnet's webhook."
+        None, "ALCHEMY_WEBHOOK_SIGNING_KEY_OPTIMISM", about="Signing key of Optimism's webhook."
     )
     webhook_signing_key_arbitrum: SecretStr | None = setting(
         None, "ALCHEMY_WEBHOOK_SIGNING_KEY_ARBITRUM", about="Signing key of Arbitrum's webhook."

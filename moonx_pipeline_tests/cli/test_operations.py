@@ -69,7 +69,7 @@ def test_status_says_which_webhooks_are_alive(database_url: str, engine: Engine,
     keys = {f"ALCHEMY_WEBHOOK_SIGNING_KEY_{name}": f"whsec_{name}" for name in ("ETHEREUM", "POLYGON", "BASE")}
     now, old = datetime.now(UTC), datetime.now(UTC) - timedelta(hours=3)
     with engine.begin() as connection:
-        for chain_id, at in ((1, now), (10, now), (8453, old)):  # OP Mainnet's key was taken away
+        for chain_id, at in ((1, now), (10, now), (8453, old)):  # Optimism's key was taken away
             note_delivery(connection, chain_id, made_at=at, now=at, quiet_limit=timedelta(minutes=10))
     run = partial(moonx, cwd=tmp_path, DATABASE_URL=database_url, DAGSTER_HOME=str(ROOT), WEBSERVER_PORT="1", **keys)
 
