@@ -60,7 +60,6 @@ class Catalogue:
         self.changed[key] = token
         if pools is not None:
             self._pools[key] = pools
-            self._owners = None
         self._coins = self._against = None
         return token
 
@@ -73,12 +72,15 @@ class Catalogue:
 
     def pools_against(self, chain_id: int, address: str) -> Iterator[tuple[SimToken, Pool]]:
         """The pools of other tokens that have a contract on their other side."""
-        if self._owners is None:
-            self._owners = {}
-            for (chain, contract), pools in self._pools.items():
-                for quote in {pool.quote for pool in pools if pool.quote}:
-                    self._owners.setdefault((chain, quote), []).append((chain, contract))
-        for key in self._owners.get((chain_id, address), ()):
-            owner = self.token(*key)
+        against = self._against
+        if against is None:
+            against = {}
+            for (chain, contract), pools in list(self._pools.items()):
+                for pool in pools:
+                    if pool.quote is not None:
+                        against.setdefault((chain, pool.quote), []).append((contract, pool))
+            self._against = against
+        for contract, pool in against.get((chain_id, address), ()):
+            owner = self.token(chain_id, contract)
             if owner is not None:
-                yield from ((owner, pool) for pool in self._pools[key] if pool.quote == address)
+                yield owner, pool
