@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.storage.webhooks import note_delivery
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.storage.webhooks import Webhooks, note_delivery
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway
 from moonx_pipeline_tests.gateway.webhook_acts import (
     a_user,
@@ -201,3 +202,17 @@ def test_a_clock_ahead_of_ours_does_not_make_a_webhook_live_longer(engine: Engin
     note(engine, now + timedelta(minutes=4), now=now)
 
     assert networks(engine)[10].last_delivery_at == now
+
+
+@pytest.mark.parametrize(
+    ("environment", "chain_ids"),
+    [
+        ({}, set()),
+        (key_settings("base", "polygon"), {8453, 137}),
+        ({"ALCHEMY_WEBHOOK_SIGNING_KEY": "whsec_of_one"}, {chain_id for _, chain_id in NETWORKS.values()}),
+    ],
+)
+def test_the_networks_that_may_be_relied_on_are_those_with_a_key(
+    environment: dict[str, str], chain_ids: set[int]
+) -> None:
+    assert Webhooks.of(Settings.from_environment(environment).alchemy) == Webhooks(frozenset(chain_ids), LIMIT)
