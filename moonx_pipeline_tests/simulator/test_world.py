@@ -20,6 +20,7 @@ WALLET = derived_address("wallet: of this test")
 
 def test_an_added_token_is_known_to_every_source_that_could_know_it(simulator: RunningSimulator) -> None:
     world = simulator.simulation.world
+    assert gecko(simulator, "good-coin") == {}
     good = world.add_token(
         "GOOD", name="Good Token", decimals=9, price="1.5", pools=[Pool(400_000)], coingecko_id="good-coin",
         held={WALLET: "1000"},
