@@ -1,0 +1,72 @@
+"""What all asking for prices has in common: calls side by side, outages noted, answers learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from itertools import groupby
+from typing import TypeVar
+
+from moonx_pipeline.domain.evidence import found
+from moonx_pipeline.domain.market import Market
+from moonx_pipeline.domain.portfolio import TokenKey
+from moonx_pipeline.domain.quotes import PriceSource, Quote
+from moonx_pipeline.providers.errors import ProviderError
+from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.sync.breaking import Breakers
+from moonx_pipeline.sync.sources import Sources
+
+_T = TypeVar("_T")
+
+
+class Asking:
+    """Calls to the sources of prices, whose answers go into a market as evidence.
+
+    Attributes:
+        market: What is known.
+        sources: Whom to ask.
+        outages: Why a source failed, a sentence each.
+    """
+
+    def __init__(self, market: Market, sources: Sources, breakers: Breakers, scope: CallScope) -> None:
+        """Takes what to ask with; nothing is asked yet."""
+        self.market = market
+        self.sources = sources
+        self.outages: list[str] = []
+        self._breakers = breakers
+        self._scope = scope
+
+    def start(self, breaker: str, ask: Callable[..., _T], *what: object) -> Future[_T]:
+        """Starts a call beside others, by way of a breaker; ``ask`` takes what is asked, then deadline and tally."""
+        return self.sources.executor.submit(lambda: self._breakers.call(breaker, ask, *what, self._scope))
+
+    @contextmanager
+    def noting_outage(self) -> Iterator[None]:
+        """A source that fails leaves its tokens as they were; the sync goes on."""
+        try:
+            yield
+        except ProviderError as error:
+            if str(error) not in self.outages:
+                self.outages.append(str(error))
+
+    def learn(self, source: PriceSource, keys: Iterable[TokenKey], quotes: Mapping[TokenKey, Quote | None]) -> None:
+        """Takes in an answer: a source that has no price of a token has answered all the same."""
+        for key in keys:
+            self.market.learn(key, found(source, self.market.now, quotes.get(key)))
+
+
+def in_parts(items: Sequence[_T], size: int) -> list[Sequence[_T]]:
+    """Items in parts of at most ``size``."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def addresses_of(keys: Iterable[TokenKey]) -> list[str]:
+    """Their contracts."""
+    return [key.address for key in keys]
+
+
+def by_chain(keys: Iterable[TokenKey], size: int) -> list[list[TokenKey]]:
+    """The keys in groups of one chain each, at most ``size`` long."""
+    chains = [list(group) for _, group in groupby(sorted(keys), key=lambda key: key.chain_id)]
+    return [group[start : start + size] for group in chains for start in range(0, len(group), size)]
