@@ -75,8 +75,8 @@ NO_EVIDENCE: Final = Evidence({}, {})
 
 
 def found(source: PriceSource, at: datetime, quote: Quote | None = None, depth: PoolDepth | None = None) -> Evidence:
-    """What one answer of one source says of a token."""
-    return Evidence({source: quote} if quote else {}, {source: at}, depth)
+    """What one answer of one source says of a token; all of it was read when it answered."""
+    return Evidence({source: quote._replace(read_at=at)} if quote else {}, {source: at}, depth)
 
 
 def merge(known: Evidence, new: Evidence) -> Evidence:

@@ -12,7 +12,7 @@ import msgspec
 from moonx_pipeline.domain.money import MAX_DECIMALS, parse_price
 from moonx_pipeline.domain.portfolio import TokenInfo
 from moonx_pipeline.domain.quotes import PriceSource, Quote
-from moonx_pipeline.providers.bodies import clean_text, leniently
+from moonx_pipeline.providers.bodies import clean_text, leniently, read_time
 
 NOTHING: Final = msgspec.Raw(b"null")
 
@@ -39,7 +39,7 @@ class _OddMetadata(msgspec.Struct, rename="camel"):
 class TokenPrice(msgspec.Struct, rename="camel"):
     currency: str
     value: str
-    last_updated_at: str | None = None
+    last_updated_at: str | float | None = None
 
 
 _metadata: Final[msgspec.json.Decoder[TokenMetadata | None]] = msgspec.json.Decoder(TokenMetadata | None)
@@ -114,9 +114,18 @@ def _quote_of(prices: Iterable[TokenPrice], now: datetime) -> Quote | None:
             continue
         try:
             usd = parse_price(price.value)
-            at = datetime.fromisoformat(price.last_updated_at) if price.last_updated_at else None
         except ValueError:
             continue
         if usd:
-            return Quote(PriceSource.ALCHEMY, usd, at.replace(tzinfo=UTC) if at and at.tzinfo is None else at, now)
+            return Quote(PriceSource.ALCHEMY, usd, _time_of(price.last_updated_at), now)
     return None
+
+
+def _time_of(said: str | float | None) -> datetime | None:
+    if not isinstance(said, str):
+        return read_time(said)
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 import msgspec
 
 from moonx_pipeline.domain.money import parse_change, parse_price
-from moonx_pipeline.providers.bodies import by_row, checked
+from moonx_pipeline.providers.bodies import by_row, checked, read_time
 from moonx_pipeline.providers.errors import BadRequest
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
@@ -20,16 +21,24 @@ _FORGET_SECONDS: Final = 3600.0
 
 
 class Ticker(NamedTuple):
-    """The last price of a symbol in its quote asset, and its change over 24 hours in percent."""
+    """What Binance says of a symbol.
+
+    Attributes:
+        price: The last one, in the quote asset.
+        change_24h: In percent.
+        at: When that was; a symbol that stopped keeps its last price for ever.
+    """
 
     price: Decimal
     change_24h: Decimal | None
+    at: datetime | None
 
 
 class _Ticker(msgspec.Struct, rename="camel"):
     symbol: str
     last_price: str
     price_change_percent: str | None = None
+    close_time: Decimal | None = None
 
 
 _decode_one = msgspec.json.Decoder(_Ticker)
@@ -108,5 +117,7 @@ class Binance:
             except ValueError:
                 continue
             if price:
-                prices[ticker.symbol] = Ticker(price, parse_change(ticker.price_change_percent))
+                prices[ticker.symbol] = Ticker(
+                    price, parse_change(ticker.price_change_percent), read_time(ticker.close_time)
+                )
         return prices

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final, Protocol, TypeVar, cast
 
 import msgspec
@@ -14,6 +16,9 @@ from moonx_pipeline.providers.http import Classify
 
 MAX_TEXT = 200
 """Longer names and symbols are cut: they are hostile input, and nobody reads so far."""
+
+_MILLISECONDS: Final = 1e11
+"""Seconds beyond this are of the year 5138: it is milliseconds that were told."""
 
 T = TypeVar("T")
 
@@ -139,6 +144,17 @@ def _repaired_character(found: re.Match[str]) -> str:
     text = found[0]
     is_half = len(text) == 6 and text[2] in "dD"
     return "\ufffd" if is_half or len(text) == 1 else text
+
+
+def read_time(seconds: Decimal | float | None) -> datetime | None:
+    """A time that is told in seconds since 1970, or in milliseconds; ``None`` for what is no time of our days."""
+    if not seconds:
+        return None
+    try:
+        at = float(seconds)
+        return datetime.fromtimestamp(at / 1000 if at > _MILLISECONDS else at, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def clean_text(text: str | None, most: int = MAX_TEXT) -> str | None:

@@ -12,7 +12,7 @@ import msgspec
 
 from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.domain.quotes import PriceSource, Quote
-from moonx_pipeline.providers.bodies import by_row, checked
+from moonx_pipeline.providers.bodies import by_row, checked, read_time
 from moonx_pipeline.providers.errors import BatchTooLarge
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
@@ -133,7 +133,7 @@ def _quote(price: _Price, now: datetime) -> Quote | None:
         return None
     try:
         usd = parse_price(price.usd)
-        at = datetime.fromtimestamp(int(price.last_updated_at), UTC) if price.last_updated_at else None
-    except (ValueError, OverflowError, OSError):
+    except ValueError:
         return None
-    return Quote(PriceSource.COINGECKO, usd, at, now, parse_change(price.usd_24h_change)) if usd else None
+    at, change = read_time(price.last_updated_at), parse_change(price.usd_24h_change)
+    return Quote(PriceSource.COINGECKO, usd, at, now, change) if usd else None

@@ -13,7 +13,7 @@ from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.money import parse_price
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource, Quote
-from moonx_pipeline.providers.bodies import by_row, checked
+from moonx_pipeline.providers.bodies import by_row, checked, read_time
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
@@ -93,7 +93,6 @@ def _quote(coins: Mapping[str, _Coin], name: str, now: datetime) -> Quote | None
         return None
     try:
         usd = parse_price(coin.price)
-        at = datetime.fromtimestamp(int(coin.timestamp), UTC) if coin.timestamp else None
-    except (ValueError, OverflowError, OSError):
+    except ValueError:
         return None
-    return Quote(PriceSource.DEFILLAMA, usd, at, now) if usd else None
+    return Quote(PriceSource.DEFILLAMA, usd, read_time(coin.timestamp), now) if usd else None

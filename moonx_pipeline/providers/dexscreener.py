@@ -11,13 +11,14 @@ import msgspec
 
 from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.domain.pools import Pool
-from moonx_pipeline.providers.bodies import by_row, checked
+from moonx_pipeline.providers.bodies import by_row, checked, leniently
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
 _CHAINS: Final = {1: "ethereum", 137: "polygon", 10: "optimism", 42161: "arbitrum", 8453: "base"}
 ADDRESSES_A_CALL: Final = 30
 _POOLS_AN_ANSWER: Final = 30
+_NOTHING: Final = msgspec.Raw(b"null")
 _ROUNDS: Final = 4
 """Popular tokens push others out of an answer, which has room for some 30 pools: those are asked for again."""
 
@@ -47,10 +48,51 @@ class _Pair(msgspec.Struct, rename="camel"):
     price_change: _Change | None = None
 
 
+class _OddPair(msgspec.Struct, rename="camel"):
+    chain_id: str
+    base_token: _Token
+    quote_token: _Token
+    pair_address: msgspec.Raw = _NOTHING
+    price_native: msgspec.Raw = _NOTHING
+    price_usd: msgspec.Raw = _NOTHING
+    liquidity: msgspec.Raw = _NOTHING
+    price_change: msgspec.Raw = _NOTHING
+
+
+_odd_pair: Final = msgspec.json.Decoder(_OddPair)
+_text: Final = msgspec.json.Decoder(str)
+_number: Final = msgspec.json.Decoder(Decimal)
+_liquidity: Final = msgspec.json.Decoder(_Liquidity)
+_change: Final = msgspec.json.Decoder(_Change)
+
+
+class _OddPairs:
+    """Pairs that are not as documented: what is odd about one is unknown of it, and does not hide that it is there."""
+
+    def decode(self, raw: msgspec.Raw) -> _Pair:
+        pair = _odd_pair.decode(raw)
+        return _Pair(
+            pair.chain_id,
+            leniently(_text, pair.pair_address),
+            pair.base_token,
+            pair.quote_token,
+            _text_or_number(pair.price_native),
+            _text_or_number(pair.price_usd),
+            leniently(_liquidity, pair.liquidity),
+            leniently(_change, pair.price_change),
+        )
+
+
+def _text_or_number(raw: msgspec.Raw) -> str | None:
+    text = leniently(_text, raw)
+    number = leniently(_number, raw) if text is None else None
+    return text if number is None else str(number)
+
+
 _decode = by_row(
     msgspec.json.Decoder(list[_Pair] | None),
     msgspec.json.Decoder(list[msgspec.Raw] | None),
-    msgspec.json.Decoder(_Pair),
+    _OddPairs(),
 )
 
 
@@ -125,12 +167,12 @@ def _pool(pair: _Pair, chain_id: int) -> Pool | None:
     """A pool of the chain that was asked about; an address may live on several. A price that is none is left out."""
     base = pair.base_token.address if pair.base_token else None
     quote = pair.quote_token.address if pair.quote_token else None
-    if pair.chain_id != _CHAINS[chain_id] or not (pair.pair_address and base and quote):
+    if pair.chain_id != _CHAINS[chain_id] or not (base and quote):
         return None
     depth = pair.liquidity or _Liquidity()
     return Pool(
         chain_id=chain_id,
-        address=pair.pair_address.lower(),
+        address=(pair.pair_address or f"{base}/{quote}").lower(),
         base_address=base.lower(),
         quote_address=quote.lower(),
         price_usd=_price(pair.price_usd),
