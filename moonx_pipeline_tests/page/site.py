@@ -77,7 +77,10 @@ class Site:
         """Moves a price, after a while in which nobody has asked for prices."""
         self.simulator.simulation.world.set_price(symbol, Decimal(usd))
         with self.system.engine.begin() as connection:
-            connection.exec_driver_sql("UPDATE token_prices SET read_at = read_at - interval '10 minutes'")
+            connection.exec_driver_sql(
+                "UPDATE token_evidence SET answered_at = answered_at - interval '10 minutes', "
+                "read_at = read_at - interval '10 minutes'"
+            )
 
     def take_polygon_down(self, wallet: str) -> None:
         """Polygon answers nothing of a wallet, by neither way."""
@@ -97,7 +100,7 @@ class Site:
         with self.system.engine.begin() as connection:
             resume(connection)
             connection.exec_driver_sql("DELETE FROM circuit_breakers")
-            connection.exec_driver_sql("DELETE FROM token_prices")
+            connection.exec_driver_sql("DELETE FROM token_evidence")
 
 
 @contextmanager

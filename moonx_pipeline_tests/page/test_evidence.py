@@ -16,8 +16,10 @@ from moonx_pipeline.domain.flags import (
     USDT_AT_PAR,
 )
 from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline_tests.fixtures.dagster import ROOT
-from moonx_pipeline_tests.page.look import row
+from moonx_pipeline_tests.page.look import row, until_live
+from moonx_pipeline_tests.page.site import Site
 from moonx_pipeline_tests.page.states import State
 from moonx_pipeline_tests.page.test_states import THEMES, problems_for_some
 from moonx_pipeline_tests.page.visits import Visits
@@ -85,6 +87,19 @@ def test_a_row_of_which_nothing_was_kept_says_so(page: Page) -> None:
     page.get_by_role("row", name=re.compile("0x3d07")).click()
 
     expect(evidence(page, "Why has it no price?")).to_contain_text("was not kept. The next sync keeps it.")
+
+
+def test_what_a_sync_has_kept_is_what_a_row_shows(site: Site, visits: Visits) -> None:
+    user, _ = site.member(PLAIN_WALLET)
+    page = visits.open(site.link(user))
+    until_live(page)
+
+    row(page, "USDC", "Ethereum").click()
+
+    why = evidence(page, "Why this price?")
+    expect(why.get_by_role("listitem").first).to_contain_text(re.compile(r"^(Binance|CoinGecko)\$.*Used: "))
+    expect(why).to_contain_text("name this contract")
+    expect(why).to_contain_text("Alchemy")
 
 
 @pytest.mark.parametrize("theme", THEMES)
