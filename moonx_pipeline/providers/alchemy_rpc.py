@@ -20,7 +20,16 @@ from moonx_pipeline.providers.alchemy_rows import (
 )
 from moonx_pipeline.providers.alchemy_values import parse_balance, read_metadata
 from moonx_pipeline.providers.bodies import checked, leniently
-from moonx_pipeline.providers.errors import BadRequest, Malformed, Oversized, ProviderError
+from moonx_pipeline.providers.errors import (
+    DeadlineOver,
+    KeyRejected,
+    Malformed,
+    Oversized,
+    ProviderError,
+    QuotaExhausted,
+    RateLimited,
+    Restricted,
+)
 from moonx_pipeline.providers.evm import ask_contracts
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import Meaning, refusal_of
@@ -32,6 +41,9 @@ _METADATA_BATCH: Final = 50
 _CONTRACT_CALLS: Final = 30  # in one request: some 800 compute units, a sixth of the smallest plan's window
 
 Answer = TypeVar("Answer", bound=RpcAnswer)
+
+_NOT_OF_PAGE: Final = (RateLimited, QuotaExhausted, KeyRejected, Restricted, DeadlineOver)
+"""Refusals that another page would be met with, too."""
 
 
 class RpcReading(NamedTuple):
@@ -86,9 +98,10 @@ class AlchemyRpc:
                 if number:
                     stopped_by = error
                     break
-                if key is None or not isinstance(error, BadRequest):
+                if key is None or isinstance(error, _NOT_OF_PAGE):
                     raise
-                key = resume_key = None  # nobody promises that a key holds until the next sync
+                # Nobody promises that a key holds until the next sync, and no page may keep the others unread.
+                key = resume_key = None
                 page = self._page(wallet, key, scope)
             found.take(page.token_balances)
             key = page.page_key

@@ -70,8 +70,10 @@ SIGNS: Final = (
     _Sign(Meaning.BATCH, words=r"batch|response (size )?(is )?too large|response size .{0,20}(exceed|limit)"),
     _Sign(
         Meaning.KEY,
-        words=r"must be authenticated|unauthori[sz]ed|(invalid|missing|unknown|disabled) .{0,12}key"
-        r"|key .{0,40}(not allowed|disabled|invalid|expired)|not enabled for this app",
+        # Not any key: pages have keys, too.
+        words=r"must be authenticated|unauthori[sz]ed|not enabled for this app"
+        r"|(invalid|missing|unknown|disabled) (api|access|project|app|auth)[ _-]?(key|id|token)"
+        r"|api.?key .{0,40}(not allowed|disabled|invalid|expired)",
     ),
     _Sign(Meaning.MISUSE, frozenset({-32700, -32600, -32601, -32602})),
 )

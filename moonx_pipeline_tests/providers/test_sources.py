@@ -1,6 +1,5 @@
 """The clients of the data providers against the simulator."""
 
-import json
 from decimal import Decimal
 
 import pytest
@@ -9,14 +8,13 @@ from sqlalchemy import Engine
 from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import ChainOutcome, TokenInfo, TokenKey
 from moonx_pipeline.providers.alchemy_data import plan_groups
-from moonx_pipeline.providers.errors import KeyRejected, Malformed, ProviderError
+from moonx_pipeline.providers.errors import KeyRejected, Malformed, Oversized, ProviderError
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET, THREE_WALLETS, initial_holdings
 from moonx_pipeline.sync.sources import Sources, open_sources
-from moonx_pipeline_tests.providers.raw_server import answering, http
 
 CHAIN_IDS = [chain.id for chain in CHAINS]
 LINK = next(key for key, token in TOKENS.items() if (key[0], token.symbol) == (1, "LINK"))
@@ -43,12 +41,10 @@ def in_world(wallet: str, chain_id: int) -> dict[str, int]:
 
 @pytest.mark.parametrize("with_metadata", [True, False])
 def test_every_wallet_and_chain_is_read_in_full(sources: Sources, scope: CallScope, with_metadata: bool) -> None:
-    wallets = (*THREE_WALLETS, SPAM_WALLET)
-
-    found = read(sources, scope, *wallets, with_metadata=with_metadata)
+    found = read(sources, scope, *THREE_WALLETS, with_metadata=with_metadata)
 
     assert {pair: reading.balances for pair, reading in found.items()} == {
-        (wallet, chain_id): in_world(wallet, chain_id) for wallet in wallets for chain_id in CHAIN_IDS
+        (wallet, chain_id): in_world(wallet, chain_id) for wallet in THREE_WALLETS for chain_id in CHAIN_IDS
     }
 
 
@@ -88,34 +84,45 @@ def test_a_network_that_fails_alone_is_a_failed_reading_by_its_own_name(
     assert "upstream_timeout" in (found[PLAIN_WALLET, 137].reason or "")
 
 
-@pytest.mark.parametrize("fault", ["malformed", "wrong_types", "endless_page_key"])
+@pytest.mark.parametrize(
+    ("fault", "kind", "why"),
+    [
+        ("malformed", Malformed, "$.data"),
+        ("wrong_types", Malformed, "$.data"),
+        ("endless_page_key", Oversized, "page key twice"),
+    ],
+)
 def test_a_list_that_can_not_be_trusted_is_an_error_that_names_why(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope, fault: str
+    sources: Sources, simulator: RunningSimulator, scope: CallScope, fault: str, kind: type[ProviderError], why: str
 ) -> None:
     simulator.fault(fault)
 
-    with pytest.raises(Malformed) as problem:
-        read(sources, scope, SPAM_WALLET)
+    with pytest.raises(kind) as problem:
+        read(sources, scope, PLAIN_WALLET)
 
-    assert {"malformed": "$.data", "wrong_types": "$.data", "endless_page_key": "page key twice"}[fault] in str(
-        problem.value
-    )
+    assert why in str(problem.value)
 
 
-def test_more_pages_than_allowed_is_an_error_and_never_a_short_list(
-    engine: Engine, simulator: RunningSimulator, scope: CallScope
+@pytest.mark.parametrize(("with_metadata", "pages"), [(True, 3), (False, 10)])
+def test_a_long_list_is_left_to_json_rpc_with_the_names_and_prices_it_gave(
+    sources: Sources, scope: CallScope, with_metadata: bool, pages: int
 ) -> None:
-    sources = open_sources(Settings.from_environment({**simulator.environment(), "PROVIDER_MAX_PAGES": "3"}), engine)
+    assert sources.alchemy is not None
+    reading = sources.alchemy.read_balances([(SPAM_WALLET, CHAIN_IDS)], with_metadata=with_metadata, scope=scope)
 
-    with pytest.raises(Malformed, match="raise PROVIDER_MAX_PAGES"):
-        read(sources, scope, SPAM_WALLET)
+    assert len(scope.calls) == pages
+    assert {r.outcome for r in reading.balances.values()} == {ChainOutcome.FAILED}
+    assert all("too long" in (r.reason or "") for r in reading.balances.values())
+    assert reading.outages == {}
+    assert sum(len(r.tokens) for r in reading.balances.values()) == (300 - 1 if with_metadata else 0)
+    assert bool(reading.quotes) is with_metadata
 
 
 def test_duplicates_are_one_and_unreadable_balances_are_unknown_not_zero(
     sources: Sources, simulator: RunningSimulator, scope: CallScope
 ) -> None:
     simulator.fault("duplicate_tokens")
-    simulator.fault("token_error")
+    simulator.fault("token_error", params={"message": "execution timeout"})
 
     found = read(sources, scope, PLAIN_WALLET)
 
@@ -127,7 +134,30 @@ def test_duplicates_are_one_and_unreadable_balances_are_unknown_not_zero(
 def test_json_rpc_reads_the_same_balances(sources: Sources, scope: CallScope) -> None:
     assert sources.alchemy is not None
     for chain_id in CHAIN_IDS:
-        assert sources.alchemy.rpc_balances(SPAM_WALLET, chain_id, scope).balances == in_world(SPAM_WALLET, chain_id)
+        read = sources.alchemy.rpc_balances(SPAM_WALLET, chain_id, scope)
+        assert (read.balances.outcome, read.stopped_by, read.is_resumed) == (ChainOutcome.OK, None, False)
+        assert read.balances.balances == in_world(SPAM_WALLET, chain_id)
+
+
+def test_a_list_that_is_not_read_to_its_end_goes_on_where_it_stopped(
+    engine: Engine, simulator: RunningSimulator, scope: CallScope
+) -> None:
+    sources = open_sources(Settings.from_environment({**simulator.environment(), "PROVIDER_MAX_PAGES": "3"}), engine)
+    assert sources.alchemy is not None
+    found: dict[str, int] = {}
+    key, parts = None, 0
+    while parts == 0 or key is not None:
+        read = sources.alchemy.rpc_balances(SPAM_WALLET, 1, scope, resume_key=key)
+        assert read.is_resumed == (key is not None)
+        found |= read.balances.balances
+        key, parts = read.balances.resume_key, parts + 1
+        if key is not None:
+            assert read.balances.outcome is ChainOutcome.PARTIAL
+            more = "more " if read.is_resumed else ""
+            assert read.balances.reason == f"Read in part: 300 {more}tokens so far; the next sync goes on there."
+
+    assert parts == 2
+    assert {token: balance for token, balance in found.items() if balance} == in_world(SPAM_WALLET, 1)
 
 
 def test_metadata_is_asked_in_batches_and_matched_in_any_order(sources: Sources, scope: CallScope) -> None:
@@ -141,6 +171,19 @@ def test_metadata_is_asked_in_batches_and_matched_in_any_order(sources: Sources,
         address: TOKENS[137, address].symbol for address in contracts
     }
     assert found["0x" + "0" * 40] == TokenInfo(None, None, None)
+
+
+def test_contracts_are_asked_themselves_where_alchemy_knows_no_names(sources: Sources, scope: CallScope) -> None:
+    assert sources.alchemy is not None
+    contracts = [address for chain_id, address in TOKENS if chain_id == 137 and address != NATIVE_TOKEN]
+
+    found = sources.alchemy.contract_info(137, [*contracts, "0x" + "0" * 40], scope)
+
+    assert found.keys() == {*contracts, "0x" + "0" * 40}
+    assert found[MESA[1]] == TokenInfo("MESA", "Mesa Credit", 8)
+    assert found["0x" + "0" * 40] == TokenInfo(None, None, None)
+    assert {call.provider for call in scope.calls} == {"alchemy"}
+    assert scope.compute_units == 3 * 26 * len(found)
 
 
 def test_alchemy_prices_are_by_contract_within_its_limits(sources: Sources, scope: CallScope) -> None:
@@ -229,23 +272,3 @@ def test_every_fault_of_a_price_source_is_a_typed_error(
         }[provider]()
 
     assert problem.value.provider == provider
-
-
-def test_what_is_odd_about_a_name_or_a_price_does_not_cost_the_balance(engine: Engine, scope: CallScope) -> None:
-    row = {
-        "network": "eth-mainnet",
-        "address": PLAIN_WALLET,
-        "tokenAddress": "0x" + "ab" * 20,
-        "tokenBalance": "0x7",
-        "tokenMetadata": {"symbol": 7, "decimals": "many"},
-        "tokenPrices": [{"currency": "usd", "value": 1500}],
-    }
-    with answering(http(json.dumps({"data": {"tokens": [row]}}).encode())) as url:
-        sources = open_sources(
-            Settings.from_environment({"ALCHEMY_API_KEY": "k", "ALCHEMY_DATA_BASE_URL": url}), engine
-        )
-        assert sources.alchemy is not None
-        reading = sources.alchemy.read_balances([(PLAIN_WALLET, [1])], with_metadata=True, scope=scope)
-
-    assert reading.balances[PLAIN_WALLET, 1].balances == {"0x" + "ab" * 20: 7}
-    assert (reading.balances[PLAIN_WALLET, 1].tokens, reading.quotes) == ({}, {})
