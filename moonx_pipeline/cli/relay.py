@@ -12,7 +12,6 @@ from moonx_pipeline.errors import WrongUse
 @click.command()
 def relay() -> None:
     """Publish events to Kafka until stopped; several relays share the work."""
-    from moonx_pipeline.events.brokers import mute_client
     from moonx_pipeline.events.monitoring import serve_relay
     from moonx_pipeline.events.relay import Relay
     from moonx_pipeline.logs import set_up_logs
@@ -25,7 +24,6 @@ def relay() -> None:
     start_tracing(settings, "relay")
     if not settings.kafka.brokers:
         raise WrongUse("There is no Kafka to publish to: set KAFKA_BROKERS, such as localhost:9092.")
-    mute_client()  # the relay itself says when Kafka goes and comes
     engine = ready_engine(settings)
     running = Relay(engine, settings.kafka)
     serve_relay(settings, engine, running)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -37,7 +38,12 @@ _KINDS: Final = (
     ((UnknownTopicOrPartitionError,), "the topic is not there: create it, or check KAFKA_TOPIC_*"),
 )
 _TELLING: Final = tuple(kind for kinds, _ in _KINDS for kind in kinds)
+# The question that each broker answers to everybody: which requests it understands. Length, kind 18, its version 0,
+# number of the request, no name of the client.
+_API_VERSIONS: Final = struct.pack(">ihhih", 10, 18, 0, 0, -1)
+
 _LATE: Final = (KafkaTimeoutError, RequestTimedOutError)
+_SILENT: Final = "it does not answer in time: check KAFKA_BROKERS, whether it runs, and how busy it is"
 
 # What the client says of what is not of a kind of its own. The first that fits counts.
 _TEXTS: Final = (
@@ -75,7 +81,7 @@ class _Failures(logging.Handler):
 
 
 def connect(client: Callable[..., Client], settings: KafkaSettings, **options: Any) -> Client:
-    """A producer or consumer that is connected to a broker.
+    """A producer or consumer that is connected to a broker. From then on, the client's own lines stay out of the log.
 
     Args:
         client: What is made.
@@ -85,10 +91,11 @@ def connect(client: Callable[..., Client], settings: KafkaSettings, **options: A
     Raises:
         KafkaError: No broker lets itself be used; ``why`` puts it into words.
     """
+    mute_client()
     failures, log = _Failures(), logging.getLogger("kafka.net.manager")
     log.addHandler(failures)
     try:
-        return client(**_connection_options(settings), **options)
+        return client(**_connection_options(settings) | options)
     except KafkaError as problem:
         raise (failures.most_telling() or problem) from None
     finally:
@@ -96,30 +103,49 @@ def connect(client: Callable[..., Client], settings: KafkaSettings, **options: A
 
 
 def mute_client() -> None:
-    """Keeps the client's own lines out of this process's log; ``connect`` learns from them all the same."""
+    """Keeps the client's own lines out of this process's log; ``connect`` learns from them all the same.
+
+    It tells each look at the brokers, and each failed try in ten lines; whoever uses it says when Kafka goes and comes.
+    """
     log = logging.getLogger("kafka")
     log.setLevel(logging.WARNING)
     log.propagate = False
-    log.addHandler(logging.NullHandler())
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
 
 
 def why(problem: Exception) -> str:
     """What is in the way, and what to do, as the rest of a sentence."""
     by_kind = next((words for kinds, words in _KINDS if isinstance(problem, kinds)), None)
     by_text = next((words for sign, words in _TEXTS if sign in str(problem)), None)
-    return by_kind or by_text or f"{type(problem).__name__}: check KAFKA_BROKERS, or whether it runs"
+    late = _SILENT if isinstance(problem, _LATE) else None
+    return by_kind or by_text or late or f"{type(problem).__name__}: check KAFKA_BROKERS, or whether it runs"
 
 
 def why_unreachable(settings: KafkaSettings) -> str | None:
-    """Why none of the brokers lets itself be connected to; ``None`` where one does. Nothing is said to it."""
-    for broker in settings.brokers:
-        host, _, port = broker.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=settings.connection_timeout_ms / 1000).close()
-        except OSError:
-            continue
+    """Why none of the brokers answers; ``None`` where one does. No login is needed for what it is asked."""
+    if any(_answers(broker, settings) for broker in settings.brokers):
         return None
-    return f"No broker can be reached at {', '.join(settings.brokers)}: events wait in the outbox."
+    return f"No broker answers at {', '.join(settings.brokers)}: events wait in the outbox."
+
+
+def _answers(broker: str, settings: KafkaSettings) -> bool:
+    """Whether a broker says anything. That it can be connected to is no sign of life: its kernel does that for it."""
+    host, _, port = broker.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=settings.connection_timeout_ms / 1000) as connection:
+            if not settings.ssl:
+                return _answers_on(connection)
+            context = ssl.create_default_context(cadata=settings.ssl_authorities)
+            with context.wrap_socket(connection, server_hostname=host) as encrypted:
+                return _answers_on(encrypted)
+    except OSError:
+        return False
+
+
+def _answers_on(connection: socket.socket) -> bool:
+    connection.sendall(_API_VERSIONS)
+    return bool(connection.recv(4))
 
 
 def _connection_options(settings: KafkaSettings) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import Final
+from concurrent.futures import Future
+from typing import Any, Final
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from moonx_pipeline.domain.events import EVENT_SOURCE, rfc3339
 from moonx_pipeline.events.brokers import connect, why
@@ -18,6 +20,8 @@ from moonx_pipeline.tracing import OpenSpan, begin_span
 
 TOPICS: Final = ("portfolio.updates", "sync.events", "system.alerts", "user.activities")
 """The topics by the names that events carry; settings may give them others."""
+
+_WORDS_SECONDS: Final = 0.25
 
 Header = tuple[str, bytes]
 
@@ -84,42 +88,52 @@ def rounds(rows: Iterable[OutboxRow]) -> Iterator[list[OutboxRow]]:
         rest = [row for row in rest if row not in sent]
 
 
-class EventProducer:
-    """Sends events to Kafka and waits for their acknowledgement. Used by one thread at a time."""
+class _Producer(KafkaProducer):  # type: ignore[misc]
+    """The client's producer, one that can be given up."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def flush(self, timeout: float | None = None) -> None:
+        """Waits for nothing.
+
+        The client's ``close`` flushes first. While a batch is under way to a broker that is silent, that raises,
+        and the producer stays open, with its thread, its connections and its handler at the process's exit. Nothing
+        is lost by leaving it out: what was not acknowledged is in the outbox.
+        """
+
+
+class EventProducer:
+    """Sends events to Kafka and waits for their acknowledgement. Used by one thread at a time.
+
+    Once anything was not acknowledged in time, it is to be closed: the client may hold requests that never end.
+    """
+
+    def __init__(self, settings: KafkaSettings, *, connect_seconds: float | None = None) -> None:
         """Connects.
+
+        Args:
+            settings: Brokers, and how long they are waited for.
+            connect_seconds: The longest that connecting may take; as the settings have it by default.
 
         Raises:
             BrokerUnavailable: No broker answers.
         """
+        self._settings = settings
         self._topics = topic_names(settings)
-        self._request_seconds = (settings.connection_timeout_ms + settings.request_timeout_ms) / 1000
+        self.round_seconds: Final = (settings.connection_timeout_ms + settings.request_timeout_ms) / 1000
+        """The longest wait for the acknowledgement of events that are sent together."""
         try:
-            self._producer = connect(
-                KafkaProducer,
-                settings,
-                acks="all",
-                enable_idempotence=settings.idempotent,
-                max_in_flight_requests_per_connection=settings.max_in_flight,
-                retries=settings.retries,
-                retry_backoff_ms=settings.retry_initial_delay_ms,
-                request_timeout_ms=settings.request_timeout_ms,
-                delivery_timeout_ms=settings.request_timeout_ms * 2,
-                max_block_ms=settings.connection_timeout_ms + settings.request_timeout_ms,
-                linger_ms=2,
-                compression_type=None if settings.compression == "none" else settings.compression,
-            )
+            self._producer = _connected_within(connect_seconds or self.round_seconds, settings)
         except KafkaError as problem:
             count_error("unavailable")
             raise BrokerUnavailable(_sentence(settings, problem)) from None
-        self._settings = settings
 
-    def send(self, rows: list[OutboxRow]) -> tuple[list[OutboxRow], dict[OutboxRow, Exception]]:
+    def send(
+        self, rows: list[OutboxRow], *, seconds: float | None = None
+    ) -> tuple[list[OutboxRow], dict[OutboxRow, Exception]]:
         """Sends events of different keys side by side.
 
         Args:
             rows: At most one of a key, so that nothing can overtake anything.
+            seconds: The longest wait for all of them together; ``round_seconds`` by default.
 
         Returns:
             Those that the broker has acknowledged, and for the others why not: ``EventRefused`` or
@@ -128,8 +142,11 @@ class EventProducer:
         failed: dict[OutboxRow, Exception] = {}
         under_way = []
         began = time.monotonic()
+        end = began + (self.round_seconds if seconds is None else seconds)
         for row in rows:
             sending = _span_of(row)
+            # Sending waits for what the client does not know of a topic; it reads this at each call.
+            self._producer.config["max_block_ms"] = _milliseconds_until(end)
             try:
                 future = self._producer.send(
                     self._topics.get(row.topic, row.topic),
@@ -147,7 +164,7 @@ class EventProducer:
         acknowledged = []
         for row, future, sending in under_way:
             try:
-                future.get(timeout=self._request_seconds * 2)
+                future.get(timeout=max(0.0, end - time.monotonic()))
                 acknowledged.append(row)
                 count_published(row.topic, time.monotonic() - began)
                 sending.end()
@@ -164,8 +181,60 @@ class EventProducer:
         return BrokerUnavailable(_sentence(self._settings, problem))
 
     def close(self) -> None:
-        """Drops the connections; what is under way is not waited for."""
+        """Drops the connections and ends the client's thread; what is under way is not waited for. Never raises."""
         self._producer.close(timeout=0)
+
+
+def _connected_within(seconds: float, settings: KafkaSettings) -> _Producer:
+    """A producer that is connected, or an error in time.
+
+    The client's own deadline holds for most of what may be silent, but neither for finding a host by its name nor for
+    its last request. So a thread connects, and closes what comes too late.
+
+    Raises:
+        KafkaError: No broker answers.
+    """
+    outcome: Future[_Producer] = Future()
+
+    def make() -> None:
+        try:
+            producer = connect(_Producer, settings, **_options(settings, seconds))
+        except BaseException as problem:
+            if outcome.set_running_or_notify_cancel():
+                outcome.set_exception(problem)
+            return
+        if outcome.set_running_or_notify_cancel():
+            outcome.set_result(producer)
+        else:
+            producer.close(timeout=0)
+
+    threading.Thread(target=make, name="kafka-connect", daemon=True).start()
+    try:
+        # The client's own words tell more than that time is over, so it gets a little longer to say them.
+        return outcome.result(seconds + _WORDS_SECONDS)
+    except TimeoutError:
+        if outcome.cancel():
+            raise KafkaTimeoutError(f"No answer within {seconds} s.") from None
+        return outcome.result()
+
+
+def _options(settings: KafkaSettings, connect_seconds: float) -> dict[str, Any]:
+    return {
+        "acks": "all",
+        "bootstrap_timeout_ms": int(connect_seconds * 1000),
+        "enable_idempotence": settings.idempotent,
+        "max_in_flight_requests_per_connection": settings.max_in_flight,
+        "retries": settings.retries,
+        "retry_backoff_ms": settings.retry_initial_delay_ms,
+        "request_timeout_ms": settings.request_timeout_ms,
+        "delivery_timeout_ms": settings.request_timeout_ms * 2,
+        "linger_ms": 2,
+        "compression_type": None if settings.compression == "none" else settings.compression,
+    }
+
+
+def _milliseconds_until(end: float) -> int:
+    return max(0, int((end - time.monotonic()) * 1000))
 
 
 def _sentence(settings: KafkaSettings, problem: Exception) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
@@ -17,8 +19,14 @@ from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.outbox import CHANNEL, SHARDS, lock_shards, shards_of, unlock_shards
 
 DEADLINE_SECONDS: Final = 3.0
-LEFT_ALONE_SECONDS: Final = 30.0
+"""What a sync waits for Kafka at most, in all, whether that refuses or is silent."""
+
+LEFT_ALONE_SECONDS: Final = 10.0
 """A Kafka that was away is not tried again by this process for so long: each of its syncs would wait for it anew."""
+
+_CONNECT_SECONDS: Final = 1.5
+_ROUND_SECONDS: Final = 1.0
+"""What a round of events has to have, or it is not begun: cut short, it would look as if Kafka were away."""
 
 _producers: dict[tuple[int, KafkaSettings], EventProducer] = {}
 _away: dict[KafkaSettings, Away] = {}
@@ -57,6 +65,7 @@ def publish_pending(engine: Engine, kafka: KafkaSettings, keys: Collection[str] 
     """
     if not kafka.brokers:
         return PublishOutcome(0, "outbox")
+    end = time.monotonic() + DEADLINE_SECONDS
     published = 0
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -69,31 +78,42 @@ def publish_pending(engine: Engine, kafka: KafkaSettings, keys: Collection[str] 
             try:
                 if (away := _away.get(kafka)) is not None and time.monotonic() < away.until:
                     return PublishOutcome(0, "sync", away.problem)
-                end = time.monotonic() + DEADLINE_SECONDS
-                with _lock:
-                    producer = _process_producer(kafka)
-                    while time.monotonic() < end and (count := publish_batch(connection, producer, shards)):
+                with _producer_of_process(kafka, end) as producer:
+                    seconds = partial(_seconds_until, end)
+                    while count := publish_batch(connection, producer, shards, seconds=seconds):
                         published += count
             finally:
                 unlock_shards(connection, shards)
     except BrokerUnavailable as problem:
-        _forget_producer(kafka)
-        _away[kafka] = Away(time.monotonic() + LEFT_ALONE_SECONDS, str(problem))
         return PublishOutcome(published, "sync", str(problem))
     except DBAPIError as problem:
         return PublishOutcome(published, "sync", f"The outbox could not be read: {problem.orig}")
     return PublishOutcome(published, "sync")
 
 
-def _process_producer(kafka: KafkaSettings) -> EventProducer:
-    """One producer a process: it costs connections; a forked process makes its own."""
-    key = (os.getpid(), kafka)
-    if key not in _producers:
-        _producers[key] = EventProducer(kafka)
-    return _producers[key]
+@contextmanager
+def _producer_of_process(kafka: KafkaSettings, end: float) -> Iterator[EventProducer]:
+    """The process's producer, for one thread at a time; there is one, as it costs connections.
+
+    Raises:
+        BrokerUnavailable: No broker answers, or another thread has waited for one for all of the time.
+    """
+    if not _lock.acquire(timeout=max(0.0, end - _ROUND_SECONDS - time.monotonic())):
+        raise BrokerUnavailable("Kafka is slow: another sync of this process still publishes, these events wait.")
+    key = (os.getpid(), kafka)  # a forked process makes its own
+    try:
+        if key not in _producers:
+            _producers[key] = EventProducer(kafka, connect_seconds=_CONNECT_SECONDS)
+        yield _producers[key]
+    except BrokerUnavailable as problem:
+        _away[kafka] = Away(time.monotonic() + LEFT_ALONE_SECONDS, str(problem))
+        if (producer := _producers.pop(key, None)) is not None:
+            producer.close()
+        raise
+    finally:
+        _lock.release()
 
 
-def _forget_producer(kafka: KafkaSettings) -> None:
-    producer = _producers.pop((os.getpid(), kafka), None)
-    if producer is not None:
-        producer.close()
+def _seconds_until(end: float) -> float:
+    left = end - time.monotonic()
+    return left if left >= _ROUND_SECONDS else 0.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import select
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Final
 
 import structlog
@@ -27,25 +28,37 @@ BATCH: Final = 500
 POLL_SECONDS: Final = 5.0
 """A notification that was lost costs no more than this."""
 
-_LONGEST_PAUSE: Final = 10.0
+_LONGEST_PAUSE: Final = 2.0
+"""Between tries while Kafka or the database is away; once it is back, events flow soon."""
+
 _log = structlog.get_logger("relay")
 
 
-def publish_batch(connection: Connection, producer: EventProducer, shards: Collection[int], limit: int = BATCH) -> int:
+def publish_batch(
+    connection: Connection, producer: EventProducer, shards: Collection[int], *, seconds: Callable[[], float]
+) -> int:
     """Publishes the oldest events of shards whose locks the caller holds.
 
     Events of one key go one after the other, each acknowledged before the next is sent; those of different
     keys go side by side. What is acknowledged is marked even when something behind it fails.
 
+    Args:
+        connection: The one that holds the locks.
+        producer: Where to. After ``BrokerUnavailable`` it is to be closed.
+        shards: Whose events.
+        seconds: How long the next round may wait for Kafka; asked before each, 0 to begin no more.
+
     Returns:
-        How many were published or set aside; 0 when there was nothing to publish.
+        How many were published or set aside; 0 when there was nothing to publish, or no time to.
 
     Raises:
-        BrokerUnavailable: Kafka did not take all of them.
+        BrokerUnavailable: Kafka did not take all of a round in its time.
     """
     done = 0
-    for together in rounds(unpublished(connection, shards, limit)):
-        acknowledged, failed = producer.send(together)
+    for together in rounds(unpublished(connection, shards, BATCH)):
+        if (patience := seconds()) <= 0:
+            break
+        acknowledged, failed = producer.send(together, seconds=patience)
         mark_published(connection, [row.id for row in acknowledged])
         done += len(acknowledged)
         for row, error in failed.items():
@@ -74,21 +87,26 @@ class Relay:
 
     @property
     def kafka_problem(self) -> str | None:
-        """Why Kafka took no events when it was last sent some; ``None`` where it took them."""
+        """Why Kafka took no events when it was last tried; ``None`` where it took them, or there were none."""
         return self._kafka_problem
 
     def stop(self) -> None:
-        """Ends ``run`` after the batch under way; may be called from a signal handler."""
+        """Ends ``run`` after the round under way; may be called from a signal handler."""
         self._stop.set()
 
     def run(self) -> None:
-        """Publishes until stopped. The database or Kafka being away is waited for, as long as it takes."""
+        """Publishes until stopped. The database or Kafka being away is waited for, as long as it takes.
+
+        A round ends at its deadline, also where Kafka is silent. The shards are given up then, and are not taken again
+        before Kafka answers: another relay may reach it.
+        """
         pause = 0.1
         while not self._stop.is_set():
             try:
+                producer = self._connected()
                 with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                     try:
-                        self._publish_shards(connection)
+                        self._publish_shards(connection, producer)
                     finally:
                         # The locks are the connection's: it must not go back to the pool with them.
                         connection.invalidate()
@@ -105,7 +123,15 @@ class Relay:
             pause = min(pause * 2, _LONGEST_PAUSE)
         self._drop_producer()
 
-    def _publish_shards(self, connection: Connection) -> None:
+    def _connected(self) -> EventProducer:
+        if self._producer is None:
+            self._producer = EventProducer(self._kafka)
+        return self._producer
+
+    def _seconds(self, producer: EventProducer) -> float:
+        return 0.0 if self._stop.is_set() else producer.round_seconds
+
+    def _publish_shards(self, connection: Connection, producer: EventProducer) -> None:
         connection.exec_driver_sql(f"LISTEN {CHANNEL}")
         held: set[int] = set()
         tried = 0.0
@@ -113,10 +139,8 @@ class Relay:
             if len(held) < SHARDS and time.monotonic() - tried >= POLL_SECONDS:
                 held |= lock_shards(connection, set(range(SHARDS)) - held)
                 tried = time.monotonic()
-            if self._producer is None:
-                self._producer = EventProducer(self._kafka)
-                self._kafka_problem = None
-            published = publish_batch(connection, self._producer, held)
+            published = publish_batch(connection, producer, held, seconds=partial(self._seconds, producer))
+            self._kafka_problem = None
             if published:
                 self._note_up(published)
             else:
