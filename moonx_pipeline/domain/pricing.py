@@ -157,7 +157,7 @@ def choose_price(
         flags.add(SOURCES_DISAGREE)
     if rule == "trust":
         rule = case.name_of_trust(best, agreeing)
-    if rule == "single_source" and not identity.is_listed and best.source not in _LISTINGS:
+    if rule == "single_source" and not identity.is_listed:
         flags.add(UNCONFIRMED_PRICE)
     if not agreeing and case.jumped(best, evidence.accepted):
         flags.add(PRICE_JUMP)
@@ -210,8 +210,8 @@ def _elect(case: _Case, voters: Sequence[Quote]) -> tuple[Quote, str, set[str]]:
     largest = max(camps, key=len)
     supporters = len(voters) - len(against)
     if len(largest) > supporters:
-        return largest[0], "outvoted", {SOURCES_DISAGREE}
-    return best, "trust", {SOURCES_FAR_APART} if len(largest) == supporters else {SOURCES_DISAGREE}
+        return largest[0], "outvoted", set()
+    return best, "trust", {SOURCES_FAR_APART} if len(largest) == supporters else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,7 @@ class _Case:
 
     @property
     def is_thin(self) -> bool:
-        return self.depth is not None and self.depth.state is DepthState.THIN and not self.identity.is_major
+        return self.depth is not None and self.depth.state is DepthState.THIN
 
     def has_say(self, quote: Quote) -> bool:
         """Whether a quote counts: a DEX price of a token without liquidity is whatever its maker wants it to be."""

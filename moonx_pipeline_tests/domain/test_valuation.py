@@ -94,6 +94,12 @@ def test_positions_are_in_the_order_of_value_however_they_came(
     assert values[: len(known)] == sorted(known, reverse=True)
 
 
+def test_the_largest_value_comes_first_and_what_has_none_last() -> None:
+    known = {key_of(n): evidence(quote("coingecko", usd)) for n, usd in ((1, "2"), (2, "30"), (4, "0.1"))}
+    made = Valuer(dict.fromkeys(map(key_of, range(1, 5)), TKN), market_of(known)).positions(map(holding, range(1, 5)))
+    assert [p.token for p in made] == [token(n) for n in (2, 1, 4, 3)]
+
+
 def test_ties_are_by_wallet_then_chain_as_people_see_them_then_token() -> None:
     places = [
         (wallet, chain.id, token(number))
@@ -207,6 +213,14 @@ def test_thin_is_not_spam_but_low_liquidity_shown_with_its_value() -> None:
 def test_a_token_that_nobody_described_yet_is_not_called_spam_for_it() -> None:
     assert valued(None, evidence(asked=NOW)).spam_reasons == ()
     assert valued(TokenInfo(None, None, None), evidence(asked=NOW)).spam_reasons == ("no_metadata",)
+
+
+def test_suspicions_are_told_of_tokens_that_no_list_names_whatever_the_verdict() -> None:
+    forged = {key_of(n): USDC_INFO for n in (1, 2, 3)}
+    known = {key_of(1): Known(LISTED), key_of(2): deep(), key_of(3): evidence(asked=NOW)}
+    facts = [Valuer(forged, market_of(known)).facts(key) for key in forged]
+    assert [one.suspected_for for one in facts] == [(), ("lookalike_symbol",), ("lookalike_symbol",)]
+    assert [one.spam_reasons for one in facts] == [(), (), ("lookalike_symbol",)]
 
 
 def test_what_is_known_of_a_token_is_worked_out_once_for_all_who_hold_it() -> None:
