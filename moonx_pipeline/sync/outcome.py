@@ -166,8 +166,8 @@ def _balances_standing(valued: ValuedSync) -> str:
     """Whether what is stored of balances is all that is held; see ``OperationEnd``.
 
     Where some chains were kept, the time of the last whole reading stands, so that its age stays bounded. A chain
-    that failed beside them is asked again by the next sync all the same: it was not kept, since its webhook was not
-    alive at that time, and one that comes alive later keeps only what was read whole after that.
+    that failed beside them is asked again by the next sync all the same: its webhook has not been alive ever since
+    that whole reading, else it had been kept, too, and one that comes alive later keeps only what is read after that.
     """
     if any(reading.outcome is ChainOutcome.KEPT for reading in valued.readings):
         return "kept"
