@@ -194,20 +194,23 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def lost_operations(connection: Connection, workers: Collection[str], *, begun_before: datetime) -> list[LostOperation]:
+def lost_operations(
+    connection: Connection, workers: Collection[str], *, longest_seconds: float | None = None
+) -> list[LostOperation]:
     """What dead processes were at, and what nobody can be at any more.
 
     Args:
         connection: Any.
         workers: Processes that are dead.
-        begun_before: No sync takes so long: one that began earlier was lost by its process, dead or not.
+        longest_seconds: No sync takes so long: one that began earlier, by the database's clock, was lost by its
+            process, dead or not. ``None`` looks for those of the dead only.
     """
     rows = connection.exec_driver_sql(
         "SELECT o.id, o.user_id, o.worker_id, o.trigger, o.started_at, o.retry_count, (SELECT wallet_address "
         "FROM user_wallets w WHERE w.user_id = o.user_id ORDER BY position LIMIT 1), o.dagster_run_id "
-        "FROM sync_operations o WHERE (o.worker_id = ANY(%s) OR o.started_at < %s) "
+        "FROM sync_operations o WHERE (o.worker_id = ANY(%s) OR o.started_at < now() - make_interval(secs => %s)) "
         "AND o.status IN ('pending', 'running') ORDER BY o.id",
-        (list(workers), begun_before),
+        (list(workers), longest_seconds),
     )
     return [LostOperation(*row) for row in rows]
 

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -32,7 +32,6 @@ from moonx_pipeline.sync.unfinished import end_unfinished
 WORKER_LOST: Final = "sync_worker_lost"
 INTERRUPTED: Final = "interrupted"
 
-_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _log = structlog.get_logger("recovery")
 
 
@@ -52,16 +51,17 @@ def recover_lost(engine: Engine, sources: Sources, now: datetime) -> Recovery:
     """Finds dead processes and closes what they left, in one transaction; by one caller at a time.
 
     A sync that runs for longer than any can was lost by its process, such as when it was opened and the database
-    went away before it could say so; it is closed, too.
+    went away before it could say so; it is closed, too. How long it has run is the database's word: a process whose
+    clock is fast would close what others are at.
 
     Args:
         engine: The pipeline's database.
         sources: For the longest time of a sync, and how often a request may be lost with its worker.
-        now: When the operations end.
+        now: When the operations end; nothing is decided by it.
     """
     with engine.begin() as connection:
         workers = dead_workers(connection, grace_seconds=sources.sync_seconds)
-        look = partial(lost_operations, connection, workers, begun_before=now - _longest(sources))
+        look = partial(lost_operations, connection, workers, longest_seconds=3 * sources.sync_seconds + 60)
         lost = _close(connection, look, sources, now, code=WORKER_LOST, why="Worker {worker} died while it carried")
         for worker in sorted({operation.worker_id for operation in lost}):
             ids = [str(operation.operation_id) for operation in lost if operation.worker_id == worker]
@@ -91,7 +91,7 @@ def close_unfinished(engine: Engine, sources: Sources, worker_id: str, now: date
         now: When the operations end.
     """
     with engine.begin() as connection:
-        look = partial(lost_operations, connection, [worker_id], begun_before=_EVER)
+        look = partial(lost_operations, connection, [worker_id])
         lost = _close(connection, look, sources, now, code=INTERRUPTED, why="Its run was broken off during")
     for operation in lost:
         _count(operation, INTERRUPTED, now)
@@ -101,10 +101,6 @@ def close_unfinished(engine: Engine, sources: Sources, worker_id: str, now: date
 def _count(operation: LostOperation, code: str, now: datetime) -> None:
     milliseconds = max(0, int((now - operation.started_at).total_seconds() * 1000))
     count_sync(operation.trigger, "failed", milliseconds=milliseconds, code=code)
-
-
-def _longest(sources: Sources) -> timedelta:
-    return timedelta(seconds=3 * sources.sync_seconds + 60)
 
 
 def _close(

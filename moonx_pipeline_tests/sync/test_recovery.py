@@ -295,6 +295,16 @@ def test_a_sync_that_its_living_worker_has_lost_is_closed_when_none_can_last_so_
     assert violations(engine) == []
 
 
+def test_a_process_whose_clock_is_wrong_closes_nothing_that_others_are_at(engine: Engine, sources: Sources) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    open_sync(engine, sources, SyncOrder(uuid.uuid4(), "ann", "schedule"), utc_now())
+
+    for wrong in (timedelta(minutes=20), timedelta(days=400), -timedelta(minutes=20)):
+        assert recover_lost(engine, sources, utc_now() + wrong) == ((), ())
+
+    assert operation(engine, "ann").status == "running"
+
+
 @pytest.mark.parametrize("statement", [2, 5, 9, 12])
 def test_a_sync_goes_on_after_the_database_was_restarted_under_it(
     restartable, settings, simulator: RunningSimulator, statement: int
