@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from moonx_pipeline.domain.evidence import Accepted, DepthState, Evidence, PoolDepth
+from moonx_pipeline.domain.evidence import DEPTH_LIFE, Accepted, DepthState, Evidence, PoolDepth
 from moonx_pipeline.domain.identity import Listing
 from moonx_pipeline.domain.market import Known
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
@@ -96,11 +96,17 @@ SET answered_at = greatest(e.answered_at, excluded.answered_at),
     (depth, depth_usd, depth_at) = (
         SELECT p.* FROM (VALUES (e.depth, e.depth_usd, e.depth_at),
                                 (excluded.depth, excluded.depth_usd, excluded.depth_at))
-                   AS p(depth, depth_usd, depth_at) ORDER BY p.depth_at DESC NULLS LAST LIMIT 1)
+                   AS p(depth, depth_usd, depth_at)
+        -- What is not known replaces no depth that is still believed.
+        ORDER BY CASE WHEN (e.depth = 'unknown') = (excluded.depth = 'unknown') THEN p.depth_at
+                      WHEN p.depth = 'unknown' THEN p.depth_at - %(depth_life)s
+                      WHEN p.depth = 'thin' THEN 'infinity'
+                      ELSE p.depth_at END DESC NULLS LAST LIMIT 1)
 WHERE (e.answered_at, coalesce(e.read_at, '-infinity'), coalesce(e.depth_at, '-infinity'))
     IS DISTINCT FROM (greatest(e.answered_at, excluded.answered_at),
                       greatest(e.read_at, excluded.read_at, '-infinity'),
                       greatest(e.depth_at, excluded.depth_at, '-infinity'))
+    OR (e.depth = 'unknown' AND excluded.depth <> 'unknown')
 """
 
 
@@ -183,7 +189,10 @@ def write_book(
         for key, described in tokens.items()
     ]
     evidence_rows = [row for key, facts in evidence.items() for row in _evidence_rows(key, facts)]
-    connection.exec_driver_sql(_WRITE, {"tokens": recordset(token_rows), "evidence": recordset(evidence_rows)})
+    connection.exec_driver_sql(
+        _WRITE,
+        {"tokens": recordset(token_rows), "evidence": recordset(evidence_rows), "depth_life": DEPTH_LIFE},
+    )
 
 
 def _evidence_rows(key: TokenKey, evidence: Evidence) -> list[dict[str, Any]]:
