@@ -28,15 +28,19 @@ StoredBalances = Mapping[Pair, Mapping[str, int]]
 """Balances as stored, by wallet and chain, then by token."""
 
 
+def is_whole(reading: ChainBalances) -> bool:
+    """Whether all that is held was read. A contract that gives nobody a balance leaves nothing to read."""
+    return (
+        reading.outcome is ChainOutcome.OK
+        and not reading.unknown
+        and reading.coverage is Coverage.ALL_TOKENS
+        and not reading.is_resumed
+    )
+
+
 def needs_stored(reading: ChainBalances) -> bool:
     """Whether what is held after this reading depends on what was held before."""
-    return (
-        reading.outcome is not ChainOutcome.OK
-        or bool(reading.unknown)
-        or bool(reading.without_balance)
-        or reading.coverage is Coverage.KNOWN_TOKENS
-        or reading.is_resumed
-    )
+    return not is_whole(reading) or bool(reading.without_balance)
 
 
 def holdings_after(readings: Iterable[ChainBalances], stored: StoredBalances) -> list[Holding]:

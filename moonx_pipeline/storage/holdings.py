@@ -171,30 +171,22 @@ def stored_states(connection: Connection, chains: Mapping[str, Sequence[tuple[st
     return states
 
 
-class RememberedChain(NamedTuple):
-    """What is stored of one wallet on one chain, for its next reading.
-
-    Attributes:
-        tokens: Contracts that it holds.
-        resume_key: Where a list that was read in part goes on.
-        resume_since: When the reading of that list began.
-    """
-
-    tokens: tuple[str, ...]
-    resume_key: str | None
-    resume_since: datetime | None
+def held_tokens(connection: Connection, user_id: str, wallet: str, chain_id: int) -> list[str]:
+    """The tokens that are stored of one wallet on one chain."""
+    rows = connection.exec_driver_sql(
+        "SELECT token_address FROM user_token_holdings WHERE (user_id, wallet_address, chain_id) = (%s, %s, %s)",
+        (user_id, wallet, chain_id),
+    )
+    return list(rows.scalars())
 
 
-_REMEMBERED = """
-SELECT (SELECT coalesce(array_agg(h.token_address), '{}') FROM user_token_holdings h
-        WHERE (h.user_id, h.wallet_address, h.chain_id) = (x.user_id, x.wallet_address, x.chain_id)),
-       c.resume_key, c.resume_since
-FROM (VALUES (%s::text, %s::text, %s::int)) AS x(user_id, wallet_address, chain_id)
-LEFT JOIN user_chain_status c USING (user_id, wallet_address, chain_id)
-"""
-
-
-def remembered_chain(connection: Connection, user_id: str, wallet: str, chain_id: int) -> RememberedChain:
-    """What is stored of one wallet on one chain; empty for one that nobody knows."""
-    tokens, resume_key, resume_since = connection.exec_driver_sql(_REMEMBERED, (user_id, wallet, chain_id)).one()
-    return RememberedChain(tuple(tokens), resume_key, resume_since)
+def place_in_list(
+    connection: Connection, user_id: str, wallet: str, chain_id: int
+) -> tuple[str | None, datetime | None]:
+    """Where the list of a wallet on a chain goes on, and since when it is read; nothing where it was read in full."""
+    row = connection.exec_driver_sql(
+        "SELECT resume_key, resume_since FROM user_chain_status "
+        "WHERE (user_id, wallet_address, chain_id) = (%s, %s, %s)",
+        (user_id, wallet, chain_id),
+    ).one_or_none()
+    return (row[0], row[1]) if row is not None else (None, None)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
 from moonx_pipeline.providers.alchemy import Alchemy, RpcReading
@@ -24,22 +24,26 @@ MOST_ASKED_AGAIN: Final = 1_000
 """Tokens of one reading that are asked for once more by themselves; the others are told as unread."""
 
 
-class ChainMemory(NamedTuple):
-    """What earlier syncs left of a wallet on a chain.
+class PlaceInList(NamedTuple):
+    """Where an earlier sync stopped with the list of a wallet on a chain.
 
     Attributes:
-        tokens: Contracts that it may hold: what it held, and major coins.
-        resume_key: Where a list that was read in part goes on.
+        resume_key: The page that comes next; ``None`` where the list was read to its end, or not at all.
         resume_since: When the reading of that list began.
     """
 
-    tokens: Collection[str] = ()
     resume_key: str | None = None
     resume_since: datetime | None = None
 
 
-Remember = Callable[[str, int], ChainMemory]
-"""Looks up the memory of a wallet and chain; called only where a way needs it."""
+class Memory(Protocol):
+    """What earlier syncs left; looked up only where a way needs it."""
+
+    def place_in_list(self, wallet: str, chain_id: int) -> PlaceInList:
+        """Where the list of a wallet goes on."""
+
+    def tokens(self, wallet: str, chain_id: int) -> Collection[str]:
+        """Contracts that a wallet may hold: what it held, and major coins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class OtherWays:
     sources: Sources
     breakers: Breakers
     scope: CallScope
-    remember: Remember
+    memory: Memory
 
     def serves(self, chain_id: int) -> bool:
         """Whether Alchemy may be asked for a chain."""
@@ -104,16 +108,16 @@ class OtherWays:
 
     def _by_rpc(self, alchemy: Alchemy, failed: ChainBalances) -> ChainBalances:
         wallet, chain_id, key = failed.wallet, failed.chain_id, chain_key(failed.chain_id)
-        memory, began = self.remember(wallet, chain_id), datetime.now(UTC)
+        place, began = self.memory.place_in_list(wallet, chain_id), datetime.now(UTC)
         try:
-            read = alchemy.rpc_balances(wallet, chain_id, self.scope, resume_key=memory.resume_key)
+            read = alchemy.rpc_balances(wallet, chain_id, self.scope, resume_key=place.resume_key)
         except ProviderError as error:
             self.breakers.note_error(key, error)
             reason = f"{failed.reason} Then: {error}" if failed.reason else str(error)
             return _failed(failed, reason, error.retry_at)
         self._note(key, read)
         tokens = {token: info for token, info in failed.tokens.items() if token in read.balances.balances}
-        since = memory.resume_since or began
+        since = place.resume_since or began
         return replace(read.balances, tokens=tokens, resumed_since=since if read.is_resumed else None)
 
     def _note(self, key: str, read: RpcReading) -> None:
@@ -125,7 +129,7 @@ class OtherWays:
 
     def _by_node(self, node: EvmNode, failed: ChainBalances) -> ChainBalances:
         wallet, chain_id = failed.wallet, failed.chain_id
-        tokens = tuple(dict.fromkeys(self.remember(wallet, chain_id).tokens))
+        tokens = tuple(dict.fromkeys(self.memory.tokens(wallet, chain_id)))
         try:
             read = self.breakers.call(node_key(chain_id), node.balances, wallet, tokens, self.scope)
         except ProviderError as error:

@@ -21,7 +21,7 @@ from moonx_pipeline.providers.alchemy import BalanceReading, Group
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.breaking import ALCHEMY_DATA, Breakers, chain_key
-from moonx_pipeline.sync.fallback import OtherWays, Remember, is_of_account
+from moonx_pipeline.sync.fallback import Memory, OtherWays, is_of_account
 from moonx_pipeline.sync.sources import Sources
 
 MANY_TOKENS: Final = 300
@@ -45,7 +45,7 @@ class BalanceFetch:
         *,
         first_read: bool,
         many_tokens: Collection[str],
-        remember: Remember,
+        memory: Memory,
         breakers: Breakers,
         scope: CallScope,
         quiet: Collection[Pair] = frozenset(),
@@ -57,7 +57,7 @@ class BalanceFetch:
             wallets: Lower-case addresses.
             first_read: Whether metadata and prices are wanted with the balances.
             many_tokens: Wallets that are known to hold many tokens.
-            remember: Looks up what earlier syncs left of a wallet and chain.
+            memory: What earlier syncs left of wallets and chains.
             breakers: Of all sources.
             scope: Deadline and tally.
             quiet: Wallets and chains that are not asked since nothing moved: their reading is ``KEPT``.
@@ -69,7 +69,7 @@ class BalanceFetch:
         self._first_read = first_read
         self._many_tokens = frozenset(many_tokens)
         self._quiet = frozenset(quiet)
-        self._ways = OtherWays(sources, breakers, scope, remember)
+        self._ways = OtherWays(sources, breakers, scope, memory)
         self._shared: dict[Pair, Future[BalanceReading]] = {}
         self._alone: dict[Pair, Future[ChainBalances]] = {}
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS
 from moonx_pipeline.domain.events import Event, portfolio_updated, sync_completed, sync_failed
-from moonx_pipeline.domain.holdings import needs_stored
+from moonx_pipeline.domain.holdings import is_whole
 from moonx_pipeline.domain.portfolio import ChainOutcome
 from moonx_pipeline.domain.schedule import Intervals, next_due
 from moonx_pipeline.domain.valuation import content_hash
@@ -171,7 +171,7 @@ def _balances_standing(valued: ValuedSync) -> str:
     """
     if any(reading.outcome is ChainOutcome.KEPT for reading in valued.readings):
         return "kept"
-    return "open" if any(needs_stored(reading) for reading in valued.readings) else "whole"
+    return "whole" if all(is_whole(reading) for reading in valued.readings) else "open"
 
 
 def _costs(valued: ValuedSync) -> dict[str, Any]:

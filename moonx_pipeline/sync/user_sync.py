@@ -13,13 +13,10 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from moonx_pipeline.domain.chains import CHAINS
-from moonx_pipeline.domain.majors import MAJOR_IDS
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.storage.holdings import remembered_chain
-from moonx_pipeline.storage.registry import contracts_of
 from moonx_pipeline.sync.breaking import settle, user_key
-from moonx_pipeline.sync.fallback import ChainMemory
 from moonx_pipeline.sync.fetch import MANY_TOKENS, BalanceFetch
+from moonx_pipeline.sync.memory import StoredMemory
 from moonx_pipeline.sync.open import open_sync
 from moonx_pipeline.sync.order import OpenSync, SyncOrder
 from moonx_pipeline.sync.persist import StoredSync, fail_sync, persist_syncs
@@ -65,19 +62,12 @@ def fetch_of(
         quiet: Wallets and chains that are not asked since nothing moved.
     """
     owners = {wallet: sync for sync in syncs for wallet in sync.wallets}
-
-    def remember(wallet: str, chain_id: int) -> ChainMemory:
-        with engine.connect() as connection:
-            state = remembered_chain(connection, owners[wallet].order.user_id, wallet, chain_id)
-            coins = contracts_of(connection, chain_id, MAJOR_IDS)
-        return ChainMemory([*state.tokens, *coins], state.resume_key, state.resume_since)
-
     return BalanceFetch(
         sources,
         list(owners),
         first_read=first_read,
         many_tokens={wallet for wallet, sync in owners.items() if sync.tokens_held > MANY_TOKENS},
-        remember=remember,
+        memory=StoredMemory(engine, {wallet: sync.order.user_id for wallet, sync in owners.items()}),
         breakers=syncs[0].breakers,
         scope=scope,
         quiet=quiet,
