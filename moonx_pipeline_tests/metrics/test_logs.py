@@ -60,7 +60,7 @@ def with_faults(system: System, simulator: RunningSimulator, carry, ways=FAULTS)
             simulator.fault(kind, provider)
         with system.engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM circuit_breakers")
-            connection.exec_driver_sql("DELETE FROM token_prices")
+            connection.exec_driver_sql("DELETE FROM token_evidence")
         carry(new_user(system, POLYGON_WALLET))
 
 

@@ -17,29 +17,39 @@ def test_tokens_that_nobody_holds_are_forgotten_when_they_were_not_read_for_long
     register(engine, "ann")
     write(engine, "ann", position(1))
     old = CUT - timedelta(days=1)
-    for number, price_read, named in ((1, old, old), (2, old, old), (3, CUT, old), (4, None, old), (5, None, CUT)):
+    for number, answered, named in ((1, old, old), (2, old, old), (3, CUT, old), (4, None, old), (5, None, CUT)):
         execute(
             engine,
             "INSERT INTO token_metadata (chain_id, token_address, source, read_at) VALUES (1, %s, 'alchemy', %s)",
             (token(number), named),
         )
-        if price_read:
-            execute(
-                engine,
-                "INSERT INTO token_prices (chain_id, token_address, read_at) VALUES (1, %s, %s)",
-                (token(number), price_read),
-            )
-    execute(  # the token that ann holds, on a chain where nobody does
-        engine, "INSERT INTO token_prices (chain_id, token_address, read_at) VALUES (137, %s, %s)", (token(1), old)
-    )
+        if answered:
+            said(engine, 1, token(number), "dexscreener", answered)
+            said(engine, 1, token(number), "alchemy", old)
+            said(engine, 1, token(number), "accepted", old)
+    said(engine, 137, token(1), "dexscreener", old)  # the token that ann holds, on a chain where nobody does
 
-    assert prune_tokens(engine, CUT) == (2, 2)
-    assert rows(engine, "SELECT chain_id, token_address FROM token_prices ORDER BY 2") == [(1, token(1)), (1, token(3))]
+    assert prune_tokens(engine, CUT) == (4, 2)
+    # Of a token that any source spoke of lately all stays.
+    assert rows(engine, "SELECT DISTINCT chain_id, token_address FROM token_evidence ORDER BY 2") == [
+        (1, token(1)),
+        (1, token(3)),
+    ]
+    assert rows(engine, "SELECT count(*) FROM token_evidence") == [(6,)]
     assert rows(engine, "SELECT token_address FROM token_metadata ORDER BY 1") == [
         (token(1),),
         (token(3),),
         (token(5),),
     ]
+
+
+def said(engine: Engine, chain_id: int, address: str, source: str, at: datetime) -> None:
+    """Stores that a source answered about a token."""
+    execute(
+        engine,
+        "INSERT INTO token_evidence (chain_id, token_address, source, answered_at) VALUES (%s, %s, %s, %s)",
+        (chain_id, address, source, at),
+    )
 
 
 def test_limits_of_users_go_once_nothing_of_them_counts_any_more(engine: Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import jsonschema
 from sqlalchemy import Engine
@@ -68,6 +68,16 @@ def event_types(engine: Engine, user_id: str = "ann") -> list[str]:
 def held(engine: Engine, user_id: str = "ann") -> dict[tuple[int, str], int]:
     """Balances by chain and token."""
     return {(p.chain_id, p.token): p.balance for p in portfolio(engine, user_id).positions}
+
+
+def age_prices(engine: Engine, by: timedelta) -> None:
+    """Makes all that sources said of prices, and their answers, that much older."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE token_evidence SET answered_at = answered_at - %(by)s, read_at = read_at - %(by)s, "
+            "price_at = price_at - %(by)s, depth_at = depth_at - %(by)s",
+            {"by": by},
+        )
 
 
 def operation(engine: Engine, user_id: str = "ann"):

@@ -165,13 +165,13 @@ def test_a_price_source_that_is_down_is_not_asked_and_the_next_one_is(
     simulator.fault("outage", provider="binance")
     for _ in range(5):
         with engine.begin() as connection:
-            connection.exec_driver_sql("DELETE FROM token_prices")
+            connection.exec_driver_sql("DELETE FROM token_evidence")
         sync(engine, sources)
     assert states(engine) == {"binance": "open"}
     simulator.simulation.faults.requests.clear()
 
     with engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM token_prices")
+        connection.exec_driver_sql("DELETE FROM token_evidence")
     assert sync(engine, sources).status == "completed"
 
     assert simulator.requests("binance") == 0

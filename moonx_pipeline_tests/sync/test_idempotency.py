@@ -1,7 +1,7 @@
 """Whatever is stored how often and in whatever order, the sync that opened last stands, told of once."""
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.evidence import found
 from moonx_pipeline.domain.holdings import holdings_after
+from moonx_pipeline.domain.market import Known, Market
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
-from moonx_pipeline.domain.pricing import BookPrice, PriceLimits
+from moonx_pipeline.domain.pricing import PriceLimits
+from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.domain.valuation import Valuer, totals_of
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.open import open_sync
@@ -24,7 +27,14 @@ from moonx_pipeline_tests.sync.acts import events, held, register, status
 
 WALLET = "0x" + "ab" * 20
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-PRICE = BookPrice(Decimal("2000.5"), "binance", NOW, None, None, (), NOW)
+PRICE = found(PriceSource.BINANCE, NOW, Quote(PriceSource.BINANCE, Decimal("2000.5"), None, NOW))
+MARKET = Market(
+    {TokenKey(chain.id, NATIVE_TOKEN): Known(None, PRICE) for chain in CHAINS},
+    now=NOW,
+    limits=PriceLimits(),
+    fresh_for=timedelta(minutes=5),
+    old_after=timedelta(minutes=5),
+)
 _users = count(1)
 
 # A sync reads these balances, one a chain; it is stored at these points of the order, perhaps more than once.
@@ -38,7 +48,7 @@ def valued(sync: OpenSync, balances: list[int]) -> ValuedSync:
         ChainBalances(WALLET, chain.id, ChainOutcome.OK, {NATIVE_TOKEN: balance}, source="test")
         for chain, balance in zip(CHAINS, balances, strict=True)
     )
-    valuer = Valuer({}, {TokenKey(chain.id, NATIVE_TOKEN): PRICE for chain in CHAINS}, PriceLimits())
+    valuer = Valuer({}, MARKET)
     positions = valuer.positions(holdings_after(readings, {}))
     totals = totals_of(positions, ())
     return ValuedSync(sync, readings, positions, totals, NOW, None, valuer, (), CallScope.lasting(1), Costs(1, 200))

@@ -218,7 +218,7 @@ def test_a_source_of_prices_that_hangs_does_not_hold_up_the_end_of_a_run(
     for provider in ("binance", "coingecko", "dexscreener"):
         simulator.fault("hang", provider)
     with system.engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM token_prices")
+        connection.exec_driver_sql("DELETE FROM token_evidence")
     run_id = system.launch(new_user(system))
 
     def asks_for_prices() -> None:
