@@ -1,0 +1,380 @@
+"""What was not read is asked again by another way, or told: it is never taken for nothing."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from moonx_pipeline.domain.chains import NATIVE_TOKEN
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.simulator.server import RunningSimulator
+from moonx_pipeline.simulator.tokens import TOKENS
+from moonx_pipeline.simulator.world import MIRROR_WALLET, PLAIN_WALLET, initial_holdings
+from moonx_pipeline.storage.breakers import breakers
+from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
+from moonx_pipeline_tests.sync.acts import held, portfolio, register, sync, violations
+
+LINK = next(token for (chain_id, _), token in TOKENS.items() if (chain_id, token.symbol) == (1, "LINK"))
+SLUGS = {"arb-mainnet": "arbitrum", "polygon-mainnet": "polygon", "eth-mainnet": "ethereum"}
+CHAIN_IDS = {"arb-mainnet": 42161, "polygon-mainnet": 137, "eth-mainnet": 1}
+
+EVERYTHING = {
+    (chain_id, holding.token.address): holding.balance
+    for chain_id, holdings in initial_holdings(PLAIN_WALLET).items()
+    for holding in holdings
+}
+
+
+def sources_with(engine: Engine, simulator: RunningSimulator, **more: str) -> Sources:
+    return open_sources(Settings.from_environment({**simulator.environment(), **FAST, **UNLIMITED, **more}), engine)
+
+
+def without_alchemy(engine: Engine, simulator: RunningSimulator, *slugs: str) -> Sources:
+    environment = {name: value for name, value in simulator.environment().items() if name != "ALCHEMY_API_KEY"}
+    return open_sources(
+        Settings.from_environment({**environment, **FAST, **UNLIMITED, **simulator.node_environment(*slugs)}), engine
+    )
+
+
+def chain_status(engine: Engine, chain_id: int) -> Any:
+    with engine.connect() as connection:
+        return connection.exec_driver_sql("SELECT * FROM user_chain_status WHERE chain_id = %s", (chain_id,)).one()
+
+
+def open_breakers(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return [row.key for row in breakers(connection)]
+
+
+# A network that is left out of an answer.
+
+
+@pytest.mark.parametrize("network", CHAIN_IDS)
+@pytest.mark.parametrize("is_first", [True, False], ids=["first reading", "later reading"])
+def test_a_network_that_is_left_out_without_a_word_is_read_by_json_rpc(
+    engine: Engine, sources: Sources, simulator: RunningSimulator, network: str, is_first: bool
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    if not is_first:
+        sync(engine, sources)
+    simulator.fault("silent_network", network=network)
+
+    assert sync(engine, sources).status == "completed"
+
+    assert held(engine) == EVERYTHING
+    stored = portfolio(engine)
+    assert stored.totals.complete
+    assert {chain.status for chain in stored.chains} == {"fresh"}
+    assert open_breakers(engine) == []
+
+
+@pytest.mark.parametrize("network", CHAIN_IDS)
+def test_a_network_that_is_left_out_and_not_read_by_any_way_is_stale_with_its_reason(
+    engine: Engine, sources: Sources, simulator: RunningSimulator, network: str
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(engine, sources)
+    simulator.fault("silent_network", network=network)
+    simulator.fault("outage", network=network, endpoint="eth_getBalance")
+
+    assert sync(engine, sources).status == "partial"
+
+    assert held(engine) == EVERYTHING
+    stored = portfolio(engine)
+    assert stored.totals.stale_chains == (CHAIN_IDS[network],)
+    error = chain_status(engine, CHAIN_IDS[network]).error
+    assert "native coin" in error
+    assert "Then: alchemy refused with status 503" in error
+    assert violations(engine) == []
+
+
+@pytest.mark.parametrize("network", CHAIN_IDS)
+def test_a_node_reads_a_network_that_alchemy_leaves_out(
+    engine: Engine, simulator: RunningSimulator, network: str
+) -> None:
+    sources = sources_with(engine, simulator, **simulator.node_environment(SLUGS[network]))
+    register(engine, "ann", PLAIN_WALLET)
+    sync(engine, sources)
+    simulator.fault("silent_network", network=network)
+    simulator.fault("outage", network=network, endpoint="eth_getBalance")
+
+    assert sync(engine, sources).status == "completed"
+
+    assert held(engine) == EVERYTHING
+    assert chain_status(engine, CHAIN_IDS[network]).coverage == "known_tokens"
+
+
+# A token whose balance is in no answer.
+
+UNREAD = [
+    {"tokenBalance": None, "error": "execution timeout"},
+    {"tokenBalance": "0x"},
+    {"tokenBalance": "0x" + "f" * 70},
+]
+REVERTED = {"tokenBalance": None, "error": "execution reverted"}
+
+
+@pytest.mark.parametrize("fault", ["token_error", "0x_balance"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["first reading", "later reading"])
+def test_a_token_that_a_list_did_not_read_is_asked_for_by_its_contract(
+    engine: Engine, sources: Sources, simulator: RunningSimulator, fault: str, is_first: bool
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    if not is_first:
+        sync(engine, sources)
+    for endpoint in ("tokens/by-address", "balances/by-address"):
+        simulator.fault(fault, endpoint=endpoint, params={"token": LINK.address})
+
+    assert sync(engine, sources).status == "completed"
+
+    assert held(engine) == EVERYTHING
+    assert (portfolio(engine).totals.unread, portfolio(engine).totals.complete) == (0, True)
+    assert not any(position.flags for position in portfolio(engine).positions if position.token == LINK.address)
+
+
+@pytest.mark.parametrize("row", UNREAD)
+def test_a_token_that_nobody_read_and_nobody_knew_is_told_as_left_out_until_it_is_read(
+    engine: Engine, sources: Sources, simulator: RunningSimulator, row: dict[str, Any]
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **row)
+
+    first = sync(engine, sources)
+
+    assert first.status == "completed"
+    assert held(engine) == {key: balance for key, balance in EVERYTHING.items() if key != (1, LINK.address)}
+    stored = portfolio(engine)
+    assert (stored.totals.unread, stored.totals.complete, stored.totals.stale_chains) == (1, False, ())
+    assert {chain.chain_id: chain.unread for chain in stored.chains if chain.unread} == {1: 1}
+
+    simulator.simulation.world.set_row(PLAIN_WALLET, LINK)
+    second = sync(engine, sources)
+
+    assert (second.changed, held(engine)) == (True, EVERYTHING)
+    assert portfolio(engine).totals.complete
+
+
+def test_a_token_that_is_read_as_nothing_at_last_is_a_change_that_is_told(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.simulation.world.set_row(PLAIN_WALLET, LINK, tokenBalance="0x")
+    sync(engine, sources)
+    simulator.simulation.world.set_row(PLAIN_WALLET, LINK, tokenBalance="0x0")
+
+    outcome = sync(engine, sources)
+
+    # No position changed, yet the total is complete now.
+    assert (outcome.changed, outcome.version, outcome.rows.inserted) == (True, 2, 0)
+    assert portfolio(engine).totals.complete
+
+
+@pytest.mark.parametrize("row", [*UNREAD, REVERTED])
+def test_a_token_that_nobody_read_keeps_its_last_balance_and_says_so(
+    engine: Engine, sources: Sources, simulator: RunningSimulator, row: dict[str, Any]
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(engine, sources)
+    simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **row)
+
+    assert sync(engine, sources).status == "completed"
+
+    assert held(engine) == EVERYTHING
+    stored = portfolio(engine)
+    assert [p.token for p in stored.positions if "balance_unknown" in p.flags] == [LINK.address]
+    assert (stored.totals.unread, stored.totals.complete) == (0, True)
+
+
+def test_a_contract_that_gives_nobody_a_balance_leaves_nothing_out(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **REVERTED)
+
+    sync(engine, sources)
+
+    assert (1, LINK.address) not in held(engine)
+    assert (portfolio(engine).totals.unread, portfolio(engine).totals.complete) == (0, True)
+
+
+@pytest.mark.parametrize("row", [*UNREAD, REVERTED])
+def test_a_node_has_the_balance_that_alchemy_has_not(
+    engine: Engine, simulator: RunningSimulator, row: dict[str, Any]
+) -> None:
+    sources = sources_with(engine, simulator, **simulator.node_environment("ethereum"))
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **row)
+
+    sync(engine, sources)
+
+    assert held(engine) == EVERYTHING
+    assert portfolio(engine).totals.complete
+    # Ethereum is Alchemy's reading all the same: every token is seen.
+    assert chain_status(engine, 1).coverage == "all_tokens"
+
+
+def test_a_way_that_is_away_leaves_the_good_reading_as_it_is(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.simulation.world.set_row(PLAIN_WALLET, LINK, tokenBalance="0x")
+    simulator.fault("outage", endpoint="alchemy_getTokenBalances")
+
+    assert sync(engine, sources).status == "completed"
+
+    assert portfolio(engine).totals.unread == 1
+    assert {chain.status for chain in portfolio(engine).chains} == {"fresh"}
+
+
+# Nodes.
+
+RATE_CODES = [-32005, -32007, -32016, -32029, -32046, -32090, 15, 429]
+
+
+@pytest.mark.parametrize("code", RATE_CODES)
+def test_calls_that_a_node_refuses_for_the_rate_are_asked_again(
+    engine: Engine, simulator: RunningSimulator, code: int
+) -> None:
+    sources = without_alchemy(engine, simulator, "ethereum")
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.fault("call_refused", "rpc", params={"code": code, "message": "later", "after": 2})
+
+    sync(engine, sources)
+
+    listed = {key for key, token in TOKENS.items() if token.listed}
+    assert held(engine) == {key: b for key, b in EVERYTHING.items() if key[0] == 1 and key in listed}
+    assert chain_status(engine, 1).unread == 0
+
+
+@pytest.mark.parametrize("code", RATE_CODES)
+def test_a_node_that_refuses_everything_for_the_rate_fails_its_chain_with_that_reason(
+    engine: Engine, simulator: RunningSimulator, code: int
+) -> None:
+    sources = without_alchemy(engine, simulator, "ethereum")
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.fault("call_refused", "rpc", params={"code": code, "message": "later", "method": "eth_call"})
+
+    assert sync(engine, sources).status == "failed"
+
+    assert f"({code})" in chain_status(engine, 1).error
+    assert chain_status(engine, 1).status == "never"
+    assert open_breakers(engine) == []  # a limit is no outage
+
+
+@pytest.mark.parametrize("code", [-32603, -32000, -32002])
+def test_a_token_that_a_node_can_not_do_is_unread_and_costs_no_other(
+    engine: Engine, simulator: RunningSimulator, code: int
+) -> None:
+    sources = without_alchemy(engine, simulator, "ethereum")
+    register(engine, "ann", PLAIN_WALLET)
+    params = {"code": code, "message": "execution timeout", "token": LINK.address}
+    simulator.fault("call_refused", "rpc", params=params)
+
+    sync(engine, sources)
+
+    assert held(engine)[1, NATIVE_TOKEN] == EVERYTHING[1, NATIVE_TOKEN]
+    assert (1, LINK.address) not in held(engine)
+    assert chain_status(engine, 1).unread == 1
+    assert portfolio(engine).totals.unread == 1
+
+
+# What else is known of a reading.
+
+
+def test_second_faces_of_native_coins_are_counted_once_by_every_way(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", MIRROR_WALLET)
+    mirrors = {
+        (chain_id, holding.token.address)
+        for chain_id, holdings in initial_holdings(MIRROR_WALLET).items()
+        for holding in holdings
+    } - {(137, NATIVE_TOKEN), (10, NATIVE_TOKEN)}
+    assert mirrors
+
+    sync(engine, sources)
+    by_list = held(engine)
+    simulator.fault("outage", endpoint="balances/by-address")
+    sync(engine, sources)
+
+    assert by_list.keys() == held(engine).keys() == {(137, NATIVE_TOKEN), (10, NATIVE_TOKEN)}
+
+
+def test_the_block_of_a_reading_is_kept_until_the_next_good_one(engine: Engine, simulator: RunningSimulator) -> None:
+    sources = sources_with(engine, simulator, **simulator.node_environment("polygon"))
+    register(engine, "ann", PLAIN_WALLET)
+    blocks = simulator.simulation.world.blocks
+    sync(engine, sources)
+    assert {chain_id: chain_status(engine, chain_id).block for chain_id in blocks} == blocks
+    before = blocks[1]
+
+    simulator.fault("partial_error", network="eth-mainnet")
+    simulator.fault("partial_error", network="polygon-mainnet")
+    simulator.fault("outage", endpoint="eth_getBalance")
+    for chain_id in blocks:
+        blocks[chain_id] += 5
+    sync(engine, sources)
+
+    assert chain_status(engine, 1).block == before  # not read now
+    assert chain_status(engine, 137).block == blocks[137]  # by the node
+    assert chain_status(engine, 10).block == blocks[10]
+
+
+# Content is not health.
+
+
+@pytest.mark.parametrize(
+    ("fault", "params"),
+    [
+        ("three_word_balance", {"token": LINK.address}),
+        ("0x_balance", {}),
+        ("0x_balance", {"token": LINK.address}),
+        ("token_error", {"token": LINK.address}),
+        ("odd_decimals", {}),
+        ("lone_surrogate", {}),
+        ("endless_page_key", {}),
+        ("missing_page", {}),
+    ],
+)
+def test_what_a_wallet_holds_never_keeps_others_from_being_read(
+    engine: Engine, simulator: RunningSimulator, fault: str, params: dict[str, Any]
+) -> None:
+    sources = sources_with(engine, simulator, WORKER_CIRCUIT_BREAKER_THRESHOLD="1")
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.fault(fault, wallet=PLAIN_WALLET, params=params)
+
+    for _ in range(2):
+        assert sync(engine, sources).status == "completed"
+
+    assert open_breakers(engine) == []
+    assert held(engine)[1, NATIVE_TOKEN] == EVERYTHING[1, NATIVE_TOKEN]
+
+
+def test_an_answer_that_is_larger_than_allowed_is_read_in_parts_and_no_outage(
+    engine: Engine, simulator: RunningSimulator
+) -> None:
+    limits = {"PROVIDER_MAX_BODY_BYTES": "4000", "WORKER_CIRCUIT_BREAKER_THRESHOLD": "1"}
+    sources = sources_with(engine, simulator, **limits)
+    register(engine, "ann", PLAIN_WALLET)
+
+    sync(engine, sources)
+
+    assert "alchemy:data" not in open_breakers(engine)
+    assert held(engine) == EVERYTHING
+
+
+def test_a_name_with_half_a_character_is_stored_without_it(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.fault("lone_surrogate", params={"token": LINK.address})
+
+    sync(engine, sources)
+
+    (link,) = [position for position in portfolio(engine).positions if position.token == LINK.address]
+    assert (link.decimals, link.amount) == (18, Decimal(60))
+    assert held(engine) == EVERYTHING
