@@ -40,6 +40,7 @@ def execute(environment: dict[str, str], user_id: str, **tags: str) -> subproces
         capture_output=True,
         text=True,
         check=False,
+        timeout=180,
     )
 
 
@@ -97,6 +98,35 @@ def test_a_run_without_any_answer_fails(
     assert operation(engine).status == "failed"
     assert status(engine).sync_status == "failed"
     assert event_types(engine) == ["sync.started", "sync.failed"]
+
+
+def test_a_run_that_meets_a_status_that_http_does_not_have_ends_with_a_reason(
+    engine: Engine, environment: dict[str, str], simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.fault("status", params={"status": 999})
+
+    done = execute(environment, "ann")
+
+    assert done.returncode != 0
+    assert operation(engine).status == "failed"
+    assert "refused with status 999, HTTP has no such status" in operation(engine).error_message
+    assert event_types(engine) == ["sync.started", "sync.failed"]
+
+
+def test_a_run_reads_past_what_servers_announce_and_prices_without_sources_that_answer_oddly(
+    engine: Engine, environment: dict[str, str], simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.fault("early_hints")
+    for provider in ("binance", "coingecko", "dexscreener", "defillama"):
+        simulator.fault("status", provider, params={"status": 600})
+
+    done = execute(environment, "ann")
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert held(engine) == expected(PLAIN_WALLET)
+    assert {chain.status for chain in portfolio(engine).chains} == {"fresh"}
 
 
 def test_an_unknown_user_is_one_sentence_and_leaves_nothing(engine: Engine, environment: dict[str, str]) -> None:
