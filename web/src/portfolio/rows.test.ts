@@ -31,7 +31,7 @@ test("what counts, what is hard to sell, what has no sure price and what is hidd
 test("only the server says what counts, and only that has a sum", () => {
   const [eth] = PRICED;
   if (!eth) throw new Error("There is no position.");
-  const odd = { ...eth, isCounted: false, notCountedReason: "a_reason_of_tomorrow" };
+  const odd = { ...eth, isCounted: false, notCountedReason: "a_reason_of_tomorrow", flags: ["low_liquidity"] };
   const flagged = { ...eth, tokenAddress: "0x1", flags: ["price_jump", "low_liquidity"] };
   const [counted, thin, unsure] = grouped([odd, flagged], NO_FILTER, BY_VALUE);
   expect(counted?.positions).toEqual([flagged]);
