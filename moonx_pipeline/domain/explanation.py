@@ -56,6 +56,7 @@ def explain_token(key: TokenKey, valuer: Valuer) -> dict[str, Any]:
     """What is known of a token and what followed from it, in the names of the API."""
     facts, market = valuer.facts(key), valuer.market
     choice, answered = facts.choice, market.evidence(key).answered
+    depth = market.own_evidence(key).depth
     quote, listing = choice.quote, market.identity(key).listing
     said = {use.quote.source for use in choice.uses}
     return {
@@ -85,11 +86,11 @@ def explain_token(key: TokenKey, valuer: Valuer) -> dict[str, Any]:
         ],
         "notAsked": [source.value for source in PriceSource if source not in answered and source not in said],
         "depth": None
-        if choice.depth is None
+        if depth is None
         else {
-            "state": choice.depth.state.value,
-            "usd": None if choice.depth.usd is None else plain(choice.depth.usd),
-            "at": choice.depth.at,
+            "state": depth.state.value,
+            "usd": None if depth.usd is None else plain(depth.usd),
+            "at": depth.at,
         },
         "listing": None if listing is None else {"coingeckoId": listing.coingecko_id, "lists": list(listing.lists)},
         "suspicions": list(facts.suspected_for),

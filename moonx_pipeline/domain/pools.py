@@ -139,6 +139,9 @@ def _side_of(token: TokenKey, pool: Pool, trusted: Mapping[str, Decimal]) -> _Si
     worth = trusted.get(pool.other_side(token.address))
     known = worth is not None and amount is not None and amount >= 0
     depth = _DIVISION.multiply(amount, worth) if known and amount is not None and worth is not None else None
+    if depth is not None and pool.liquidity_usd is not None and pool.liquidity_usd > 0:
+        # One side is not worth more than both: an amount may have been told in a token's smallest unit.
+        depth = min(depth, pool.liquidity_usd)
     return _Side(depth, price, change, pool.address)
 
 

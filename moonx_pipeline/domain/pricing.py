@@ -10,8 +10,8 @@ rule                  what it does
 ``trust``             the most trusted of the others is chosen: a listing, then a price of known depth, then the rest
 ``outvoted``          two that agree outvote one that is far apart from them
 ``far_apart``         one against one, far apart: not counted
-``unconfirmed``       a DEX price of unknown depth, of a token that no list names, that nobody confirms: counted up to
-                      a bound
+``unconfirmed``       a DEX price of unknown depth, of a token that no list names, that nobody confirms, or about
+                      whose pools nobody has said anything yet: counted up to a bound
 ``jump``              a price that moved far within a day, and that nobody confirms: not counted
 ====================  ==================================================================================================
 
@@ -157,7 +157,8 @@ def choose_price(
         flags.add(SOURCES_DISAGREE)
     if rule == "trust":
         rule = case.name_of_trust(best, agreeing)
-    if rule == "single_source" and not identity.is_listed:
+    is_unseen = rule == "two_agree" and PriceSource.DEXSCREENER not in evidence.answered
+    if (rule == "single_source" or is_unseen) and not identity.is_listed:
         flags.add(UNCONFIRMED_PRICE)
     if not agreeing and case.jumped(best, evidence.accepted):
         flags.add(PRICE_JUMP)

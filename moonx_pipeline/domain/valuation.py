@@ -146,7 +146,8 @@ def token_facts(key: TokenKey, info: TokenInfo | None, market: Market) -> TokenF
     verdict = judge_spam(
         suspected_for, is_listed=is_listed, is_deep=market.was_deep(key), was_asked_for=market.was_asked_for(key)
     )
-    depth = choice.depth
+    # What its pools held when they were last read bounds it, however long ago that was.
+    depth = market.own_evidence(key).depth
     bounded = not is_listed and depth is not None and depth.state is DepthState.DEEP
     return TokenFacts(
         market.identity(key).described(info or UNKNOWN_TOKEN, key.chain_id),

@@ -90,11 +90,15 @@ def test_a_listed_token_has_other_markets_than_its_pools(known: Known | Evidence
     assert reasons(positions([held(1, 9_000_000)], {1: known})) == {None}
 
 
-@pytest.mark.parametrize(
-    "what", [depth(THIN, "60"), depth(usd="70000", read=A_DAY + A_SECOND)], ids=["thin", "outlived"]
-)
-def test_only_a_depth_that_is_believed_is_a_bound(what) -> None:
-    (position,) = positions([held(1, 9_000_000)], {1: evidence(quote("alchemy", "1"), depth=what)})
+@pytest.mark.parametrize("read", [A_SECOND, A_DAY + A_SECOND, 90 * A_DAY])
+def test_what_deep_pools_were_last_known_to_hold_is_a_bound_however_long_ago(read) -> None:
+    said = quote("alchemy", "1"), quote("defillama", "1")
+    (position,) = positions([held(1, 9_000_000)], {1: evidence(*said, depth=depth(usd="70000", read=read))})
+    assert EXCEEDS_LIQUIDITY in position.flags
+
+
+def test_what_thin_pools_hold_is_no_bound_of_its_own() -> None:
+    (position,) = positions([held(1, 9_000_000)], {1: evidence(quote("alchemy", "1"), depth=depth(THIN, "60"))})
     assert EXCEEDS_LIQUIDITY not in position.flags
 
 

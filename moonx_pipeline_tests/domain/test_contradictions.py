@@ -126,12 +126,21 @@ def test_a_price_that_something_else_speaks_for_needs_no_second_source(identity:
 
 
 def test_two_that_agree_confirm_each_other() -> None:
-    agreed = choose(evidence(quote("defillama", "1"), quote("alchemy", "1.1")))
+    agreed = choose(evidence(quote("defillama", "1"), quote("alchemy", "1.1"), asked=AN_HOUR))
     assert said(agreed) == ("defillama", "two_agree", ())
     assert not agreed.is_open
-    differing = choose(evidence(quote("defillama", "1"), quote("alchemy", "1.2")))
+    differing = choose(evidence(quote("defillama", "1"), quote("alchemy", "1.2"), asked=AN_HOUR))
     assert said(differing) == ("defillama", "single_source", (SOURCES_DISAGREE, UNCONFIRMED_PRICE))
     assert differing.is_open
+
+
+def test_two_that_may_repeat_one_pool_confirm_nothing_until_somebody_has_looked_for_pools() -> None:
+    both = evidence(quote("defillama", "1"), quote("alchemy", "1"))
+
+    unseen = choose(both)
+    assert said(unseen) == ("defillama", "two_agree", (UNCONFIRMED_PRICE,))
+    assert unseen.is_open
+    assert said(choose(both, NAMED)) == ("defillama", "two_agree", ())
 
 
 # -- jump

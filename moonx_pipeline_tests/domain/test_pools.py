@@ -63,6 +63,14 @@ def test_the_pool_with_the_deepest_trusted_side_gives_the_price() -> None:
     assert depth == (DEEP, 120_000, NOON)  # of the deep ones together
 
 
+@pytest.mark.parametrize(
+    ("told", "usd"), [("25000", 25_000), ("0", 10**18 * 2000), ("-1", 10**18 * 2000), (None, 10**18 * 2000)]
+)
+def test_one_side_is_not_worth_more_than_both(told: str | None, usd: int) -> None:
+    in_smallest_units = pool(weth=str(10**18), liquidity_usd=None if told is None else Decimal(told))
+    assert found(in_smallest_units) == ("1.5", DEEP, usd)
+
+
 @pytest.mark.parametrize(("weth", "state"), [("5", DEEP), ("4.9999", THIN), ("0", THIN)])
 def test_deep_is_what_holds_enough_of_trusted_tokens(weth: str, state: DepthState) -> None:
     assert found(pool(weth=weth)) == ("1.5", state, Decimal(weth) * 2000)
