@@ -22,6 +22,12 @@ MAX_OTHER_SIDES: Final = 60
 _ROUNDS_OF_OTHER_SIDES: Final = 2
 """A pool is quoted in a token, whose pools are quoted in another: further it is not followed."""
 
+_SMALLER: Final = (7, 1)
+"""Tokens a call where a full answer may have left pools out: few, and then each alone."""
+
+_MOST_APART: Final = 40
+"""Calls for them at most, a round; the next sync goes on."""
+
 _Answered = dict[TokenKey, tuple[list[Pool], bool]]
 """The pools of tokens, and whether the answer may have left some out."""
 
@@ -42,12 +48,12 @@ class PoolQuotes:
         self._listings = listings
         self._read_known = read_known
 
-    def start(self, keys: Collection[TokenKey]) -> PoolCalls:
-        """Begins to ask for the pools of tokens."""
+    def start(self, keys: Collection[TokenKey], size: int = ADDRESSES_A_CALL) -> PoolCalls:
+        """Begins to ask for the pools of tokens, so many a call."""
         pools = self._ask.sources.dexscreener.pools
         return [
             (part, self._ask.start(DEXSCREENER, pools, part[0].chain_id, addresses_of(part)))
-            for part in by_chain(keys, ADDRESSES_A_CALL)
+            for part in by_chain(keys, size)
         ]
 
     def _take(self, calls: PoolCalls) -> _Answered:
@@ -77,16 +83,18 @@ class PoolQuotes:
     def _judge_level(self, answered: _Answered) -> None:
         """Learns from the pools of tokens; one may be quoted in another of them, so the unknown are looked at twice."""
         unknown, doubtful = self._judge_each(answered)
-        self._judge_each({key: answered[key] for key in unknown})
-        if doubtful:
-            self._judge_each(self._take(self.start(doubtful)))
+        _, still_doubtful = self._judge_each({key: answered[key] for key in unknown})
+        doubtful = [*(key for key in doubtful if key not in unknown), *still_doubtful]
+        for size in _SMALLER:
+            doubtful.sort(key=lambda key: (-self._ask.market.overdue(key, PriceSource.DEXSCREENER), key))
+            _, doubtful = self._judge_each(self._take(self.start(doubtful[: _MOST_APART * size], size)))
 
     def _judge_each(self, answered: _Answered) -> tuple[list[TokenKey], list[TokenKey]]:
         """Learns what the pools of tokens say.
 
         Returns:
-            Tokens with a pool whose depth is not known; and those of which nothing was learned, since they look thin
-            in an answer that was full, so that it may have left their deep pools out.
+            Tokens with a pool whose depth is not known; and those of which nothing was learned, since an answer that
+            was full shows no deep pool of them, and may have left one out.
         """
         market = self._ask.market
         unknown: list[TokenKey] = []
@@ -97,7 +105,7 @@ class PoolQuotes:
             quote, depth = judge_pools(key, pools, floor_usd=floor, trusted=trusted, read_at=market.now)
             if depth is not None and depth.state is DepthState.UNKNOWN:
                 unknown.append(key)
-            if is_cut and depth is not None and depth.state is DepthState.THIN:
+            if is_cut and (depth is None or depth.state is not DepthState.DEEP):
                 doubtful.append(key)
             else:
                 market.learn(key, found(PriceSource.DEXSCREENER, market.now, quote, depth))

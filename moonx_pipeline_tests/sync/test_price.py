@@ -1,141 +1,328 @@
-"""Which sources a sync asks for prices, and how often."""
+"""Rounds of asking for prices, over real HTTP: who is asked, how often, and what is known afterwards."""
 
-from datetime import UTC, datetime, timedelta
+from __future__ import annotations
+
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import NATIVE_TOKEN
-from moonx_pipeline.domain.curated import USDT_KEY
-from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
-from moonx_pipeline.domain.pricing import BookPrice
-from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.domain.chains import ETHEREUM, NATIVE_TOKEN
+from moonx_pipeline.domain.flags import OLD_PRICE, OUTDATED_PRICE, PRICE_JUMP, SOURCES_DISAGREE, SOURCES_FAR_APART
+from moonx_pipeline.domain.market import USDT_KEY
+from moonx_pipeline.domain.portfolio import TokenKey
+from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.simulator.pools import Pool
 from moonx_pipeline.simulator.server import RunningSimulator
-from moonx_pipeline.simulator.tokens import TOKENS, spam_token
-from moonx_pipeline.sync.breaking import Breakers
-from moonx_pipeline.sync.price import MAX_ASKED, price_tokens
+from moonx_pipeline.simulator.tokens import TOKENS, SimToken
+from moonx_pipeline.simulator.world import World
+from moonx_pipeline.sync.price import MAX_ASKED
+from moonx_pipeline.sync.quotes import MAX_ALCHEMY_ASKED
 from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline_tests.sync.acts import age_prices
+from moonx_pipeline_tests.sync.rounds import SIX_MINUTES, Asked, ask, key, list_token
 
-NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-ETHER = TokenKey(1, NATIVE_TOKEN)
+ETHER, WETH = TokenKey(1, NATIVE_TOKEN), TokenKey(1, ETHEREUM.wrapped_native)
 NIMB = next(TokenKey(*key) for key, token in TOKENS.items() if (key[0], token.symbol) == (8453, "NIMB"))
 
 
-def price(sources: Sources, *keys: TokenKey, book=None, trigger: str = "schedule", tokens=None, quotes=None):
-    return price_tokens(
-        set(keys),
-        tokens=tokens or {},
-        book=book or {},
-        quotes=quotes or {},
-        sources=sources,
-        breakers=Breakers(sources.breaking, {}),
-        trigger=trigger,
-        scope=CallScope.lasting(20),
-        now=NOW,
-    )
+@pytest.fixture(name="world")
+def _world(simulator: RunningSimulator) -> World:
+    return simulator.simulation.world
 
 
-def entry(usd: str | None, *, age: timedelta, source: str = "binance") -> BookPrice:
-    value = None if usd is None else Decimal(usd)
-    return BookPrice(value, source if usd else None, NOW - age, None, None, (), NOW - age, value, NOW - age)
+def calls(simulator: RunningSimulator) -> dict[str, int]:
+    """Requests since the last time, by provider."""
+    made = {
+        name: count
+        for name in ("binance", "coingecko", "defillama", "dexscreener", "alchemy")
+        if (count := simulator.requests(name))
+    }
+    simulator.simulation.faults.requests.clear()
+    return made
 
 
-def test_a_fresh_entry_of_the_book_is_used_and_nobody_is_asked(sources: Sources, simulator: RunningSimulator) -> None:
-    pricing = price(sources, ETHER, book={ETHER: entry("2400", age=timedelta(minutes=4))})
-
-    assert pricing.prices[ETHER].price_usd == 2400
-    assert (simulator.requests(), pricing.learned) == (0, {})
+# -- how much is asked
 
 
-def test_a_person_gets_prices_read_anew(sources: Sources, simulator: RunningSimulator) -> None:
-    pricing = price(sources, ETHER, book={ETHER: entry("2400", age=timedelta(minutes=4))}, trigger="manual")
+def test_a_fresh_price_is_used_and_nobody_is_asked(engine: Engine, sources: Sources, simulator) -> None:
+    assert ask(engine, sources, ETHER).usd(ETHER) == Decimal("2500.10")
+    assert calls(simulator) == {"binance": 1, "coingecko": 1}
+    age_prices(engine, timedelta(minutes=4))
 
-    assert pricing.prices[ETHER].price_usd == Decimal("2500.10")
-    assert simulator.requests("binance") == 1
+    again = ask(engine, sources, ETHER)
 
-
-def test_a_quote_in_usdt_is_converted_by_what_a_usdt_is_worth(sources: Sources, simulator: RunningSimulator) -> None:
-    simulator.simulation.world.set_price("USDT", Decimal("0.5"))
-
-    pricing = price(sources, ETHER)
-
-    assert pricing.prices[ETHER].price_usd == Decimal("2500.10")  # 5000.20 USDT
-    assert pricing.learned[USDT_KEY].price_usd == Decimal("0.5")
+    assert (again.usd(ETHER), calls(simulator), again.market.learned) == (Decimal("2500.10"), {}, {})
 
 
-def test_where_nobody_says_what_a_usdt_is_worth_it_counts_as_one_dollar_and_says_so(
-    sources: Sources, simulator: RunningSimulator
+def test_a_person_gets_prices_read_anew(engine: Engine, sources: Sources, simulator, world: World) -> None:
+    ask(engine, sources, ETHER)
+    age_prices(engine, timedelta(minutes=1))
+    world.set_price("ETH", Decimal(2600))
+    calls(simulator)
+
+    assert ask(engine, sources, ETHER).usd(ETHER) == Decimal("2500.10")
+    assert ask(engine, sources, ETHER, trigger="manual").usd(ETHER) == 2600
+    assert calls(simulator) == {"binance": 1}  # what a USDT is worth was said a minute ago
+
+
+def test_majors_cost_two_calls_however_many_they_are(engine: Engine, sources: Sources, simulator) -> None:
+    majors = [TokenKey(*key) for key, token in TOKENS.items() if token.listed]
+
+    asked = ask(engine, sources, *majors)
+
+    assert calls(simulator) == {"binance": 1, "coingecko": 1}
+    assert all(asked.usd(major) for major in majors)
+    assert asked.outages == []
+
+
+def test_a_token_with_deep_pools_costs_one_call_and_no_second_opinion(
+    engine: Engine, sources: Sources, simulator
 ) -> None:
-    simulator.fault("outage", "coingecko")
+    ask(engine, sources, TokenKey(8453, NATIVE_TOKEN))
+    calls(simulator)
 
-    assert price(sources, ETHER).prices[ETHER].flags == ("usdt_at_par",)
+    asked = ask(engine, sources, NIMB)
 
-
-def test_a_token_without_a_curated_price_is_priced_by_its_deepest_pool(sources: Sources) -> None:
-    pricing = price(sources, NIMB)
-
-    assert (pricing.prices[NIMB].price_usd, pricing.prices[NIMB].source) == (Decimal("1.27"), "dexscreener")
-    assert pricing.prices[NIMB].liquidity_usd is not None
-    assert abs(pricing.prices[NIMB].liquidity_usd - 850_000) < 1
-
-
-def test_plain_spam_is_never_asked_about(sources: Sources, simulator: RunningSimulator) -> None:
-    token = spam_token(0)
-    key = TokenKey(token.chain_id, token.address)
-
-    pricing = price(sources, key, tokens={key: TokenInfo(token.symbol, token.name, token.decimals)})
-
-    assert (simulator.requests(), pricing.prices) == (0, {})
+    assert calls(simulator) == {"dexscreener": 1}
+    assert (asked.usd(NIMB), asked.choice(NIMB).rule) == (Decimal("1.27"), "deep_pools")
+    pools = asked.choice(NIMB).depth
+    assert pools is not None
+    assert pools.usd is not None
+    assert abs(pools.usd - 850_000) < 1
 
 
 def test_a_wallet_of_thousands_of_tokens_costs_a_bounded_number_of_calls(
-    sources: Sources, simulator: RunningSimulator
+    engine: Engine, sources: Sources, simulator
 ) -> None:
-    keys = [TokenKey(1, f"0x{number:040x}") for number in range(1, 3001)]
+    tokens = [TokenKey(1, f"0x{number:040x}") for number in range(1, 2001)]
+    first = ask(engine, sources, *tokens)
+    made = calls(simulator)
+    assert (made["dexscreener"], made["defillama"]) == (-(-2000 // 30), MAX_ASKED // 60)
+    assert made["alchemy"] <= MAX_ALCHEMY_ASKED // 25
+    assert first.plan.waiting == frozenset()
+    age_prices(engine, timedelta(minutes=61))
 
-    pricing = price(sources, *keys)
+    again = ask(engine, sources, *tokens)
 
-    assert simulator.requests("dexscreener") == MAX_ASKED // 30
-    assert len([key for key in keys if key in pricing.learned]) == MAX_ASKED
-
-
-def test_the_next_sync_asks_about_those_that_the_last_one_did_not_reach(sources: Sources) -> None:
-    keys = [TokenKey(1, f"0x{number:040x}") for number in range(1, MAX_ASKED + 11)]
-    first = price(sources, *keys)
-
-    second = price(sources, *keys, book=first.prices)
-
-    assert {*first.learned, *second.learned} >= set(keys)
-    assert not set(keys) & first.learned.keys() & second.learned.keys()
+    assert calls(simulator)["dexscreener"] == MAX_ASKED // 30
+    assert len(again.plan.waiting) == len(tokens) - MAX_ASKED
 
 
-@pytest.mark.parametrize(("age", "asked"), [(timedelta(minutes=30), 0), (timedelta(minutes=61), 1)])
-def test_a_token_that_nobody_prices_is_asked_about_an_hour_apart(
-    sources: Sources, simulator: RunningSimulator, age: timedelta, asked: int
+# -- USDT
+
+
+def test_a_quote_in_usdt_is_converted_by_what_a_usdt_is_worth(engine: Engine, sources: Sources, world: World) -> None:
+    world.set_price("USDT", Decimal("0.5"))
+
+    asked = ask(engine, sources, ETHER)
+
+    assert asked.usd(ETHER) == Decimal("2500.10")  # 5000.20 USDT
+    assert asked.usd(USDT_KEY) == Decimal("0.5")
+
+
+def test_where_nobody_says_what_a_usdt_is_worth_it_counts_as_one_and_says_so(
+    engine: Engine, sources: Sources, simulator
 ) -> None:
-    key = TokenKey(1, "0x" + "12" * 20)
-
-    price(sources, key, book={key: entry(None, age=age), ETHER: entry("2500", age=timedelta(0))})
-
-    assert simulator.requests("dexscreener") == asked
-
-
-def test_an_outage_erases_no_price(sources: Sources, simulator: RunningSimulator) -> None:
-    simulator.fault("outage", "dexscreener")
+    for provider in ("coingecko", "defillama"):
+        simulator.fault("outage", provider)
     simulator.fault("outage", endpoint="prices/by-address")
-    known = {NIMB: entry("1.2", age=timedelta(minutes=20), source="dexscreener")}
 
-    pricing = price(sources, NIMB, book=known)
-
-    assert (pricing.prices[NIMB].price_usd, pricing.prices[NIMB].flags) == (Decimal("1.2"), ("old_price",))
-    assert NIMB not in pricing.learned
-    assert any("dexscreener" in outage for outage in pricing.outages)
+    assert ask(engine, sources, ETHER).choice(ETHER).flags == ("usdt_at_par",)
 
 
-def test_a_curated_token_is_not_crowded_out_by_hundreds_of_unknown_ones(sources: Sources) -> None:
-    bridged = next(TokenKey(*key) for key, token in TOKENS.items() if (key[0], token.symbol) == (137, "USDC.e"))
-    crowd = [TokenKey(1, f"0x{number:040x}") for number in range(1, 301)]
+# -- one source that fails is replaced by others, as far as needed
 
-    pricing = price(sources, bridged, *crowd)
 
-    assert (pricing.prices[bridged].price_usd, pricing.prices[bridged].source) == (Decimal("0.9991"), "alchemy")
+@pytest.mark.parametrize("fault", ["outage", "geo_block", "empty_answer", "null_answer", "zero_price", "malformed"])
+def test_what_binance_does_not_say_coingecko_is_asked_for(engine: Engine, sources: Sources, simulator, fault) -> None:
+    simulator.fault(fault, "binance")
+
+    asked = ask(engine, sources, ETHER, WETH)
+
+    assert {asked.choice(token).rule for token in (ETHER, WETH)} == {"listing"}
+    assert {asked.usd(token) for token in (ETHER, WETH)} == {Decimal("2500.1")}
+    assert "defillama" not in calls(simulator)
+
+
+@pytest.mark.parametrize("without_alchemy", [False, True])
+def test_a_native_coin_and_its_wrapped_form_have_one_price_where_no_listing_answers(
+    engine: Engine, sources: Sources, simulator, without_alchemy: bool
+) -> None:
+    simulator.fault("geo_block", "binance")
+    simulator.fault("rate_limit", "coingecko")
+    if without_alchemy:
+        simulator.fault("outage", endpoint="prices/by-address")
+    natives = [TokenKey(chain_id, NATIVE_TOKEN) for chain_id in (1, 137, 10, 42161, 8453)]
+
+    for _ in range(3):
+        asked = ask(engine, sources, *natives, WETH)
+        assert [asked.usd(native) for native in natives] == [
+            Decimal(usd) for usd in ("2500.1", "0.4512", *["2500.1"] * 3)
+        ]
+        assert asked.usd(WETH) == asked.usd(ETHER)
+        assert OLD_PRICE not in asked.choice(ETHER).flags
+        age_prices(engine, timedelta(minutes=40))
+
+
+# -- another opinion
+
+
+def open_token(world: World, **sources_say: str | None) -> SimToken:
+    """A token without pools, of which sources say what they are told to."""
+    token = world.add_token("OPEN", price="3")
+    for source, usd in {"alchemy": "3", "defillama": None, **sources_say}.items():
+        world.set_source_price(source, token, usd)
+    return token
+
+
+def test_a_price_that_stands_alone_is_confirmed_by_whoever_can(
+    engine: Engine, sources: Sources, simulator, world
+) -> None:
+    token = open_token(world, defillama="3.1")
+
+    asked = ask(engine, sources, token)
+
+    assert (asked.choice(token).rule, asked.choice(token).flags) == ("two_agree", ())
+    made = calls(simulator)
+    assert (made["defillama"], made["alchemy"], made["dexscreener"]) == (1, 1, 1)
+
+
+def test_who_has_answered_is_not_asked_again_before_it_is_due(
+    engine: Engine, sources: Sources, simulator, world
+) -> None:
+    token = open_token(world)
+    first = ask(engine, sources, token)
+    assert first.choice(token).flags == ("unconfirmed_price",)
+    calls(simulator)
+
+    for _ in range(2):
+        again = ask(engine, sources, token)
+        assert (again.choice(token).flags, calls(simulator)) == (("unconfirmed_price",), {})
+
+    age_prices(engine, SIX_MINUTES)
+    ask(engine, sources, token)
+    made = calls(simulator)
+    assert (made["defillama"], made["alchemy"], made["dexscreener"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("now", "rule"), [("37.5", "deep_pools"), ("0.2", "deep_pools")])
+def test_a_jump_is_confirmed_before_it_is_refused_and_once(
+    engine: Engine, sources: Sources, simulator, world: World, now: str, rule: str
+) -> None:
+    token = world.add_token("LEAP", price="2.5", pools=[Pool(2_000_000)])
+    assert ask(engine, sources, token).usd(token) == Decimal("2.5")
+    assert "defillama" not in calls(simulator)
+    world.set_price(token.price or "", Decimal(now))
+    age_prices(engine, SIX_MINUTES)
+
+    asked = ask(engine, sources, token)
+
+    assert (asked.usd(token), asked.choice(token).flags) == (Decimal(now), ())
+    assert calls(simulator)["defillama"] == 1
+    age_prices(engine, SIX_MINUTES)
+    assert ask(engine, sources, token).choice(token).flags == ()
+    assert "defillama" not in calls(simulator)
+
+
+def test_a_jump_that_nobody_confirms_is_kept_out(engine: Engine, sources: Sources, simulator, world: World) -> None:
+    token = world.add_token("LEAP", price="2.5", pools=[Pool(2_000_000)])
+    ask(engine, sources, token)
+    for source in ("alchemy", "defillama"):
+        world.set_source_price(source, token, "2.5")
+    world.set_source_price("dexscreener", token, "37.5")
+    age_prices(engine, SIX_MINUTES)
+
+    asked = ask(engine, sources, token)
+
+    # Two that agree, and were only asked since it jumped, outvote it.
+    assert (asked.usd(token), asked.choice(token).rule) == (Decimal("2.5"), "outvoted")
+    for source in ("alchemy", "defillama"):
+        world.set_source_price(source, token, None)
+    age_prices(engine, timedelta(minutes=61))
+    alone = ask(engine, sources, token)
+    assert (alone.usd(token), alone.choice(token).flags) == (Decimal("37.5"), (PRICE_JUMP,))
+
+
+@pytest.mark.parametrize(("listing", "others"), [("1", "0.000001"), ("25000", "2.5"), ("0.01", "7")])
+def test_a_listing_that_is_wrong_by_far_is_outvoted_by_two_that_agree(
+    engine: Engine, sources: Sources, world: World, listing: str, others: str
+) -> None:
+    token = world.add_token("MOVED", price=others, pools=[Pool(3_000_000)], coingecko_id="moved-coin")
+    list_token(engine, token, "moved-coin")
+    world.set_source_price("coingecko", token, listing)
+
+    asked = ask(engine, sources, token)
+
+    assert (asked.usd(token), asked.choice(token).rule) == (Decimal(others), "outvoted")
+    assert asked.choice(token).flags == (SOURCES_DISAGREE,)
+
+
+def test_one_against_one_is_kept_out_once_nobody_else_knows(engine: Engine, sources: Sources, simulator, world) -> None:
+    token = world.add_token("SPLIT", price="5", pools=[Pool(3_000_000)], coingecko_id="split-coin")
+    list_token(engine, token, "split-coin")
+    world.set_source_price("coingecko", token, "500")
+    for source in ("alchemy", "defillama"):
+        world.set_source_price(source, token, None)
+
+    asked = ask(engine, sources, token)
+
+    assert asked.choice(token).flags == (SOURCES_DISAGREE, SOURCES_FAR_APART)
+    assert {PriceSource.ALCHEMY, PriceSource.DEFILLAMA} <= asked.market.own_evidence(key(token)).answered.keys()
+
+
+@pytest.mark.parametrize("days", [2, 45, 400])
+def test_a_listing_that_nobody_updates_gives_way_or_is_kept_out(
+    engine: Engine, sources: Sources, world: World, days: int
+) -> None:
+    pooled = world.add_token("DEAD", price="0.02", pools=[Pool(1_500_000)], coingecko_id="dead-coin")
+    alone = world.add_token("ALONE", price="0.02", coingecko_id="alone-coin")
+    for token, coin in ((pooled, "dead-coin"), (alone, "alone-coin")):
+        list_token(engine, token, coin)
+        world.set_source_price("coingecko", token, "30", age=timedelta(days=days))
+    for source in ("alchemy", "defillama"):
+        world.set_source_price(source, alone, None)
+
+    asked = ask(engine, sources, pooled, alone)
+
+    assert (asked.usd(pooled), asked.choice(pooled).flags) == (Decimal("0.02"), ())
+    assert (asked.usd(alone), asked.choice(alone).flags) == (30, (OUTDATED_PRICE,))
+
+
+def test_a_stablecoin_may_be_quoted_a_few_days_ago(engine: Engine, sources: Sources, world: World) -> None:
+    for days, flags in ((5, ()), (8, (OUTDATED_PRICE,))):
+        for token in (world.named("DAI"), world.named("LINK")):
+            world.set_source_price("coingecko", token, "1", age=timedelta(days=days))
+        for source in ("alchemy", "binance", "defillama", "dexscreener"):
+            world.set_source_price(source, world.named("DAI"), None)
+        age_prices(engine, SIX_MINUTES)
+        assert ask(engine, sources, key(world.named("DAI"))).choice(key(world.named("DAI"))).flags == flags
+
+
+def learned_nothing_of(asked: Asked, token: SimToken) -> bool:
+    return key(token) not in asked.market.learned
+
+
+def test_an_outage_is_told_and_changes_nothing_that_was_known(
+    engine: Engine, sources: Sources, simulator, world
+) -> None:
+    token = world.add_token("CALM", price="4", pools=[Pool(900_000)])
+    before = ask(engine, sources, token).market.own_evidence(key(token))
+    for provider in ("binance", "coingecko", "defillama", "dexscreener"):
+        simulator.fault("outage", provider)
+    simulator.fault("outage", endpoint="prices/by-address")
+    age_prices(engine, SIX_MINUTES)
+
+    asked = ask(engine, sources, token)
+
+    assert (asked.usd(token), asked.choice(token).flags) == (4, (OLD_PRICE,))
+    assert learned_nothing_of(asked, token)
+    assert asked.market.own_evidence(key(token)).quotes.keys() == before.quotes.keys()
+    assert {outage.split()[0] for outage in asked.outages} == {
+        "alchemy",
+        "binance",
+        "coingecko",
+        "defillama",
+        "dexscreener",
+    }

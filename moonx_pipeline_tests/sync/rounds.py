@@ -1,0 +1,103 @@
+"""Rounds of asking for prices, one after the other, over what is stored; without any wallet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import Engine
+
+from moonx_pipeline.domain.market import ALWAYS_KNOWN, Known, Market
+from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
+from moonx_pipeline.domain.pricing import Choice
+from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.simulator.tokens import SimToken
+from moonx_pipeline.storage.token_book import read_book, write_book
+from moonx_pipeline.sync.breaking import Breakers
+from moonx_pipeline.sync.price import PricePlan, max_price_age, plan_prices
+from moonx_pipeline.sync.quotes import QuoteRound
+from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.user_sync import utc_now
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a round of asking came to."""
+
+    market: Market
+    plan: PricePlan
+    outages: list[str] = field(default_factory=list)
+
+    def choice(self, token: SimToken | TokenKey) -> Choice:
+        return self.market.choice(key(token))
+
+    def usd(self, token: SimToken | TokenKey) -> Decimal | None:
+        quote = self.choice(token).quote
+        return quote.price_usd if quote else None
+
+
+def key(token: SimToken | TokenKey) -> TokenKey:
+    return TokenKey(token.chain_id, token.address)
+
+
+def list_token(engine: Engine, token: SimToken, coingecko_id: str | None = None) -> None:
+    """Puts a contract into the token registry."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO token_registry (chain_id, token_address, symbol, name, coingecko_id, lists) "
+            "VALUES (%s, %s, %s, %s, %s, '{superchain}')",
+            (token.chain_id, token.address, token.symbol, token.name, coingecko_id),
+        )
+
+
+def stored_market(
+    engine: Engine,
+    sources: Sources,
+    keys: Collection[TokenKey],
+    *,
+    trigger: str = "schedule",
+    now: datetime | None = None,
+) -> Market:
+    """What is known of tokens by what is stored."""
+    with engine.connect() as connection:
+        known = read_book(connection, {*keys, *ALWAYS_KNOWN}).known
+    return Market(
+        known,
+        now=now or utc_now(),
+        limits=sources.price_limits,
+        fresh_for=max_price_age(sources, trigger),
+        old_after=sources.fresh_for,
+    )
+
+
+def ask(
+    engine: Engine,
+    sources: Sources,
+    *tokens: SimToken | TokenKey,
+    trigger: str = "schedule",
+    names: Mapping[TokenKey, TokenInfo] | None = None,
+    quoted: Collection[TokenKey] = (),
+    syncs: int = 1,
+) -> Asked:
+    """One round: reads what is stored, plans, asks, and stores what was learned."""
+    keys = {key(token) for token in tokens}
+    market = stored_market(engine, sources, keys, trigger=trigger)
+    plan = plan_prices(keys, market, sources, tokens=names or {}, quoted=quoted, syncs=syncs)
+
+    def read_known(others: Collection[TokenKey]) -> Mapping[TokenKey, Known]:
+        with engine.connect() as connection:
+            return read_book(connection, others).known
+
+    asking = QuoteRound(
+        market, sources, Breakers(sources.breaking, {}), CallScope.lasting(20), read_known=read_known, syncs=syncs
+    )
+    asking.ask(plan)
+    with engine.begin() as connection:
+        write_book(connection, tokens={}, evidence=market.learned)
+    return Asked(market, plan, list(asking.outages))
+
+
+SIX_MINUTES = timedelta(minutes=6)
+"""After so long a price that matters is asked for again."""
