@@ -18,7 +18,16 @@ from moonx_pipeline.storage.outbox import insert_events
 Tell = Callable[..., None]
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
-TOTALS = Totals(Decimal("12345678901234567.123456789"), 1, 0, 0, 0, ())
+TOTALS = Totals(
+    value_usd=Decimal("12345678901234567.123456789"),
+    counted=1,
+    unpriced=0,
+    spam=0,
+    flagged=0,
+    low_liquidity=0,
+    unread=0,
+    stale_chains=(),
+)
 
 
 def _facts(user_id: str) -> SyncFacts:
