@@ -73,7 +73,7 @@ class ChainBalances:
         source: The provider that answered, such as ``alchemy`` or ``rpc``.
         reason: Why it failed or was skipped, or what the coverage leaves out; one sentence for people.
         retry_at: When a failed or skipped chain may be asked again, where that is known.
-        block: The block of which the balances are; ``None`` where the source does not say.
+        block: The block at which the balances were read; ``None`` where the source does not say.
         resume_key: Where the next reading goes on, of one that is ``PARTIAL``.
         resumed_since: When the reading of its list began, where it went on with one of an earlier sync: what it did
             not come by itself then stays as stored.

@@ -120,7 +120,7 @@ _block: Final = msgspec.json.Decoder(_Block)
 
 
 def blocks_of(raw: msgspec.Raw) -> dict[str, int]:
-    """The block of which each network was read, where Alchemy says so."""
+    """The block at which each network was read, where Alchemy says so."""
     found = {}
     for network, metadata in (leniently(_blocks, raw) or {}).items():
         block = leniently(_block, metadata)

@@ -65,8 +65,8 @@ class NodeCalls:
         """Answers in the order of ``calls``.
 
         Calls that the node refuses for being too many, at once or in too short a time, are asked again in smaller
-        batches down to single calls, each of which waits for the node's limit as every call does. Batches that it
-        does not take at all are not sent again.
+        batches down to single calls, which wait for the node's limit as every call does. Batches that it does not take
+        at all are not sent again.
 
         Raises:
             ProviderError: A request failed as a whole, or the node's limit left no time for a single call. What the

@@ -204,5 +204,9 @@ class HttpSettings(Group):
         33_554_432, "PROVIDER_MAX_BODY_BYTES", unit="bytes", about="Largest answer that is read.", ge=1024
     )
     max_pages: Int = setting(
-        200, "PROVIDER_MAX_PAGES", unit="pages", about="Most pages of one list; more is an error, never cut.", ge=1
+        200,
+        "PROVIDER_MAX_PAGES",
+        unit="pages",
+        about="Most pages of a list that one sync reads; the next goes on.",
+        ge=1,
     )

@@ -124,7 +124,7 @@ class ChainStatusRow(NamedTuple):
         coverage: What the source can know.
         unread: Tokens whose balance nobody could read and that have none from before. Of a chain that was not read at
             all it does not count, nor do ``block`` and what follows.
-        block: Of which the balances are, where that is known.
+        block: At which the balances were read, where that is known.
         resume_key: Where a list that was read in part goes on.
         resume_since: When the reading of that list began.
     """

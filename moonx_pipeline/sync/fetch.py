@@ -53,7 +53,7 @@ class BalanceFetch:
         """Takes what to read; nothing is asked yet.
 
         Args:
-            sources: Whom to ask.
+            sources: The providers.
             wallets: Lower-case addresses.
             first_read: Whether metadata and prices are wanted with the balances.
             many_tokens: Wallets that are known to hold many tokens.

@@ -55,7 +55,7 @@ def fetch_of(
 
     Args:
         engine: Where it is looked up what earlier syncs left of a wallet.
-        sources: Whom to ask.
+        sources: The providers.
         syncs: At least one; they share their breakers.
         scope: Deadline and tally.
         first_read: Whether metadata and prices are wanted with the balances.

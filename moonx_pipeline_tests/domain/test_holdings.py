@@ -218,7 +218,7 @@ def test_a_token_whose_contract_gives_nobody_a_balance_is_not_unread_but_keeps_w
     assert unread_after([read], stored, {}) == {(WALLET, 1): 0}
 
 
-def test_second_faces_of_native_coins_are_never_held_whoever_shows_them() -> None:
+def test_second_faces_of_native_coins_are_never_held_by_any_way() -> None:
     legacy = "0xdeaddeaddeaddeaddeaddeaddeaddeaddead0000"
     mirror = POLYGON.native_as_erc20
     assert mirror is not None
