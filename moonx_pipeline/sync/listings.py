@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from concurrent.futures import Future
 
 from moonx_pipeline.domain.money import value_of
@@ -23,6 +23,7 @@ class Listings:
     def __init__(self, ask: Asking) -> None:
         """Takes what to ask with."""
         self._ask = ask
+        self._coins_asked: set[TokenKey] = set()
 
     def start_binance(self, keys: Collection[TokenKey]) -> Future[dict[str, Ticker]] | None:
         symbols = sorted({self._ask.market.identity(key).binance_symbol or "" for key in keys})
@@ -58,6 +59,7 @@ class Listings:
 
     def start_coins(self, keys: Collection[TokenKey]) -> ListingCalls:
         """CoinGecko by the ids of coins, hundreds a call."""
+        self._coins_asked.update(keys)
         by_id: dict[str, list[TokenKey]] = {}
         for key in sorted(keys):
             by_id.setdefault(self._ask.market.identity(key).coingecko_id or "", []).append(key)
@@ -69,6 +71,19 @@ class Listings:
             )
             for part in in_parts(ids, COINS_A_CALL)
         ]
+
+    def start_second_opinions(self, keys: Iterable[TokenKey]) -> ListingCalls:
+        """CoinGecko about coins for which Binance alone was asked so far."""
+        market = self._ask.market
+        return self.start_coins(
+            [
+                key
+                for key in keys
+                if key not in self._coins_asked
+                and market.identity(key).coingecko_id
+                and market.is_due(key, PriceSource.COINGECKO)
+            ]
+        )
 
     def take_coins(self, calls: ListingCalls) -> None:
         for keys, call in calls:

@@ -82,6 +82,7 @@ class QuoteRound:
     def _confirm(self, keys: Iterable[TokenKey]) -> None:
         """Asks, once, those who could say more about tokens without a price that is beyond doubt."""
         wanted = list(keys)
+        coins = self._listings.start_second_opinions(wanted)
         by_llama = self._in_turn(wanted, PriceSource.DEFILLAMA)[: MAX_ASKED * self._syncs]
         llama = [
             (
@@ -91,6 +92,7 @@ class QuoteRound:
             for part in in_parts(by_llama, TOKENS_A_CALL)
         ]
         self._ask_alchemy(dict.fromkeys(map(_as_contract, wanted)))
+        self._listings.take_coins(coins)
         for part, call in llama:
             with self._ask.noting_outage():
                 self._ask.learn(PriceSource.DEFILLAMA, part, call.result())
