@@ -1,4 +1,4 @@
-"""A wallet's life in steps: what moves in the world, what each source makes of it, and what is then known of a total."""
+"""A wallet's life in steps: what moves in the world, what each source makes of it, and what is then known."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ class Story:
     def _note_what_may_be_said(self, step: Step) -> None:
         spoiled = {source: (kind, params) for source, kind, params in step.spoiled}
         for source in _SILENT:
-            kind, params = spoiled.get(source, (None, {}))
+            _, params = spoiled.get(source, (None, {}))
             factor = Decimal(str(params.get("factor", 1)))
             for name, token in self.tokens.items():
                 quote = self.world.quote(source, self.world.catalogue.now(token))
