@@ -42,7 +42,7 @@ _TELLING: Final = tuple(kind for kinds, _ in _KINDS for kind in kinds)
 # number of the request, no name of the client.
 _API_VERSIONS: Final = struct.pack(">ihhih", 10, 18, 0, 0, -1)
 
-_LATE: Final = (KafkaTimeoutError, RequestTimedOutError)
+_LATE: Final = (KafkaTimeoutError, RequestTimedOutError, TimeoutError)
 _SILENT: Final = "it does not answer in time: check KAFKA_BROKERS, whether it runs, and how busy it is"
 
 # What the client says of what is not of a kind of its own. The first that fits counts.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
 from typing import Any, Final
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RecordListTooLargeError
+from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
+from moonx_pipeline.deadlines import within
 from moonx_pipeline.domain.events import EVENT_SOURCE, rfc3339
 from moonx_pipeline.events.brokers import connect, why
 from moonx_pipeline.metrics.kafka import count_error, count_published
@@ -122,7 +121,7 @@ class EventProducer:
         """The longest wait for the acknowledgement of events that are sent together."""
         try:
             self._producer = _connected_within(connect_seconds or self.round_seconds, settings)
-        except KafkaError as problem:
+        except (KafkaError, TimeoutError) as problem:
             count_error("unavailable")
             raise BrokerUnavailable(_sentence(settings, problem)) from None
 
@@ -186,36 +185,22 @@ class EventProducer:
 
 
 def _connected_within(seconds: float, settings: KafkaSettings) -> _Producer:
-    """A producer that is connected, or an error in time.
+    """A producer that is connected.
 
     The client's own deadline holds for most of what may be silent, but neither for finding a host by its name nor for
-    its last request. So a thread connects, and closes what comes too late.
+    its last request.
 
     Raises:
-        KafkaError: No broker answers.
+        KafkaError: No broker lets itself be used.
+        TimeoutError: None answers in time.
     """
-    outcome: Future[_Producer] = Future()
-
-    def make() -> None:
-        try:
-            producer = connect(_Producer, settings, **_options(settings, seconds))
-        except BaseException as problem:
-            if outcome.set_running_or_notify_cancel():
-                outcome.set_exception(problem)
-            return
-        if outcome.set_running_or_notify_cancel():
-            outcome.set_result(producer)
-        else:
-            producer.close(timeout=0)
-
-    threading.Thread(target=make, name="kafka-connect", daemon=True).start()
-    try:
+    return within(
         # The client's own words tell more than that time is over, so it gets a little longer to say them.
-        return outcome.result(seconds + _WORDS_SECONDS)
-    except TimeoutError:
-        if outcome.cancel():
-            raise KafkaTimeoutError(f"No answer within {seconds} s.") from None
-        return outcome.result()
+        seconds + _WORDS_SECONDS,
+        lambda: connect(_Producer, settings, **_options(settings, seconds)),
+        discard=lambda producer: producer.close(timeout=0),
+        name="kafka-connect",
+    )
 
 
 def _options(settings: KafkaSettings, connect_seconds: float) -> dict[str, Any]:

@@ -40,7 +40,6 @@ from moonx_pipeline.tracing import span
 Classify = Callable[[int, Mapping[str, str], bytes], ProviderError | None]
 """Says what is wrong with a response by its status, headers and body; ``None`` is a good one."""
 
-CONNECT_SECONDS: Final = 3.0
 PATIENCE_SECONDS: Final = 2.0
 """A provider that asks for a longer wait is not waited for: there are other sources, and a next sync."""
 
@@ -216,7 +215,7 @@ class HttpClient:
                 url,
                 params=params,
                 json=json,
-                timeout=(min(CONNECT_SECONDS, budget), budget),
+                timeout=urllib3.Timeout(total=budget),  # type: ignore[arg-type]  # stubs don't know it
                 allow_redirects=False,
                 **self._surroundings_of(url),
             ) as response:

@@ -1,10 +1,12 @@
 """Deadlines, sizes, retries and errors of every provider call, over real sockets."""
 
+import itertools
 import socket
 import threading
 import time
 import traceback
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -93,6 +95,66 @@ def test_a_slow_drip_ends_at_the_deadline() -> None:
     with answering(drip) as url:
         with pytest.raises(CallTimeout, match="did not answer in full"):
             ask(url, timeout_s=0.3)
+        release.set()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"", b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: "],
+    ids=["status", "headers", "after hints", "hints"],
+)
+def test_a_byte_now_and_then_before_the_body_ends_at_the_deadline_of_the_whole_call(start: bytes) -> None:
+    release, sent = threading.Event(), threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(start)
+        for byte in itertools.chain(b"HTTP/1.1 200 OK\r\nX-Slow: ", itertools.repeat(ord("x"))):
+            if release.wait(0.3):
+                return
+            connection.sendall(bytes([byte]))
+            sent.set()
+
+    with answering(drip) as url:
+        started = time.monotonic()
+        with pytest.raises(CallTimeout, match="did not answer in full"):
+            ask(url, timeout_s=1)
+        assert time.monotonic() - started < 1 + 1
+        assert sent.is_set()
+        release.set()
+
+
+def test_finding_a_host_by_its_name_has_no_longer_than_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(30) and [])
+
+    started = time.monotonic()
+    with pytest.raises(CallTimeout):
+        ask("http://name.invalid/", timeout_s=1)
+    assert time.monotonic() - started < 1 + 1
+    release.set()
+
+
+def test_an_address_that_is_silent_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moonx_pipeline.providers.connections.CONNECT_SECONDS", 0.3)
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as silent,
+        socket.create_connection(silent.getsockname()),  # its queue is full: what comes next is not answered
+        answering(http(b"{}")) as url,
+    ):
+        port = urlsplit(url).port
+        addresses = [silent.getsockname(), ("127.0.0.1", port)]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        assert ask(f"http://name.invalid:{port}/", timeout_s=3) == b"{}"
+
+
+def test_a_handshake_that_is_never_answered_ends_at_the_deadline() -> None:
+    release = threading.Event()
+    with answering(lambda _connection: release.wait(20)) as url:
+        started = time.monotonic()
+        with pytest.raises(CallTimeout):
+            ask(url.replace("http:", "https:"), timeout_s=1)
+        assert time.monotonic() - started < 10  # reading the certificates of authorities takes its time, too
         release.set()
 
 
