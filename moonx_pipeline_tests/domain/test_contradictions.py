@@ -134,7 +134,7 @@ def test_two_that_agree_confirm_each_other() -> None:
     assert differing.is_open
 
 
-def test_two_that_may_repeat_one_pool_confirm_nothing_until_somebody_has_looked_for_pools() -> None:
+def test_two_that_may_repeat_one_pool_confirm_nothing_until_pools_were_looked_for() -> None:
     both = evidence(quote("defillama", "1"), quote("alchemy", "1"))
 
     unseen = choose(both)

@@ -121,7 +121,7 @@ def test_a_pool_in_a_listed_token_that_is_in_doubt_is_unknown(
 
 
 @pytest.mark.parametrize("fault", ["outage", "empty_answer", "zero_price", "no_price", "no_liquidity"])
-def test_what_was_deep_by_such_a_pool_stays_so_when_nothing_is_said_of_the_other_token(
+def test_what_was_deep_by_such_a_pool_stays_so_when_the_other_token_is_not_told_of(
     engine: Engine, sources: Sources, simulator: RunningSimulator, world: World, quoted: SimToken, fault: str
 ) -> None:
     mine = against(world, quoted)
