@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.pricing import BLOCKING_FLAGS, OLD_PRICE
+from moonx_pipeline.domain.flags import BLOCKING_FLAGS, OLD_PRICE
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import SPAM_WALLET
 from moonx_pipeline.storage.holdings import snapshot_holdings, write_holdings

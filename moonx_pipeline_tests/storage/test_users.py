@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.pricing import BLOCKING_FLAGS, OLD_PRICE
+from moonx_pipeline.domain.flags import BLOCKING_FLAGS, OLD_PRICE
 from moonx_pipeline.storage.holdings import write_holdings
 from moonx_pipeline.storage.opening import open_user
 from moonx_pipeline.storage.operations import ChainStatusRow, OperationEnd, end_operations
