@@ -20,7 +20,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import load_settings
-from moonx_pipeline.storage.database import dagster_database_url
+from moonx_pipeline.storage.database import KEEPALIVE, dagster_database_url
 
 _CREATING_TABLES = 0x6D6F6F6E  # advisory lock: several processes may start on an empty database at once
 
@@ -35,7 +35,7 @@ def _process_engine(url: str, _process_id: int) -> Engine:
         pool_recycle=600,
         pool_pre_ping=True,
         pool_reset_on_return="rollback",
-        connect_args={"application_name": "moonx-dagster"},
+        connect_args={"application_name": "moonx-dagster", "connect_timeout": 5, **KEEPALIVE},
     )
 
 

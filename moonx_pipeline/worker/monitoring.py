@@ -19,7 +19,7 @@ from moonx_pipeline.metrics.health import Check, Readiness
 from moonx_pipeline.metrics.prefork import shared_registry
 from moonx_pipeline.metrics.serving import serve
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.database import database_url, why_unusable
+from moonx_pipeline.storage.database import KEEPALIVE, database_url, why_unusable
 
 if TYPE_CHECKING:
     import socket
@@ -76,7 +76,7 @@ def serve_worker(settings: Settings, listening: socket.socket, processes: Proces
     engine = create_engine(
         database_url(settings),
         poolclass=NullPool,
-        connect_args={"application_name": "moonx-health", "connect_timeout": 2},
+        connect_args={"application_name": "moonx-health", "connect_timeout": 2, **KEEPALIVE},
     )
     readiness = Readiness(
         {

@@ -1,5 +1,6 @@
 """Reaching the database, and a clear word when it can't be reached."""
 
+import os
 import socket
 import threading
 
@@ -89,6 +90,44 @@ def test_a_database_that_comes_up_late_is_waited_for_and_that_is_said_once(
     (said,) = (record.getMessage() for record in caplog.records if record.name == "database")
     assert "nothing listens there" in said
     assert said.endswith("Waiting for it, up to 20 s.")
+
+
+def test_a_connection_that_is_cut_without_a_word_breaks_within_seconds(postgres_server: str) -> None:
+    """What the kernel does about it was measured with packets that are dropped; here, that it is asked to."""
+    path = make_url(postgres_server).query["host"]
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def let_in() -> None:
+            inside, _ = door.accept()
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(f"{path}/.s.PGSQL.5432")
+            threading.Thread(target=_pump, args=(server, inside), daemon=True).start()
+            _pump(inside, server)
+
+        threading.Thread(target=let_in, daemon=True).start()
+        engine = open_engine(
+            f"postgresql+psycopg2://postgres@127.0.0.1:{door.getsockname()[1]}/postgres?sslmode=disable"
+        )
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            # A copy of its descriptor: closing it leaves the connection alone.
+            with socket.socket(fileno=os.dup(driver.fileno())) as used:
+                asked = [
+                    used.getsockopt(socket.IPPROTO_TCP, option)
+                    for option in (
+                        socket.TCP_KEEPIDLE,
+                        socket.TCP_KEEPINTVL,
+                        socket.TCP_KEEPCNT,
+                        socket.TCP_USER_TIMEOUT,
+                    )
+                ]
+                assert used.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        engine.dispose()
+
+    idle, interval, count, unacknowledged_ms = asked
+    assert idle + interval * count <= 10
+    assert unacknowledged_ms <= 10_000
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
