@@ -23,7 +23,7 @@ def set_(engine: Engine, *wallets: str) -> WalletsSet:
 def read_on(engine: Engine, *wallets: str) -> None:
     """As if each wallet had been read on one chain."""
     with engine.begin() as connection:
-        end_operations(connection, [], [ChainStatusRow("ann", w, 1, True, NOON, None, None, None) for w in wallets])
+        end_operations(connection, [], [ChainStatusRow("ann", w, 1, NOON, NOON, None, None, None) for w in wallets])
 
 
 def test_what_is_left_is_summed_up_as_every_total_is(engine: Engine) -> None:
