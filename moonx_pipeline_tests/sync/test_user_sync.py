@@ -252,13 +252,28 @@ def test_a_token_whose_balance_can_not_be_read_keeps_its_last_one(
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     sync(engine, sources)
+    link = next(token for chain_id, token in expected(PLAIN_WALLET) if chain_id == 1 and token != NATIVE_TOKEN)
+    simulator.fault("0x_balance", params={"token": link})
+
+    assert sync(engine, sources).status == "completed"
+
+    assert held(engine) == expected(PLAIN_WALLET)
+    stored = portfolio(engine)
+    flagged = {(p.chain_id, p.token) for p in stored.positions if "balance_unknown" in p.flags}
+    assert flagged == {(1, link)}
+    assert (stored.totals.unread, stored.totals.complete) == (0, True)
+
+
+def test_a_native_coin_whose_balance_came_with_no_number_is_read_by_the_next_way(
+    engine: Engine, sources: Sources, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
     simulator.fault("0x_balance")
 
     assert sync(engine, sources).status == "completed"
 
     assert held(engine) == expected(PLAIN_WALLET)
-    flagged = {(p.chain_id, p.token) for p in portfolio(engine).positions if "balance_unknown" in p.flags}
-    assert flagged == {(chain.id, NATIVE_TOKEN) for chain in CHAINS}
+    assert portfolio(engine).totals.complete
 
 
 def test_tokens_without_decimals_are_kept_without_a_value(
@@ -380,9 +395,11 @@ def test_a_sync_is_a_bounded_number_of_round_trips(engine: Engine, sources: Sour
     sync(engine, sources)
 
     # Two transactions, each with a BEGIN and a COMMIT that the driver sends by itself; what each call to a
-    # provider costs beside them is one.
+    # provider costs beside them is one, and so is what was read of each long list.
     limits = [statement for statement in statements if "take_permits" in statement]
-    assert len(statements) - len(limits) + 4 <= 15
+    places = [statement for statement in statements if "resume_key, resume_since FROM" in statement]
+    assert len(places) == len(CHAINS)
+    assert len(statements) - len(limits) - len(places) + 4 <= 16
     assert len(limits) == operation(engine).provider_calls
 
 
