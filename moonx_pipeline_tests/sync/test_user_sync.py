@@ -1,5 +1,6 @@
 """A whole sync against the simulated providers and a real database."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import jsonschema
@@ -28,6 +29,7 @@ from moonx_pipeline.sync.sources import Sources, open_sources
 from moonx_pipeline.sync.user_sync import utc_now
 from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.sync.acts import (
+    age_prices,
     event_types,
     events,
     held,
@@ -314,18 +316,16 @@ def test_when_all_price_sources_are_down_the_last_price_stays_and_says_that_it_i
     register(engine, "ann", PLAIN_WALLET)
     sync(engine, sources, trigger="schedule")
     before = portfolio(engine).total_value_usd
-    for provider in ("binance", "coingecko", "dexscreener"):
+    for provider in ("binance", "coingecko", "defillama", "dexscreener"):
         simulator.fault("outage", provider)
     simulator.fault("outage", endpoint="prices/by-address")
-    with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE token_prices SET read_at = read_at - interval '10 minutes'")
+    age_prices(engine, timedelta(minutes=10))
 
     sync(engine, sources)
 
     assert portfolio(engine).total_value_usd == before
     assert all("old_price" in p.flags for p in portfolio(engine).positions if p.price_usd is not None)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE token_prices SET read_at = read_at - interval '2 hours'")
+    age_prices(engine, timedelta(hours=2))
     sync(engine, sources)
     assert {p.price_usd for p in portfolio(engine).positions} == {None}
     assert portfolio(engine).totals.unpriced == len(expected(PLAIN_WALLET))
