@@ -1,12 +1,10 @@
 """The clients of the data providers against the simulator."""
 
-from decimal import Decimal
-
 import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
-from moonx_pipeline.domain.portfolio import ChainOutcome, TokenInfo, TokenKey
+from moonx_pipeline.domain.portfolio import ChainOutcome, TokenInfo
 from moonx_pipeline.providers.alchemy_data import plan_groups
 from moonx_pipeline.providers.errors import KeyRejected, Malformed, Oversized, ProviderError
 from moonx_pipeline.providers.scope import CallScope
@@ -17,7 +15,6 @@ from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET, THREE_WALL
 from moonx_pipeline.sync.sources import Sources, open_sources
 
 CHAIN_IDS = [chain.id for chain in CHAINS]
-LINK = next(key for key, token in TOKENS.items() if (key[0], token.symbol) == (1, "LINK"))
 MESA = next(key for key, token in TOKENS.items() if (key[0], token.symbol) == (137, "MESA"))
 
 
@@ -184,91 +181,3 @@ def test_contracts_are_asked_themselves_where_alchemy_knows_no_names(sources: So
     assert found["0x" + "0" * 40] == TokenInfo(None, None, None)
     assert {call.provider for call in scope.calls} == {"alchemy"}
     assert scope.compute_units == 3 * 26 * len(found)
-
-
-def test_alchemy_prices_are_by_contract_within_its_limits(sources: Sources, scope: CallScope) -> None:
-    assert sources.alchemy is not None
-    keys = [TokenKey(*key) for key in TOKENS]
-
-    quotes = sources.alchemy.prices(keys, scope)
-
-    assert quotes[TokenKey(*LINK)].price_usd == Decimal("14.32")
-    assert TokenKey(1, NATIVE_TOKEN) not in quotes
-    assert len(scope.calls) <= 5
-
-
-def test_binance_quotes_are_exact_and_an_unlisted_symbol_costs_only_itself(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope
-) -> None:
-    prices = sources.binance.prices(["ETHUSDT", "NOPEUSDT", "SHIBUSDT"], scope)
-
-    assert prices == {"ETHUSDT": Decimal("2500.1"), "SHIBUSDT": Decimal("0.0000134")}
-    before = simulator.requests("binance")
-    sources.binance.prices(["ETHUSDT", "NOPEUSDT", "SHIBUSDT"], scope)
-    assert simulator.requests("binance") - before == 1
-
-
-def test_coingecko_quotes_coins_and_contracts_and_leaves_out_what_it_does_not_list(
-    sources: Sources, scope: CallScope
-) -> None:
-    coins = sources.coingecko.coin_prices(["ethereum", "tether", "no-such-coin"], scope)
-    tokens = sources.coingecko.token_prices(1, [LINK[1], "0x" + "1" * 40], scope)
-
-    assert {name: quote.price_usd for name, quote in coins.items()} == {"ethereum": Decimal("2500.1"), "tether": 1}
-    assert {address: quote.price_usd for address, quote in tokens.items()} == {LINK[1]: Decimal("14.32")}
-    assert coins["ethereum"].price_at is not None
-
-
-def test_coingecko_learns_how_many_contracts_a_plan_takes(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope
-) -> None:
-    simulator.simulation.contracts_a_call = 4
-    contracts = [address for chain_id, address in TOKENS if chain_id == 1 and address != NATIVE_TOKEN][:10]
-
-    found = sources.coingecko.token_prices(1, contracts, scope)
-
-    assert len(found) == len([a for a in contracts if TOKENS[1, a].listed])
-    assert sources.coingecko.batch_size == 4
-
-
-@pytest.mark.parametrize("suffix", ["", "/", "/latest", "/latest/", "/latest/dex"])
-def test_dexscreener_is_found_by_every_form_of_its_address(
-    engine: Engine, simulator: RunningSimulator, scope: CallScope, suffix: str
-) -> None:
-    base = f"{simulator.base_url}/dexscreener{suffix}"
-    sources = open_sources(Settings.from_environment({**simulator.environment(), "DEXSCREENER_BASE_URL": base}), engine)
-
-    pools = sources.dexscreener.pools(137, [MESA[1]], scope)
-
-    assert {(pool.chain_id, pool.base_address) for pool in pools} == {MESA}
-
-
-def test_tokens_that_others_push_out_of_an_answer_are_asked_for_again(sources: Sources, scope: CallScope) -> None:
-    contracts = [a for chain_id, a in TOKENS if chain_id == 1 and TOKENS[chain_id, a].pool_usd and a != NATIVE_TOKEN]
-
-    pools = sources.dexscreener.pools(1, contracts, scope)
-
-    assert {pool.base_address for pool in pools} >= set(contracts)
-
-
-@pytest.mark.parametrize(
-    ("provider", "fault"),
-    [
-        (provider, fault)
-        for provider in ("binance", "coingecko", "dexscreener")
-        for fault in ("outage", "rate_limit", "malformed", "wrong_types", "reset", "truncate")
-    ],
-)
-def test_every_fault_of_a_price_source_is_a_typed_error(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope, provider: str, fault: str
-) -> None:
-    simulator.fault(fault, provider)
-
-    with pytest.raises(ProviderError) as problem:
-        {
-            "binance": lambda: sources.binance.prices(["ETHUSDT"], scope),
-            "coingecko": lambda: sources.coingecko.coin_prices(["ethereum"], scope),
-            "dexscreener": lambda: sources.dexscreener.pools(1, [LINK[1]], scope),
-        }[provider]()
-
-    assert problem.value.provider == provider

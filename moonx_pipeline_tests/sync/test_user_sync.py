@@ -99,12 +99,16 @@ def test_three_thousand_tokens_of_spam_are_kept_marked_and_out_of_the_total(engi
     register(engine, "ann", SPAM_WALLET)
 
     outcome = sync(engine, sources)
-    sync(engine, sources, trigger="schedule")  # asks for the prices that the first one did not get to
+    for _ in range(6):  # each asks for the names of some hundreds
+        sync(engine, sources, trigger="schedule")
 
     stored = portfolio(engine)
     assert outcome.rows.inserted == len(stored.positions) == len(expected(SPAM_WALLET)) == 3000
     real = {token.address for token in TOKENS.values()}
-    assert all(p.is_spam and p.spam_reasons for p in stored.positions if p.token not in real)
+    fakes = [p for p in stored.positions if p.token not in real]
+    # One kind in eight looks like nothing but a token that can hardly be sold.
+    assert all(p.is_spam or p.not_counted_reason == "low_liquidity" for p in fakes)
+    assert sum(p.is_spam for p in fakes) == len(fakes) * 7 // 8
     assert not any(p.is_spam for p in stored.positions if p.token in real)
     assert not any(is_counted(p) for p in stored.positions if p.token not in real)
     assert stored.total_value_usd is not None

@@ -1,0 +1,117 @@
+"""What tokens are called: asked once where the answer is whole, and again where it lacks something, later each time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenInfo, TokenKey
+from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.simulator.server import RunningSimulator
+from moonx_pipeline.simulator.tokens import SimToken
+from moonx_pipeline.simulator.world import World
+from moonx_pipeline.storage.token_book import Described, TokenBook, read_book, write_book
+from moonx_pipeline.sync.breaking import Breakers
+from moonx_pipeline.sync.describe import describe_tokens, undescribed, waits_for
+from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline_tests.sync.rounds import key, list_token, stored_market
+
+WHOLE = TokenInfo("TKN", "Token", 6)
+
+
+@pytest.fixture(name="world")
+def _world(simulator: RunningSimulator) -> World:
+    return simulator.simulation.world
+
+
+def stored(engine: Engine, keys: set[TokenKey]) -> TokenBook:
+    with engine.connect() as connection:
+        return read_book(connection, keys)
+
+
+def describe(
+    engine: Engine, sources: Sources, *tokens: SimToken, came_along: Mapping[SimToken, TokenInfo] | None = None
+) -> dict[TokenKey, Described]:
+    """Describes tokens, and stores what was learned."""
+    keys = {key(token) for token in tokens}
+    book, market = stored(engine, keys), stored_market(engine, sources, keys)
+    readings = [
+        ChainBalances("0x" + "ab" * 20, token.chain_id, ChainOutcome.OK, tokens={token.address: info}, source="alchemy")
+        for token, info in (came_along or {}).items()
+    ]
+    scope = CallScope.lasting(20)
+    described = describe_tokens(keys, book, readings, market, sources, Breakers(sources.breaking, {}), scope)
+    with engine.begin() as connection:
+        write_book(connection, tokens=described, evidence={})
+    return described
+
+
+def let_pass(engine: Engine, time: timedelta) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE token_metadata SET read_at = read_at - %s", (time,))
+
+
+def test_the_wait_grows_and_has_an_end() -> None:
+    waits = [waits_for(tries) for tries in range(1, 30)]
+    assert waits[:3] == [timedelta(seconds=5), timedelta(seconds=20), timedelta(seconds=80)]
+    assert waits == sorted(waits)
+    assert waits[-1] == timedelta(days=7)
+    assert waits_for(0) == waits_for(1)
+
+
+def test_a_whole_answer_is_asked_for_once(engine: Engine, sources: Sources, simulator, world: World) -> None:
+    token = world.add_token("TKN", name="Token", decimals=6)
+    assert describe(engine, sources, token) == {key(token): Described(WHOLE, "alchemy", 0)}
+    before = simulator.requests("alchemy")
+    assert describe(engine, sources, token) == {}
+    assert simulator.requests("alchemy") == before
+
+
+def test_what_came_along_costs_no_call(engine: Engine, sources: Sources, simulator, world: World) -> None:
+    token = world.add_token("TKN", name="Token", decimals=6)
+    assert describe(engine, sources, token, came_along={token: WHOLE}) == {key(token): Described(WHOLE, "alchemy", 0)}
+    assert simulator.requests("alchemy") == 0
+
+
+def test_an_answer_that_lacks_something_is_asked_for_again_later(
+    engine: Engine, sources: Sources, simulator, world: World
+) -> None:
+    token = world.add_token(None, name=None, decimals=None)
+    first = describe(engine, sources, token)[key(token)]
+    assert first.tries == 1
+    assert describe(engine, sources, token) == {}
+    world.set_metadata(token, symbol="TKN", name="Token", decimals=6)
+    let_pass(engine, timedelta(seconds=6))
+    assert describe(engine, sources, token)[key(token)] == Described(WHOLE, "alchemy", 0)
+
+
+def test_an_answer_that_lacks_something_takes_nothing_away(engine: Engine, sources: Sources, world: World) -> None:
+    token = world.add_token("TKN", name="Token", decimals=None)
+    describe(engine, sources, token)
+    world.set_metadata(token, symbol=None, name=None, decimals=6)
+    let_pass(engine, timedelta(minutes=1))
+    assert describe(engine, sources, token)[key(token)].info == WHOLE
+
+
+def test_a_source_that_fails_leaves_tokens_as_they_were(
+    engine: Engine, sources: Sources, simulator, world: World
+) -> None:
+    token = world.add_token("TKN", name="Token", decimals=6)
+    simulator.fault("outage", endpoint="alchemy_getTokenMetadata")
+    simulator.fault("outage", endpoint="eth_call")
+    assert describe(engine, sources, token) == {}
+    market = stored_market(engine, sources, {key(token)})
+    assert undescribed({key(token)}, stored(engine, {key(token)}), [], market)
+
+
+@pytest.mark.parametrize("fault", ["null_metadata", "null_decimals", "odd_decimals"])
+def test_a_listed_token_that_alchemy_does_not_know_is_asked_itself(
+    engine: Engine, sources: Sources, simulator, world: World, fault: str
+) -> None:
+    token = world.add_token("TKN", name="Token", decimals=6)
+    list_token(engine, token)
+    simulator.fault(fault, params={"token": token.address})
+    assert describe(engine, sources, token)[key(token)].info == WHOLE
