@@ -15,9 +15,6 @@ from moonx_pipeline.storage.token_book import Described, TokenBook, is_incomplet
 from moonx_pipeline.sync.breaking import Breakers, chain_key, node_key
 from moonx_pipeline.sync.sources import Sources
 
-MAX_DESCRIBED: Final = 500
-"""Tokens that one sync asks about at most; the others are described by the next ones."""
-
 MAX_CONTRACTS_ASKED: Final = 50
 """Contracts that are asked themselves at most, where providers do not know them: three calls each."""
 
@@ -62,7 +59,7 @@ def describe_tokens(
     with_market = {key for key in missing if market.is_listed(key) or market.choice(key).quote is not None}
     missing.sort(key=lambda key: (key not in with_market, key in book.incomplete, key))
     for chain in CHAINS:
-        wanted = [key for key in missing[: MAX_DESCRIBED * syncs] if key.chain_id == chain.id]
+        wanted = [key for key in missing[: sources.most_described * syncs] if key.chain_id == chain.id]
         if wanted:
             answers = _ask(chain.id, wanted, with_market, sources, breakers, scope)
             for key, (info, source) in answers.items():

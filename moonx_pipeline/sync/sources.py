@@ -48,6 +48,8 @@ _BALANCES_WAIT = 12.0
 _PRICES_WAIT = 0.5
 """Prices have other sources, and the book."""
 
+_MOST_DESCRIBED = 5000
+
 _FIRST_LOOKS_SHARE = 0.7
 """Of DexScreener's limit for a minute, what the first look at a large wallet may take."""
 
@@ -76,6 +78,7 @@ class Sources:
         price_limits: Bounds of trust in prices.
         fresh_for: How long a price serves unattended work.
         first_looks: Tokens that were never asked for, about which one sync may ask for pools.
+        most_described: Tokens whose names and decimals one sync may ask for; the next ones ask for the others.
         intervals: How often portfolios are read.
         sync_seconds: The longest that a sync may take.
         breaking: When circuit breakers open.
@@ -94,6 +97,7 @@ class Sources:
     price_limits: PriceLimits
     fresh_for: timedelta
     first_looks: int
+    most_described: int
     intervals: Intervals
     sync_seconds: float
     breaking: BreakerRules
@@ -211,6 +215,8 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
             stale_after=timedelta(milliseconds=prices.stale_limit_ms),
         ),
         fresh_for=timedelta(milliseconds=prices.fresh_for_ms),
+        # As many as Alchemy's plan takes within its window of ten seconds, at ten compute units each.
+        most_described=min(alchemy.max_compute_units, _MOST_DESCRIBED),
         first_looks=int(prices.dexscreener_rpm * _FIRST_LOOKS_SHARE) * ADDRESSES_A_CALL,
         intervals=intervals_of(settings.periodic),
         sync_seconds=worker.timeout_ms / 1000,
