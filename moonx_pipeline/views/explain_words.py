@@ -73,14 +73,14 @@ def with_words(explanation: dict[str, Any]) -> dict[str, Any]:
 
 
 def lines(explanation: dict[str, Any], most: int | None = None) -> Iterator[str]:
-    """The explanation for a terminal: a paragraph a position, the largest value first.
+    """The explanation for a terminal: a paragraph a position, the counted ones first.
 
     Args:
         explanation: As the API has it.
         most: Positions at most; ``None`` for all.
     """
     tokens = {(token["chainId"], token["tokenAddress"]): token for token in explanation["tokens"]}
-    positions = explanation["positions"]
+    positions = sorted(explanation["positions"], key=lambda position: not position["isCounted"])
     yield (
         f"Total ${explanation['totalValueUsd']} as of {explanation['at']}, version {explanation['version']}, "
         f"sync {explanation['syncOperationId']}"

@@ -16,8 +16,11 @@ from moonx_pipeline.storage.portfolio import ChainState, StoredPortfolio
 
 
 def portfolio_table(stored: StoredPortfolio, *, include_spam: bool = False, most: int | None = None) -> Group:
-    """The positions by value, the total, and in plain words what it leaves out."""
-    shown = [p for p in stored.positions if include_spam or not p.is_spam]
+    """The counted positions by value, then the others, the total, and in plain words what it leaves out."""
+    # What is not counted may claim any value: it comes after what is.
+    shown = sorted(
+        (p for p in stored.positions if include_spam or not p.is_spam), key=lambda p: p.not_counted_reason is not None
+    )
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Token", no_wrap=True)
     table.add_column("Chain")
