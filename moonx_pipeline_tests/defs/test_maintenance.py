@@ -27,6 +27,7 @@ OPS = {
     "thin_history",
     "turn_history_months",
     "prune_outbox",
+    "prune_evidence",
     "prune_operations",
     "prune_unused",
     "prune_broker",
