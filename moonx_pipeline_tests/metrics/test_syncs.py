@@ -89,8 +89,8 @@ def test_one_that_was_refused_and_one_that_was_lost_are_counted(
     assert ended(grown, "refused") == 1
 
     register(engine, "bob", PLAIN_WALLET)
-    open_sync(engine, sources, SyncOrder(uuid.uuid4(), "bob"), utc_now())
-    recover_lost(engine, sources, utc_now() + timedelta(hours=1))
+    open_sync(engine, sources, SyncOrder(uuid.uuid4(), "bob"), utc_now() - timedelta(hours=1))
+    recover_lost(engine, sources, utc_now())
 
     assert grown("sync_jobs_failed_total", code="sync_worker_lost") == 1
 
