@@ -5,11 +5,11 @@ from __future__ import annotations
 import dagster as dg
 
 from moonx_pipeline.defs.checks import portfolio_complete, totals_add_up
-from moonx_pipeline.defs.handover import in_run_handover
+from moonx_pipeline.defs.in_memory_io import in_memory_io
 from moonx_pipeline.defs.lost_workers import lost_workers
 from moonx_pipeline.defs.maintenance import maintenance, nightly_maintenance
-from moonx_pipeline.defs.portfolio import HANDOVER, portfolio, portfolio_sync
-from moonx_pipeline.defs.resources import CircuitBreaker, Database, PipelineSettings, Providers, RateLimiter
+from moonx_pipeline.defs.portfolio import IN_MEMORY, portfolio, portfolio_sync
+from moonx_pipeline.defs.resources import CircuitBreaker, Database, PipelineRuntime, PipelineSettings, RateLimiter
 from moonx_pipeline.defs.schedules import market_hours_sweep, off_hours_sweep
 from moonx_pipeline.defs.sensors import sync_requests
 from moonx_pipeline.defs.sweep import portfolio_sweep
@@ -17,7 +17,7 @@ from moonx_pipeline.defs.token_registry import daily_token_registry, refresh_tok
 
 _settings = PipelineSettings()
 _database = Database(settings=_settings)
-_providers = Providers(settings=_settings, database=_database)
+_runtime = PipelineRuntime(settings=_settings, database=_database)
 
 defs = dg.Definitions(
     assets=[portfolio, token_registry],
@@ -28,9 +28,9 @@ defs = dg.Definitions(
     resources={
         "settings": _settings,
         "database": _database,
-        "providers": _providers,
-        "circuit_breaker": CircuitBreaker(providers=_providers),
+        "runtime": _runtime,
+        "circuit_breaker": CircuitBreaker(runtime=_runtime),
         "rate_limiter": RateLimiter(settings=_settings, database=_database),
-        HANDOVER: in_run_handover,
+        IN_MEMORY: in_memory_io,
     },
 )

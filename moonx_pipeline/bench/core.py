@@ -11,14 +11,10 @@ import psutil
 from sqlalchemy import event
 
 from moonx_pipeline.bench.setting import LATENCY_MS, Bench, milliseconds
-from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.launch import run_portfolio_sync
 from moonx_pipeline.settings import load_settings
-from moonx_pipeline.sync.open import open_sync
-from moonx_pipeline.sync.order import SyncOrder
-from moonx_pipeline.sync.persist import persist_syncs
-from moonx_pipeline.sync.user_sync import start_fetch, utc_now
-from moonx_pipeline.sync.value import value_sync
+from moonx_pipeline.sync.pipeline import SyncPipeline
+from moonx_pipeline.sync.spec import SyncSpec
 
 
 def single_sync(running: Bench) -> None:
@@ -56,22 +52,13 @@ def single_sync(running: Bench) -> None:
 def large_portfolio(running: Bench) -> None:
     """3,000 tokens: the write that stores them, and the one that finds nothing changed."""
 
+    pipeline = SyncPipeline(running.runtime)
     running.simulator.simulation.faults.latency_ms.clear()
     for name, target in (("persist_3000_tokens_ms", "<= 150"), ("persist_3000_unchanged_ms", "<= 150")):
-        sync = open_sync(running.engine, running.sources, SyncOrder(uuid.uuid4(), "large", "schedule"), utc_now())
-        fetch = start_fetch(running.engine, running.sources, sync)
-        readings = [reading for chain in CHAINS for reading in fetch.read_chain(chain.id)]
-        valued = value_sync(
-            running.engine,
-            running.sources,
-            sync,
-            readings,
-            quotes=fetch.quotes(),
-            scope=fetch.scope,
-            read_at=utc_now(),
-        )
+        sync = pipeline.open(SyncSpec(uuid.uuid4(), "large", "schedule"))
+        valued = pipeline.value(pipeline.start_fetch(sync).result())
         started = time.perf_counter()
-        persist_syncs(running.engine, running.sources, [valued], utc_now())
+        pipeline.store(valued)
         running.add(name, (time.perf_counter() - started) * 1000, "ms", target)
     running.sync("large")
     again = running.sync("large")

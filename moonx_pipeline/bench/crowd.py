@@ -23,7 +23,8 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import free_port, provider_settings
 from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.storage.embedded import release
-from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.storage.retries import autocommit
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
 
 _USERS = """
 WITH numbers AS (SELECT i, 'user' || i AS id FROM generate_series(%(first)s, %(last)s) i), statuses AS (
@@ -60,20 +61,20 @@ class Crowd:
     environment: dict[str, str]
     settings: Settings
     engine: Engine
-    sources: Sources
+    runtime: Runtime
     simulator: ApartSimulator
     users: int = 0
 
     @property
     def alchemy(self) -> Alchemy:
-        assert self.sources.alchemy is not None  # its key is set
-        return self.sources.alchemy
+        assert self.runtime.providers.alchemy is not None  # its key is set
+        return self.runtime.providers.alchemy
 
     def grow_to(self, users: int) -> None:
         """Registers users, each active and due, with one wallet of 25 tokens."""
         with self.engine.begin() as connection:
             connection.exec_driver_sql(_USERS, {"first": self.users + 1, "last": users})
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with autocommit(self.engine) as connection:
             connection.exec_driver_sql("ANALYZE user_sync_status, user_wallets, user_token_holdings, sync_operations")
         self.users = users
 
@@ -125,7 +126,7 @@ def crowd() -> Iterator[Crowd]:
             simulator.change("latency", all=LATENCY_MS)
             settings = Settings.from_environment(environment)
             engine = ready_engine(settings)
-            yield Crowd(Path(folder), environment, settings, engine, open_sources(settings, engine), simulator)
+            yield Crowd(Path(folder), environment, settings, engine, open_runtime(settings, engine), simulator)
             engine.dispose()
         finally:
             os.environ.clear()

@@ -14,6 +14,7 @@ from moonx_pipeline.storage.breakers import Report, closed
 from moonx_pipeline.storage.breakers import report as tell
 from moonx_pipeline.storage.database import open_engine
 from moonx_pipeline.storage.limiter import Limit, take
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline.sync.breaking import read_breakers
 from moonx_pipeline.sync.requests import manual_sync_limit
 
@@ -33,11 +34,11 @@ def limiter(running: Bench) -> None:
 
 def breakers(running: Bench) -> None:
     """What a sync pays: reading all its breakers; telling of one failure; taking a person's limit."""
-    sources = running.sources
-    keys = [*sources.breaker_keys, "user:plain"]
+    runtime = running.runtime
+    keys = [*runtime.providers.breaker_keys, "user:plain"]
     running.add(
         "breakers_read_ms",
-        milliseconds(lambda: read_breakers(running.engine, sources.breaking, keys), 50),
+        milliseconds(lambda: read_breakers(runtime.db, runtime.policy.breakers, keys), 50),
         "ms",
         "< 100",
     )
@@ -48,7 +49,7 @@ def breakers(running: Bench) -> None:
             tell(connection, [Report("bench", standing.epoch, "failure", "bench", timedelta(minutes=1))], 10**6)
 
     def take_one() -> None:
-        with running.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with autocommit(running.engine) as connection:
             take(connection, [manual_sync_limit(running.settings.worker, "plain")])
 
     running.add("breaker_report_ms", milliseconds(fail, 50), "ms", "< 50")
@@ -73,7 +74,7 @@ def _take_for(url: str, start: float, results: SimpleQueue[list[float]]) -> None
     engine = open_engine(url, connections=1)
     limits = [Limit("bench", 1, 600_000, _MINUTE), Limit("bench:compute_units", 200, 10**9, timedelta(seconds=10))]
     taken = []
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(engine) as connection:
         take(connection, limits, _MINUTE)
         time.sleep(max(0.0, start - time.time()))
         while time.time() < start + SECONDS:

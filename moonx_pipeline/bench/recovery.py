@@ -15,20 +15,19 @@ import psutil
 
 from moonx_pipeline.bench.setting import Bench
 from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.sync.open import open_sync
-from moonx_pipeline.sync.order import SyncOrder
-from moonx_pipeline.sync.sources import open_sources
-from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline.sync.pipeline import SyncPipeline
+from moonx_pipeline.sync.runtime import open_runtime
+from moonx_pipeline.sync.spec import SyncSpec
 
 _FIRST_SYNC = """
 import uuid
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.storage.database import ready_engine
-from moonx_pipeline.sync.order import SyncOrder
-from moonx_pipeline.sync.sources import open_sources
-from moonx_pipeline.sync.user_sync import sync_user
+from moonx_pipeline.sync.spec import SyncSpec
+from moonx_pipeline.sync.runtime import open_runtime
+from moonx_pipeline.sync.pipeline import SyncPipeline
 engine = ready_engine(load_settings())
-stored = sync_user(engine, open_sources(load_settings(), engine), SyncOrder(uuid.uuid4(), "plain"))
+stored = SyncPipeline(open_runtime(load_settings(), engine)).run(SyncSpec(uuid.uuid4(), "plain"))
 with engine.connect() as connection:
     lost = connection.exec_driver_sql("SELECT count(*) FROM sync_operations WHERE error_code = 'sync_worker_lost'")
     assert (stored.status, lost.scalar_one()) == ("completed", 1)
@@ -53,5 +52,5 @@ def recovery(running: Bench) -> None:
 
 def _open_and_hang(url: str, running: Bench) -> None:
     engine = open_engine(url)
-    open_sync(engine, open_sources(running.settings, engine), SyncOrder(uuid.uuid4(), "plain"), utc_now())
+    SyncPipeline(open_runtime(running.settings, engine)).open(SyncSpec(uuid.uuid4(), "plain"))
     os.kill(os.getpid(), signal.SIGKILL)

@@ -26,10 +26,10 @@ from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
 from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.storage.embedded import release
 from moonx_pipeline.storage.users import add_wallets
-from moonx_pipeline.sync.order import SyncOrder
-from moonx_pipeline.sync.persist import StoredSync
-from moonx_pipeline.sync.sources import Sources, open_sources
-from moonx_pipeline.sync.user_sync import sync_user
+from moonx_pipeline.sync.pipeline import SyncPipeline
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline.sync.spec import SyncSpec
+from moonx_pipeline.sync.store import StoredSync
 
 LATENCY_MS = 150
 
@@ -41,7 +41,7 @@ class Bench:
     home: Path
     settings: Settings
     engine: Engine
-    sources: Sources
+    runtime: Runtime
     simulator: RunningSimulator
     results: list[dict[str, Any]] = field(default_factory=list)
 
@@ -49,7 +49,7 @@ class Bench:
         self.results.append({"name": name, "value": round(value, 2), "unit": unit, "target": target})
 
     def sync(self, user_id: str) -> StoredSync:
-        return sync_user(self.engine, self.sources, SyncOrder(uuid.uuid4(), user_id))
+        return SyncPipeline(self.runtime).run(SyncSpec(uuid.uuid4(), user_id))
 
     def report(self) -> dict[str, Any]:
         return {
@@ -71,7 +71,7 @@ def prepared() -> Iterator[Bench]:
                 add_wallets(connection, "plain", [PLAIN_WALLET])
                 add_wallets(connection, "large", [SPAM_WALLET])
             os.environ.update(environment)
-            yield Bench(Path(home), settings, engine, open_sources(settings, engine), simulator)
+            yield Bench(Path(home), settings, engine, open_runtime(settings, engine), simulator)
             engine.dispose()
         for name in environment:
             os.environ.pop(name)

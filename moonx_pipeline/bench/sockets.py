@@ -28,7 +28,7 @@ import requests
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from moonx_pipeline.bench.setting import Bench
-from moonx_pipeline.domain.events import Event, SyncFacts, portfolio_updated
+from moonx_pipeline.domain.events import Event, SyncRef, portfolio_updated
 from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.domain.valuation import totals_of
 from moonx_pipeline.simulator.server import free_port
@@ -109,7 +109,7 @@ def _event(user_id: str, version: int) -> Event:
         )
         for token in range(_TOKENS)
     ]  # fmt: skip
-    facts = SyncFacts(uuid.uuid4(), user_id, wallet, "schedule", now)
+    facts = SyncRef(uuid.uuid4(), user_id, wallet, "schedule", now)
     return portfolio_updated(
         facts, version=version, at=now, duration_ms=900, positions=positions, totals=totals_of(positions, [])
     )

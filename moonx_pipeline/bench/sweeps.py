@@ -17,9 +17,9 @@ from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.users import wallets_of
 from moonx_pipeline.storage.webhooks import NO_WEBHOOKS, Webhooks, note_delivery
-from moonx_pipeline.sync.order import SyncOrder
-from moonx_pipeline.sync.sweep import Sweep, SweepOrder, SweepReport
-from moonx_pipeline.sync.user_sync import sync_user
+from moonx_pipeline.sync.pipeline import SyncPipeline
+from moonx_pipeline.sync.spec import SyncSpec
+from moonx_pipeline.sync.sweep import Sweep, SweepReport, SweepSpec
 
 USERS: Final = 6000
 _SLICE: Final = 1000
@@ -29,8 +29,8 @@ _SIZES: Final = (1_000, 10_000, 100_000)
 
 
 def _sweep(many: Crowd, *, max_users: int = 0, webhooks: Webhooks = NO_WEBHOOKS) -> SweepReport:
-    order = SweepOrder(many.settings.periodic.batch_size, max_users=max_users, webhooks=webhooks)
-    report = Sweep(many.engine, many.sources, order).run()
+    order = SweepSpec(many.settings.periodic.batch_size, max_users=max_users, webhooks=webhooks)
+    report = Sweep(many.runtime, order).run()
     if report.statuses["completed"] != report.users:
         raise RuntimeError(f"A sweep of the benchmark failed: {dict(report.statuses)}, {report.problems}")
     return report
@@ -117,7 +117,7 @@ def economy(running: Bench, many: Crowd) -> None:
         return int(many.simulator.stats()["computeUnits"])
 
     before = units()
-    sync_user(many.engine, many.sources, SyncOrder(uuid.uuid4(), "user1"))
+    SyncPipeline(many.runtime).run(SyncSpec(uuid.uuid4(), "user1"))
     running.add("compute_units_single_sync", units() - before, "compute units", "<= 400")
     many.make_due()
     before = units()

@@ -25,12 +25,13 @@ from moonx_pipeline.bench.crowd import Crowd
 from moonx_pipeline.bench.setting import Bench, milliseconds
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import free_port
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.doorbell import JOB, ring
-from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.requests import ask_for_sync
-from moonx_pipeline.sync.sources import Sources, open_sources
-from moonx_pipeline.sync.user_sync import sync_user
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline.sync.spec import SyncSpec
 
 _TOGETHER: Final = 60
 _MANY: Final = 500
@@ -78,13 +79,13 @@ def chains(running: Bench, many: Crowd) -> None:
     taken = {}
     for names in (("ETHEREUM",), ("ETHEREUM", "POLYGON", "OPTIMISM", "ARBITRUM", "BASE")):
         keys = {f"ALCHEMY_API_KEY_{name}": f"simulator-{name}" for name in names}
-        sources = open_sources(Settings.from_environment({**shared, **keys}), many.engine)
-        taken[len(names)] = milliseconds(partial(_sync_unattended, many.engine, sources), 7)
+        runtime = open_runtime(Settings.from_environment({**shared, **keys}), many.engine)
+        taken[len(names)] = milliseconds(partial(_sync_unattended, runtime), 7)
     running.add("five_chains_over_one", taken[5] / taken[1], "x", "<= 1.3")
 
 
-def _sync_unattended(engine: Engine, sources: Sources) -> None:
-    sync_user(engine, sources, SyncOrder(uuid.uuid4(), "user1", "schedule"))
+def _sync_unattended(runtime: Runtime) -> None:
+    SyncPipeline(runtime).run(SyncSpec(uuid.uuid4(), "user1", "schedule"))
 
 
 def _rate(many: Crowd, url: str, first: int, count: int) -> float:
@@ -145,7 +146,7 @@ def _click(many: Crowd, url: str | None, number: int) -> float:
     started = time.perf_counter()
     request = _ask(many, f"user{number}")
     ring(many.engine, url, [request])
-    with many.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(many.engine) as connection:
         while (
             connection.exec_driver_sql("SELECT status FROM sync_requests WHERE id = %s", (request,)).scalar_one()
             != "done"

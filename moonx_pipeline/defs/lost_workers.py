@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import dagster as dg
-from sqlalchemy import Engine
 
-from moonx_pipeline.defs.resources import Database, Providers
+from moonx_pipeline.clock import utc_now
+from moonx_pipeline.defs.resources import PipelineRuntime
 from moonx_pipeline.defs.runs import worker_of
 from moonx_pipeline.storage.workers import known_workers
 from moonx_pipeline.sync.recovery import Recovery, recover_lost
-from moonx_pipeline.sync.sources import Sources
-from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline.sync.runtime import Runtime
 
 _INTERVAL_SECONDS: Final = 1  # at each look of the daemon; see the sensor of requests
 _UNDER_WAY: Final = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -31,15 +30,15 @@ class LostWork(NamedTuple):
     runs: tuple[str, ...]
 
 
-def close_lost(engine: Engine, sources: Sources, instance: dg.DagsterInstance, now: datetime) -> LostWork:
+def close_lost(runtime: Runtime, instance: dg.DagsterInstance, now: datetime) -> LostWork:
     """Closes what dead processes left: syncs first, then the runs that carried them, or had not begun to.
 
     Doing it again, or by several at once, does no harm: each time whatever is still open is looked for.
     """
-    recovery = recover_lost(engine, sources, now)
+    recovery = recover_lost(runtime, now)
     under_way = {run.run_id: run for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY))}
     # Read after the runs: a process is known before it takes its first.
-    with engine.connect() as connection:
+    with runtime.db.engine.connect() as connection:
         known = known_workers(connection)
     workers = {run_id: worker_of(run) for run_id, run in under_way.items()}
     lost = {run_id: worker for run_id, worker in workers.items() if worker is not None and worker not in known}
@@ -69,8 +68,8 @@ def _end_run(instance: dg.DagsterInstance, run_id: str, worker: str) -> bool:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Ends the runs of workers that died, and makes their users due again.",
 )
-def lost_workers(context: dg.SensorEvaluationContext, database: Database, providers: Providers) -> dg.SkipReason:
-    lost = close_lost(database.engine, providers.sources, context.instance, utc_now())
+def lost_workers(context: dg.SensorEvaluationContext, runtime: PipelineRuntime) -> dg.SkipReason:
+    lost = close_lost(runtime.value, context.instance, utc_now())
     if not lost.recovery.workers and not lost.runs:
         return dg.SkipReason("No worker died.")
     for run_id in lost.runs:

@@ -9,6 +9,7 @@ from typing import Final
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.defs.instance_retention import prune_runs, retire_partitions
 from moonx_pipeline.defs.metadata import Metadata
 from moonx_pipeline.defs.portfolio import portfolio
@@ -16,7 +17,6 @@ from moonx_pipeline.defs.resources import Database, PipelineSettings
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.storage import explain, history, retention, unused
 from moonx_pipeline.storage.database import dagster_database_url, open_engine
-from moonx_pipeline.sync.user_sync import utc_now
 
 PARTITION_UNUSED: Final = timedelta(days=30)
 TOKEN_UNUSED: Final = timedelta(days=90)

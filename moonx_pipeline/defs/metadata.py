@@ -16,7 +16,7 @@ from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.portfolio import ChainBalances, Position
 from moonx_pipeline.domain.show import safe_text, usd
 from moonx_pipeline.sync.breaking import Breakers
-from moonx_pipeline.sync.persist import StoredSync
+from moonx_pipeline.sync.store import StoredSync
 from moonx_pipeline.sync.value import ValuedSync
 
 _ROWS = 50
@@ -71,7 +71,7 @@ def valued_metadata(valued: ValuedSync) -> Metadata:
 
 def outcome_metadata(valued: ValuedSync, stored: StoredSync) -> Metadata:
     """The whole sync, for its materialization."""
-    ended = valued.sync.facts
+    ended = valued.sync.ref
     return {
         **valued_metadata(valued),
         "status": stored.status,

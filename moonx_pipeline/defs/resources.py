@@ -13,9 +13,11 @@ from moonx_pipeline.settings import Settings, load_settings
 from moonx_pipeline.storage.breakers import Standing, breakers, closed
 from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.storage.limiter import Block, Grant, Limit, current_blocks, take
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline.sync.breaking import Breakers, read_breakers, reset, settle
+from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.requests import manual_sync_limit
-from moonx_pipeline.sync.sources import Sources, process_sources
+from moonx_pipeline.sync.runtime import Runtime, process_runtime
 from moonx_pipeline.tracing import start_tracing
 
 
@@ -42,27 +44,32 @@ class Database(dg.ConfigurableResource[None]):
         return ready_engine(self.settings.values)
 
 
-class Providers(dg.ConfigurableResource[None]):
-    """The providers of balances and prices, within the limits that all workers share."""
+class PipelineRuntime(dg.ConfigurableResource[None]):
+    """What syncs work with: the database, the providers within the limits that all workers share, and the rules."""
 
     settings: PipelineSettings
     database: Database
 
     @property
-    def sources(self) -> Sources:
-        return process_sources(self.settings.values, self.database.engine)
+    def value(self) -> Runtime:
+        return process_runtime(self.settings.values, self.database.engine)
+
+    @property
+    def pipeline(self) -> SyncPipeline:
+        """The stages of a sync."""
+        return SyncPipeline(self.value)
 
 
 class CircuitBreaker(dg.ConfigurableResource[None]):
     """The circuit breakers, for ops, sensors and schedules that ask before they act."""
 
-    providers: Providers
+    runtime: PipelineRuntime
 
     def standing(self, key: str) -> Standing:
         """How a breaker stands; nothing is changed, and no probe begun."""
-        with self.providers.database.engine.connect() as connection:
+        with self.runtime.database.engine.connect() as connection:
             row = next((row for row in breakers(connection) if row.key == key), None)
-        if row is None or not self.providers.sources.breaking.enabled:
+        if row is None or not self.runtime.value.policy.breakers.enabled:
             return closed(key)
         return Standing(
             key,
@@ -78,15 +85,15 @@ class CircuitBreaker(dg.ConfigurableResource[None]):
 
     def ask(self, *keys: str) -> Breakers:
         """The breakers of keys as a caller who will report by ``tell`` has them; he may be a probe."""
-        return read_breakers(self.providers.database.engine, self.providers.sources.breaking, keys)
+        return read_breakers(self.runtime.value.db, self.runtime.value.policy.breakers, keys)
 
     def tell(self, found: Breakers) -> list[Event]:
         """Takes in what a caller noted; returns the alert of each breaker that opened or closed."""
-        return settle(self.providers.database.engine, self.providers.sources.breaking, found)
+        return settle(self.runtime.value.db, found)
 
     def reset(self, key: str) -> bool:
         """Closes a breaker by hand; ``False`` where it is closed."""
-        return bool(reset(self.providers.database.engine, [key]))
+        return bool(reset(self.runtime.database.engine, [key]))
 
 
 class RateLimiter(dg.ConfigurableResource[None]):
@@ -97,12 +104,12 @@ class RateLimiter(dg.ConfigurableResource[None]):
 
     def take(self, limits: Sequence[Limit], patience: timedelta = timedelta(0)) -> Grant:
         """Takes what a call costs of its limits, or says when to come back."""
-        with self.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with autocommit(self.database.engine) as connection:
             return take(connection, limits, patience)
 
     def take_manual_sync(self, user_id: str) -> Grant:
         """Takes one of the syncs that a person may ask for."""
-        with self.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with autocommit(self.database.engine) as connection:
             return take(connection, [manual_sync_limit(self.settings.values.worker, user_id)])
 
     def blocks(self) -> list[Block]:

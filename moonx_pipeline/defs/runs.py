@@ -8,9 +8,9 @@ from uuid import UUID
 import dagster as dg
 from sqlalchemy import Engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.cancel import cancel_operation, cancel_request
-from moonx_pipeline.sync.user_sync import utc_now
 
 ENDED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 UNDER_WAY: Final = [status for status in dg.DagsterRunStatus if status not in ENDED]

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
+from moonx_pipeline.clock import utc_now
+from moonx_pipeline.defs.resources import PipelineRuntime, PipelineSettings
 from moonx_pipeline.defs.runs import UNDER_WAY
 from moonx_pipeline.defs.sweep import SweepConfig, portfolio_sweep
 from moonx_pipeline.domain.schedule import MARKET_CLOSES, MARKET_OPENS
@@ -10,7 +11,6 @@ from moonx_pipeline.settings import load_settings
 from moonx_pipeline.settings.worker import PeriodicSettings
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.sweep import why_no_sweep
-from moonx_pipeline.sync.user_sync import utc_now
 
 
 def market_hours_cron(periodic: PeriodicSettings) -> str:
@@ -27,10 +27,10 @@ def off_hours_cron(periodic: PeriodicSettings) -> str:
 
 
 def _sweeps(
-    context: dg.ScheduleEvaluationContext, settings: PipelineSettings, database: Database, providers: Providers
+    context: dg.ScheduleEvaluationContext, settings: PipelineSettings, runtime: PipelineRuntime
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """A run for each share of the users, but of those whose last sweep still goes on."""
-    why = why_no_sweep(database.engine, providers.sources.intervals, utc_now())
+    why = why_no_sweep(runtime.database.engine, runtime.value.policy.intervals, utc_now())
     if why is not None:
         return dg.SkipReason(why)
     shards = settings.values.periodic.shards
@@ -64,9 +64,9 @@ def _schedule(name: str, cron: str, description: str) -> dg.ScheduleDefinition:
         description=description,
     )
     def sweeps(
-        context: dg.ScheduleEvaluationContext, settings: PipelineSettings, database: Database, providers: Providers
+        context: dg.ScheduleEvaluationContext, settings: PipelineSettings, runtime: PipelineRuntime
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        return _sweeps(context, settings, database, providers)
+        return _sweeps(context, settings, runtime)
 
     return sweeps
 

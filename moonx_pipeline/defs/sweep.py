@@ -4,12 +4,12 @@ import dagster as dg
 
 from moonx_pipeline.defs.metadata import Metadata
 from moonx_pipeline.defs.partitions import users
-from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
+from moonx_pipeline.defs.resources import PipelineRuntime, PipelineSettings
 from moonx_pipeline.domain.show import safe_text
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.webhooks import Webhooks
 from moonx_pipeline.sync import run_tags
-from moonx_pipeline.sync.sweep import Sweep, SweepOrder, SweepReport
+from moonx_pipeline.sync.sweep import Sweep, SweepReport, SweepSpec
 from moonx_pipeline.tracing import span
 
 SWEEPS = dg.AssetKey("portfolio_sweeps")
@@ -28,32 +28,31 @@ def sweep_users(
     context: dg.OpExecutionContext,
     config: SweepConfig,
     settings: PipelineSettings,
-    database: Database,
-    providers: Providers,
+    runtime: PipelineRuntime,
 ) -> None:
     from moonx_pipeline.events.publish import publish_pending  # Kafka's client: a quarter of a second of every start
 
-    order = sweep_order(settings.values, shard=config.shard, shards=config.shards, run_id=context.run_id)
-    with span("portfolio_sweep", {"moonx.run": context.run_id, "moonx.shard": f"{order.shard + 1} of {order.shards}"}):
-        report = Sweep(database.engine, providers.sources, order).run()
+    spec = sweep_spec(settings.values, shard=config.shard, shards=config.shards, run_id=context.run_id)
+    with span("portfolio_sweep", {"moonx.run": context.run_id, "moonx.shard": f"{spec.shard + 1} of {spec.shards}"}):
+        report = Sweep(runtime.value, spec).run()
     if report.new_users:
         context.instance.add_dynamic_partitions(str(users.name), report.new_users)
     # Where a relay runs it has been at it all along; without one, what is left is published here.
-    sent = publish_pending(database.engine, settings.values.kafka)
+    sent = publish_pending(runtime.database.engine, settings.values.kafka)
     if sent.problem:
         context.log.warning(sent.problem)
     for user_id, reason in report.problems.items():
         context.log.warning(f"User '{safe_text(user_id)}' was not synced: {reason}")
-    context.log_event(dg.AssetMaterialization(SWEEPS, description=report.ended, metadata=_metadata(report, order)))
+    context.log_event(dg.AssetMaterialization(SWEEPS, description=report.ended, metadata=_metadata(report, spec)))
     context.log.info(
         f"{report.users:,} users in {report.seconds:.1f} s, {report.changed:,} changed, {report.statuses['failed']:,} "
         f"failed, {report.provider_calls:,} provider calls, {report.compute_units:,} compute units. {report.ended}"
     )
 
 
-def sweep_order(settings: Settings, *, shard: int, shards: int, run_id: str | None) -> SweepOrder:
+def sweep_spec(settings: Settings, *, shard: int, shards: int, run_id: str | None) -> SweepSpec:
     """A sweep as the settings want it."""
-    return SweepOrder(
+    return SweepSpec(
         batch_size=settings.periodic.batch_size,
         shard=shard,
         shards=shards,
@@ -63,11 +62,11 @@ def sweep_order(settings: Settings, *, shard: int, shards: int, run_id: str | No
     )
 
 
-def _metadata(report: SweepReport, order: SweepOrder) -> Metadata:
+def _metadata(report: SweepReport, spec: SweepSpec) -> Metadata:
     synced = report.users
     return {
         "ended": report.ended,
-        "shard": f"{order.shard + 1} of {order.shards}",
+        "shard": f"{spec.shard + 1} of {spec.shards}",
         "users": synced,
         **{f"users {status}": count for status, count in sorted(report.statuses.items())},
         "users changed": report.changed,

@@ -5,7 +5,7 @@ import time
 import dagster as dg
 
 from moonx_pipeline.defs.metadata import Metadata
-from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
+from moonx_pipeline.defs.resources import PipelineRuntime, PipelineSettings
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.sync.token_registry import RefreshedList, RegistryRefresh, refresh_registry
 
@@ -16,10 +16,10 @@ from moonx_pipeline.sync.token_registry import RefreshedList, RegistryRefresh, r
     "A list that can't be read keeps what it said.",
 )
 def token_registry(
-    context: dg.AssetExecutionContext, database: Database, settings: PipelineSettings, providers: Providers
+    context: dg.AssetExecutionContext, settings: PipelineSettings, runtime: PipelineRuntime
 ) -> dg.MaterializeResult[None]:
     started = time.monotonic()
-    refresh = refresh_registry(database.engine, settings.values, providers.sources.breaking)
+    refresh = refresh_registry(runtime.value.db, settings.values, runtime.value.policy.breakers)
     failed = [taken for taken in refresh.lists if taken.error is not None]
     for taken in failed:
         context.log.warning(f"{taken.name} was not taken, and keeps what it said: {taken.error}")

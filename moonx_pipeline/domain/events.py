@@ -55,8 +55,17 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SyncFacts:
-    """What all events of one sync share; no wallet where the user was removed meanwhile."""
+class SyncRef:
+    """What all events of one sync share.
+
+    Attributes:
+        operation_id: The sync.
+        user_id: Whose.
+        first_wallet: The user's first wallet; ``None`` if the user was removed meanwhile.
+        trigger: What started the sync.
+        started_at: When; of a repeated try, the start of the first.
+        retry_count: Which try it is, from 0.
+    """
 
     operation_id: UUID
     user_id: str
@@ -67,11 +76,19 @@ class SyncFacts:
 
 
 class FailedChain(NamedTuple):
-    """A chain of which at least one wallet was not read, and since when its positions are stale."""
+    """A chain on which at least one wallet was not read.
+
+    Attributes:
+        chain_id: The chain.
+        reason: Why, one sentence for people.
+        stale_since: When its positions were last read, if they ever were.
+        code: Why, for programs; see ``ChainBalances.error_code``.
+    """
 
     chain_id: int
     reason: str
     stale_since: datetime | None
+    code: str | None = None
 
 
 def rfc3339(moment: datetime) -> str:
@@ -93,40 +110,40 @@ def event_id_of(operation_id: UUID, event_type: str) -> UUID:
     return uuid5(_NAMESPACE, f"{operation_id}:{event_type}")
 
 
-def _event(facts: SyncFacts, event_type: str, topic: str, version: int, at: datetime, data: dict[str, Any]) -> Event:
-    event_id = event_id_of(facts.operation_id, event_type)
+def _event(ref: SyncRef, event_type: str, topic: str, version: int, at: datetime, data: dict[str, Any]) -> Event:
+    event_id = event_id_of(ref.operation_id, event_type)
     payload = {
         "eventId": str(event_id),
         "eventType": event_type,
-        "userId": facts.user_id,
-        "walletAddress": facts.first_wallet,
+        "userId": ref.user_id,
+        "walletAddress": ref.first_wallet,
         "version": version,
         "timestamp": rfc3339(at),
         "data": data,
     }
-    return Event(event_id, topic, facts.user_id, event_type, version, payload)
+    return Event(event_id, topic, ref.user_id, event_type, version, payload)
 
 
-def _who(facts: SyncFacts) -> dict[str, Any]:
+def _who(ref: SyncRef) -> dict[str, Any]:
     return {
-        "syncOperationId": str(facts.operation_id),
-        "userId": facts.user_id,
-        "walletAddress": facts.first_wallet,
+        "syncOperationId": str(ref.operation_id),
+        "userId": ref.user_id,
+        "walletAddress": ref.first_wallet,
     }
 
 
-def sync_started(facts: SyncFacts, *, version: int, chains: Sequence[int]) -> Event:
+def sync_started(ref: SyncRef, *, version: int, chains: Sequence[int]) -> Event:
     data = {
-        **_who(facts),
-        "syncType": _SYNC_TYPE[facts.trigger],
+        **_who(ref),
+        "syncType": _SYNC_TYPE[ref.trigger],
         "chains": list(chains),
-        "startedAt": rfc3339(facts.started_at),
+        "startedAt": rfc3339(ref.started_at),
     }
-    return _event(facts, "sync.started", "sync.events", version, facts.started_at, data)
+    return _event(ref, "sync.started", "sync.events", version, ref.started_at, data)
 
 
 def sync_completed(
-    facts: SyncFacts,
+    ref: SyncRef,
     *,
     version: int,
     at: datetime,
@@ -137,7 +154,7 @@ def sync_completed(
     failed: Sequence[FailedChain],
 ) -> Event:
     data = {
-        **_who(facts),
+        **_who(ref),
         "processingTime": duration_ms,
         "tokensSync": tokens,
         "chainsSync": chains_synced,
@@ -154,11 +171,11 @@ def sync_completed(
         ],
         "completedAt": rfc3339(at),
     }
-    return _event(facts, "sync.completed", "sync.events", version, at, data)
+    return _event(ref, "sync.completed", "sync.events", version, at, data)
 
 
 def sync_failed(
-    facts: SyncFacts,
+    ref: SyncRef,
     *,
     version: int,
     at: datetime,
@@ -168,13 +185,13 @@ def sync_failed(
     retry_at: datetime | None,
 ) -> Event:
     data = {
-        **_who(facts),
+        **_who(ref),
         "error": {"code": code, "message": message, "retryAt": rfc3339(retry_at) if retry_at else None},
         "processingTime": duration_ms,
-        "retryCount": facts.retry_count,
+        "retryCount": ref.retry_count,
         "failedAt": rfc3339(at),
     }
-    return _event(facts, "sync.failed", "sync.events", version, at, data)
+    return _event(ref, "sync.failed", "sync.events", version, at, data)
 
 
 def portfolio_data(
@@ -223,7 +240,7 @@ def portfolio_data(
 
 
 def portfolio_updated(
-    facts: SyncFacts,
+    ref: SyncRef,
     *,
     version: int,
     at: datetime,
@@ -231,8 +248,8 @@ def portfolio_updated(
     positions: Sequence[Position],
     totals: Totals,
 ) -> Event:
-    data = portfolio_data(facts.operation_id, at=at, duration_ms=duration_ms, positions=positions, totals=totals)
-    return _event(facts, "portfolio.updated", "portfolio.updates", version, at, data)
+    data = portfolio_data(ref.operation_id, at=at, duration_ms=duration_ms, positions=positions, totals=totals)
+    return _event(ref, "portfolio.updated", "portfolio.updates", version, at, data)
 
 
 def user_activity(

@@ -72,6 +72,7 @@ class ChainBalances:
         coverage: What the source can know.
         source: The provider that answered, such as ``alchemy`` or ``rpc``.
         reason: Why it failed or was skipped, or what the coverage leaves out; one sentence for people.
+        error_code: Why it failed or was skipped, for programs: the kind of the provider's error, or ``no_source``.
         retry_at: When a failed or skipped chain may be asked again, where that is known.
         block: The block at which the balances were read; ``None`` where the source does not say.
         resume_key: Where the next reading goes on, of one that is ``PARTIAL``.
@@ -93,6 +94,7 @@ class ChainBalances:
     block: int | None = None
     resume_key: str | None = None
     resumed_since: datetime | None = None
+    error_code: str | None = None
 
     @property
     def is_current(self) -> bool:

@@ -17,6 +17,7 @@ from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer
 from moonx_pipeline.events.relay import publish_batch
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.outbox import CHANNEL, SHARDS, lock_shards, shards_of, unlock_shards
+from moonx_pipeline.storage.retries import autocommit
 
 DEADLINE_SECONDS: Final = 3.0
 """What a sync waits for Kafka at most, in all, whether that refuses or is silent."""
@@ -68,7 +69,7 @@ def publish_pending(engine: Engine, kafka: KafkaSettings, keys: Collection[str] 
     end = time.monotonic() + DEADLINE_SECONDS
     published = 0
     try:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with autocommit(engine) as connection:
             wanted = set(range(SHARDS)) if keys is None else shards_of(connection, keys)
             shards = lock_shards(connection, wanted)
             if shards != wanted:

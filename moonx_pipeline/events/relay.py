@@ -23,6 +23,7 @@ from moonx_pipeline.storage.outbox import (
     set_aside,
     unpublished,
 )
+from moonx_pipeline.storage.retries import autocommit
 
 BATCH: Final = 500
 POLL_SECONDS: Final = 5.0
@@ -104,7 +105,7 @@ class Relay:
         while not self._stop.is_set():
             try:
                 producer = self._connected()
-                with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                with autocommit(self._engine) as connection:
                     try:
                         self._publish_shards(connection, producer)
                     finally:

@@ -10,6 +10,7 @@ from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer, EventRefused, rounds
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.outbox import OutboxRow, read_since
+from moonx_pipeline.storage.retries import autocommit
 
 _BATCH = 500
 
@@ -29,7 +30,7 @@ def replay_events(engine: Engine, kafka: KafkaSettings, *, since: datetime, user
         raise OperatorError(str(problem)) from None
     count, after = 0, 0
     try:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with autocommit(engine) as connection:
             while rows := read_since(connection, since, user_id, after, _BATCH):
                 after = rows[-1].seq
                 count += _publish_in_order(producer, rows)

@@ -18,6 +18,7 @@ from moonx_pipeline.metrics.protection import BREAKERS
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.daemon import DagsterGauges, read_dagster
 from moonx_pipeline.storage.gauges import DatabaseGauges, becomes_exporter, read_gauges
+from moonx_pipeline.storage.retries import autocommit
 
 _FEWEST_SECONDS: Final = 30.0
 _STATES: Final = {"closed": 0, "half_open": 1, "open": 2}
@@ -54,7 +55,7 @@ class Exporter:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                with autocommit(self._engine) as connection:
                     # It stays, so it takes none of the places of those who come and go; the lock goes with it.
                     connection.detach()
                     connection.exec_driver_sql(f"SET statement_timeout = {_READING_MS}")

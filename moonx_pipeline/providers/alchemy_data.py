@@ -15,7 +15,7 @@ from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_
 from moonx_pipeline.providers.alchemy_page import Page, TokenRow, blocks_of, decode_page, failed_networks
 from moonx_pipeline.providers.alchemy_values import contract_of, parse_balance, read_metadata, read_quote
 from moonx_pipeline.providers.bodies import checked, clean_text
-from moonx_pipeline.providers.errors import Oversized
+from moonx_pipeline.providers.errors import Oversized, Unavailable
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import is_revert
 from moonx_pipeline.providers.scope import CallScope
@@ -143,7 +143,10 @@ class _Collector:
             # The native coin has a row even where there is nothing of it: without one, the chain was left out.
             reason = f"Alchemy answered without the native coin of {name}, so the chain is not known to be read."
         if reason is not None:
-            return ChainBalances(wallet, chain_id, ChainOutcome.FAILED, tokens=tokens, source="alchemy", reason=reason)
+            failed = ChainOutcome.FAILED
+            return ChainBalances(
+                wallet, chain_id, failed, tokens=tokens, source="alchemy", reason=reason, error_code=Unavailable.kind
+            )
         unknown = self._unknown.get(pair, set())
         reverted = {token for token in unknown if (pair, token) in self._reverted}
         return ChainBalances(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
 
 _NOT_STORED: Final = re.compile("[\0\ud800-\udfff]")
 
@@ -22,12 +22,15 @@ class ProviderError(Exception):
     """A call to a provider did not give what was asked for.
 
     Attributes:
+        kind: What went wrong, for programs; each class has its own.
         provider: Its name, such as ``alchemy``.
         chain_id: The chain asked about; ``None`` where the call is about several or none.
         status: HTTP status; ``None`` where no response arrived.
         code: The provider's own error code, where it sent one.
         retry_at: When the provider may be asked again, where that is known.
     """
+
+    kind: ClassVar[str] = "other"
 
     def __init__(
         self,
@@ -51,49 +54,73 @@ class ProviderError(Exception):
 class Unavailable(ProviderError):
     """The provider is down, overloaded or unreachable: 5xx, a reset connection, a refused one."""
 
+    kind = "unavailable"
+
 
 class CallTimeout(Unavailable):
     """No whole answer within the call's time."""
+
+    kind = "timeout"
 
 
 class DeadlineOver(ProviderError):
     """The sync's time was over before the call, or left it no fair chance: nobody's fault."""
 
+    kind = "deadline_over"
+
 
 class Malformed(ProviderError):
     """An answer that is not what the provider documents; the message names what was wrong."""
+
+    kind = "malformed"
 
 
 class Oversized(ProviderError):
     """More pages or bytes than are read, or a list without end: what was asked for is too large, nobody is unwell."""
 
+    kind = "oversized"
+
 
 class PartsRefused(ProviderError):
     """The provider answered, but refused so many single calls that the whole is unread: of what was asked, too."""
+
+    kind = "parts_refused"
 
 
 class RateLimited(ProviderError):
     """429, or the limit that all workers share: wait until ``retry_at``."""
 
+    kind = "rate_limited"
+
 
 class Banned(RateLimited):
     """418: the machine's address is shut out until ``retry_at``; asking again makes it longer."""
+
+    kind = "banned"
 
 
 class QuotaExhausted(ProviderError):
     """The plan's monthly capacity is used up; it will not come back within minutes."""
 
+    kind = "quota_exhausted"
+
 
 class KeyRejected(ProviderError):
     """The key is missing, wrong, inactive, or not allowed for this network or origin."""
+
+    kind = "key_rejected"
 
 
 class Restricted(ProviderError):
     """The provider refuses this machine: a firewall rule or a geographic block."""
 
+    kind = "restricted"
+
 
 class BadRequest(ProviderError):
     """The provider refused what we asked (400, 404, 422): our fault, not worth a repeat."""
+
+    kind = "bad_request"
 
 
 class BatchTooLarge(BadRequest):
@@ -102,6 +129,8 @@ class BatchTooLarge(BadRequest):
     Attributes:
         limit: How many are allowed, where the provider says.
     """
+
+    kind = "batch_too_large"
 
     def __init__(self, message: str, *, limit: int | None, provider: str, status: int | None = None) -> None:
         super().__init__(message, provider=provider, status=status)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from moonx_pipeline.domain.events import SyncRef
+
 
 class OpenOperation(NamedTuple):
-    """A sync that runs or waits."""
+    """A sync that runs or waits.
 
-    operation_id: UUID
-    trigger: str
-    started_at: datetime
-    retry_count: int
-    first_wallet: str | None
+    Attributes:
+        ref: The sync.
+        run_id: The run that executes it.
+        request_id: The request that it serves.
+    """
+
+    ref: SyncRef
     run_id: str | None
     request_id: UUID | None
 
@@ -34,13 +37,13 @@ def owner_of(connection: Connection, sync_id: UUID) -> str | None:
 def open_operation(connection: Connection, sync_id: UUID) -> OpenOperation | None:
     """The sync that an id names, itself or by the request that it serves, unless it has ended."""
     row = connection.exec_driver_sql(
-        "SELECT o.id, o.trigger, o.started_at, o.retry_count, (SELECT wallet_address FROM user_wallets w "
-        "WHERE w.user_id = o.user_id ORDER BY position LIMIT 1), o.dagster_run_id, o.request_id "
+        "SELECT o.id, o.user_id, (SELECT wallet_address FROM user_wallets w WHERE w.user_id = o.user_id "
+        "ORDER BY position LIMIT 1), o.trigger, o.started_at, o.retry_count, o.dagster_run_id, o.request_id "
         "FROM sync_operations o WHERE o.status IN ('pending', 'running') "
         "AND o.id IN (%(id)s, (SELECT sync_operation_id FROM sync_requests WHERE id = %(id)s))",
         {"id": sync_id},
     ).one_or_none()
-    return None if row is None else OpenOperation(*row)
+    return None if row is None else OpenOperation(SyncRef(*row[:6]), *row[6:])
 
 
 def cancel_waiting_request(connection: Connection, request_id: UUID, reason: str) -> bool:

@@ -1,7 +1,7 @@
-"""Users that are due, taken for a sweep: each by one sweep, in the order of urgency.
+"""Users that are due, claimed for a sweep: each by one sweep, in the order of urgency.
 
-A user is taken by opening a sync of theirs, just as a run for one user does it. While it runs, their
-``next_sync_at`` is the end of a lease: a sweep that dies leaves them due, at the latest, when that is over.
+A claim locks users; opening their syncs in the same transaction takes them. While a sync runs, the user's
+``next_sync_at`` is the end of a lease: if the sweep dies, the user is due again when the lease is over, at the latest.
 """
 
 from __future__ import annotations
@@ -13,27 +13,26 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from moonx_pipeline.domain.events import SyncFacts
+from moonx_pipeline.domain.events import SyncRef
 
 _WINDOW: Final = 1000
-"""Of the users that are due for the longest, the most urgent of so many come first. It bounds what a claim
-reads when everybody is due."""
+"""Only so many of the users that are due the longest are sorted by urgency. It bounds what a claim reads when everybody
+is due."""
 
 _COUNTED: Final = 1000
 
 
 class Claim(NamedTuple):
-    """Which users to take.
+    """Which users to claim.
 
     Attributes:
         now: The time.
-        until: Users who are due by then are taken.
+        until: Users who are due by then are claimed.
         active_since: Users who were not active since then are not.
-        stale_before: Users who were last read before then go first.
+        stale_before: Users whose last sync ended before then go first.
         lease_until: When the syncs are surely over.
         shard, shards: The share of the users, as number and count.
-        keep_since: Balances that were read after it may be kept where nothing moved.
-        worker_id, run_id: The process and the run that carry the syncs.
+        keep_since: Balances read after it may be kept where nothing moved.
     """
 
     now: datetime
@@ -44,33 +43,27 @@ class Claim(NamedTuple):
     shard: int
     shards: int
     keep_since: datetime
-    worker_id: str
-    run_id: str | None
 
 
-class ClaimedUser(NamedTuple):
-    """A user and the sync that was opened for them.
+class DueUser(NamedTuple):
+    """A user who is due, under their lock.
 
     Attributes:
         user_id: The user.
-        operation_id: The sync.
-        fence: Its number among the user's syncs.
-        version: Their portfolio's version now.
-        priority: ``high`` where their portfolio is stale, else ``medium``.
-        started_at: When it began.
+        version: Of their portfolio now.
+        priority: ``high`` if their portfolio is stale, else ``medium``.
+        last_ended: When their last sync ended. It may be after the claim's ``now``, which was read before the lock.
         wallets: First registered first.
         tokens_held: Rows of their holdings, spam included; counted up to 1,000.
-        unmoved_since: When all balances were last read, where no movement was told since; else ``None``.
+        unmoved_since: When all balances were last read, if no movement was reported since; else ``None``.
         is_new: Whether this is their first sync, or the first after weeks, when their partition may be gone.
         has_failed: Whether their own circuit breaker counts failures.
     """
 
     user_id: str
-    operation_id: UUID
-    fence: int
     version: int
     priority: str
-    started_at: datetime
+    last_ended: datetime | None
     wallets: tuple[str, ...]
     tokens_held: int
     unmoved_since: datetime | None
@@ -93,7 +86,11 @@ WITH candidates AS MATERIALIZED (
     (SELECT s.user_id FROM user_sync_status s WHERE NOT s.is_high_value AND {_DUE}
      ORDER BY s.is_high_value, s.next_sync_at LIMIT %(window)s)
 ), taken AS MATERIALIZED (
-    SELECT s.user_id, s.last_sync_at IS NULL OR s.last_sync_at < %(stale_before)s AS is_stale
+    SELECT s.user_id, s.portfolio_version, s.last_sync_at IS NULL OR s.last_sync_at < %(stale_before)s AS is_stale,
+           greatest(s.last_sync_at, s.last_error_at) AS last_ended,
+           CASE WHEN s.balances_read_at > %(keep_since)s AND (s.moved_at IS NULL OR s.moved_at < s.balances_read_at)
+                THEN s.balances_read_at END AS unmoved_since,
+           coalesce(s.last_sync_at < %(now)s - interval '29 days', true) AS is_new
     FROM candidates JOIN user_sync_status s USING (user_id)
     WHERE {_DUE}
       AND EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = s.user_id)
@@ -103,54 +100,37 @@ WITH candidates AS MATERIALIZED (
     ORDER BY is_stale DESC, s.is_high_value DESC, s.next_sync_at, s.user_id
     LIMIT %(limit)s
     FOR UPDATE OF s SKIP LOCKED
-), opened AS (
-    UPDATE user_sync_status s
-    SET opened_fence = s.opened_fence + 1, sync_status = 'running', next_sync_at = %(lease_until)s
-    FROM taken WHERE taken.user_id = s.user_id
-    RETURNING s.user_id, gen_random_uuid() AS operation_id, s.opened_fence, s.portfolio_version,
-              -- The clock was read before the claim: a sync that ended in between is not overlapped.
-              greatest(%(now)s, s.last_sync_at, s.last_error_at) AS started_at,
-              CASE WHEN taken.is_stale THEN 'high' ELSE 'medium' END AS priority,
-              coalesce(s.last_sync_at < %(now)s - interval '29 days', true) AS is_new,
-              CASE WHEN s.balances_read_at > %(keep_since)s AND (s.moved_at IS NULL
-                        OR s.moved_at < s.balances_read_at) THEN s.balances_read_at END AS unmoved_since
-), begun AS (
-    INSERT INTO sync_operations (id, user_id, type, status, priority, trigger, fence, started_at, worker_id,
-                                 dagster_run_id, portfolio_version)
-    SELECT operation_id, user_id, 'sweep', 'running', priority, 'schedule', opened_fence, started_at, %(worker_id)s,
-           %(run_id)s, portfolio_version
-    FROM opened
 )
-SELECT o.user_id, o.operation_id, o.opened_fence, o.portfolio_version, o.priority, o.started_at,
-       (SELECT array_agg(w.wallet_address ORDER BY w.position) FROM user_wallets w WHERE w.user_id = o.user_id),
-       (SELECT count(*) FROM (SELECT 1 FROM user_token_holdings h WHERE h.user_id = o.user_id LIMIT %(count)s) c),
-       o.unmoved_since, o.is_new,
-       EXISTS (SELECT 1 FROM circuit_breakers b WHERE b.key = 'user:' || o.user_id
+SELECT t.user_id, t.portfolio_version, CASE WHEN t.is_stale THEN 'high' ELSE 'medium' END, t.last_ended,
+       (SELECT array_agg(w.wallet_address ORDER BY w.position) FROM user_wallets w WHERE w.user_id = t.user_id),
+       (SELECT count(*) FROM (SELECT 1 FROM user_token_holdings h WHERE h.user_id = t.user_id LIMIT %(count)s) c),
+       t.unmoved_since, t.is_new,
+       EXISTS (SELECT 1 FROM circuit_breakers b WHERE b.key = 'user:' || t.user_id
                AND (b.failure_count > 0 OR b.state <> 'closed'))
-FROM opened o ORDER BY o.user_id
+FROM taken t ORDER BY t.user_id
 """  # noqa: S608 - put together from constants
 
 
-def claim_due(connection: Connection, claim: Claim, limit: int) -> list[ClaimedUser]:
-    """Takes due users and opens a sync for each, in one statement.
+def lock_due(connection: Connection, claim: Claim, limit: int) -> list[DueUser]:
+    """Locks users who are due.
 
-    Users with a running sync or an open circuit breaker of their own are left, and so are those that another
-    claim has at this moment.
+    Users with a running sync or an open circuit breaker of their own are left out, and so are users whom another
+    claim holds at this moment.
 
     Args:
-        connection: Inside the transaction that also tells of the beginnings.
+        connection: Inside the transaction that opens their syncs.
         claim: Which users.
         limit: How many at most.
     """
     bounds = {"window": max(_WINDOW, limit), "limit": limit, "count": _COUNTED}
     rows = connection.exec_driver_sql(_CLAIM, {**claim._asdict(), **bounds})
-    return [ClaimedUser._make((*row[:6], tuple(row[6]), *row[7:])) for row in rows]
+    return [DueUser._make((*row[:4], tuple(row[4]), *row[5:])) for row in rows]
 
 
 def unfinished_claims(
     connection: Connection, worker_id: str, operations: Sequence[UUID] | None = None
-) -> list[SyncFacts]:
-    """The syncs of sweeps that a process carries, in the order of their users.
+) -> list[SyncRef]:
+    """The running syncs of sweeps that a process executes, in the order of their users.
 
     Args:
         connection: Any.
@@ -165,7 +145,7 @@ def unfinished_claims(
         "AND (%s::uuid[] IS NULL OR o.id = ANY(%s::uuid[])) ORDER BY o.user_id",
         (worker_id, which, which),
     )
-    return [SyncFacts(*row) for row in rows]
+    return [SyncRef(*row) for row in rows]
 
 
 def is_anybody_due(connection: Connection, *, until: datetime, active_since: datetime) -> bool:
@@ -179,9 +159,9 @@ def is_anybody_due(connection: Connection, *, until: datetime, active_since: dat
 
 
 def rest_inactive(connection: Connection, *, until: datetime, active_since: datetime) -> int:
-    """Lets users rest who are due but were not active for long, so that no claim comes by them again.
+    """Unschedules due users who have been inactive, so that claims skip them. Returns how many.
 
-    Their next activity makes them due. Returns how many.
+    Their next activity makes them due again.
     """
     return connection.exec_driver_sql(
         "UPDATE user_sync_status SET next_sync_at = NULL WHERE is_sync_enabled AND next_sync_at <= %s "

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from moonx_pipeline.domain.reasons import DISABLED, NO_WALLETS
 from moonx_pipeline.storage.recordset import recordset
-from moonx_pipeline.storage.requests import DISABLED, NO_WALLETS
 
 LOOK_AFTER_SECONDS: Final = 30.0
 """How long a run may take from its request's mark until it has claimed it; then it is looked for."""
@@ -105,7 +105,7 @@ def refuse_unservable(connection: Connection, most: int) -> int:
         connection: Any.
         most: How many of the first in line are looked at.
     """
-    parameters = {"most": most, "no_wallets": NO_WALLETS, "disabled": DISABLED}
+    parameters = {"most": most, "no_wallets": NO_WALLETS.words, "disabled": DISABLED.words}
     return connection.exec_driver_sql(_REFUSE, parameters).rowcount
 
 

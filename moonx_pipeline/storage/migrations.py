@@ -25,6 +25,7 @@ from yoyo.connections import parse_uri
 
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.storage.registry import seed_registry
+from moonx_pipeline.storage.retries import autocommit
 
 _MIGRATION_LOCK = 0x6D6F6F6E5F736368
 RECORD: Final = "schema_migrations"
@@ -133,7 +134,7 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
     Raises:
         OperatorError: The database is newer than this version can run with.
     """
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(engine) as connection:
         connection.exec_driver_sql("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
         try:
             state = schema_state(connection, folder)

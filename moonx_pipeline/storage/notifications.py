@@ -11,6 +11,8 @@ from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from moonx_pipeline.storage.retries import autocommit
+
 CONNECTION_ERRORS = (DBAPIError, DriverError)
 """What tells that the database is away: a notification is read from the driver itself, not by SQLAlchemy."""
 
@@ -28,7 +30,7 @@ class Listener:
         Raises:
             DBAPIError: The database is away.
         """
-        self.connection: Connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self.connection: Connection = autocommit(engine)
         self._driver: PsycopgConnection = self.connection.connection.driver_connection  # type: ignore[assignment]
         # It stays for as long as its reader lives, so it takes none of the places of those who come and go.
         self.connection.detach()

@@ -120,6 +120,7 @@ class ChainStatusRow(NamedTuple):
         synced_at: As of when its balances are all known; ``None`` where they are not.
         attempted_at: When it was asked; ``None`` where it was not.
         error: Why it was not read in full, or what its source can't know.
+        error_code: The same for programs; see ``ChainBalances.error_code``.
         source: Who answered.
         coverage: What the source can know.
         unread: Tokens whose balance nobody could read and that have none from before. Of a chain that was not read at
@@ -141,6 +142,7 @@ class ChainStatusRow(NamedTuple):
     block: int | None = None
     resume_key: str | None = None
     resume_since: datetime | None = None
+    error_code: str | None = None
 
 
 # A chain that was not read at all leaves what is known of its last reading.
@@ -160,19 +162,21 @@ WITH ends AS (
         is_high_value boolean, balances text, balances_read_at timestamptz)
 ), statuses AS (
     INSERT INTO user_chain_status AS c (user_id, wallet_address, chain_id, status, last_success_at, last_attempt_at,
-                                        error, source, coverage, unread, block, resume_key, resume_since)
+                                        error, source, coverage, unread, block, resume_key, resume_since,
+                                        error_code)
     SELECT user_id, wallet_address, chain_id, CASE WHEN synced_at IS NULL THEN 'never' ELSE 'fresh' END, synced_at,
-           attempted_at, error, source, coverage, unread, block, resume_key, resume_since
+           attempted_at, error, source, coverage, unread, block, resume_key, resume_since, error_code
     FROM json_to_recordset(%(statuses)s::json) AS x(
         user_id text, wallet_address text, chain_id integer, synced_at timestamptz, attempted_at timestamptz,
         error text, source text, coverage text, unread integer, block bigint, resume_key text,
-        resume_since timestamptz)
+        resume_since timestamptz, error_code text)
     ON CONFLICT (user_id, wallet_address, chain_id) DO UPDATE
     SET status = CASE WHEN excluded.status = 'fresh' THEN 'fresh' WHEN c.last_success_at IS NULL THEN 'never'
                       ELSE 'stale' END,
         last_success_at = coalesce(excluded.last_success_at, c.last_success_at),
         last_attempt_at = coalesce(excluded.last_attempt_at, c.last_attempt_at),
         error = excluded.error,
+        error_code = excluded.error_code,
         source = coalesce(excluded.source, c.source),
         coverage = coalesce(excluded.coverage, c.coverage),
         {_OF_READING}

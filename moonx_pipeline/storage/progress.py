@@ -28,6 +28,7 @@ def notify_progress(
     state: str,
     reason: str | None,
     retry_at: datetime | None,
+    code: str | None = None,
 ) -> None:
     """Tells those who listen on ``moonx_progress`` how one chain of a sync stands.
 
@@ -38,7 +39,8 @@ def notify_progress(
         chain_id: The chain.
         state: ``reading``, ``done``, ``failed`` or ``skipped``.
         reason: Why it failed or was skipped; what is longer than 500 characters is cut.
-        retry_at: When it may be asked again, where that is known.
+        retry_at: When it may be asked again, if known.
+        code: The reason for programs; see ``ChainBalances.error_code``.
     """
     if reason is not None and len(reason) > _REASON_LENGTH:
         reason = reason[: _REASON_LENGTH - 1] + "…"
@@ -49,5 +51,6 @@ def notify_progress(
         "state": state,
         "reason": reason,
         "retryAt": rfc3339(retry_at) if retry_at else None,
+        "code": code,
     }
     connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CHANNEL, _encode(payload).decode()))

@@ -20,9 +20,6 @@ from moonx_pipeline.tracing import current_traceparent
 SOURCES: Final = ("cli", "api", "login", "webhook", "backfill")
 """Who asks, a person's own act first: where two meet in one request, the one named first here counts."""
 
-NO_WALLETS: Final = "User '{user}' has no wallets: register them with 'moonx user add {user} ADDRESS'."
-DISABLED: Final = "Syncs of user '{user}' are disabled: set is_sync_enabled in user_sync_status."
-
 
 class Asker(NamedTuple):
     """A user with wallets, under his lock."""

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.storage.outbox import BEGINNING, Cursor
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline.storage.slices import in_slices
 
 _SLICE: Final = 5000
@@ -151,7 +152,7 @@ def analyze(engine: Engine, tables: Sequence[str] = CHANGING_TABLES) -> None:
 
     A table that somebody has locked is left out.
     """
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(engine) as connection:
         # It reads samples and holds nobody up, but of all months of history it may take a while.
         connection.exec_driver_sql("SET statement_timeout = '5min'")
         try:

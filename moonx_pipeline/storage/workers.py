@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Final, NamedTuple
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psutil
 import psycopg2
@@ -23,6 +23,9 @@ import structlog
 from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver writes its class in lower case
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
+
+from moonx_pipeline.domain.events import SyncRef
+from moonx_pipeline.storage.retries import autocommit
 
 CANCEL_CHANNEL: Final = "moonx_cancel"
 """Where processes hear the ids of runs that are to end."""
@@ -58,7 +61,7 @@ class WorkerPresence:
             threading.Thread(target=self._listen, args=(on_cancel,), name="cancellations", daemon=True).start()
 
     def _enter(self) -> PsycopgConnection:
-        session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        session = autocommit(self._engine)
         session.exec_driver_sql(_KEEPALIVE)
         if self._on_cancel is not None:
             # Before it can be seen: whoever sees that it lives may tell it something.
@@ -153,15 +156,16 @@ class WorkerRow(NamedTuple):
 
 
 class LostOperation(NamedTuple):
-    """A running operation of a dead process."""
+    """A running sync whose process is dead or has lost it.
 
-    operation_id: UUID
-    user_id: str
+    Attributes:
+        ref: The sync.
+        worker_id: The process.
+        run_id: The run that executed it.
+    """
+
+    ref: SyncRef
     worker_id: str
-    trigger: str
-    started_at: datetime
-    retry_count: int
-    first_wallet: str | None
     run_id: str | None
 
 
@@ -197,7 +201,7 @@ def _is_running(pid: int) -> bool:
 def lost_operations(
     connection: Connection, workers: Collection[str], *, longest_seconds: float | None = None
 ) -> list[LostOperation]:
-    """What dead processes were at, and what nobody can be at any more.
+    """Operations of dead workers, and operations too old to still be running.
 
     Args:
         connection: Any.
@@ -206,13 +210,13 @@ def lost_operations(
             process, dead or not. ``None`` looks for those of the dead only.
     """
     rows = connection.exec_driver_sql(
-        "SELECT o.id, o.user_id, o.worker_id, o.trigger, o.started_at, o.retry_count, (SELECT wallet_address "
-        "FROM user_wallets w WHERE w.user_id = o.user_id ORDER BY position LIMIT 1), o.dagster_run_id "
+        "SELECT o.id, o.user_id, (SELECT wallet_address FROM user_wallets w WHERE w.user_id = o.user_id "
+        "ORDER BY position LIMIT 1), o.trigger, o.started_at, o.retry_count, o.worker_id, o.dagster_run_id "
         "FROM sync_operations o WHERE (o.worker_id = ANY(%s) OR o.started_at < now() - make_interval(secs => %s)) "
         "AND o.status IN ('pending', 'running') ORDER BY o.id",
         (list(workers), longest_seconds),
     )
-    return [LostOperation(*row) for row in rows]
+    return [LostOperation(SyncRef(*row[:6]), *row[6:]) for row in rows]
 
 
 def cancel_run(connection: Connection, run_id: str) -> None:

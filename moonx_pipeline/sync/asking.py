@@ -13,9 +13,8 @@ from moonx_pipeline.domain.market import Market
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.providers.errors import ProviderError
-from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.sync.breaking import Breakers
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.calls import ProviderCalls
+from moonx_pipeline.sync.runtime import Providers
 
 _T = TypeVar("_T")
 
@@ -25,21 +24,23 @@ class Asking:
 
     Attributes:
         market: What is known.
-        sources: Whom to ask.
+        calls: How the sources are asked.
         outages: Why a source failed, a sentence each.
     """
 
-    def __init__(self, market: Market, sources: Sources, breakers: Breakers, scope: CallScope) -> None:
+    def __init__(self, market: Market, calls: ProviderCalls) -> None:
         """Takes what to ask with; nothing is asked yet."""
         self.market = market
-        self.sources = sources
+        self.calls = calls
         self.outages: list[str] = []
-        self._breakers = breakers
-        self._scope = scope
+
+    @property
+    def providers(self) -> Providers:
+        return self.calls.providers
 
     def start(self, breaker: str, ask: Callable[..., _T], *what: object) -> Future[_T]:
-        """Starts a call beside others, by way of a breaker; ``ask`` takes what is asked, then deadline and tally."""
-        return self.sources.executor.submit(lambda: self._breakers.call(breaker, ask, *what, self._scope))
+        """Starts a call beside others; see ``ProviderCalls.start``."""
+        return self.calls.start(breaker, ask, *what)
 
     @contextmanager
     def noting_outage(self) -> Iterator[None]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import Event, rfc3339
 from moonx_pipeline.metrics.protection import count_opened
@@ -16,6 +17,7 @@ from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.storage import breakers as store
 from moonx_pipeline.storage.breakers import FAILURE, NONE, OK, Report, Standing
 from moonx_pipeline.storage.outbox import insert_events
+from moonx_pipeline.storage.retries import Database
 from moonx_pipeline.sync.alerts import breaker_alerts
 
 P = ParamSpec("P")
@@ -68,6 +70,8 @@ class BreakerRules(NamedTuple):
 class BreakerOpen(ProviderError):
     """The provider was not asked, since its breaker is open."""
 
+    kind = "breaker_open"
+
 
 class _Finding(NamedTuple):
     outcome: str
@@ -79,14 +83,14 @@ class Breakers:
     """The breakers that a sync, or a batch of them, has to do with. Shared by its threads."""
 
     def __init__(self, rules: BreakerRules, standings: Mapping[str, Standing]) -> None:
-        self._rules = rules
+        self.rules = rules
         self._standings = standings
         self._found: dict[str, _Finding] = {}
         self._lock = threading.Lock()
 
     def joined(self, other: Breakers) -> Breakers:
         """These and others, before anything was noted of either."""
-        return Breakers(self._rules, {**self._standings, **other._standings})
+        return Breakers(self.rules, {**self._standings, **other._standings})
 
     def standing(self, key: str) -> Standing:
         return self._standings.get(key) or store.closed(key)
@@ -146,11 +150,11 @@ class Breakers:
         with self._lock:
             before = self._found.get(key)
             if before is None or before.outcome == FAILURE:
-                self._found[key] = _Finding(outcome, error, open_for or self._rules.open_for)
+                self._found[key] = _Finding(outcome, error, open_for or self.rules.open_for)
 
     def reports(self) -> list[Report]:
         """What there is to tell; nothing where all is well, so a sync without trouble costs no round trip."""
-        if not self._rules.enabled:
+        if not self.rules.enabled:
             return []
         reports = []
         for key in {*self._standings, *self._found}:
@@ -161,27 +165,47 @@ class Breakers:
         return sorted(reports)
 
 
-def read_breakers(engine: Engine, rules: BreakerRules, keys: Iterable[str]) -> Breakers:
-    """The breakers of keys, in one round trip; where one is half-open, the caller may be its probe."""
+_SECONDS: Final = 20.0
+"""How long the database is retried where no sync's own time bounds it."""
+
+
+def read_breakers(db: Database, rules: BreakerRules, keys: Iterable[str], *, deadline: float | None = None) -> Breakers:
+    """The breakers of keys, in one round trip; if one is half-open, the caller may be its probe.
+
+    Args:
+        db: The pipeline's database.
+        rules: When breakers open.
+        keys: Which.
+        deadline: ``time.monotonic()`` after which the database is not tried again.
+    """
     if not rules.enabled:
         return Breakers(rules, {})
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        return Breakers(rules, store.admit(connection, list(keys), rules.lease))
+    return Breakers(rules, db.read(deadline or _soon(), store.admit, list(keys), rules.lease))
 
 
-def settle(engine: Engine, rules: BreakerRules, breakers: Breakers) -> list[Event]:
-    """Tells the shared breakers what a sync found out; returns the alert of each that opened or closed."""
+def settle(db: Database, breakers: Breakers) -> list[Event]:
+    """Reports to the shared breakers what syncs found out; returns the alert of each that opened or closed."""
     reports = breakers.reports()
     if not reports:
         return []
-    with engine.begin() as connection:
-        transitions = store.report(connection, reports, rules.threshold)
-        alerts = breaker_alerts(transitions)
-        insert_events(connection, alerts)
+    transitions, alerts = db.transaction(_soon(), _report, reports, breakers.rules.threshold)
     for transition in transitions:
         if transition.state == "open":
             count_opened(transition.key)
     return alerts
+
+
+def _report(
+    connection: Connection, reports: list[Report], threshold: int
+) -> tuple[list[store.Transition], list[Event]]:
+    transitions = store.report(connection, reports, threshold)
+    alerts = breaker_alerts(transitions)
+    insert_events(connection, alerts)
+    return transitions, alerts
+
+
+def _soon() -> float:
+    return time.monotonic() + _SECONDS
 
 
 def reset(engine: Engine, keys: Collection[str]) -> list[str]:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
-from moonx_pipeline.domain.events import SyncFacts
-from moonx_pipeline.metrics.syncs import count_sync
-from moonx_pipeline.storage.cancelling import OpenOperation, cancel_waiting_request, open_operation, owner_of
-from moonx_pipeline.storage.operations import LockedUser, end_operations, lock_users
-from moonx_pipeline.storage.outbox import insert_events
+from moonx_pipeline.domain.reasons import CANCELLED
+from moonx_pipeline.storage.cancelling import cancel_waiting_request, open_operation, owner_of
+from moonx_pipeline.storage.operations import lock_users
 from moonx_pipeline.storage.workers import cancel_run
-from moonx_pipeline.sync.unfinished import end_unfinished
-
-CANCELLED: Final = "cancelled"
+from moonx_pipeline.sync.ending import count_endings, without_result, write_endings
 
 
 class Cancellation(NamedTuple):
@@ -59,28 +55,15 @@ def cancel_operation(engine: Engine, sync_id: UUID, message: str, now: datetime)
         if operation is None or user is None:
             has_waited = cancel_waiting_request(connection, sync_id, message)
             return Cancellation(user_id, None, sync_id, None) if has_waited else None
-        _end(connection, user, operation, message, now)
-    count_sync(operation.trigger, "cancelled")
-    return Cancellation(user_id, operation.operation_id, operation.request_id, operation.run_id)
+        ending = without_result(operation.ref, user, CANCELLED, message, now=now)
+        write_endings(connection, [ending])
+        if operation.run_id == str(operation.ref.operation_id):  # a sweep's run executes others' syncs as well
+            cancel_run(connection, operation.run_id)
+    count_endings([ending])
+    return Cancellation(user_id, operation.ref.operation_id, operation.request_id, operation.run_id)
 
 
 def cancel_request(engine: Engine, request_id: UUID, message: str) -> bool:
     """Ends a request that no sync has taken; whether it waited. A sync that has taken it goes on."""
     with engine.begin() as connection:
         return cancel_waiting_request(connection, request_id, message)
-
-
-def _end(connection: Connection, user: LockedUser, operation: OpenOperation, message: str, now: datetime) -> None:
-    facts = SyncFacts(
-        operation.operation_id,
-        user.user_id,
-        operation.first_wallet,
-        operation.trigger,
-        operation.started_at,
-        operation.retry_count,
-    )
-    end, event = end_unfinished(facts, user, status="cancelled", code=CANCELLED, message=message, now=now)
-    end_operations(connection, [end])
-    insert_events(connection, [event])
-    if operation.run_id == str(operation.operation_id):  # a sweep's run carries others' syncs as well
-        cancel_run(connection, operation.run_id)

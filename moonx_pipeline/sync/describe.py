@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from datetime import timedelta
 from typing import Final
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.chains import NATIVE_TOKEN
 from moonx_pipeline.domain.market import Market
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, TokenInfo, TokenKey
 from moonx_pipeline.providers.errors import ProviderError
-from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.token_book import Described, TokenBook, is_incomplete
-from moonx_pipeline.sync.breaking import Breakers, chain_key, node_key
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.breaking import chain_key, node_key
+from moonx_pipeline.sync.calls import ProviderCalls
 
 MAX_CONTRACTS_ASKED: Final = 50
 """Contracts that are asked themselves at most, where providers do not know them: three calls each."""
@@ -33,11 +32,9 @@ def describe_tokens(
     book: TokenBook,
     readings: Iterable[ChainBalances],
     market: Market,
-    sources: Sources,
-    breakers: Breakers,
-    scope: CallScope,
+    calls: ProviderCalls,
     *,
-    syncs: int = 1,
+    most: int,
 ) -> dict[TokenKey, Described]:
     """Metadata of tokens that are not known, or not whole.
 
@@ -49,21 +46,20 @@ def describe_tokens(
         book: What is stored of them.
         readings: What came along with the balances.
         market: Which of them have a market.
-        sources: Whom to ask.
-        breakers: Whom not to ask now.
-        scope: Deadline and tally.
-        syncs: Of how many users they are; so many times more are asked about.
+        calls: How the sources are asked.
+        most: Tokens that are asked about at most; the following syncs ask about the others.
     """
     described = _came_along(keys, book, readings)
     missing = [key for key in keys if _is_wanted(key, book, market) and not _is_whole(described.get(key))]
     with_market = {key for key in missing if market.is_listed(key) or market.choice(key).quote is not None}
     missing.sort(key=lambda key: (key not in with_market, key in book.incomplete, key))
-    for chain in CHAINS:
-        wanted = [key for key in missing[: sources.most_described * syncs] if key.chain_id == chain.id]
-        if wanted:
-            answers = _ask(chain.id, wanted, with_market, sources, breakers, scope)
-            for key, (info, source) in answers.items():
-                described[key] = _joined(key, info, source, book, described.get(key))
+    by_chain: dict[int, list[TokenKey]] = {}
+    for key in missing[:most]:
+        by_chain.setdefault(key.chain_id, []).append(key)
+    for chain_id, wanted in by_chain.items():
+        answers = _ask(chain_id, wanted, with_market, calls)
+        for key, (info, source) in answers.items():
+            described[key] = _joined(key, info, source, book, described.get(key))
     return described
 
 
@@ -121,13 +117,11 @@ def _ask(
     chain_id: int,
     wanted: Sequence[TokenKey],
     with_market: Set[TokenKey],
-    sources: Sources,
-    breakers: Breakers,
-    scope: CallScope,
+    calls: ProviderCalls,
 ) -> _Answers:
     """Asks the ways of a chain, each for what the ones before did not know."""
     answers: _Answers = {}
-    for source, ask, is_dear in _ways(chain_id, sources, breakers, scope):
+    for source, ask, is_dear in _ways(chain_id, calls):
         left = [key for key in wanted if key not in answers or is_incomplete(answers[key][0])]
         if is_dear:
             left = [key for key in left if key in with_market][:MAX_CONTRACTS_ASKED]
@@ -144,18 +138,18 @@ def _ask(
     return answers
 
 
-def _ways(chain_id: int, sources: Sources, breakers: Breakers, scope: CallScope) -> list[_Way]:
+def _ways(chain_id: int, calls: ProviderCalls) -> list[_Way]:
     """Alchemy, then the operator's node; where there is none, the contracts themselves by Alchemy."""
     ways: list[_Way] = []
-    alchemy, node = sources.alchemy, sources.nodes.get(chain_id)
+    alchemy, node = calls.providers.alchemy, calls.providers.nodes.get(chain_id)
     serves = alchemy is not None and alchemy.serves(chain_id)
     if alchemy is not None and serves:
         metadata, by_alchemy = alchemy.token_metadata, chain_key(chain_id)
-        ways.append(("alchemy", lambda asked: breakers.call(by_alchemy, metadata, chain_id, asked, scope), False))
+        ways.append(("alchemy", lambda asked: calls.make(by_alchemy, metadata, chain_id, asked), False))
     if node is not None:
         token_info, by_node = node.token_info, node_key(chain_id)
-        ways.append(("rpc", lambda asked: breakers.call(by_node, token_info, asked, scope), False))
+        ways.append(("rpc", lambda asked: calls.make(by_node, token_info, asked), False))
     elif alchemy is not None and serves:
         contract_info, by_alchemy = alchemy.contract_info, chain_key(chain_id)
-        ways.append(("alchemy", lambda asked: breakers.call(by_alchemy, contract_info, chain_id, asked, scope), True))
+        ways.append(("alchemy", lambda asked: calls.make(by_alchemy, contract_info, chain_id, asked), True))
     return ways

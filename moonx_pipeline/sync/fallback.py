@@ -17,8 +17,8 @@ from moonx_pipeline.providers.classification import effect_of
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.sync.breaking import ACCOUNT_CAUSES, Breakers, chain_key, node_key
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.breaking import ACCOUNT_CAUSES, chain_key, node_key
+from moonx_pipeline.sync.calls import ProviderCalls
 
 MOST_ASKED_AGAIN: Final = 1_000
 """Tokens of one reading that are asked for once more by themselves; the others are told as unread."""
@@ -50,15 +50,8 @@ class Memory(Protocol):
 class OtherWays:
     """Reads single wallets on single chains. Shared by threads."""
 
-    sources: Sources
-    breakers: Breakers
-    scope: CallScope
+    calls: ProviderCalls
     memory: Memory
-
-    def serves(self, chain_id: int) -> bool:
-        """Whether Alchemy may be asked for a chain."""
-        alchemy = self.sources.alchemy
-        return alchemy is not None and alchemy.serves(chain_id) and not self.breakers.is_open(chain_key(chain_id))
 
     def whole(self, reading: ChainBalances, error: ProviderError | None) -> ChainBalances:
         """Reads what the shared call did not give.
@@ -67,8 +60,8 @@ class OtherWays:
             reading: What it gave, and why that is not enough.
             error: Why it gave nothing, where it failed.
         """
-        alchemy, node = self.sources.alchemy, self.sources.nodes.get(reading.chain_id)
-        if alchemy is not None and self.serves(reading.chain_id) and _worth_asking_again(error):
+        alchemy, node = self.calls.providers.alchemy, self.calls.providers.nodes.get(reading.chain_id)
+        if alchemy is not None and self.calls.alchemy_serves(reading.chain_id) and _worth_asking_again(error):
             reading = self._by_rpc(alchemy, reading)
         if node is not None and not reading.is_read:
             reading = self._by_node(node, reading)
@@ -77,22 +70,22 @@ class OtherWays:
     def single_tokens(self, reading: ChainBalances) -> ChainBalances:
         """Asks the other ways for tokens of a good reading that could not be read with the others."""
         chain_id, wallet = reading.chain_id, reading.wallet
-        alchemy, node = self.sources.alchemy, self.sources.nodes.get(chain_id)
-        if alchemy is not None and reading.source == "alchemy" and self.serves(chain_id):
+        alchemy, node = self.calls.providers.alchemy, self.calls.providers.nodes.get(chain_id)
+        if alchemy is not None and reading.source == "alchemy" and self.calls.alchemy_serves(chain_id):
             tokens = _unsure(reading)
             if tokens:
-                ask = partial(alchemy.token_balances, wallet, chain_id, tokens, self.scope)
+                ask = partial(alchemy.token_balances, wallet, chain_id, tokens)
                 reading = self._once_more(reading, chain_key(chain_id), ask)
         if node is not None and reading.source != "rpc":
             tokens = _unsure(reading)
             if tokens:
-                ask = partial(node.balances, wallet, tokens, self.scope)
+                ask = partial(node.balances, wallet, tokens)
                 reading = self._once_more(reading, node_key(chain_id), ask)
         return reading
 
-    def _once_more(self, reading: ChainBalances, key: str, ask: Callable[[], ChainBalances]) -> ChainBalances:
+    def _once_more(self, reading: ChainBalances, key: str, ask: Callable[[CallScope], ChainBalances]) -> ChainBalances:
         try:
-            said = self.breakers.call(key, ask)
+            said = self.calls.make(key, ask)
         except ProviderError:
             return reading  # the tokens stay unknown
         tokens = set(_unsure(reading))
@@ -110,11 +103,11 @@ class OtherWays:
         wallet, chain_id, key = failed.wallet, failed.chain_id, chain_key(failed.chain_id)
         place, began = self.memory.place_in_list(wallet, chain_id), datetime.now(UTC)
         try:
-            read = alchemy.rpc_balances(wallet, chain_id, self.scope, resume_key=place.resume_key)
+            read = alchemy.rpc_balances(wallet, chain_id, self.calls.scope, resume_key=place.resume_key)
         except ProviderError as error:
-            self.breakers.note_error(key, error)
+            self.calls.breakers.note_error(key, error)
             reason = f"{failed.reason} Then: {error}" if failed.reason else str(error)
-            return _failed(failed, reason, error.retry_at)
+            return _failed(failed, reason, error.kind, error.retry_at)
         self._note(key, read)
         tokens = {token: info for token, info in failed.tokens.items() if token in read.balances.balances}
         since = place.resume_since or began
@@ -123,18 +116,18 @@ class OtherWays:
     def _note(self, key: str, read: RpcReading) -> None:
         """Pages that came outweigh the one that did not, unless that was for the key."""
         if read.stopped_by is not None and is_of_account(read.stopped_by):
-            self.breakers.note_error(key, read.stopped_by)
+            self.calls.breakers.note_error(key, read.stopped_by)
         else:
-            self.breakers.note_ok(key)
+            self.calls.breakers.note_ok(key)
 
     def _by_node(self, node: EvmNode, failed: ChainBalances) -> ChainBalances:
         wallet, chain_id = failed.wallet, failed.chain_id
         tokens = tuple(dict.fromkeys(self.memory.tokens(wallet, chain_id)))
         try:
-            read = self.breakers.call(node_key(chain_id), node.balances, wallet, tokens, self.scope)
+            read = self.calls.make(node_key(chain_id), node.balances, wallet, tokens)
         except ProviderError as error:
             before = f"{failed.reason} Then: " if failed.reason else ""
-            return _failed(failed, f"{before}{error}", error.retry_at or failed.retry_at)
+            return _failed(failed, f"{before}{error}", error.kind, error.retry_at or failed.retry_at)
         return replace(read, tokens={token: info for token, info in failed.tokens.items() if token in read.balances})
 
 
@@ -152,5 +145,5 @@ def _unsure(reading: ChainBalances) -> tuple[str, ...]:
     return tuple(sorted(reading.unknown | reading.without_balance)[:MOST_ASKED_AGAIN])
 
 
-def _failed(reading: ChainBalances, reason: str, retry_at: datetime | None) -> ChainBalances:
-    return replace(reading, outcome=ChainOutcome.FAILED, reason=reason, retry_at=retry_at)
+def _failed(reading: ChainBalances, reason: str, code: str, retry_at: datetime | None) -> ChainBalances:
+    return replace(reading, outcome=ChainOutcome.FAILED, reason=reason, error_code=code, retry_at=retry_at)

@@ -1,205 +1,249 @@
-"""Reading balances: as few provider calls as the APIs allow, begun as soon as a sync opens.
+"""Reading balances: as few provider calls as the APIs allow, started as soon as a sync opens.
 
-Three ways, each tried for what the one before could not read: Alchemy's data API (several wallets and
-networks a call), Alchemy's JSON-RPC (one wallet and chain), the operator's own node (known tokens only).
-Wallets with many tokens are read by JSON-RPC from the start: a page of it costs a tenth, and a list that is
-too long for one sync goes on in the next. A way whose breaker is open is not tried, so it costs no time.
-A failure is data: the reading says so, and never raises.
+Three ways, each tried for what the one before could not read: Alchemy's data API (several wallets and networks a
+call), Alchemy's JSON-RPC (one wallet and chain), the operator's own node (known tokens only). Wallets with many tokens
+are read by JSON-RPC from the start: a page of it costs a tenth, and a list that is too long for one sync continues in
+the next. A way whose breaker is open is not tried, so it costs no time. All of it runs in the providers' threads:
+waiting for a chain is only waiting. A failure is data: the reading says so, and never raises.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Final
 
-from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS
+from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
 from moonx_pipeline.domain.quotes import Quote
-from moonx_pipeline.providers.alchemy import BalanceReading, Group
-from moonx_pipeline.providers.errors import ProviderError, RateLimited
-from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.sync.breaking import ALCHEMY_DATA, Breakers, chain_key
+from moonx_pipeline.providers.alchemy import Alchemy, BalanceReading, Group
+from moonx_pipeline.providers.errors import DeadlineOver, ProviderError, RateLimited
+from moonx_pipeline.sync.breaking import ALCHEMY_DATA, chain_key
+from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.fallback import Memory, OtherWays, is_of_account
-from moonx_pipeline.sync.sources import Sources
 
 MANY_TOKENS: Final = 300
-"""Above it a user's wallets are read by JSON-RPC, chain by chain: for a tenth of the units, holding up nobody."""
+"""Users with more tokens are read by JSON-RPC, chain by chain: for a tenth of the units, without delaying others."""
+
+_GRACE_SECONDS: Final = 2.0
+"""A call ends by the deadline of its scope; one that does not hangs, and is not waited for longer than this."""
 
 Wait = Callable[[RateLimited], bool]
 Pair = tuple[str, int]
+OnChainEnd = Callable[[int, list[ChainBalances]], None]
 
 
 class BalanceFetch:
-    """The reading of wallets on all chains, under way; of one user or of several.
+    """The reading of wallets on chains, in progress; of one user or of several.
 
-    The shared calls are begun by ``start``; ``read_chain`` waits for the part of one chain and goes on with
-    the other ways for what is missing. Chains may be read from several threads at once.
+    ``start`` begins it and returns at once. Each wallet and chain goes through its ways by itself; ``read_chain`` waits
+    for one chain. Chains may be waited for from several threads.
     """
 
     def __init__(
         self,
-        sources: Sources,
+        calls: ProviderCalls,
         wallets: Sequence[str],
+        chain_ids: Sequence[int],
         *,
-        first_read: bool,
+        with_metadata: bool,
         many_tokens: Collection[str],
         memory: Memory,
-        breakers: Breakers,
-        scope: CallScope,
         quiet: Collection[Pair] = frozenset(),
+        on_chain_end: OnChainEnd | None = None,
     ) -> None:
         """Takes what to read; nothing is asked yet.
 
         Args:
-            sources: The providers.
+            calls: How providers are asked; its deadline is that of the reading.
             wallets: Lower-case addresses.
-            first_read: Whether metadata and prices are wanted with the balances.
+            chain_ids: The chains.
+            with_metadata: Whether metadata and prices are wanted with the balances.
             many_tokens: Wallets that are known to hold many tokens.
             memory: What earlier syncs left of wallets and chains.
-            breakers: Of all sources.
-            scope: Deadline and tally.
-            quiet: Wallets and chains that are not asked since nothing moved: their reading is ``KEPT``.
+            quiet: Wallets and chains that need not be read: their reading is ``KEPT``.
+            on_chain_end: Called once for each chain, in one of the providers' threads, with its readings.
         """
-        self.scope = scope
-        self._breakers = breakers
-        self._sources = sources
+        self.calls = calls
         self._wallets = tuple(wallets)
-        self._first_read = first_read
+        self._chain_ids = tuple(chain_ids)
+        self._with_metadata = with_metadata
         self._many_tokens = frozenset(many_tokens)
         self._quiet = frozenset(quiet)
-        self._ways = OtherWays(sources, breakers, scope, memory)
-        self._shared: dict[Pair, Future[BalanceReading]] = {}
-        self._alone: dict[Pair, Future[ChainBalances]] = {}
+        self._ways = OtherWays(calls, memory)
+        self._on_chain_end = on_chain_end
+        self._lock = threading.Lock()
+        self._shared: list[Future[BalanceReading]] = []
+        self._ended: dict[Pair, ChainBalances | BaseException] = {}
+        self._open = dict.fromkeys(self._chain_ids, len(self._wallets))
+        self._chain_ended = {chain_id: threading.Event() for chain_id in self._chain_ids}
 
     def start(self) -> BalanceFetch:
-        """Begins the calls and returns at once; each waits for its turn by itself."""
-        self._begin(self._groups(), None)
-        self._begin_alone()
+        """Starts the calls and returns at once; each waits for the rate limit by itself."""
+        groups = self._groups()
+        self._start_shared(groups, None)
+        self._start_others(groups)
         return self
 
     def start_reserved(self, wait: Wait) -> bool:
-        """Begins the shared calls as the rate limit has room for them.
+        """Starts the shared calls as the rate limit has room for them.
 
         Args:
-            wait: Waits so many seconds, or says that it won't.
+            wait: Waits until the limit has room, or says that it does not wait.
 
         Returns:
-            Whether all were begun; ``False`` where it was not waited for.
+            Whether all were started; ``False`` if ``wait`` did not wait.
         """
-        alchemy, groups = self._sources.alchemy, self._groups()
+        alchemy, planned = self.calls.providers.alchemy, self._groups()
+        groups = planned
         while groups and alchemy is not None:
-            room = alchemy.room(with_metadata=self._first_read)
+            room = alchemy.room(with_metadata=self._with_metadata)
             try:
-                slot = alchemy.reserve(len(groups[:room]), with_metadata=self._first_read)
+                slot = alchemy.reserve(len(groups[:room]), with_metadata=self._with_metadata)
             except RateLimited as refusal:
                 if not wait(refusal):
                     return False
                 continue
-            self._begin(groups[:room], slot)
+            self._start_shared(groups[:room], slot)
             groups = groups[room:]
-        self._begin_alone()
+        self._start_others(planned)
         return True
 
-    def _groups(self) -> list[Group]:
-        """The shared calls: as few as the API allows, of what may be asked."""
-        alchemy = self._sources.alchemy
-        if alchemy is None or self._breakers.is_open(ALCHEMY_DATA):
-            return []
-        served = [chain.id for chain in CHAINS if self._ways.serves(chain.id)]
-        few = [wallet for wallet in self._wallets if wallet not in self._many_tokens]
-        pairs = [(wallet, chain_id) for wallet in few for chain_id in served if (wallet, chain_id) not in self._quiet]
-        return [*alchemy.plan_requests(pairs, with_metadata=self._first_read)]
-
-    def _begin_alone(self) -> None:
-        """Begins to read, chain by chain, the wallets that take part in no shared call."""
-        for wallet in self._wallets:
-            for chain in CHAINS if wallet in self._many_tokens else ():
-                if (wallet, chain.id) not in self._quiet and self._ways.serves(chain.id):
-                    unread = ChainBalances(wallet, chain.id, ChainOutcome.SKIPPED)
-                    self._alone[wallet, chain.id] = self._executor.submit(self._ways.whole, unread, None)
-
-    def _begin(self, groups: Sequence[Group], slot: datetime | None) -> None:
-        for group in groups:
-            call = self._executor.submit(self._read_together, group, slot)
-            self._shared |= {(wallet, chain_id): call for wallet, chain_ids in group for chain_id in chain_ids}
-
-    def _read_together(self, group: Group, slot: datetime | None) -> BalanceReading:
-        """The shared call. What it says of single chains, and of the key that they share, is noted of them."""
-        chain_ids = {chain_id for _, ids in group for chain_id in ids}
-        alchemy = self._sources.alchemy
-        assert alchemy is not None  # noqa: S101 - it planned the group
-        try:
-            reading = alchemy.read_balances(group, with_metadata=self._first_read, scope=self.scope, slot=slot)
-        except ProviderError as error:
-            for key in map(chain_key, chain_ids) if is_of_account(error) else (ALCHEMY_DATA,):
-                self._breakers.note_error(key, error)
-            raise
-        self._breakers.note_ok(ALCHEMY_DATA)
-        for chain in reading.balances.values():
-            if chain.outcome is ChainOutcome.OK:
-                self._breakers.note_ok(chain_key(chain.chain_id))
-        for chain_id, reason in reading.outages.items():
-            self._breakers.note_failure(chain_key(chain_id), f"Alchemy could not read it: {reason}.")
-        return reading
-
-    @property
-    def _executor(self) -> Executor:
-        return self._sources.executor
-
     def read_chain(self, chain_id: int) -> list[ChainBalances]:
-        """The readings of all wallets on one chain, in the order of the wallets."""
-        readings = [self._begun(wallet, chain_id) for wallet in self._wallets]
-        return [reading.result() if isinstance(reading, Future) else reading for reading in readings]
-
-    def _begun(self, wallet: str, chain_id: int) -> ChainBalances | Future[ChainBalances]:
-        """What there is of a wallet, or the call that goes on with what is missing."""
-        if (wallet, chain_id) in self._quiet:
-            return ChainBalances(wallet, chain_id, ChainOutcome.KEPT)
-        if (alone := self._alone.get((wallet, chain_id))) is not None:
-            return alone
-        reading, error = self._shared_reading(wallet, chain_id)
-        if reading.outcome is not ChainOutcome.OK:
-            return self._executor.submit(self._ways.whole, reading, error)
-        if reading.unknown or reading.without_balance:
-            return self._executor.submit(self._ways.single_tokens, reading)
-        return reading
+        """Waits for the readings of all wallets on one chain, in the order of the wallets."""
+        self._chain_ended[chain_id].wait(self.calls.scope.remaining() + _GRACE_SECONDS)
+        return [self._reading(wallet, chain_id) for wallet in self._wallets]
 
     def quotes(self) -> dict[TokenKey, Quote]:
         """Prices that came along with the balances, once all chains are read."""
         found: dict[TokenKey, Quote] = {}
-        for call in set(self._shared.values()):
-            if call.exception() is None:
+        for call in self._shared:
+            if call.done() and call.exception() is None:
                 found |= call.result().quotes
         return found
 
-    def _shared_reading(self, wallet: str, chain_id: int) -> tuple[ChainBalances, ProviderError | None]:
-        call = self._shared.get((wallet, chain_id))
-        if call is None:
-            return self._not_begun(wallet, chain_id), None
+    def _reading(self, wallet: str, chain_id: int) -> ChainBalances:
+        ended = self._ended.get((wallet, chain_id))
+        if isinstance(ended, BaseException):
+            raise ended
+        if ended is None:
+            reason = f"{CHAIN_BY_ID[chain_id].name} was not read before the sync's time for reading was over."
+            return ChainBalances(wallet, chain_id, ChainOutcome.FAILED, reason=reason, error_code=DeadlineOver.kind)
+        return ended
+
+    def _groups(self) -> list[Group]:
+        """The shared calls: as few as the API allows, of what may be asked."""
+        alchemy = self.calls.providers.alchemy
+        if alchemy is None or self.calls.breakers.is_open(ALCHEMY_DATA):
+            return []
+        served = [chain_id for chain_id in self._chain_ids if self.calls.alchemy_serves(chain_id)]
+        few = [wallet for wallet in self._wallets if wallet not in self._many_tokens]
+        pairs = [(wallet, chain_id) for wallet in few for chain_id in served if (wallet, chain_id) not in self._quiet]
+        return [*alchemy.plan_requests(pairs, with_metadata=self._with_metadata)]
+
+    def _start_shared(self, groups: Sequence[Group], slot: datetime | None) -> None:
+        executor = self.calls.providers.executor
+        self._shared += [executor.submit(self._read_together, group, slot) for group in groups]
+
+    def _start_others(self, groups: Sequence[Group]) -> None:
+        """Starts what is in no shared call: quiet chains, long lists, and chains that Alchemy is not asked about."""
+        together = {(wallet, chain_id) for group in groups for wallet, chain_ids in group for chain_id in chain_ids}
+        pairs = [(wallet, chain_id) for wallet in self._wallets for chain_id in self._chain_ids]
+        for wallet, chain_id in pairs:
+            if (wallet, chain_id) in together:
+                continue
+            if (wallet, chain_id) in self._quiet:
+                self._end((wallet, chain_id), ChainBalances(wallet, chain_id, ChainOutcome.KEPT))
+            elif wallet in self._many_tokens and self.calls.alchemy_serves(chain_id):
+                self._go_on(ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED), None)
+            else:
+                self._go_on(self._not_asked(wallet, chain_id), None)
+
+    def _read_together(self, group: Group, slot: datetime | None) -> BalanceReading:
+        """A shared call; afterwards each of its wallets and chains goes on by itself."""
+        pairs = [(wallet, chain_id) for wallet, chain_ids in group for chain_id in chain_ids]
+        alchemy = self.calls.providers.alchemy
+        assert alchemy is not None  # noqa: S101 - it planned the group
         try:
-            return call.result().balances[wallet, chain_id], None
+            reading = self._ask_together(alchemy, group, slot)
         except ProviderError as error:
-            failed = ChainBalances(wallet, chain_id, ChainOutcome.FAILED, reason=str(error), retry_at=error.retry_at)
-            return failed, error
+            for pair in pairs:
+                failed = ChainBalances(
+                    *pair, ChainOutcome.FAILED, reason=str(error), error_code=error.kind, retry_at=error.retry_at
+                )
+                self._go_on(failed, error)
+            raise
+        except BaseException as fault:
+            for pair in pairs:
+                self._end(pair, fault)
+            raise
+        for pair in pairs:
+            self._go_on(reading.balances[pair], None)
+        return reading
 
-    def _not_begun(self, wallet: str, chain_id: int) -> ChainBalances:
-        """Why there was no shared call for a chain."""
-        if self._sources.alchemy is None or not self._sources.alchemy.serves(chain_id):
-            return _no_source(wallet, chain_id)
-        is_open = self._breakers.is_open(chain_key(chain_id))
-        refusal = self._breakers.refusal(chain_key(chain_id) if is_open else ALCHEMY_DATA)
-        reason = f"{CHAIN_BY_ID[chain_id].name} was not asked. {refusal}"
-        return ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED, reason=reason, retry_at=refusal.retry_at)
+    def _ask_together(self, alchemy: Alchemy, group: Group, slot: datetime | None) -> BalanceReading:
+        """The call itself. What it says about single chains, and about their common key, is noted on their breakers."""
+        breakers = self.calls.breakers
+        chain_ids = {chain_id for _, ids in group for chain_id in ids}
+        try:
+            reading = alchemy.read_balances(group, with_metadata=self._with_metadata, scope=self.calls.scope, slot=slot)
+        except ProviderError as error:
+            for key in map(chain_key, chain_ids) if is_of_account(error) else (ALCHEMY_DATA,):
+                breakers.note_error(key, error)
+            raise
+        breakers.note_ok(ALCHEMY_DATA)
+        for chain in reading.balances.values():
+            if chain.outcome is ChainOutcome.OK:
+                breakers.note_ok(chain_key(chain.chain_id))
+        for chain_id, reason in reading.outages.items():
+            breakers.note_failure(chain_key(chain_id), f"Alchemy could not read it: {reason}.")
+        return reading
 
+    def _go_on(self, reading: ChainBalances, error: ProviderError | None) -> None:
+        """Ends a reading that lacks nothing; asks the other ways for what it lacks."""
+        if reading.outcome is not ChainOutcome.OK:
+            self.calls.providers.executor.submit(self._end_with, reading, lambda: self._ways.whole(reading, error))
+        elif reading.unknown or reading.without_balance:
+            self.calls.providers.executor.submit(self._end_with, reading, lambda: self._ways.single_tokens(reading))
+        else:
+            self._end((reading.wallet, reading.chain_id), reading)
 
-def _no_source(wallet: str, chain_id: int) -> ChainBalances:
-    chain = CHAIN_BY_ID[chain_id]
-    name = chain.slug.upper()
-    return ChainBalances(
-        wallet,
-        chain_id,
-        ChainOutcome.SKIPPED,
-        reason=f"{chain.name} has no source of balances: set ALCHEMY_API_KEY or RPC_URL_{name}.",
-    )
+    def _end_with(self, begun: ChainBalances, go_on: Callable[[], ChainBalances]) -> None:
+        ended: ChainBalances | BaseException
+        try:
+            ended = go_on()
+        except BaseException as fault:
+            ended = fault
+        self._end((begun.wallet, begun.chain_id), ended)
+
+    def _end(self, pair: Pair, ended: ChainBalances | BaseException) -> None:
+        """Takes in how a wallet and chain ended; the last one of its chain ends the chain."""
+        _, chain_id = pair
+        self._ended[pair] = ended
+        with self._lock:
+            self._open[chain_id] -= 1
+            is_last = self._open[chain_id] == 0
+        if is_last:
+            self._chain_ended[chain_id].set()
+            readings = [self._ended[wallet, chain_id] for wallet in self._wallets]
+            if self._on_chain_end is not None:
+                self._on_chain_end(chain_id, [r for r in readings if isinstance(r, ChainBalances)])
+
+    def _not_asked(self, wallet: str, chain_id: int) -> ChainBalances:
+        """Why a chain takes part in no shared call."""
+        alchemy, breakers, chain = self.calls.providers.alchemy, self.calls.breakers, CHAIN_BY_ID[chain_id]
+        if alchemy is None or not alchemy.serves(chain_id):
+            reason = f"{chain.name} has no source of balances: set ALCHEMY_API_KEY or RPC_URL_{chain.slug.upper()}."
+            return ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED, reason=reason, error_code="no_source")
+        is_open = breakers.is_open(chain_key(chain_id))
+        refusal = breakers.refusal(chain_key(chain_id) if is_open else ALCHEMY_DATA)
+        return ChainBalances(
+            wallet,
+            chain_id,
+            ChainOutcome.SKIPPED,
+            reason=f"{chain.name} was not asked. {refusal}",
+            error_code=refusal.kind,
+            retry_at=refusal.retry_at,
+        )

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.storage.outbox import CHANNEL
 from moonx_pipeline.storage.request_progress import RequestState, are_followed, begin_following, changed_requests
+from moonx_pipeline.storage.retries import autocommit
 
 _LOOK_SECONDS: Final = 1.0
 """How often to look though no event came: a request that is refused has none."""
@@ -28,7 +29,7 @@ def follow(engine: Engine, requests: Sequence[UUID]) -> Iterator[list[RequestSta
         engine: The pipeline's database.
         requests: Any number of them.
     """
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(engine) as connection:
         driver: PsycopgConnection = connection.connection.driver_connection  # type: ignore[assignment]
         # A session of its own, which takes what it has noted with it, also when Ctrl-C cuts a statement short.
         connection.detach()

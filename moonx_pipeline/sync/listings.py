@@ -29,7 +29,7 @@ class Listings:
         symbols = sorted({self._ask.market.identity(key).binance_symbol or "" for key in keys})
         if not symbols:
             return None
-        return self._ask.start(BINANCE, self._ask.sources.binance.prices, symbols)
+        return self._ask.start(BINANCE, self._ask.providers.binance.prices, symbols)
 
     def take_binance(self, keys: Collection[TokenKey], call: Future[dict[str, Ticker]] | None) -> None:
         """Takes in direct quotes once USDT's rate is known, and asks CoinGecko for what Binance did not say."""
@@ -67,7 +67,7 @@ class Listings:
         return [
             (
                 [key for coin in part for key in by_id[coin]],
-                self._ask.start(COINGECKO, self._ask.sources.coingecko.coin_prices, part),
+                self._ask.start(COINGECKO, self._ask.providers.coingecko.coin_prices, part),
             )
             for part in in_parts(ids, COINS_A_CALL)
         ]
@@ -97,7 +97,7 @@ class Listings:
 
     def start_contracts(self, keys: Collection[TokenKey]) -> ListingCalls:
         """CoinGecko by contract."""
-        coingecko = self._ask.sources.coingecko
+        coingecko = self._ask.providers.coingecko
         return [
             (part, self._ask.start(COINGECKO, coingecko.token_prices, part[0].chain_id, addresses_of(part)))
             for part in by_chain(keys, coingecko.batch_size)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from moonx_pipeline.domain.majors import MAJOR_IDS
 from moonx_pipeline.storage.holdings import held_tokens, place_in_list
 from moonx_pipeline.storage.registry import contracts_of
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline.sync.fallback import PlaceInList
 
 
@@ -38,4 +39,4 @@ class StoredMemory:
 
     def _connect(self) -> Connection:
         # Each statement by itself: a transaction around them would cost two round trips more.
-        return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        return autocommit(self.engine)

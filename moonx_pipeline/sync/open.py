@@ -1,183 +1,331 @@
-"""Opening a sync: the user, his wallets, its number, and the event that it began."""
+"""Opening syncs: by request, one user (a click), or whoever is due, many users (a sweep); both by the same steps."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
-from uuid import UUID
+from functools import partial
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from moonx_pipeline.domain.chains import CHAINS
-from moonx_pipeline.domain.events import Event, SyncFacts, sync_failed, sync_started
+from moonx_pipeline.domain.events import SyncRef, sync_started
+from moonx_pipeline.domain.reasons import (
+    ALREADY_ENDED,
+    BAD_TRIGGER,
+    BREAKER_OPEN,
+    DISABLED,
+    NO_WALLETS,
+    REPLACED,
+    REQUEST_TAKEN,
+)
 from moonx_pipeline.domain.schedule import lease_until
 from moonx_pipeline.metrics.syncs import count_sync
-from moonx_pipeline.storage.opening import NewOperation, OpenedRow, begin_operation, open_user, refuse_operation
+from moonx_pipeline.storage.claims import Claim, DueUser, lock_due
+from moonx_pipeline.storage.opening import (
+    NewOperation,
+    OpenedOperation,
+    lock_requested,
+    open_operations,
+    refuse_operation,
+)
+from moonx_pipeline.storage.operations import lock_users
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.storage.requests import refuse_request
+from moonx_pipeline.storage.retries import with_retries
+from moonx_pipeline.storage.webhooks import Webhooks, alive_since
 from moonx_pipeline.sync.breaking import Breakers, read_breakers, settle, user_key
-from moonx_pipeline.sync.order import PERSONAL_TRIGGERS, TRIGGERS, OpenSync, SyncOrder, SyncRefused
+from moonx_pipeline.sync.ending import Ending, count_endings, failed_event, without_result, write_endings
 from moonx_pipeline.sync.recovery import process_worker
-from moonx_pipeline.sync.repeat import in_database
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, TRIGGERS, OpenSync, SyncRefused, SyncSpec, TimeBudget
 
-_RECORDED: Final = frozenset({"disabled", "breaker_open"})
-"""Refusals that are an outcome of their own; the others say that there was nothing to begin."""
+_RECORDED: Final = (DISABLED, BREAKER_OPEN)
+"""Refusals that are recorded as an operation; the others leave no trace but on the request."""
 
 
-def open_sync(engine: Engine, sources: Sources, order: SyncOrder, now: datetime) -> OpenSync:
+class Candidate(NamedTuple):
+    """A user, locked, for whom a sync is about to open.
+
+    Attributes:
+        spec: The sync.
+        type: Of the operation: ``sweep`` or ``portfolio``.
+        version: Of the user's portfolio now.
+        wallets, with_metadata, tokens_held, unmoved_chains, is_new: As of ``OpenSync``.
+        last_ended: When the user's last sync ended.
+        has_failed: Whether the user's own circuit breaker may have to be told of a success.
+        swept: Running syncs of sweeps; this sync takes their place.
+    """
+
+    spec: SyncSpec
+    type: str
+    version: int
+    wallets: tuple[str, ...]
+    tokens_held: int
+    last_ended: datetime | None
+    with_metadata: bool = False
+    unmoved_chains: frozenset[int] = frozenset()
+    is_new: bool = False
+    has_failed: bool = False
+    swept: tuple[SyncRef, ...] = ()
+
+
+class Selection(Protocol):
+    """Which syncs are to open."""
+
+    def select(self, connection: Connection) -> list[Candidate]:
+        """Locks the users.
+
+        Raises:
+            SyncRefused: A sync that was asked for can't open.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """One sync that was asked for."""
+
+    spec: SyncSpec
+
+    def select(self, connection: Connection) -> list[Candidate]:
+        spec = self.spec
+        user = lock_requested(connection, spec.user_id, spec.operation_id)
+        if not user.wallets:
+            raise SyncRefused(NO_WALLETS, NO_WALLETS.say(user=spec.user_id))
+        if not user.enabled:
+            raise SyncRefused(DISABLED, DISABLED.say(user=spec.user_id))
+        if user.existing_status not in (None, "running", "pending"):
+            message = ALREADY_ENDED.say(operation=spec.operation_id, user=spec.user_id, status=user.existing_status)
+            raise SyncRefused(ALREADY_ENDED, message)
+        return [
+            Candidate(
+                spec,
+                "portfolio",
+                user.version,
+                user.wallets,
+                user.tokens_held,
+                user.last_ended,
+                with_metadata=user.never_read,
+                swept=user.swept,
+            )
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Syncs of users who are due.
+
+    Attributes:
+        claim: Which users.
+        limit: How many at most.
+        webhooks: The webhooks that are set up.
+        run_id: The Dagster run that executes the syncs.
+    """
+
+    claim: Claim
+    limit: int
+    webhooks: Webhooks
+    run_id: str | None
+
+    def select(self, connection: Connection) -> list[Candidate]:
+        telling = alive_since(connection, self.webhooks, self.claim.now)
+        # Without metadata also for new users: names are asked for afterwards, at a lower price, and nobody waits.
+        return [
+            Candidate(
+                SyncSpec(uuid4(), user.user_id, "schedule", user.priority, run_id=self.run_id),
+                "sweep",
+                user.version,
+                user.wallets,
+                user.tokens_held,
+                user.last_ended,
+                unmoved_chains=_unmoved_chains(user, telling),
+                is_new=user.is_new,
+                has_failed=user.has_failed,
+            )
+            for user in lock_due(connection, self.claim, self.limit)
+        ]
+
+
+def _unmoved_chains(user: DueUser, telling: Mapping[int, datetime]) -> frozenset[int]:
+    """The chains on which a user surely moved nothing since their balances were read.
+
+    Args:
+        user: A user without a reported movement since some time.
+        telling: The chains whose webhooks report movements, and since when.
+    """
+    read_at = user.unmoved_since
+    if read_at is None:
+        return frozenset()
+    return frozenset(chain_id for chain_id, since in telling.items() if since < read_at)
+
+
+def open_requested(runtime: Runtime, spec: SyncSpec, now: datetime) -> OpenSync:
     """Opens a sync, in one transaction; opening the same operation again gives the same sync.
 
     Args:
-        engine: The pipeline's database.
-        sources: The providers that it will ask.
-        order: What is asked.
+        runtime: The database, the providers and the rules.
+        spec: What is asked.
         now: When it starts.
 
     Raises:
-        SyncRefused: It can't begin; the operation and the request that asked for it are recorded as refused.
+        SyncRefused: It can't start; the operation and the request that asked for it are recorded as refused.
     """
-    if order.trigger not in TRIGGERS:
-        raise SyncRefused(
-            "bad_trigger", f"'{order.trigger}' starts no syncs; what does: {', '.join(sorted(TRIGGERS))}."
-        )
-    began = time.monotonic()
-    deadline = began + sources.sync_seconds
-    worker_id = in_database(sources.repeats, deadline, lambda: process_worker(engine, sources, now))
-    new = NewOperation(
-        order.operation_id,
-        order.user_id,
-        order.trigger,
-        order.priority,
-        order.request_id,
-        worker_id,
-        order.run_id,
-        order.retry,
-    )
-    keys = [*sources.breaker_keys, user_key(order.user_id)]
-    breakers = in_database(sources.repeats, deadline, lambda: read_breakers(engine, sources.breaking, keys))
+    if spec.trigger not in TRIGGERS:
+        message = BAD_TRIGGER.say(trigger=spec.trigger, triggers=", ".join(sorted(TRIGGERS)))
+        raise SyncRefused(BAD_TRIGGER, message)
+    db, budget = runtime.db, TimeBudget.starting_now(runtime.policy.sync_seconds)
+    worker_id = with_retries(db.retries, budget.deadline, partial(process_worker, runtime, now))
+    keys = [*runtime.providers.breaker_keys, user_key(spec.user_id)]
+    breakers = read_breakers(db, runtime.policy.breakers, keys, deadline=budget.deadline)
     try:
-        _check_breaker(order, breakers)
-        lease = lease_until(now, sources.sync_seconds, sources.intervals)
-        row, facts = in_database(sources.repeats, deadline, lambda: _begin(engine, order, new, now, lease))
+        _check_breaker(spec, breakers)
+        (sync,) = _open(runtime, Requested(spec), breakers, budget, worker_id, now)
     except SyncRefused as refusal:
-        refusal_of = refusal
-        in_database(sources.repeats, deadline, lambda: _refuse(engine, order, new, refusal_of, now))
-        settle(engine, sources.breaking, breakers)
+        new = _new_operation(spec, "portfolio", worker_id, now)
+        if db.transaction(budget.deadline, _refuse, new, refusal):
+            count_sync(spec.trigger, refusal.reason.status)
+        settle(db, breakers)
         raise
-    return OpenSync(
-        order,
-        facts,
-        row.fence,
-        row.wallets,
-        row.never_read,
-        row.tokens_held,
-        breakers,
-        began,
-        sources.sync_seconds,
+    return sync
+
+
+def open_due(
+    runtime: Runtime, due: Due, breakers: Breakers, budget: TimeBudget, worker_id: str, now: datetime
+) -> list[OpenSync]:
+    """Opens syncs of users who are due, in one transaction.
+
+    Args:
+        runtime: The database, the providers and the rules.
+        due: Which users.
+        breakers: Of all providers; those of users that count failures are added.
+        budget: The time that the syncs share.
+        worker_id: The process that executes them.
+        now: When they start.
+    """
+    return _open(runtime, due, breakers, budget, worker_id, now)
+
+
+def _open(
+    runtime: Runtime,
+    selection: Selection,
+    breakers: Breakers,
+    budget: TimeBudget,
+    worker_id: str,
+    now: datetime,
+) -> list[OpenSync]:
+    policy = runtime.policy
+    lease = lease_until(now, budget.seconds, policy.intervals)
+    candidates, opened, replaced = runtime.db.transaction(
+        budget.deadline, _begin, selection, policy.chain_ids, worker_id, lease, now
     )
+    count_endings(replaced)
+    failing = [user_key(candidate.spec.user_id) for candidate in candidates if candidate.has_failed]
+    if failing:
+        breakers = breakers.joined(read_breakers(runtime.db, policy.breakers, failing, deadline=budget.deadline))
+    return [
+        OpenSync(
+            candidate.spec,
+            ref,
+            fence,
+            candidate.wallets,
+            candidate.with_metadata,
+            candidate.tokens_held,
+            candidate.unmoved_chains,
+            candidate.is_new,
+            breakers,
+            budget,
+        )
+        for candidate, (ref, fence) in zip(candidates, opened, strict=True)
+    ]
 
 
 def _begin(
-    engine: Engine, order: SyncOrder, new: NewOperation, now: datetime, lease: datetime
-) -> tuple[OpenedRow, SyncFacts]:
-    with engine.begin() as connection:
-        row = open_user(
-            connection,
-            user_id=order.user_id,
-            operation_id=order.operation_id,
-            active=order.trigger in PERSONAL_TRIGGERS,
-            lease_until=lease,
-        )
-        _check(order, row)
-        starts = max(now, row.last_ended or now)
-        begun = begin_operation(connection, new, fence=row.fence, version=row.version, started_at=starts)
-        if begun is None:
-            raise SyncRefused(
-                "request_taken",
-                f"Request {order.request_id} of user '{order.user_id}' is unknown, or another sync has served it.",
-            )
-        facts = SyncFacts(
-            order.operation_id, order.user_id, row.wallets[0], order.trigger, begun.started_at, begun.retry
-        )
-        events = [_replaced(facts, swept, since, row.version, now) for swept, since in begun.replaced]
-        insert_events(
-            connection, [*events, sync_started(facts, version=row.version, chains=[chain.id for chain in CHAINS])]
-        )
-    for _ in begun.replaced:
-        count_sync("schedule", "cancelled")
-    return row, facts
+    connection: Connection,
+    selection: Selection,
+    chain_ids: tuple[int, ...],
+    worker_id: str,
+    lease: datetime,
+    now: datetime,
+) -> tuple[list[Candidate], list[tuple[SyncRef, int]], list[Ending]]:
+    candidates = selection.select(connection)
+    replaced = [ending for candidate in candidates for ending in _replace_swept(connection, candidate, now)]
+    latest = max((ending.ref.started_at for ending in replaced), default=now)
+    new = [
+        # It waited for the lock: it starts no earlier than the sync before it ended.
+        _new_operation(one.spec, one.type, worker_id, max(now, latest, one.last_ended or now))
+        for one in candidates
+    ]
+    operations = open_operations(connection, new, lease) if new else {}
+    opened = [(_ref(one, operations), operations[one.spec.operation_id].fence) for one in candidates]
+    insert_events(
+        connection,
+        [
+            sync_started(ref, version=one.version, chains=chain_ids)
+            for one, (ref, _) in zip(candidates, opened, strict=True)
+        ],
+    )
+    return candidates, opened, replaced
 
 
-def _replaced(facts: SyncFacts, swept: UUID, since: datetime, version: int, now: datetime) -> Event:
-    """A sweep's sync whose place this one took."""
-    return sync_failed(
-        SyncFacts(swept, facts.user_id, facts.first_wallet, "schedule", since),
-        version=version,
-        at=now,
-        duration_ms=max(0, int((now - since).total_seconds() * 1000)),
-        code="superseded",
-        message="A sync of this user that was asked for took the place of the sweep's.",
-        retry_at=None,
+def _replace_swept(connection: Connection, candidate: Candidate, now: datetime) -> list[Ending]:
+    """Ends the sweep's running syncs of a user, who asked for one themself."""
+    if not candidate.swept:
+        return []
+    user_id = candidate.spec.user_id
+    user = lock_users(connection, [(user_id, candidate.spec.operation_id)])[user_id]
+    ends = [
+        without_result(ref, user, REPLACED, REPLACED.words, now=max(now, ref.started_at)) for ref in candidate.swept
+    ]
+    write_endings(connection, ends)
+    return ends
+
+
+def _ref(candidate: Candidate, operations: Mapping[UUID, OpenedOperation]) -> SyncRef:
+    spec = candidate.spec
+    opened = operations.get(spec.operation_id)
+    if opened is None:
+        raise SyncRefused(REQUEST_TAKEN, REQUEST_TAKEN.say(request=spec.request_id, user=spec.user_id))
+    return SyncRef(spec.operation_id, spec.user_id, candidate.wallets[0], spec.trigger, opened.started_at, opened.retry)
+
+
+def _new_operation(spec: SyncSpec, type_: str, worker_id: str, started_at: datetime) -> NewOperation:
+    return NewOperation(
+        spec.operation_id,
+        spec.user_id,
+        type_,
+        spec.priority,
+        spec.trigger,
+        spec.request_id,
+        worker_id,
+        spec.run_id,
+        spec.retry,
+        started_at,
+        spec.trigger in PERSONAL_TRIGGERS,
     )
 
 
-def _check(order: SyncOrder, row: OpenedRow) -> None:
-    if not row.wallets:
-        raise SyncRefused(
-            "no_wallets",
-            f"User '{order.user_id}' has no wallets: register them with 'moonx user add {order.user_id} ADDRESS'.",
-        )
-    if not row.enabled:
-        raise SyncRefused(
-            "disabled", f"Syncs of user '{order.user_id}' are disabled: set is_sync_enabled in user_sync_status."
-        )
-    if row.existing_status not in (None, "running", "pending"):
-        raise SyncRefused(
-            "already_ended",
-            f"Sync {order.operation_id} of user '{order.user_id}' has ended as {row.existing_status}: start a new one.",
-        )
-
-
-def _check_breaker(order: SyncOrder, breakers: Breakers) -> None:
-    key = user_key(order.user_id)
+def _check_breaker(spec: SyncSpec, breakers: Breakers) -> None:
+    key = user_key(spec.user_id)
     if breakers.is_open(key):
         refusal = breakers.refusal(key)
-        raise SyncRefused(
-            "breaker_open",
-            f"User '{order.user_id}' is not synced for now. {refusal} ('moonx breaker reset {key}' closes it)",
-            retry_at=refusal.retry_at,
-        )
+        message = BREAKER_OPEN.say(user=spec.user_id, refusal=refusal, key=key)
+        raise SyncRefused(BREAKER_OPEN, message, retry_at=refusal.retry_at)
 
 
-def _refuse(engine: Engine, order: SyncOrder, new: NewOperation, refusal: SyncRefused, now: datetime) -> None:
-    """Records a refusal: of the request always, and as an outcome of the user where there is one."""
-    with engine.begin() as connection:
-        is_new = refusal.code in _RECORDED and _record_refusal(connection, order, new, refusal, now)
-        if order.request_id is not None and refusal.code in (*_RECORDED, "no_wallets"):
-            refuse_request(connection, order.request_id, str(refusal))
-    if is_new:
-        count_sync(order.trigger, "refused")
-
-
-def _record_refusal(
-    connection: Connection, order: SyncOrder, new: NewOperation, refusal: SyncRefused, now: datetime
-) -> bool:
-    """Records the refusal of a sync; whether it was not recorded before."""
-    refused = refuse_operation(connection, new, code=refusal.code, message=str(refusal), now=now)
-    if refused is None:
-        return False
-    first_wallet, version = refused
-    facts = SyncFacts(order.operation_id, order.user_id, first_wallet, order.trigger, now)
-    event = sync_failed(
-        facts,
-        version=version,
-        at=now,
-        duration_ms=0,
-        code=refusal.code,
-        message=str(refusal),
-        retry_at=refusal.retry_at,
-    )
-    insert_events(connection, [event])
-    return True
+def _refuse(connection: Connection, new: NewOperation, refusal: SyncRefused) -> bool:
+    """Records a refusal: on the request always, and as an operation of a known user; whether the latter is new."""
+    reason, message, is_new = refusal.reason, str(refusal), False
+    if reason in _RECORDED:
+        refused = refuse_operation(connection, new, code=reason.code, message=message)
+        if refused is not None:
+            first_wallet, version = refused
+            now = new.started_at
+            ref = SyncRef(new.operation_id, new.user_id, first_wallet, new.trigger, now)
+            retry_at = refusal.retry_at
+            insert_events(connection, [failed_event(ref, reason, message, version=version, now=now, retry_at=retry_at)])
+            is_new = True
+    if new.request_id is not None and reason in (*_RECORDED, NO_WALLETS):
+        refuse_request(connection, new.request_id, message)
+    return is_new

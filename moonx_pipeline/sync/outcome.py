@@ -1,100 +1,39 @@
-"""How a sync ended, in the terms of what is stored and told: operation, chain statuses, events."""
+"""How a sync ended that read balances, in the terms of what is stored and published."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS
-from moonx_pipeline.domain.events import Event, portfolio_updated, sync_completed, sync_failed
+from moonx_pipeline.domain.chains import CHAIN_BY_ID
+from moonx_pipeline.domain.events import portfolio_updated, sync_completed
 from moonx_pipeline.domain.holdings import is_whole
 from moonx_pipeline.domain.portfolio import ChainOutcome
+from moonx_pipeline.domain.reasons import CHAINS_FAILED, NO_CHAIN_READ
 from moonx_pipeline.domain.schedule import Intervals, next_due
 from moonx_pipeline.domain.valuation import content_hash
 from moonx_pipeline.storage.operations import ChainStatusRow, LockedUser, OperationEnd
-from moonx_pipeline.sync.order import OpenSync
+from moonx_pipeline.sync.ending import Ending, milliseconds, without_result
 from moonx_pipeline.sync.value import ValuedSync
 
 
-class Outcome(NamedTuple):
-    """How a sync ended.
-
-    Attributes:
-        end: What becomes of its operation and its user.
-        events: What is told of it, in order.
-        changed: Whether the portfolio changed, so that its positions are written.
-        retry_at: When what failed may be tried again, where that is known.
-    """
-
-    end: OperationEnd
-    events: list[Event]
-    changed: bool = False
-    retry_at: datetime | None = None
-
-
-def failure(
-    sync: OpenSync,
-    user: LockedUser,
-    *,
-    code: str,
-    message: str,
-    intervals: Intervals,
-    now: datetime,
-    retry_at: datetime | None = None,
-) -> Outcome:
-    """A sync that ends with nothing to store."""
-    failures = user.failures + 1
-    duration_ms = _milliseconds(sync, now)
-    end = OperationEnd(
-        operation_id=sync.order.operation_id,
-        user_id=user.user_id,
-        status="failed",
-        completed_at=now,
-        began_at=sync.facts.started_at,
-        duration_ms=duration_ms,
-        version=user.version,
-        error_code=code,
-        error_message=message,
-        next_sync_at=next_due(now, failures, intervals),
-        failures=failures,
-    )
-    event = sync_failed(
-        sync.facts,
-        version=user.version,
-        at=now,
-        duration_ms=duration_ms,
-        code=code,
-        message=message,
-        retry_at=retry_at,
-    )
-    return Outcome(end, [event], retry_at=retry_at)
-
-
-def superseded(sync: OpenSync, user: LockedUser, intervals: Intervals, now: datetime) -> Outcome:
-    """A sync that came too late: it ends without a word about its user."""
-    message = "A later sync of this user was stored first, or his wallets changed, so this one was not stored."
-    ended = failure(sync, user, code="superseded", message=message, intervals=intervals, now=now)
-    return ended._replace(end=ended.end._replace(status="cancelled", failures=user.failures, next_sync_at=None))
-
-
-def nothing_read(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Outcome:
+def nothing_read(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Ending:
     """A sync that no chain answered: its chains are stale, its holdings stay."""
-    message = _unread_sentence(valued)
-    ended = failure(
-        valued.sync,
+    ended = without_result(
+        valued.sync.ref,
         user,
-        code="no_chain_read",
-        message=message,
-        intervals=intervals,
+        NO_CHAIN_READ,
+        NO_CHAIN_READ.say(chains=_unread_sentence(valued)),
         now=now,
+        intervals=intervals,
         retry_at=_retry_at(valued),
     )
     return ended._replace(end=ended.end._replace(chains=_chain_report(valued), balances="open", **_costs(valued)))
 
 
-def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Outcome:
+def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Ending:
     """A sync that at least one chain answered."""
-    sync, totals = valued.sync, valued.totals
+    ref, totals = valued.sync.ref, valued.totals
     stale = [(reading.wallet, reading.chain_id) for reading in valued.unread]
     digest = content_hash(valued.positions, stale, valued.unread_tokens)
     changed = digest != user.content_hash
@@ -103,22 +42,22 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
         changed or user.snapshot_at is None or user.snapshot_at.astimezone(UTC).date() < now.astimezone(UTC).date()
     )
     failed = valued.failed_chains
-    duration_ms = _milliseconds(sync, now)
+    duration_ms = milliseconds(ref.started_at, now)
     end = OperationEnd(
-        operation_id=sync.order.operation_id,
+        operation_id=ref.operation_id,
         user_id=user.user_id,
-        status="partial" if failed else "completed",
+        status=CHAINS_FAILED.status if failed else "completed",
         completed_at=now,
-        began_at=sync.facts.started_at,
+        began_at=ref.started_at,
         duration_ms=duration_ms,
         version=version,
         tokens=len(valued.positions),
-        chains_synced=len(CHAINS) - len(failed),
+        chains_synced=valued.chains_read,
         total_value_usd=totals.value_usd,
         omitted=totals.omitted,
-        error_code="chains_failed" if failed else None,
+        error_code=CHAINS_FAILED.code if failed else None,
         error_message=_unread_sentence(valued) if failed else None,
-        stored_fence=sync.fence,
+        stored_fence=valued.sync.fence,
         content_hash=digest,
         snapshot=snapshot,
         next_sync_at=next_due(now, 0, intervals),
@@ -130,7 +69,7 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
     )
     events = [
         sync_completed(
-            sync.facts,
+            ref,
             version=version,
             at=now,
             duration_ms=duration_ms,
@@ -143,7 +82,7 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
     if changed:
         events.append(
             portfolio_updated(
-                sync.facts,
+                ref,
                 version=version,
                 at=now,
                 duration_ms=duration_ms,
@@ -151,11 +90,7 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
                 totals=totals,
             )
         )
-    return Outcome(end, events, changed, _retry_at(valued))
-
-
-def _milliseconds(sync: OpenSync, now: datetime) -> int:
-    return max(0, int((now - sync.facts.started_at).total_seconds() * 1000))
+    return Ending(ref, end, tuple(events), changed, _retry_at(valued))
 
 
 def _retry_at(valued: ValuedSync) -> datetime | None:
@@ -195,6 +130,7 @@ def _chain_report(valued: ValuedSync) -> list[dict[str, Any]]:
             "source": r.source,
             "tokens": len(r.balances),
             "reason": r.reason,
+            "code": r.error_code,
             "retryAt": r.retry_at,
         }
         for r in valued.readings
@@ -205,12 +141,13 @@ def chain_statuses(valued: ValuedSync) -> list[ChainStatusRow]:
     """The attempts to read each wallet and chain."""
     return [
         ChainStatusRow(
-            user_id=valued.sync.order.user_id,
+            user_id=valued.sync.user_id,
             wallet_address=r.wallet,
             chain_id=r.chain_id,
             synced_at=(r.resumed_since or valued.read_at) if r.outcome is ChainOutcome.OK else None,
             attempted_at=None if r.outcome is ChainOutcome.SKIPPED else valued.read_at,
             error=r.reason,
+            error_code=r.error_code,
             source=r.source,
             coverage=r.coverage.value if r.is_read else None,
             unread=valued.unread_tokens.get((r.wallet, r.chain_id), 0),

@@ -50,7 +50,7 @@ class PoolQuotes:
 
     def start(self, keys: Collection[TokenKey], size: int = ADDRESSES_A_CALL) -> PoolCalls:
         """Begins to ask for the pools of tokens, so many a call."""
-        pools = self._ask.sources.dexscreener.pools
+        pools = self._ask.providers.dexscreener.pools
         return [
             (part, self._ask.start(DEXSCREENER, pools, part[0].chain_id, addresses_of(part)))
             for part in by_chain(keys, size)

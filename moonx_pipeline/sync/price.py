@@ -16,8 +16,8 @@ from moonx_pipeline.domain.market import JUDGED_AGAIN, USDT_KEY, Market
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
 from moonx_pipeline.domain.spam import suspicions
-from moonx_pipeline.sync.order import PERSONAL_TRIGGERS
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import SyncPolicy
+from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS
 
 PERSON_MAX_AGE: Final = timedelta(seconds=5)
 """Prices older than this are read anew for a person who asks."""
@@ -48,16 +48,17 @@ class PricePlan(NamedTuple):
         return self.binance | self.coins | self.contracts | self.pools
 
 
-def max_price_age(sources: Sources, trigger: str) -> timedelta:
+def max_price_age(policy: SyncPolicy, trigger: str) -> timedelta:
     """How old a price may be that matters."""
-    return PERSON_MAX_AGE if trigger in PERSONAL_TRIGGERS else sources.fresh_for
+    return PERSON_MAX_AGE if trigger in PERSONAL_TRIGGERS else policy.fresh_for
 
 
 def plan_prices(
     keys: Collection[TokenKey],
     market: Market,
-    sources: Sources,
+    policy: SyncPolicy,
     *,
+    has_coingecko_key: bool,
     tokens: Mapping[TokenKey, TokenInfo],
     quoted: Collection[TokenKey] = (),
     syncs: int = 1,
@@ -67,24 +68,25 @@ def plan_prices(
     Args:
         keys: The tokens.
         market: What is known of them.
-        sources: Which sources there are.
+        policy: How many tokens may be asked for, and how old prices may be.
+        has_coingecko_key: Whether CoinGecko can be asked by contract.
         tokens: What they are called, as far as known.
         quoted: Tokens whose price came along with the balances.
         syncs: Of how many users the tokens are; so many times more are asked for.
     """
     majors = {key for key in keys if market.identity(key).is_major}
     turn, waiting = _turns(
-        (key for key in keys if key not in majors), market, sources, tokens=tokens, quoted=quoted, syncs=syncs
+        (key for key in keys if key not in majors), market, policy, tokens=tokens, quoted=quoted, syncs=syncs
     )
     # Pools are quoted in the native coin, and Binance in USDT: their prices are needed to judge the others.
     natives = {TokenKey(key.chain_id, NATIVE_TOKEN) for key in turn}
-    majors |= {key for key in natives if not market.has_price_of(key, sources.fresh_for)}
+    majors |= {key for key in natives if not market.has_price_of(key, policy.fresh_for)}
     binance = {key for key in majors if market.identity(key).binance_symbol and market.is_due(key, PriceSource.BINANCE)}
-    if binance and not market.has_price_of(USDT_KEY, sources.fresh_for):
+    if binance and not market.has_price_of(USDT_KEY, policy.fresh_for):
         majors.add(USDT_KEY)
     listings = {key for key in (*majors, *turn) if market.is_due(key, PriceSource.COINGECKO)}
     coins = {key for key in listings if market.identity(key).coingecko_id and not market.identity(key).binance_symbol}
-    contracts = {key for key in listings if sources.coingecko.has_key and key in turn and key not in coins}
+    contracts = {key for key in listings if has_coingecko_key and key in turn and key not in coins}
     pools = {key for key in turn if market.is_due(key, PriceSource.DEXSCREENER)}
     return PricePlan(*map(frozenset, (binance, coins, contracts, pools, waiting)))
 
@@ -92,7 +94,7 @@ def plan_prices(
 def _turns(
     keys: Iterable[TokenKey],
     market: Market,
-    sources: Sources,
+    policy: SyncPolicy,
     *,
     tokens: Mapping[TokenKey, TokenInfo],
     quoted: Collection[TokenKey],
@@ -110,7 +112,7 @@ def _turns(
             again.append((-overdue, key))
     new.sort()
     again.sort()
-    most_new, most_again = sources.first_looks, MAX_ASKED * syncs
+    most_new, most_again = policy.first_looks, MAX_ASKED * syncs
     now = {key for *_, key in new[:most_new]} | {key for _, key in again[:most_again]}
     later = {key for *_, key in new[most_new:]} | {key for _, key in again[most_again:]}
     return now, later

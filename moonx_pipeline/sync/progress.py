@@ -1,4 +1,4 @@
-"""Reading the chains of a sync that somebody may be waiting for: as each ends, he is told."""
+"""Progress of a sync that somebody may be waiting for: how each chain ended, as soon as it did."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
 from moonx_pipeline.storage.progress import notify_progress
-from moonx_pipeline.sync.fetch import BalanceFetch
-from moonx_pipeline.sync.order import OpenSync
+from moonx_pipeline.storage.retries import autocommit
+from moonx_pipeline.sync.spec import OpenSync
 from moonx_pipeline.tracing import note, note_failure
 
 _WORST_FIRST: Final = (
@@ -29,12 +29,14 @@ class ChainEnd(NamedTuple):
     Attributes:
         state: ``done``, ``failed`` or ``skipped``.
         reason: Why it is not done.
+        code: Why, for programs; see ``ChainBalances.error_code``.
         retry_at: When it may be asked again, where that is known.
     """
 
     state: str
     reason: str | None
     retry_at: datetime | None
+    code: str | None = None
 
 
 def chain_end(readings: Sequence[ChainBalances]) -> ChainEnd:
@@ -42,32 +44,32 @@ def chain_end(readings: Sequence[ChainBalances]) -> ChainEnd:
     for outcome, state in _WORST_FIRST:
         worst = [reading for reading in readings if reading.outcome is outcome]
         if worst:
-            reason = next((reading.reason for reading in worst if reading.reason), None)
-            return ChainEnd(state, reason, min((r.retry_at for r in worst if r.retry_at), default=None))
+            first = next((reading for reading in worst if reading.reason), worst[0])
+            retry_at = min((reading.retry_at for reading in worst if reading.retry_at), default=None)
+            return ChainEnd(state, first.reason, retry_at, first.error_code)
     return ChainEnd("done", None, None)
 
 
-def read_chain_and_tell(engine: Engine, sync: OpenSync, fetch: BalanceFetch, chain_id: int) -> list[ChainBalances]:
-    """The readings of all wallets on one chain; whoever listens is told how it ended.
+def notify_chain_end(engine: Engine, sync: OpenSync, chain_id: int, readings: Sequence[ChainBalances]) -> None:
+    """Tells those who listen how the reading of a chain ended.
 
     Args:
         engine: The pipeline's database.
         sync: The sync.
-        fetch: Its reading, under way.
         chain_id: The chain.
+        readings: Of all wallets.
     """
-    readings = fetch.read_chain(chain_id)
+    end = chain_end(readings)
+    # Progress is not needed by the sync itself: if the database is away, the steps that need it say so.
+    with suppress(SQLAlchemyError), autocommit(engine) as connection:
+        notify_progress(
+            connection, user_id=sync.user_id, operation_id=sync.operation_id, chain_id=chain_id, **end._asdict()
+        )
+
+
+def trace_chain_end(chain_id: int, readings: Sequence[ChainBalances]) -> None:
+    """Says on the current span how the reading of a chain ended."""
     end = chain_end(readings)
     note({"moonx.chain": chain_id, "moonx.outcome": end.state})
     if end.reason is not None:
         note_failure(end.reason)
-    # Nobody has to hear of it: where the database is away, the steps that need it say so.
-    with suppress(SQLAlchemyError), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        notify_progress(
-            connection,
-            user_id=sync.order.user_id,
-            operation_id=sync.order.operation_id,
-            chain_id=chain_id,
-            **end._asdict(),
-        )
-    return readings

@@ -14,13 +14,12 @@ from moonx_pipeline.domain.market import Market
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
 from moonx_pipeline.providers.defillama import TOKENS_A_CALL
-from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.asking import Asking, in_parts
-from moonx_pipeline.sync.breaking import ALCHEMY_PRICES, DEFILLAMA, Breakers
+from moonx_pipeline.sync.breaking import ALCHEMY_PRICES, DEFILLAMA
+from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.listings import Listings
 from moonx_pipeline.sync.pool_quotes import PoolQuotes, ReadKnown
 from moonx_pipeline.sync.price import MAX_ASKED, PricePlan
-from moonx_pipeline.sync.sources import Sources
 
 MAX_ALCHEMY_ASKED: Final = 100
 """Tokens that need another opinion about which Alchemy is asked at most, in a sync: it costs compute units."""
@@ -32,9 +31,7 @@ class QuoteRound:
     def __init__(
         self,
         market: Market,
-        sources: Sources,
-        breakers: Breakers,
-        scope: CallScope,
+        calls: ProviderCalls,
         *,
         read_known: ReadKnown,
         syncs: int = 1,
@@ -43,13 +40,11 @@ class QuoteRound:
 
         Args:
             market: What is known; it learns what is said.
-            sources: Whom to ask.
-            breakers: Whom not to ask now.
-            scope: Deadline and tally.
+            calls: How the sources are asked.
             read_known: Reads what is stored of tokens in which pools are quoted.
             syncs: Of how many users the tokens are; so many times more are asked for.
         """
-        self._ask = Asking(market, sources, breakers, scope)
+        self._ask = Asking(market, calls)
         self._listings = Listings(self._ask)
         self._pools = PoolQuotes(self._ask, self._listings, read_known)
         self._syncs = syncs
@@ -87,7 +82,7 @@ class QuoteRound:
         llama = [
             (
                 part,
-                self._ask.start(DEFILLAMA, self._ask.sources.defillama.prices, part),
+                self._ask.start(DEFILLAMA, self._ask.providers.defillama.prices, part),
             )
             for part in in_parts(by_llama, TOKENS_A_CALL)
         ]
@@ -105,7 +100,7 @@ class QuoteRound:
         return [key for key, _ in due]
 
     def _ask_alchemy(self, keys: Iterable[TokenKey]) -> None:
-        alchemy = self._ask.sources.alchemy
+        alchemy = self._ask.providers.alchemy
         if alchemy is None:
             return
         served = [key for key in keys if alchemy.serves(key.chain_id)]

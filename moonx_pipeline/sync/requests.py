@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import user_activity
+from moonx_pipeline.domain.reasons import DISABLED, NO_WALLETS
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.worker import WorkerSettings
 from moonx_pipeline.storage.bulk_requests import BulkRow, Selection, add_requests, select_users
@@ -18,8 +19,6 @@ from moonx_pipeline.storage.launches import Launch
 from moonx_pipeline.storage.limiter import Limit, take
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.storage.requests import (
-    DISABLED,
-    NO_WALLETS,
     Answer,
     Asker,
     add_request,
@@ -29,9 +28,9 @@ from moonx_pipeline.storage.requests import (
     remember_answer,
     withdraw_request,
 )
+from moonx_pipeline.storage.retries import RetryPolicy, with_retries
 from moonx_pipeline.sync import run_tags
-from moonx_pipeline.sync.order import PERSONAL_TRIGGERS
-from moonx_pipeline.sync.repeat import Repeats, in_database
+from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS
 
 T = TypeVar("T")
 
@@ -189,8 +188,8 @@ def ask_within(
 
 def _unservable(user_id: str, asker: Asker | None) -> Refusal:
     if asker is None:
-        return Refusal("no_wallets", NO_WALLETS.format(user=user_id))
-    return Refusal("disabled", DISABLED.format(user=user_id))
+        return Refusal(NO_WALLETS.code, NO_WALLETS.say(user=user_id))
+    return Refusal(DISABLED.code, DISABLED.say(user=user_id))
 
 
 def _limited(user_id: str, limit: Limit, until: datetime) -> Refusal:
@@ -242,5 +241,5 @@ def ask_for_many(
 def briefly(settings: Settings, step: Callable[[], T]) -> T:
     """Does a step for somebody who waits for it, and does it again where the database is away for a moment."""
     worker = settings.worker
-    repeats = Repeats(worker.retries, min(worker.retry_delay_ms / 1000, 1.0), worker.backoff)
-    return in_database(repeats, time.monotonic() + _SECONDS, step)
+    policy = RetryPolicy(worker.retries, min(worker.retry_delay_ms / 1000, 1.0), worker.backoff)
+    return with_retries(policy, time.monotonic() + _SECONDS, step)

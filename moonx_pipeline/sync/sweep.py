@@ -15,19 +15,23 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.schedule import ACTIVE_FOR, Intervals, due_until, lease_until, sweep_seconds
 from moonx_pipeline.providers.errors import RateLimited
+from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.claims import Claim, is_anybody_due, rest_inactive
 from moonx_pipeline.storage.pause import current_pause
 from moonx_pipeline.storage.webhooks import NO_WEBHOOKS, Webhooks
-from moonx_pipeline.sync.batch import Batch, open_batch, sync_batch
 from moonx_pipeline.sync.breaking import Breakers, chain_key, node_key, read_breakers
-from moonx_pipeline.sync.hand_back import hand_back
-from moonx_pipeline.sync.persist import StoredSync
+from moonx_pipeline.sync.fetch import MANY_TOKENS
+from moonx_pipeline.sync.open import Due, open_due
+from moonx_pipeline.sync.pipeline import BatchFetch, SyncPipeline
 from moonx_pipeline.sync.recovery import process_worker
-from moonx_pipeline.sync.sources import Sources
-from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline.sync.release import release_claims
+from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.spec import OpenSync, TimeBudget
+from moonx_pipeline.sync.store import StoredSync
+from moonx_pipeline.sync.value import Fetched, ReadSync
 from moonx_pipeline.tracing import note, span
 
 BATCHES_AT_ONCE: Final = 6
@@ -41,7 +45,7 @@ _MOST_SHOWN: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class SweepOrder:
+class SweepSpec:
     """What a sweep is asked to do.
 
     Attributes:
@@ -49,7 +53,7 @@ class SweepOrder:
         shard, shards: Its share of the users, as number and count.
         max_users: Users at most; 0 for no limit.
         webhooks: The webhooks that are set up: where one tells what moves on its chain, other users are not read.
-        run_id: The Dagster run that carries it.
+        run_id: The Dagster run that executes it.
         batches_at_once: Micro-batches side by side.
     """
 
@@ -95,13 +99,14 @@ class SweepReport:
     def users(self) -> int:
         return sum(self.statuses.values())
 
-    def add(self, batch: Batch, stored: list[StoredSync]) -> None:
+    def add(self, fetch: BatchFetch, stored: list[StoredSync]) -> None:
         """Takes a batch in."""
+        scope = fetch.balances.calls.scope
         self.batches += 1
-        self.price_only += len(batch.price_only)
-        self.new_users += batch.new_users
-        self.provider_calls += len(batch.scope.calls)
-        self.compute_units += batch.scope.compute_units
+        self.price_only += sum(sync.unmoved_chains.issuperset(fetch.chain_ids) for sync in fetch.syncs)
+        self.new_users += [sync.user_id for sync in fetch.syncs if sync.is_new]
+        self.provider_calls += len(scope.calls)
+        self.compute_units += scope.compute_units
         self.rows += max((sum(ended.rows) for ended in stored), default=0)
         for ended in stored:
             self.statuses[ended.status] += 1
@@ -113,13 +118,11 @@ class SweepReport:
 class Sweep:
     """One sweep. ``run`` it once; ``stop`` may be called from anywhere."""
 
-    def __init__(
-        self, engine: Engine, sources: Sources, order: SweepOrder, *, clock: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, runtime: Runtime, spec: SweepSpec, *, clock: Callable[[], datetime] = utc_now) -> None:
         """Takes what it works with; nothing is claimed yet."""
-        self._engine = engine
-        self._sources = sources
-        self._order = order
+        self._runtime = runtime
+        self._pipeline = SyncPipeline(runtime, clock=clock)
+        self._spec = spec
         self._clock = clock
         self._stopping = threading.Event()
         self._claiming = threading.Lock()
@@ -142,22 +145,22 @@ class Sweep:
         Raises:
             SQLAlchemyError: The database was away for long.
         """
-        began, now, intervals = time.monotonic(), self._clock(), self._sources.intervals
+        began, now, intervals = time.monotonic(), self._clock(), self._runtime.policy.intervals
         self._until = began + sweep_seconds(now, intervals)
-        self._worker_id = process_worker(self._engine, self._sources, now)
+        self._worker_id = process_worker(self._runtime, now)
         # A process carries one sweep at a time: what is still open was left by one that lost the database.
-        hand_back(self._engine, self._sources, self._worker_id, now)
-        with self._engine.begin() as connection:
+        release_claims(self._runtime.db, self._worker_id, now)
+        with self._runtime.db.engine.begin() as connection:
             rest_inactive(connection, until=due_until(now, intervals), active_since=now - ACTIVE_FOR)
-        pool = ThreadPoolExecutor(self._order.batches_at_once, thread_name_prefix="sweep")
-        carriers = [pool.submit(self._carry) for _ in range(self._order.batches_at_once)]
+        pool = ThreadPoolExecutor(self._spec.batches_at_once, thread_name_prefix="sweep")
+        carriers = [pool.submit(self._carry) for _ in range(self._spec.batches_at_once)]
         try:
             self._await(carriers)
         finally:
             with self._claiming:  # a claim under way is waited for, so that it is handed back, too
                 self._stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            hand_back(self._engine, self._sources, self._worker_id, self._clock())
+            release_claims(self._runtime.db, self._worker_id, self._clock())
             self._report.seconds = time.monotonic() - began
         return self._report
 
@@ -172,81 +175,88 @@ class Sweep:
         """Syncs batch by batch. Each is a trace of its own: one of a whole sweep would be too large to look at."""
         is_over = False
         while not is_over and not self._stopping.is_set():
-            with span("sweep_batch", {"moonx.run": self._order.run_id}):
+            with span("sweep_batch", {"moonx.run": self._spec.run_id}):
                 is_over = not self._sync_next()
 
     def _sync_next(self) -> bool:
-        """Syncs the next batch; ``False`` where there is none, or it was not waited for."""
-        batch = self._next_batch()
-        if batch is None:
+        """Syncs the next batch; ``False`` if there is none, or the rate limit was not waited for."""
+        syncs = self._open_next()
+        if not syncs:
             return False
-        note({"moonx.users": len(batch.syncs)})
-        stored = sync_batch(self._engine, self._sources, batch, clock=self._clock, wait=partial(self._wait, batch))
-        if stored is None:
-            operations = [sync.order.operation_id for sync in batch.syncs]
-            hand_back(self._engine, self._sources, self._worker_id, self._clock(), operations)
+        note({"moonx.users": len(syncs)})
+        fetch = self._pipeline.plan_fetch(syncs)
+        if not fetch.balances.start_reserved(partial(self._wait, fetch.balances.calls.scope)):
+            operations = [sync.operation_id for sync in syncs]
+            release_claims(self._runtime.db, self._worker_id, self._clock(), operations)
+            self._pipeline.report(syncs[0])
             return False
+        stored = [ended for part in _apart(fetch.result()) for ended in self._pipeline.finish(part)]
+        self._pipeline.report(syncs[0])
         with self._claiming:
-            self._report.add(batch, stored)
+            self._report.add(fetch, stored)
         return True
 
-    def _wait(self, batch: Batch, refusal: RateLimited) -> bool:
+    def _wait(self, scope: CallScope, refusal: RateLimited) -> bool:
         """Waits for the rate limit, apart from other sweeps, unless too little of the batch's time would be left."""
         wanted = (refusal.retry_at - datetime.now(UTC)).total_seconds() if refusal.retry_at else 1.0
         seconds = max(0.0, wanted) + random.uniform(0.0, _SPREAD_SECONDS)  # noqa: S311 - no secret
-        if seconds > batch.scope.remaining() / 2:
+        if seconds > scope.remaining() / 2:
             self.stop(f"There was no room for more. {refusal}")
         return not self._stopping.wait(seconds if not self._stopping.is_set() else 0)
 
-    def _next_batch(self) -> Batch | None:
-        """The next users, or ``None`` when the sweep is over."""
-        breakers = read_breakers(self._engine, self._sources.breaking, self._sources.breaker_keys)
-        refusal = _nothing_readable(self._sources, breakers)
+    def _open_next(self) -> list[OpenSync]:
+        """Opens the syncs of the next users; of none when the sweep is over."""
+        policy, providers = self._runtime.policy, self._runtime.providers
+        breakers = read_breakers(self._runtime.db, policy.breakers, providers.breaker_keys)
+        refusal = _nothing_readable(self._runtime, breakers)
         if refusal:
             self.stop(refusal)
         with self._claiming:
             left = self._until - time.monotonic()
-            limit = self._order.batch_size
-            if self._order.max_users:
-                limit = min(limit, self._order.max_users - self._claimed)
+            limit = self._spec.batch_size
+            if self._spec.max_users:
+                limit = min(limit, self._spec.max_users - self._claimed)
             if left < _LEAST_SECONDS:
                 self.stop("Its time is over: who is left is due in the next one.")
             elif limit <= 0:
                 self.stop("It reached the most users of one sweep (PERIODIC_SYNC_MAX_USERS).")
             if self._stopping.is_set():
-                return None
-            with self._engine.connect() as connection:
+                return []
+            with self._runtime.db.engine.connect() as connection:
                 pause = current_pause(connection)
             if pause is not None:
                 self.stop(pause.sentence)
-                return None
-            seconds = min(self._sources.sync_seconds, left)
-            batch = open_batch(
-                self._engine,
-                self._sources,
-                breakers,
-                self._claim(seconds),
-                self._order.webhooks,
-                limit=limit,
-                seconds=seconds,
-            )
-            self._claimed += len(batch.syncs)
-        return batch if batch.syncs else None
+                return []
+            now, budget = self._clock(), TimeBudget.starting_now(min(policy.sync_seconds, left))
+            due = Due(self._claim(now, budget.seconds), limit, self._spec.webhooks, self._spec.run_id)
+            syncs = open_due(self._runtime, due, breakers, budget, self._worker_id, now)
+            self._claimed += len(syncs)
+        return syncs
 
-    def _claim(self, seconds: float) -> Claim:
-        now, order, intervals = self._clock(), self._order, self._sources.intervals
+    def _claim(self, now: datetime, seconds: float) -> Claim:
+        spec, intervals = self._spec, self._runtime.policy.intervals
         return Claim(
             now=now,
             until=due_until(now, intervals),
             active_since=now - ACTIVE_FOR,
             stale_before=now - intervals.stale,
             lease_until=lease_until(now, seconds, intervals),
-            shard=order.shard,
-            shards=order.shards,
+            shard=spec.shard,
+            shards=spec.shards,
             keep_since=now - intervals.stale,
-            worker_id=self._worker_id,
-            run_id=order.run_id,
         )
+
+
+def _apart(fetched: Fetched) -> list[Fetched]:
+    """Users with many tokens by themselves: what one sync may ask about is not used up by another's."""
+    few: list[ReadSync] = []
+    parts = [few]
+    for read in fetched.reads:
+        if sum(len(reading.balances) for reading in read.readings) > MANY_TOKENS:
+            parts.append([read])
+        else:
+            few.append(read)
+    return [fetched._replace(reads=part) for part in parts if part]
 
 
 def why_no_sweep(engine: Engine, intervals: Intervals, now: datetime) -> str | None:
@@ -262,11 +272,11 @@ def why_no_sweep(engine: Engine, intervals: Intervals, now: datetime) -> str | N
     return "Nobody is due."
 
 
-def _nothing_readable(sources: Sources, breakers: Breakers) -> str | None:
+def _nothing_readable(runtime: Runtime, breakers: Breakers) -> str | None:
     """Why no balance of anybody can be read now; ``None`` where some can."""
-    alchemy = sources.alchemy
-    ways = [chain_key(chain.id) for chain in CHAINS if alchemy is not None and alchemy.serves(chain.id)]
-    ways += [node_key(chain_id) for chain_id in sources.nodes]
+    alchemy, nodes = runtime.providers.alchemy, runtime.providers.nodes
+    ways = [chain_key(chain.id) for chain in runtime.policy.chains if alchemy is not None and alchemy.serves(chain.id)]
+    ways += [node_key(chain_id) for chain_id in nodes]
     if not ways:
         return "There is no source of balances: set ALCHEMY_API_KEY, or RPC_URL_ETHEREUM and the like."
     if all(breakers.is_open(key) for key in ways):

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, Engine
-
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
 from moonx_pipeline.providers.gate import NO_BOUND
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.limiter import Limit, block, blocked_seconds, take
-from moonx_pipeline.sync.repeat import Repeats, in_database
+from moonx_pipeline.storage.retries import Database, autocommit
 
 _MINUTE: Final = timedelta(minutes=1)
 COMPUTE_WINDOW: Final = timedelta(seconds=10)
@@ -34,22 +32,20 @@ class ProviderGate:
     """The limits of one provider's key.
 
     Attributes:
-        engine: The pipeline's database.
+        database: The pipeline's database.
         provider: Its name for people.
         key: The limiter's, whose blocks are heeded, too.
         per_minute: Requests, or their weight, of all workers together; ``None`` for no limit.
         compute_units: A second; ``None`` where the provider has none.
         patience_s: The longest that a call waits for its turn.
-        repeats: How the database is asked again where it is away.
     """
 
-    engine: Engine
+    database: Database
     provider: str
     key: str
     per_minute: int | None
     compute_units: int | None
     patience_s: float
-    repeats: Repeats
 
     def enter(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
         """Waits for the call's turn; see ``Gate``."""
@@ -59,12 +55,7 @@ class ProviderGate:
             limits.append(Limit(f"{self.key}:compute_units", compute_units, most, COMPUTE_WINDOW))
         patience = timedelta(seconds=min(self.patience_s, scope.remaining() / 2))
 
-        def ask() -> tuple[bool, float, datetime]:
-            with self._connect() as connection:
-                grant = take(connection, limits, patience)
-            return grant.granted, grant.wait_seconds, grant.slot
-
-        granted, wait, slot = in_database(self.repeats, scope.deadline, ask)
+        granted, wait, slot, *_ = self.database.read(scope.deadline, take, limits, patience)
         if granted and wait > 0:
             scope.waits.append(wait)
             time.sleep(wait)
@@ -88,7 +79,7 @@ class ProviderGate:
         limits = [minute._replace(cost=calls)]
         if window is not None and compute_units:
             limits.append(window._replace(cost=compute_units))
-        with self._connect() as connection:
+        with autocommit(self.database.engine) as connection:
             grant = take(connection, limits)
         if not grant.granted:
             raise self._used_up(grant.wait_seconds)
@@ -113,17 +104,10 @@ class ProviderGate:
     def refused(self, error: ProviderError, slot: datetime | None) -> None:
         """Lets nobody ask before the provider may be asked again; see ``Gate``."""
         wait = None if error.retry_at is None else error.retry_at - datetime.now(UTC)
-        with self._connect() as connection:
+        with autocommit(self.database.engine) as connection:
             until = block(connection, self.key, wait=wait, slot=slot, reason=str(error))
         error.retry_at = error.retry_at or until
 
     def _still_free(self, scope: CallScope) -> tuple[bool, float]:
-        def ask() -> float:
-            with self._connect() as connection:
-                return blocked_seconds(connection, [self.key])
-
-        wait = in_database(self.repeats, scope.deadline, ask)
+        wait = self.database.read(scope.deadline, blocked_seconds, [self.key])
         return wait == 0, wait
-
-    def _connect(self) -> Connection:
-        return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final, NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection
 
 from moonx_pipeline.domain.token_list import COINGECKO_LIST, TokenList, trust_of, why_implausible
 from moonx_pipeline.providers.coingecko import key_header
@@ -18,8 +18,8 @@ from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.providers.token_lists import TokenLists, list_name
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.registry import ListChange, forget_lists, list_states, note_failure, replace_list
+from moonx_pipeline.storage.retries import Database
 from moonx_pipeline.sync.breaking import COINGECKO, BreakerRules, read_breakers, settle
-from moonx_pipeline.sync.repeat import Repeats, in_database
 from moonx_pipeline.sync.throttle import ProviderGate
 
 _CALL_SECONDS: Final = 60.0
@@ -63,29 +63,23 @@ class RegistryRefresh(NamedTuple):
     forgotten: tuple[str, ...]
 
 
-def refresh_registry(engine: Engine, settings: Settings, rules: BreakerRules) -> RegistryRefresh:
+def refresh_registry(db: Database, settings: Settings, rules: BreakerRules) -> RegistryRefresh:
     """Reads all lists anew, each into a transaction of its own: one that fails stops no other.
 
     Args:
-        engine: The pipeline's database.
+        db: The pipeline's database.
         settings: Which lists, and where CoinGecko is.
         rules: Of the circuit breaker that prices from CoinGecko have too.
     """
-    worker = settings.worker
-    repeats = Repeats(worker.retries, worker.retry_delay_ms / 1000, worker.backoff)
     configured = tuple(list_name(url) for url in settings.registry.token_lists)
     refreshed = []
-    for name, read in _readers(engine, settings, rules, repeats):
-        refreshed.append(_refresh(engine, repeats, name, read, trust=trust_of(name, configured)))
-
-    def forget() -> list[str]:
-        with engine.begin() as connection:
-            return forget_lists(connection, configured)
-
-    return RegistryRefresh(tuple(refreshed), tuple(in_database(repeats, _deadline(), forget)))
+    for name, read in _readers(db, settings, rules):
+        refreshed.append(_refresh(db, name, read, trust=trust_of(name, configured)))
+    forgotten = db.transaction(_deadline(), forget_lists, configured)
+    return RegistryRefresh(tuple(refreshed), tuple(forgotten))
 
 
-def _readers(engine: Engine, settings: Settings, rules: BreakerRules, repeats: Repeats) -> Iterator[tuple[str, _Read]]:
+def _readers(db: Database, settings: Settings, rules: BreakerRules) -> Iterator[tuple[str, _Read]]:
     """The lists by name, each with how it is read."""
     alchemy, prices = settings.alchemy, settings.prices
 
@@ -103,40 +97,39 @@ def _readers(engine: Engine, settings: Settings, rules: BreakerRules, repeats: R
         yield list_name(url), partial(lists.read, url)
 
     key = prices.coingecko_key.get_secret_value() if prices.coingecko_key else None
-    gate = ProviderGate(engine, COINGECKO, COINGECKO, prices.coingecko_rpm, None, _PATIENCE_SECONDS, repeats)
+    gate = ProviderGate(db, COINGECKO, COINGECKO, prices.coingecko_rpm, None, _PATIENCE_SECONDS)
     listing = CoinGeckoListing(
         prices.coingecko_base_url,
         http=client(COINGECKO, gate=gate, headers=key_header(prices.coingecko_base_url, key), secrets=[key or ""]),
     )
 
     def read_listing(scope: CallScope) -> TokenList:
-        breakers = read_breakers(engine, rules, [COINGECKO])
+        breakers = read_breakers(db, rules, [COINGECKO])
         try:
             return breakers.call(COINGECKO, listing.read, scope)
         finally:
-            settle(engine, rules, breakers)
+            settle(db, breakers)
 
     yield COINGECKO_LIST, read_listing
 
 
-def _refresh(engine: Engine, repeats: Repeats, name: str, read: _Read, *, trust: int) -> RefreshedList:
+def _refresh(db: Database, name: str, read: _Read, *, trust: int) -> RefreshedList:
     started = time.monotonic()
     try:
         taken, error = read(CallScope.lasting(_LIST_SECONDS)), None
     except ProviderError as problem:
         taken, error = None, str(problem)
 
-    def store() -> RefreshedList:
-        with engine.begin() as connection:
-            before = next((state.tokens for state in list_states(connection) if state.name == name), 0)
-            why = error or why_implausible(before, len(taken.tokens) if taken else 0)
-            if taken is None or why is not None:
-                note_failure(connection, name, why or "", trust=trust)
-                return RefreshedList(name, before, ListChange(0, 0, 0), time.monotonic() - started, why)
-            change = replace_list(connection, taken, trust=trust)
+    def store(connection: Connection) -> RefreshedList:
+        before = next((state.tokens for state in list_states(connection) if state.name == name), 0)
+        why = error or why_implausible(before, len(taken.tokens) if taken else 0)
+        if taken is None or why is not None:
+            note_failure(connection, name, why or "", trust=trust)
+            return RefreshedList(name, before, ListChange(0, 0, 0), time.monotonic() - started, why)
+        change = replace_list(connection, taken, trust=trust)
         return RefreshedList(name, len(taken.tokens), change, time.monotonic() - started)
 
-    return in_database(repeats, _deadline(), store)
+    return db.transaction(_deadline(), store)
 
 
 def _deadline() -> float:

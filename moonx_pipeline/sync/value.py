@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection
 
-from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.events import FailedChain
 from moonx_pipeline.domain.holdings import (
     Holding,
@@ -27,10 +26,10 @@ from moonx_pipeline.domain.valuation import Totals, Valuer, totals_of
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.holdings import StoredState, stored_states
 from moonx_pipeline.storage.token_book import TokenBook, read_book
-from moonx_pipeline.sync.appraise import Appraisal
-from moonx_pipeline.sync.order import OpenSync
-from moonx_pipeline.sync.repeat import in_database
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.calls import ProviderCalls
+from moonx_pipeline.sync.enrich import Enrichment, TokenDemand
+from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.spec import OpenSync
 
 VALUED_BY: Final = 0.9
 """The share of a sync's time by which metadata and prices are in; the rest is for storing."""
@@ -41,6 +40,22 @@ class ReadSync(NamedTuple):
 
     sync: OpenSync
     readings: Sequence[ChainBalances]
+
+
+class Fetched(NamedTuple):
+    """Syncs that opened together, as read.
+
+    Attributes:
+        reads: At least one.
+        quotes: Prices that came along with the balances.
+        calls: How providers were asked.
+        read_at: When the reading began.
+    """
+
+    reads: Sequence[ReadSync]
+    quotes: Mapping[TokenKey, Quote]
+    calls: ProviderCalls
+    read_at: datetime
 
 
 class Costs(NamedTuple):
@@ -90,6 +105,11 @@ class ValuedSync:
         return _unread_tokens(self.readings, self.stored)
 
     @property
+    def chains_read(self) -> int:
+        """How many chains were read in full, or kept since nothing moved there."""
+        return len({reading.chain_id for reading in self.readings}) - len(self.failed_chains)
+
+    @property
     def is_nothing_read(self) -> bool:
         """Whether no chain said anything."""
         return not any(reading.is_read or reading.is_current for reading in self.readings)
@@ -103,92 +123,73 @@ class ValuedSync:
     def failed_chains(self) -> tuple[FailedChain, ...]:
         """Chains of which a wallet could not be read, with the first reason and the oldest good reading."""
         failed = []
-        for chain in CHAINS:
-            readings = [reading for reading in self.unread if reading.chain_id == chain.id]
+        for chain_id in dict.fromkeys(reading.chain_id for reading in self.readings):
+            readings = [reading for reading in self.unread if reading.chain_id == chain_id]
             if readings:
-                since = [self.stored.last_success.get((r.wallet, chain.id)) for r in readings] if self.stored else []
+                since = [self.stored.last_success.get((r.wallet, chain_id)) for r in readings] if self.stored else []
                 oldest = min((moment for moment in since if moment is not None), default=None)
-                failed.append(FailedChain(chain.id, readings[0].reason or "It did not answer.", oldest))
+                reason = readings[0].reason or "It did not answer."
+                failed.append(FailedChain(chain_id, reason, oldest, readings[0].error_code))
         return tuple(failed)
 
 
-def value_sync(
-    engine: Engine,
-    sources: Sources,
-    sync: OpenSync,
-    readings: Sequence[ChainBalances],
-    *,
-    quotes: Mapping[TokenKey, Quote],
-    scope: CallScope,
-    read_at: datetime,
-) -> ValuedSync:
-    """Values what was read of one user; see ``value_syncs``."""
-    (valued,) = value_syncs(engine, sources, [ReadSync(sync, readings)], quotes=quotes, scope=scope, read_at=read_at)
-    return valued
-
-
-def value_syncs(
-    engine: Engine,
-    sources: Sources,
-    reads: Sequence[ReadSync],
-    *,
-    quotes: Mapping[TokenKey, Quote],
-    scope: CallScope,
-    read_at: datetime,
-) -> list[ValuedSync]:
-    """Values what was read of users who share a sweep. A source that fails leaves gaps, it never raises.
+def value_syncs(runtime: Runtime, fetched: Fetched) -> list[ValuedSync]:
+    """Values what was read. A source that fails leaves gaps, it never raises.
 
     Args:
-        engine: The pipeline's database.
-        sources: Where prices and metadata come from.
-        reads: At least one; they share trigger, breakers and time.
-        quotes: Prices that came along with the balances.
-        scope: Tally of their provider calls so far; valuing has a deadline of its own.
-        read_at: When the reading began.
+        runtime: The database, the providers and the rules.
+        fetched: Of at least one sync.
 
     Returns:
-        One for each, in the same order.
+        One for each sync, in the same order.
     """
-    first = reads[0].sync
-    scope = scope.until(first.after(VALUED_BY))
+    reads, budget = fetched.reads, fetched.reads[0].sync.budget
+    calls = fetched.calls.until(budget.after(VALUED_BY))
     wanting = {
-        read.sync.order.user_id: pairs
+        read.sync.user_id: pairs
         for read in reads
         if (pairs := [(reading.wallet, reading.chain_id) for reading in read.readings if needs_stored(reading)])
     }
-    # Each statement by itself: a transaction around them would cost two round trips more.
-    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-
-    def held() -> tuple[dict[str, StoredState], list[list[Holding]], set[TokenKey], TokenBook]:
-        with autocommit.connect() as connection:
-            stored = stored_states(connection, wanting)
-            holdings = [holdings_after(read.readings, _balances(stored, read.sync)) for read in reads]
-            keys = {TokenKey(holding.chain_id, holding.token) for mine in holdings for holding in mine}
-            return stored, holdings, keys, read_book(connection, keys | ALWAYS_KNOWN)
-
     book_at = time.monotonic()
-    stored, holdings, keys, book = in_database(sources.repeats, first.deadline, held)
-    appraisal = Appraisal(
-        autocommit,
-        sources,
-        first,
+    stored, holdings, keys, book = runtime.db.read(budget.deadline, _read_held, reads, wanting)
+    demand = TokenDemand(
         keys,
-        syncs=len(reads),
         holdings=[holding for mine in holdings for holding in mine],
         readings=[reading for read in reads for reading in read.readings],
-        quotes=quotes,
-        scope=scope,
-        now=read_at,
+        quotes=fetched.quotes,
+        syncs=len(reads),
+        trigger=reads[0].sync.spec.trigger,
+        now=fetched.read_at,
     )
-    valuer, outages = appraisal.value_by(book, book_at)
+    valuer, outages = Enrichment(runtime, calls, demand, budget.deadline).value_by(book, book_at)
     valued = []
-    for read, mine, cost in zip(reads, holdings, _costs(scope, len(reads)), strict=True):
-        state = stored.get(read.sync.order.user_id)
+    for read, mine, cost in zip(reads, holdings, _costs(calls.scope, len(reads)), strict=True):
+        state = stored.get(read.sync.user_id)
         positions, totals = _value(mine, read.readings, _unread_tokens(read.readings, state), valuer)
         valued.append(
-            ValuedSync(read.sync, tuple(read.readings), positions, totals, read_at, state, valuer, outages, scope, cost)
+            ValuedSync(
+                read.sync,
+                tuple(read.readings),
+                positions,
+                totals,
+                fetched.read_at,
+                state,
+                valuer,
+                outages,
+                calls.scope,
+                cost,
+            )
         )
     return valued
+
+
+def _read_held(
+    connection: Connection, reads: Sequence[ReadSync], wanting: Mapping[str, Sequence[Pair]]
+) -> tuple[dict[str, StoredState], list[list[Holding]], set[TokenKey], TokenBook]:
+    stored = stored_states(connection, wanting)
+    holdings = [holdings_after(read.readings, _balances(stored, read.sync)) for read in reads]
+    keys = {TokenKey(holding.chain_id, holding.token) for mine in holdings for holding in mine}
+    return stored, holdings, keys, read_book(connection, keys | ALWAYS_KNOWN)
 
 
 def _costs(scope: CallScope, syncs: int) -> list[Costs]:
@@ -202,7 +203,7 @@ def _costs(scope: CallScope, syncs: int) -> list[Costs]:
 
 
 def _balances(stored: Mapping[str, StoredState], sync: OpenSync) -> StoredBalances:
-    state = stored.get(sync.order.user_id)
+    state = stored.get(sync.user_id)
     return state.balances if state else {}
 
 

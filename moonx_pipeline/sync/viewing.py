@@ -12,6 +12,7 @@ from moonx_pipeline.domain.events import user_activity
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.outbox import insert_events
 from moonx_pipeline.storage.requests import lock_asker
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline.storage.viewing import note_viewed, view_due
 from moonx_pipeline.sync.requests import Asked, ask_within, briefly
 
@@ -35,7 +36,7 @@ def note_view(engine: Engine, settings: Settings, user_id: str) -> Asked | None:
     """
 
     def look() -> bool:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with autocommit(engine) as connection:
             return not view_due(connection, user_id, RECENT).is_nothing
 
     def note() -> Asked | None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Engine
 
-from moonx_pipeline.domain.events import Event, SyncFacts, portfolio_updated
+from moonx_pipeline.domain.events import Event, SyncRef, portfolio_updated
 from moonx_pipeline.domain.valuation import totals_of
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.outbox import insert_events
@@ -76,7 +76,7 @@ def _updated(connection: Connection, user_id: str, wallets: Sequence[str], versi
     now = datetime.now(UTC)
     stored = read_portfolio(connection, user_id)
     return portfolio_updated(
-        SyncFacts(uuid4(), user_id, wallets[0] if wallets else None, "manual", now),
+        SyncRef(uuid4(), user_id, wallets[0] if wallets else None, "manual", now),
         version=version,
         at=now,
         duration_ms=0,

@@ -19,6 +19,7 @@ from dagster._utils.interrupts import capture_interrupts
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.defs.runs import cancel_sync, request_of, worker_of
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.metrics.prefork import take_place
@@ -27,8 +28,7 @@ from moonx_pipeline.storage.cancelling import why_not_begun
 from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.recovery import close_unfinished, leave_worker, process_worker
-from moonx_pipeline.sync.sources import process_sources
-from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline.sync.runtime import process_runtime
 from moonx_pipeline.tracing import start_tracing, stop_tracing
 
 _WATCH_SECONDS: Final = 1.0
@@ -40,7 +40,7 @@ class RunProcess:
 
     def __init__(self, settings: Settings) -> None:
         self.engine: Engine = ready_engine(settings)
-        self._sources = process_sources(settings, self.engine)
+        self._runtime = process_runtime(settings, self.engine)
         self._instance = dg.DagsterInstance.get()
         self._lock = threading.Lock()
         self._run_id: str | None = None
@@ -48,7 +48,7 @@ class RunProcess:
         self._take_presence()
 
     def _take_presence(self) -> str:
-        return process_worker(self.engine, self._sources, utc_now(), on_cancel=self._cancel)
+        return process_worker(self._runtime, utc_now(), on_cancel=self._cancel)
 
     def carry(self, run_id: str, execute: Callable[[], object]) -> None:
         """Carries a run to its end, however it ends.
@@ -130,7 +130,7 @@ class RunProcess:
         elif is_taken and not run.is_finished:
             self._instance.report_run_failed(run, "The run came to its end without a word about how.")
         if is_taken and run.status is not dg.DagsterRunStatus.SUCCESS:
-            close_unfinished(self.engine, self._sources, self._take_presence(), utc_now())
+            close_unfinished(self._runtime, self._take_presence(), utc_now())
 
 
 _process: RunProcess | None = None

@@ -24,14 +24,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from tenacity import Retrying, TryAgain, stop_after_delay, wait_fixed
 
 from moonx_pipeline.broker import QUEUE, uses_database
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.defs.lost_workers import LostWork, close_lost
 from moonx_pipeline.defs.run_lines import write_runs_as_lines
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.database import ready_engine
 from moonx_pipeline.storage.workers import list_workers
-from moonx_pipeline.sync.sources import process_sources
-from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline.sync.runtime import process_runtime
 from moonx_pipeline.tracing import load_tracing
 from moonx_pipeline.worker.app import worker_app
 from moonx_pipeline.worker.monitoring import Processes, serve_worker
@@ -147,7 +147,7 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
     def _close_lost(self) -> LostWork:
         engine = ready_engine(self.settings)
         with dg.DagsterInstance.get() as instance:
-            return close_lost(engine, process_sources(self.settings, engine), instance, utc_now())
+            return close_lost(process_runtime(self.settings, engine), instance, utc_now())
 
 
 def run_worker(settings: Settings, listening: socket.socket | None) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
-from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline_tests.cli.commands import ROOT, moonx
 from moonx_pipeline_tests.sync.acts import register, sync
 
@@ -65,9 +65,9 @@ def test_more_wallets_than_allowed_register_none(run, engine: Engine) -> None:
         assert connection.exec_driver_sql("SELECT count(*) FROM user_wallets").scalar_one() == 0
 
 
-def test_a_portfolio_is_shown_as_table_json_and_csv(run, engine: Engine, sources: Sources) -> None:
+def test_a_portfolio_is_shown_as_table_json_and_csv(run, engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
 
     data = json.loads(run("portfolio", "ann", "--json").stdout)
     assert (data["version"], data["complete"], len(data["chains"])) == (1, True, 5)
@@ -85,9 +85,9 @@ def test_a_portfolio_is_shown_as_table_json_and_csv(run, engine: Engine, sources
     assert len(lines) == 1 + len(data["positions"])
 
 
-def test_spam_is_shown_only_when_asked_for(run, engine: Engine, sources: Sources) -> None:
+def test_spam_is_shown_only_when_asked_for(run, engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", SPAM_WALLET)
-    sync(engine, sources)
+    sync(runtime)
 
     without = json.loads(run("portfolio", "ann", "--json").stdout)
     with_spam = json.loads(run("portfolio", "ann", "--json", "--spam").stdout)
@@ -103,9 +103,9 @@ def test_an_unknown_user_has_no_portfolio(run) -> None:
     assert done.stderr == "moonx: There is no user 'nobody': 'moonx user list' shows who there is.\n"
 
 
-def test_events_are_read_from_the_outbox_where_there_is_no_kafka(run, engine: Engine, sources: Sources) -> None:
+def test_events_are_read_from_the_outbox_where_there_is_no_kafka(run, engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
 
     done = run("events", "tail", "--from-beginning", "--json", "-n", "2", "--topic", "sync.events")
 
@@ -161,12 +161,12 @@ def test_the_simulator_says_how_to_use_it_and_ends_at_once(tmp_path: Path) -> No
 def test_a_bad_key_is_told_once_for_all_chains_with_what_to_check(
     run, engine: Engine, simulator: RunningSimulator
 ) -> None:
-    rejected = open_sources(
+    rejected = open_runtime(
         Settings.from_environment({**simulator.environment(), "ALCHEMY_API_KEY": "bad-key"}), engine
     )
     register(engine, "ann", PLAIN_WALLET)
 
-    outcome = sync(engine, rejected)
+    outcome = sync(rejected)
 
     reason = "alchemy refused with status 401, the key is missing or wrong (check its setting): Must be authenticated!"
     chains = "Ethereum, Polygon, Optimism, Arbitrum, Base"

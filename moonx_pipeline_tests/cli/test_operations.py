@@ -14,7 +14,7 @@ from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline.storage.webhooks import note_delivery
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.cli.commands import ROOT, moonx
 from moonx_pipeline_tests.sync.acts import alerts, register, sync
 
@@ -28,13 +28,13 @@ def run(database_url: str, tmp_path: Path):
 
 
 @pytest.fixture
-def polygon_is_open(engine: Engine, sources: Sources, simulator: RunningSimulator) -> None:
+def polygon_is_open(engine: Engine, runtime: Runtime, simulator: RunningSimulator) -> None:
     register(engine, "ann", POLYGON_WALLET)
     simulator.fault("partial_error", network="polygon-mainnet")
     simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
     simulator.fault("banned", provider="binance")
     for _ in range(5):
-        sync(engine, sources)
+        sync(runtime)
     simulator.simulation.faults.clear()
 
 
@@ -83,7 +83,7 @@ def test_status_says_which_webhooks_are_alive(database_url: str, engine: Engine,
 
 
 @pytest.mark.usefixtures("polygon_is_open")
-def test_a_breaker_is_closed_by_hand_and_the_chain_is_asked_again(run, engine: Engine, sources: Sources) -> None:
+def test_a_breaker_is_closed_by_hand_and_the_chain_is_asked_again(run, engine: Engine, runtime: Runtime) -> None:
     wrong = run("breaker", "reset", "alchemy:13")
     closed = run("breaker", "reset", "alchemy:137")
     again = run("breaker", "reset", "alchemy:137")
@@ -95,13 +95,13 @@ def test_a_breaker_is_closed_by_hand_and_the_chain_is_asked_again(run, engine: E
     assert (closed.returncode, again.returncode) == (0, 0)
     assert closed.stdout == "The breaker 'alchemy:137' is closed: it is asked again from now on.\n"
     assert again.stdout == "The breaker 'alchemy:137' is closed already.\n"
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
     assert [alert["alertType"] for alert in alerts(engine)] == ["circuit_breaker_open", "circuit_breaker_closed"]
 
 
-def test_the_doctor_finds_nothing_wrong_or_names_it(run, engine: Engine, sources: Sources) -> None:
+def test_the_doctor_finds_nothing_wrong_or_names_it(run, engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     well = run("doctor")
     assert (well.returncode, well.stdout) == (0, "All is well: 16 invariants hold for 1 users and 1 syncs.\n")
 
@@ -114,21 +114,21 @@ def test_the_doctor_finds_nothing_wrong_or_names_it(run, engine: Engine, sources
     assert "totals: broken. A user's total is the sum" in ill.stdout
     assert "  ann: 1 is stored, " in ill.stdout
     assert [violation["name"] for violation in found["violations"]] == ["totals"]
-    sync(engine, sources)
+    sync(runtime)
     assert run("doctor").returncode == 0
 
 
 @pytest.fixture
-def key_was_rejected(engine: Engine, sources: Sources, simulator: RunningSimulator) -> None:
+def key_was_rejected(engine: Engine, runtime: Runtime, simulator: RunningSimulator) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("bad_key", provider="alchemy")
-    sync(engine, sources)
+    sync(runtime)
     simulator.simulation.faults.clear()
 
 
 @pytest.mark.usefixtures("key_was_rejected")
 def test_what_a_rejected_key_had_shut_off_is_asked_again_by_the_command_that_the_alert_names(
-    run, engine: Engine, sources: Sources
+    run, engine: Engine, runtime: Runtime
 ) -> None:
     (alert,) = alerts(engine)
     command = re.search(r"'moonx (breaker reset [^']+)'", alert["message"])[1].split()
@@ -142,14 +142,14 @@ def test_what_a_rejected_key_had_shut_off_is_asked_again_by_the_command_that_the
     assert "There is no breaker 'alchemi'" in mistyped.stderr
     assert (closed.returncode, closed.stdout.count("is asked again from now on.")) == (0, len(command) - 2)
     assert (again.returncode, again.stdout) == (0, "All breakers of 'alchemy' are closed already.\n")
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
     assert len(alerts(engine)) == 2  # one for all that opened, and one for all that closed
 
 
 @pytest.mark.usefixtures("key_was_rejected")
-def test_a_providers_name_closes_all_of_its_breakers(run, engine: Engine, sources: Sources) -> None:
+def test_a_providers_name_closes_all_of_its_breakers(run, engine: Engine, runtime: Runtime) -> None:
     closed = run("breaker", "reset", "alchemy")
 
     assert closed.returncode == 0, closed.stderr
     assert {f"alchemy:{chain.id}" for chain in CHAINS} <= set(re.findall("alchemy:[0-9]+", closed.stdout))
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"

@@ -20,8 +20,9 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline.storage.launches import mark_next
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline.sync.requests import ask_for_sync
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.cli.commands import ROOT, moonx
 from moonx_pipeline_tests.sync.acts import operation, register, sync
 
@@ -40,16 +41,16 @@ def run(environment: dict[str, str], tmp_path: Path):
 
 
 @contextmanager
-def serving(engine: Engine, sources: Sources) -> Iterator[None]:
+def serving(runtime: Runtime) -> Iterator[None]:
     """Syncs for every request that comes, as runs on a worker do."""
     stopped = threading.Event()
 
     def serve() -> None:
         while not stopped.wait(0.02):
-            with engine.begin() as connection:
+            with runtime.db.engine.begin() as connection:
                 launches = mark_next(connection, batch=10, capacity=10)
             for launch in launches:
-                sync(engine, sources, launch.user_id, request_id=launch.request_id)
+                sync(runtime, launch.user_id, request_id=launch.request_id)
 
     server = threading.Thread(target=serve)
     server.start()
@@ -67,10 +68,10 @@ def requests_of(engine: Engine):
         ).all()
 
 
-def test_it_asks_follows_each_sync_to_its_end_and_says_what_came_of_it(run, engine: Engine, sources: Sources) -> None:
+def test_it_asks_follows_each_sync_to_its_end_and_says_what_came_of_it(run, engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
     register(engine, "bob", POLYGON_WALLET)
-    with serving(engine, sources):
+    with serving(runtime):
         done = run("sync", "ann", "bob", "ann", "--wait")
 
     assert done.returncode == 0, done.stderr
@@ -83,11 +84,11 @@ def test_it_asks_follows_each_sync_to_its_end_and_says_what_came_of_it(run, engi
 
 
 def test_partial_failed_and_refused_syncs_have_exit_codes_and_reasons_of_their_own(
-    run, engine: Engine, sources: Sources, simulator: RunningSimulator
+    run, engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     register(engine, "bob", POLYGON_WALLET)
-    with serving(engine, sources):
+    with serving(runtime):
         simulator.fault("partial_error", network="polygon-mainnet")
         simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
         # A bell that nobody hears is told on stderr, and leaves the document as it is.
@@ -155,14 +156,14 @@ def test_what_is_asked_wrongly_is_refused_with_what_to_do_and_asks_nothing(run, 
     assert requests_of(engine) == []
 
 
-def test_a_selection_is_asked_for_at_low_priority_and_at_no_bodys_limit(run, engine: Engine, sources: Sources) -> None:
+def test_a_selection_is_asked_for_at_low_priority_and_at_no_bodys_limit(run, engine: Engine, runtime: Runtime) -> None:
     for user in ("ann", "bob", "cyd"):
         register(engine, user, PLAIN_WALLET)
-    sync(engine, sources, "ann")
+    sync(runtime, "ann")
 
     stale = run("sync", "--stale")
     failed = run("sync", "--failed")
-    with serving(engine, sources):
+    with serving(runtime):
         every = run("sync", "--all", "--wait")
 
     assert stale.stdout == "Asked for 2 syncs at low priority.\n"
@@ -208,7 +209,7 @@ def test_it_says_when_nobody_serves_and_ctrl_c_leaves_the_requests(
 def test_a_database_that_breaks_the_connection_is_one_sentence_and_leaves_the_requests(
     waiting: subprocess.Popen[str], engine: Engine
 ) -> None:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(engine) as connection:
         cut = (
             "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = 'moonx' "
             "AND datname = current_database() AND query LIKE '%%followed_requests%%' AND pid <> pg_backend_pid()"

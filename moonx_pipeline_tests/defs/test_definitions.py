@@ -80,5 +80,5 @@ def test_importing_the_definitions_opens_nothing() -> None:
 
 
 def test_the_cores_of_the_pipeline_do_not_need_dagster() -> None:
-    code = "import sys, moonx_pipeline.sync.user_sync, moonx_pipeline.events.relay; sys.exit('dagster' in sys.modules)"
+    code = "import sys, moonx_pipeline.sync.pipeline, moonx_pipeline.events.relay; sys.exit('dagster' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.defs.resources import CircuitBreaker, Database, PipelineSettings, Providers, RateLimiter
+from moonx_pipeline.defs.resources import CircuitBreaker, Database, PipelineRuntime, PipelineSettings, RateLimiter
 from moonx_pipeline.providers.errors import Unavailable
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.storage.breakers import breakers
@@ -21,7 +21,7 @@ def resources(database_url: str, simulator, monkeypatch: pytest.MonkeyPatch):
     settings = PipelineSettings()
     database = Database(settings=settings)
     yield {
-        "circuit_breaker": CircuitBreaker(providers=Providers(settings=settings, database=database)),
+        "circuit_breaker": CircuitBreaker(runtime=PipelineRuntime(settings=settings, database=database)),
         "rate_limiter": RateLimiter(settings=settings, database=database),
     }
     load_settings.cache_clear()

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.definitions import defs
 from moonx_pipeline.defs.partitions import users
-from moonx_pipeline.defs.resources import Database, PipelineSettings, Providers
+from moonx_pipeline.defs.resources import Database, PipelineRuntime, PipelineSettings
 from moonx_pipeline.defs.schedules import market_hours_cron, market_hours_sweep, off_hours_cron, off_hours_sweep
 from moonx_pipeline.defs.sweep import SWEEPS, portfolio_sweep
 from moonx_pipeline.settings import Settings, load_settings
@@ -74,8 +74,7 @@ def tick(schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance) -> list[
         scheduled_execution_time=datetime(2026, 3, 2, 9, 5, tzinfo=UTC),
         resources={
             "settings": settings,
-            "database": database,
-            "providers": Providers(settings=settings, database=database),
+            "runtime": PipelineRuntime(settings=settings, database=database),
         },
     ) as context:
         result = schedule.evaluate_tick(context)

@@ -14,6 +14,7 @@ from moonx_pipeline.definitions import defs
 from moonx_pipeline.defs.resources import Database, PipelineSettings
 from moonx_pipeline.defs.sensors import sync_requests
 from moonx_pipeline.storage.requests import add_request
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline_tests.storage.examples import register
 
 
@@ -66,7 +67,7 @@ def let_time_pass(engine: Engine) -> None:
 @contextmanager
 def living_workers(engine: Engine, count: int) -> Iterator[None]:
     """Processes that carry syncs, as others see them."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(engine) as connection:
         for number in range(count):
             connection.exec_driver_sql(
                 "INSERT INTO worker_processes (id, host, pid, takes_runs) VALUES (%s, 'elsewhere', 1, true)",

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from moonx_pipeline.domain.chains import CHAINS, ETHEREUM, NATIVE_TOKEN
-from moonx_pipeline.domain.events import Event, SyncFacts, portfolio_updated
+from moonx_pipeline.domain.events import Event, SyncRef, portfolio_updated
 from moonx_pipeline.domain.evidence import NO_EVIDENCE, Accepted, DepthState, Evidence, PoolDepth
 from moonx_pipeline.domain.holdings import Holding
 from moonx_pipeline.domain.identity import Listing
@@ -38,7 +38,7 @@ OTHER_WALLET = "0x" + "cd" * 20
 USDC = "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48"
 LIMITS = PriceLimits()
 FRESH = timedelta(minutes=5)
-FACTS = SyncFacts(UUID(int=1), "user-1", WALLET, "manual", NOON, retry_count=2)
+FACTS = SyncRef(UUID(int=1), "user-1", WALLET, "manual", NOON, retry_count=2)
 LISTED = Listing("TKN", "Token", "https://logos.test/listed.png", None, ("optimism",))
 DEEP, THIN, UNKNOWN = DepthState
 
@@ -112,7 +112,7 @@ def market_of(
 
 
 def updated(
-    positions: tuple[Position, ...], facts: SyncFacts = FACTS, stale: tuple[int, ...] = (), version: int = 7
+    positions: tuple[Position, ...], facts: SyncRef = FACTS, stale: tuple[int, ...] = (), version: int = 7
 ) -> Event:
     """The event that tells of a portfolio."""
     totals = totals_of(positions, stale)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from moonx_pipeline.domain.events import (
     Event,
     FailedChain,
-    SyncFacts,
+    SyncRef,
     rfc3339,
     sync_completed,
     sync_failed,
@@ -27,19 +27,19 @@ OTHER_FACTS = replace(FACTS, operation_id=UUID(int=2))
 NOTHING = totals_of([], [])
 
 
-def completed(facts: SyncFacts = FACTS, totals: Totals = NOTHING, failed: tuple[FailedChain, ...] = ()) -> Event:
+def completed(facts: SyncRef = FACTS, totals: Totals = NOTHING, failed: tuple[FailedChain, ...] = ()) -> Event:
     return sync_completed(
         facts, version=7, at=LATER, duration_ms=1500, totals=totals, tokens=3, chains_synced=5, failed=failed
     )
 
 
-def failure(facts: SyncFacts = FACTS, retry_at: datetime | None = None) -> Event:
+def failure(facts: SyncRef = FACTS, retry_at: datetime | None = None) -> Event:
     return sync_failed(
         facts, version=7, at=LATER, duration_ms=1500, code="no_chain_answered", message="None did.", retry_at=retry_at
     )
 
 
-def all_events(facts: SyncFacts = FACTS) -> list[Event]:
+def all_events(facts: SyncRef = FACTS) -> list[Event]:
     return [sync_started(facts, version=7, chains=[1, 137]), completed(facts), failure(facts), updated((), facts)]
 
 

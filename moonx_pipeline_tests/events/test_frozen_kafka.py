@@ -24,6 +24,7 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.simulator.server import free_port
 from moonx_pipeline.storage.outbox import SHARDS, lock_shards, unpublished
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline_tests.events.acts import consume, event, put, unpublished_count
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
@@ -96,7 +97,7 @@ def running(engine: Engine, kafka: KafkaSettings) -> Iterator[Relay]:
 
 
 def free_shards(engine: Engine) -> int:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
+    with autocommit(engine) as other:
         try:
             return len(lock_shards(other, range(SHARDS)))
         finally:

@@ -21,6 +21,7 @@ from moonx_pipeline.events.replay import replay_events
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.outbox import SHARDS, lock_shards
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline_tests.events.acts import consume, event, put, unpublished_count
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 
@@ -186,7 +187,7 @@ def test_a_sync_publishes_by_itself_where_no_relay_runs(engine: Engine, kafka: K
 
 def test_a_sync_leaves_its_events_to_the_relay_that_has_the_shard(engine: Engine, kafka: KafkaSettings) -> None:
     put(engine, event("ann", 1))
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as relay:
+    with autocommit(engine) as relay:
         lock_shards(relay, set(range(SHARDS)))
 
         assert publish_pending(engine, kafka, ["ann"]).by == "relay"
@@ -210,7 +211,7 @@ def test_kafka_that_was_down_is_left_alone_for_a_while_by_the_syncs_of_a_process
         assert broker in (first.problem or "")
         assert not tried.acquire(blocking=False)
         # Others may have the shard meanwhile, and it is given back.
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as relay:
+        with autocommit(engine) as relay:
             assert lock_shards(relay, set(range(SHARDS))) == set(range(SHARDS))
             assert publish_pending(engine, kafka, ["ann"]).by == "relay"
             relay.invalidate()

@@ -26,6 +26,7 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.simulator.server import free_port
 from moonx_pipeline.storage.outbox import OLDEST, Position, insert_events, newest, read_after
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline_tests.events.acts import event, put
 from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
@@ -103,7 +104,7 @@ def test_the_order_of_a_user_is_kept_when_an_older_transaction_commits_later(eng
 
 
 def test_a_look_costs_what_is_new_and_not_what_was_seen_behind_an_old_transaction(engine: Engine) -> None:
-    with engine.connect() as old, engine.connect().execution_options(isolation_level="AUTOCOMMIT") as reader:
+    with engine.connect() as old, autocommit(engine) as reader:
         old.exec_driver_sql("SELECT pg_current_xact_id()")
         position = newest(reader)
         put(engine, *[event("ann", number) for number in range(20)])
@@ -116,7 +117,7 @@ def test_a_look_costs_what_is_new_and_not_what_was_seen_behind_an_old_transactio
 
 
 def test_pages_of_a_look_neither_repeat_nor_leave_out_what_is_committed_between_them(engine: Engine) -> None:
-    with engine.connect() as slow, engine.connect().execution_options(isolation_level="AUTOCOMMIT") as reader:
+    with engine.connect() as slow, autocommit(engine) as reader:
         transaction = slow.begin()
         insert_events(slow, [event("late", 1)])  # its number is behind all pages, its commit between them
         put(engine, *[event("ann", number) for number in range(5)])

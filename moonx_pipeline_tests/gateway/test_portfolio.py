@@ -15,16 +15,16 @@ from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
-from moonx_pipeline.sync.order import SyncOrder
-from moonx_pipeline.sync.sources import open_sources
-from moonx_pipeline.sync.user_sync import sync_user
+from moonx_pipeline.sync.pipeline import SyncPipeline
+from moonx_pipeline.sync.runtime import open_runtime
+from moonx_pipeline.sync.spec import SyncSpec
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, token_of
 
 
 def sync(gateway: GatewayProcess, settings: Settings, user_id: str) -> None:
-    order = SyncOrder(operation_id=uuid4(), user_id=user_id, trigger="manual", priority="high")
-    sync_user(gateway.engine, open_sources(settings, gateway.engine), order)
+    order = SyncSpec(operation_id=uuid4(), user_id=user_id, trigger="manual", priority="high")
+    SyncPipeline(open_runtime(settings, gateway.engine)).run(order)
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pytest
 import requests
 from sqlalchemy import Engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.metrics.gauges import AGE_BOUNDS, OF_DATABASE
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.gauges import read_gauges
 from moonx_pipeline.storage.pause import pause
 from moonx_pipeline.storage.users import add_wallets
-from moonx_pipeline.sync.user_sync import utc_now
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway, token_of
 from moonx_pipeline_tests.gateway.live.acts import started, tell

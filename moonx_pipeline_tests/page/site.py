@@ -58,7 +58,7 @@ class Site:
 
     def read(self, user_id: str) -> None:
         """A sync in this process, without Dagster."""
-        sync(self.system.engine, self.system.sources, user_id)
+        sync(self.system.runtime, user_id)
 
     def sync_by_operator(self, user_id: str) -> None:
         """Asks for a sync as an operator does; who looks at the page did not."""

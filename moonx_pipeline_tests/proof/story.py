@@ -18,8 +18,8 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.simulator.world import EMPTY_WALLET, World
 from moonx_pipeline.storage.explain import read_explanation
-from moonx_pipeline.sync.persist import StoredSync
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.store import StoredSync
 from moonx_pipeline_tests.sync.acts import register, sync
 
 WALLET = EMPTY_WALLET
@@ -131,7 +131,7 @@ class Story:
     """
 
     engine: Engine
-    sources: Sources
+    runtime: Runtime
     simulator: RunningSimulator
     now: datetime
     tokens: dict[str, SimToken] = field(default_factory=dict)
@@ -187,7 +187,7 @@ class Story:
         if step.unread:
             self._leave_unread(*step.unread)
         self._note_what_may_be_said(step)
-        return sync(self.engine, self.sources, trigger=step.trigger, at=self.now)
+        return sync(self.runtime, trigger=step.trigger, at=self.now)
 
     def _move(self, move: str) -> None:
         name, what = move.split()

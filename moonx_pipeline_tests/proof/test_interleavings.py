@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.proof.story import STALE_LIMIT, Seen, Step, Story, steps
 from moonx_pipeline_tests.sync.acts import violations
@@ -131,9 +131,9 @@ def check_scams_stay_out(story: Story, seen: Seen) -> None:
 @_QUICK
 @given(st.lists(steps(), min_size=2, max_size=6))
 def test_a_total_is_what_was_said_whatever_fails_in_whatever_order(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, told: list[Step]
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, told: list[Step]
 ) -> None:
-    story = Story(engine, sources, simulator, datetime.now(UTC).replace(microsecond=0) - _BEGINNING)
+    story = Story(engine, runtime, simulator, datetime.now(UTC).replace(microsecond=0) - _BEGINNING)
     before = story.seen()
     for step in told:
         note(repr(step))

@@ -19,7 +19,7 @@ from moonx_pipeline.simulator.pools import Pool
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import SimToken, derived_address
 from moonx_pipeline.simulator.world import World
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.fixtures.simulator import UNLIMITED
 from moonx_pipeline_tests.proof.published import Entry, published_lists
 from moonx_pipeline_tests.sync.acts import portfolio, register, sync, violations
@@ -128,13 +128,13 @@ def settings(simulator: RunningSimulator) -> Settings:
 @pytest.mark.parametrize("agreeing", ["alchemy", "defillama"])
 @pytest.mark.parametrize("name", LISTS)
 def test_every_contract_of_a_list_counts_at_its_price(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, name: str, agreeing: str
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, name: str, agreeing: str
 ) -> None:
     entries = published_lists()[name]
     held = held_with_a_market(simulator.simulation.world, entries, agreeing)
     register_all(engine, held)
 
-    sync(engine, sources)
+    sync(runtime)
 
     stored = portfolio(engine)
     of = shown_of(held, stored.positions)
@@ -149,7 +149,7 @@ def test_every_contract_of_a_list_counts_at_its_price(
 
 
 def test_the_names_of_lists_at_contracts_without_a_market_count_for_nothing(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     entries = sorted({entry for entries in published_lists().values() for entry in entries}, key=repr)
     entries = list({(entry.chain_id, entry.address): entry for entry in entries}.values())
@@ -157,7 +157,7 @@ def test_the_names_of_lists_at_contracts_without_a_market_count_for_nothing(
     register_all(engine, held)
 
     for _ in range(SYNCS_TO_NAME_ALL):
-        sync(engine, sources, trigger="schedule")
+        sync(runtime, trigger="schedule")
 
         of = shown_of(held, portfolio(engine).positions)
         counted = [p for p in of.values() if p.not_counted_reason is None]

@@ -24,7 +24,7 @@ from moonx_pipeline.simulator.pools import Pool
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import World
-from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline_tests.providers.raw_server import answering, http
 
 LINK = next(TokenKey(*key) for key, token in TOKENS.items() if (key[0], token.symbol) == (1, "LINK"))
@@ -42,18 +42,18 @@ def _world(simulator: RunningSimulator) -> World:
     return simulator.simulation.world
 
 
-def opened(engine: Engine, simulator: RunningSimulator, **environment: str) -> Sources:
-    return open_sources(Settings.from_environment({**simulator.environment(), **environment}), engine)
+def opened(engine: Engine, simulator: RunningSimulator, **environment: str) -> Runtime:
+    return open_runtime(Settings.from_environment({**simulator.environment(), **environment}), engine)
 
 
 # -- Alchemy
 
 
-def test_alchemy_prices_are_by_contract_within_its_limits(sources: Sources, scope: CallScope) -> None:
-    assert sources.alchemy is not None
+def test_alchemy_prices_are_by_contract_within_its_limits(runtime: Runtime, scope: CallScope) -> None:
+    assert runtime.providers.alchemy is not None
     keys = [TokenKey(*key) for key in TOKENS]
 
-    quotes = sources.alchemy.prices(keys, scope)
+    quotes = runtime.providers.alchemy.prices(keys, scope)
 
     assert quotes[LINK].price_usd == Decimal("14.32")
     assert TokenKey(1, NATIVE_TOKEN) not in quotes
@@ -63,10 +63,10 @@ def test_alchemy_prices_are_by_contract_within_its_limits(sources: Sources, scop
 # -- Binance
 
 
-def test_binance_quotes_are_exact_with_their_change_and_time(sources: Sources, scope: CallScope, world: World) -> None:
+def test_binance_quotes_are_exact_with_their_change_and_time(runtime: Runtime, scope: CallScope, world: World) -> None:
     world.set_source_price("binance", world.named("ETH"), "2500.10", age=timedelta(days=3), change_percent="-4.125")
 
-    prices = sources.binance.prices(["ETHUSDT", "SHIBUSDT"], scope)
+    prices = runtime.providers.binance.prices(["ETHUSDT", "SHIBUSDT"], scope)
 
     ether, shib = prices["ETHUSDT"], prices["SHIBUSDT"]
     assert (ether.price, ether.change_24h) == (Decimal("2500.1"), Decimal("-4.125"))
@@ -77,19 +77,25 @@ def test_binance_quotes_are_exact_with_their_change_and_time(sources: Sources, s
 
 
 def test_a_symbol_that_binance_does_not_list_costs_only_itself_and_only_once(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope
+    runtime: Runtime, simulator: RunningSimulator, scope: CallScope
 ) -> None:
-    assert sources.binance.prices(["ETHUSDT", "NOPEUSDT", "SHIBUSDT"], scope).keys() == {"ETHUSDT", "SHIBUSDT"}
+    assert runtime.providers.binance.prices(["ETHUSDT", "NOPEUSDT", "SHIBUSDT"], scope).keys() == {
+        "ETHUSDT",
+        "SHIBUSDT",
+    }
     before = simulator.requests("binance")
-    assert sources.binance.prices(["ETHUSDT", "NOPEUSDT", "SHIBUSDT"], scope).keys() == {"ETHUSDT", "SHIBUSDT"}
+    assert runtime.providers.binance.prices(["ETHUSDT", "NOPEUSDT", "SHIBUSDT"], scope).keys() == {
+        "ETHUSDT",
+        "SHIBUSDT",
+    }
     assert simulator.requests("binance") - before == 1
 
 
-def test_more_symbols_than_weigh_little_are_asked_for_in_several_calls(sources: Sources, scope: CallScope) -> None:
-    sources.binance.prices([f"S{number}USDT" for number in range(SYMBOLS_A_CALL)], scope)
+def test_more_symbols_than_weigh_little_are_asked_for_in_several_calls(runtime: Runtime, scope: CallScope) -> None:
+    runtime.providers.binance.prices([f"S{number}USDT" for number in range(SYMBOLS_A_CALL)], scope)
     asked = len(scope.calls)
     again = CallScope.lasting(20)
-    sources.binance.prices([*(f"T{number}USDT" for number in range(SYMBOLS_A_CALL)), "ETHUSDT"], again)
+    runtime.providers.binance.prices([*(f"T{number}USDT" for number in range(SYMBOLS_A_CALL)), "ETHUSDT"], again)
     assert asked == 1 + SYMBOLS_A_CALL
     assert len(again.calls) == 1 + SYMBOLS_A_CALL + 1
 
@@ -98,12 +104,12 @@ def test_more_symbols_than_weigh_little_are_asked_for_in_several_calls(sources: 
 
 
 def test_coingecko_quotes_coins_and_contracts_and_leaves_out_what_it_does_not_list(
-    sources: Sources, scope: CallScope, world: World
+    runtime: Runtime, scope: CallScope, world: World
 ) -> None:
     world.set_source_price("coingecko", world.named("LINK"), "14.32", age=timedelta(days=200), change_percent="-0.5")
 
-    coins = sources.coingecko.coin_prices(["ethereum", "tether", "no-such-coin"], scope)
-    tokens = sources.coingecko.token_prices(1, [LINK.address, NOBODY], scope)
+    coins = runtime.providers.coingecko.coin_prices(["ethereum", "tether", "no-such-coin"], scope)
+    tokens = runtime.providers.coingecko.token_prices(1, [LINK.address, NOBODY], scope)
 
     assert {name: quote.price_usd for name, quote in coins.items()} == {"ethereum": Decimal("2500.1"), "tether": 1}
     assert {address: quote.price_usd for address, quote in tokens.items()} == {LINK.address: Decimal("14.32")}
@@ -113,34 +119,34 @@ def test_coingecko_quotes_coins_and_contracts_and_leaves_out_what_it_does_not_li
     assert link.read_at - link.price_at > timedelta(days=199)
 
 
-def test_coingecko_is_asked_for_hundreds_of_coins_in_a_call(sources: Sources, scope: CallScope) -> None:
+def test_coingecko_is_asked_for_hundreds_of_coins_in_a_call(runtime: Runtime, scope: CallScope) -> None:
     ids = sorted({token.coin for token in TOKENS.values() if token.coin} | {f"coin-{n}" for n in range(200)})
-    quotes = sources.coingecko.coin_prices(ids[:COINS_A_CALL], scope)
+    quotes = runtime.providers.coingecko.coin_prices(ids[:COINS_A_CALL], scope)
     assert len(scope.calls) == 1
     assert len(quotes) > 15
 
 
 def test_coingecko_learns_how_many_contracts_a_plan_takes(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope
+    runtime: Runtime, simulator: RunningSimulator, scope: CallScope
 ) -> None:
     simulator.simulation.contracts_a_call = 4
     contracts = [address for chain_id, address in TOKENS if chain_id == 1 and address != NATIVE_TOKEN][:10]
 
-    found = sources.coingecko.token_prices(1, contracts, scope)
+    found = runtime.providers.coingecko.token_prices(1, contracts, scope)
 
     assert len(found) == len([a for a in contracts if TOKENS[1, a].listed])
-    assert sources.coingecko.batch_size == 4
+    assert runtime.providers.coingecko.batch_size == 4
 
 
 # -- DefiLlama
 
 
 def test_defillama_quotes_contracts_of_any_chain_and_native_coins_in_one_call(
-    sources: Sources, scope: CallScope
+    runtime: Runtime, scope: CallScope
 ) -> None:
     natives = [TokenKey(chain.id, NATIVE_TOKEN) for chain in CHAINS]
 
-    quotes = sources.defillama.prices([LINK, MESA, *natives, TokenKey(1, NOBODY)], scope)
+    quotes = runtime.providers.defillama.prices([LINK, MESA, *natives, TokenKey(1, NOBODY)], scope)
 
     assert {key: quote.price_usd for key, quote in quotes.items()} == {
         LINK: Decimal("14.32"),
@@ -151,24 +157,24 @@ def test_defillama_quotes_contracts_of_any_chain_and_native_coins_in_one_call(
     assert [call.outcome for call in scope.calls] == ["ok"]
 
 
-def test_as_many_tokens_as_a_call_takes_fit_into_its_path(sources: Sources, scope: CallScope) -> None:
+def test_as_many_tokens_as_a_call_takes_fit_into_its_path(runtime: Runtime, scope: CallScope) -> None:
     keys = [TokenKey(42161, f"0x{number:040x}") for number in range(1, TOKENS_A_CALL)]
-    assert sources.defillama.prices([*keys, LINK], scope).keys() == {LINK}
+    assert runtime.providers.defillama.prices([*keys, LINK], scope).keys() == {LINK}
 
 
-def test_defillama_tells_of_when_a_price_is(sources: Sources, scope: CallScope, world: World) -> None:
+def test_defillama_tells_of_when_a_price_is(runtime: Runtime, scope: CallScope, world: World) -> None:
     world.set_source_price("defillama", world.named("LINK"), "14", age=timedelta(days=2))
-    quote = sources.defillama.prices([LINK], scope)[LINK]
+    quote = runtime.providers.defillama.prices([LINK], scope)[LINK]
     assert quote.price_at is not None
     assert quote.read_at - quote.price_at > timedelta(days=1)
 
 
 @pytest.mark.parametrize(("confidence", "is_price"), [("0.1", False), ("0.49", False), ("0.5", True), ("0.99", True)])
 def test_a_price_that_defillama_itself_trusts_little_is_none(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope, confidence: str, is_price: bool
+    runtime: Runtime, simulator: RunningSimulator, scope: CallScope, confidence: str, is_price: bool
 ) -> None:
     simulator.fault("low_confidence", "defillama", params={"value": float(confidence)})
-    assert (LINK in sources.defillama.prices([LINK], scope)) == is_price
+    assert (LINK in runtime.providers.defillama.prices([LINK], scope)) == is_price
     assert Decimal("0.5") == LEAST_CONFIDENCE
 
 
@@ -194,8 +200,8 @@ def test_an_odd_coin_of_defillama_costs_only_itself(
     # Names come back in whatever case they have there.
     body = {"coins": {f"ethereum:{LINK.address.upper()}": coin, f"polygon:{MESA.address}": {"price": 7}}}
     with answering(http(json.dumps(body).encode())) as url:
-        sources = opened(engine, simulator, DEFILLAMA_BASE_URL=url)
-        quotes = sources.defillama.prices([LINK, MESA], scope)
+        runtime = opened(engine, simulator, DEFILLAMA_BASE_URL=url)
+        quotes = runtime.providers.defillama.prices([LINK, MESA], scope)
     assert {key: str(quote.price_usd) for key, quote in quotes.items()} == {MESA: "7"} | ({LINK: usd} if usd else {})
 
 
@@ -206,19 +212,19 @@ def test_an_odd_coin_of_defillama_costs_only_itself(
 def test_dexscreener_is_found_by_every_form_of_its_address(
     engine: Engine, simulator: RunningSimulator, scope: CallScope, suffix: str
 ) -> None:
-    sources = opened(engine, simulator, DEXSCREENER_BASE_URL=f"{simulator.base_url}/dexscreener{suffix}")
+    runtime = opened(engine, simulator, DEXSCREENER_BASE_URL=f"{simulator.base_url}/dexscreener{suffix}")
 
-    listed = sources.dexscreener.pools(137, [MESA.address], scope)
+    listed = runtime.providers.dexscreener.pools(137, [MESA.address], scope)
 
     assert {(pool.chain_id, pool.base_address) for pool in listed.pools} == {MESA}
     assert listed.cut == frozenset()
 
 
-def test_a_pool_is_told_with_its_sides_price_change_and_depth(sources: Sources, scope: CallScope, world: World) -> None:
+def test_a_pool_is_told_with_its_sides_price_change_and_depth(runtime: Runtime, scope: CallScope, world: World) -> None:
     token = world.add_token("TKN", chain_id=8453, price="2", pools=[Pool(250_010)])
     world.set_source_price("dexscreener", token, "2", change_percent="-3.1")
 
-    (pool,) = sources.dexscreener.pools(8453, [token.address], scope).pools
+    (pool,) = runtime.providers.dexscreener.pools(8453, [token.address], scope).pools
 
     weth = "0x4200000000000000000000000000000000000006"
     assert (pool.chain_id, pool.base_address, pool.quote_address) == (8453, token.address, weth)
@@ -234,48 +240,50 @@ def test_a_pool_is_told_with_its_sides_price_change_and_depth(sources: Sources, 
     ("fault", "params"), [("zero_price", {}), ("no_price", {}), ("no_price", {"absent": True}), ("no_liquidity", {})]
 )
 def test_what_a_pool_does_not_say_is_none_and_the_pool_is_told_all_the_same(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope, fault: str, params: dict[str, Any]
+    runtime: Runtime, simulator: RunningSimulator, scope: CallScope, fault: str, params: dict[str, Any]
 ) -> None:
     simulator.fault(fault, "dexscreener", params=params)
-    listed = sources.dexscreener.pools(137, [MESA.address], scope)
+    listed = runtime.providers.dexscreener.pools(137, [MESA.address], scope)
     assert len(listed.pools) == 2
     silent = {pool.liquidity_usd if fault == "no_liquidity" else pool.price_usd for pool in listed.pools}
     assert silent == {None}
 
 
 @pytest.mark.parametrize("fault", ["empty_answer", "null_answer"])
-def test_no_pools_are_an_answer(sources: Sources, simulator: RunningSimulator, scope: CallScope, fault: str) -> None:
+def test_no_pools_are_an_answer(runtime: Runtime, simulator: RunningSimulator, scope: CallScope, fault: str) -> None:
     simulator.fault(fault, "dexscreener")
-    assert sources.dexscreener.pools(137, [MESA.address], scope) == ([], frozenset())
+    assert runtime.providers.dexscreener.pools(137, [MESA.address], scope) == ([], frozenset())
 
 
 def test_tokens_that_others_push_out_of_an_answer_are_asked_for_again(
-    sources: Sources, scope: CallScope, world: World
+    runtime: Runtime, scope: CallScope, world: World
 ) -> None:
     popular = [world.add_token(f"POP{n}", price="1", pools=[Pool(10**6 + m) for m in range(14)]) for n in range(3)]
     quiet = [world.add_token(f"QUIET{n}", price="1", pools=[Pool(50_000)]) for n in range(3)]
 
-    listed = sources.dexscreener.pools(1, [token.address for token in (*popular, *quiet)], scope)
+    listed = runtime.providers.dexscreener.pools(1, [token.address for token in (*popular, *quiet)], scope)
 
     assert {pool.base_address for pool in listed.pools} >= {token.address for token in (*popular, *quiet)}
     assert listed.cut == {token.address for token in popular}
     assert len(scope.calls) == 2
 
 
-def test_an_answer_about_one_token_is_all_there_is_to_know(sources: Sources, scope: CallScope, world: World) -> None:
+def test_an_answer_about_one_token_is_all_there_is_to_know(runtime: Runtime, scope: CallScope, world: World) -> None:
     busy = world.add_token("BUSY", price="1", pools=[Pool(10**6 + n) for n in range(40)])
-    listed = sources.dexscreener.pools(1, [busy.address], scope)
+    listed = runtime.providers.dexscreener.pools(1, [busy.address], scope)
     assert (len(listed.pools), listed.cut) == (30, frozenset())
 
 
 # -- all of them
 
-ASK: dict[str, Callable[[Sources, CallScope], Any]] = {
-    "alchemy": lambda sources, scope: sources.alchemy.prices([LINK], scope) if sources.alchemy else None,
-    "binance": lambda sources, scope: sources.binance.prices(["ETHUSDT"], scope),
-    "coingecko": lambda sources, scope: sources.coingecko.coin_prices(["ethereum"], scope),
-    "defillama": lambda sources, scope: sources.defillama.prices([LINK], scope),
-    "dexscreener": lambda sources, scope: sources.dexscreener.pools(1, [LINK.address], scope).pools,
+ASK: dict[str, Callable[[Runtime, CallScope], Any]] = {
+    "alchemy": lambda runtime, scope: (
+        runtime.providers.alchemy.prices([LINK], scope) if runtime.providers.alchemy else None
+    ),
+    "binance": lambda runtime, scope: runtime.providers.binance.prices(["ETHUSDT"], scope),
+    "coingecko": lambda runtime, scope: runtime.providers.coingecko.coin_prices(["ethereum"], scope),
+    "defillama": lambda runtime, scope: runtime.providers.defillama.prices([LINK], scope),
+    "dexscreener": lambda runtime, scope: runtime.providers.dexscreener.pools(1, [LINK.address], scope).pools,
 }
 
 
@@ -290,12 +298,12 @@ ASK: dict[str, Callable[[Sources, CallScope], Any]] = {
     ],
 )
 def test_every_fault_of_a_source_of_prices_is_a_typed_error(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope, provider: str, fault: str
+    runtime: Runtime, simulator: RunningSimulator, scope: CallScope, provider: str, fault: str
 ) -> None:
     simulator.fault(fault, provider)
 
     with pytest.raises(ProviderError) as problem:
-        ASK[provider](sources, scope)
+        ASK[provider](runtime, scope)
 
     assert problem.value.provider == provider
     assert {call.provider for call in scope.calls} == {provider}
@@ -305,8 +313,8 @@ def test_every_fault_of_a_source_of_prices_is_a_typed_error(
 @pytest.mark.parametrize("fault", ["empty_answer", "zero_price"])
 @pytest.mark.parametrize("provider", ["alchemy", "binance", "coingecko", "defillama"])
 def test_an_answer_without_a_price_is_no_error_and_no_price(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope, provider: str, fault: str
+    runtime: Runtime, simulator: RunningSimulator, scope: CallScope, provider: str, fault: str
 ) -> None:
     simulator.fault(fault, provider)
-    assert ASK[provider](sources, scope) == {}
+    assert ASK[provider](runtime, scope) == {}
     assert {call.outcome for call in scope.calls} == {"ok"}

@@ -12,7 +12,7 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET, THREE_WALLETS, initial_holdings
-from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
 
 CHAIN_IDS = [chain.id for chain in CHAINS]
 MESA = next(key for key, token in TOKENS.items() if (key[0], token.symbol) == (137, "MESA"))
@@ -23,12 +23,12 @@ def scope() -> CallScope:
     return CallScope.lasting(20)
 
 
-def read(sources: Sources, scope: CallScope, *wallets: str, with_metadata: bool = False):
-    assert sources.alchemy is not None
+def read(runtime: Runtime, scope: CallScope, *wallets: str, with_metadata: bool = False):
+    assert runtime.providers.alchemy is not None
     pairs = [(wallet, chain_id) for wallet in wallets for chain_id in CHAIN_IDS]
     found = {}
-    for group in sources.alchemy.plan_requests(pairs, with_metadata=with_metadata):
-        found |= sources.alchemy.read_balances(group, with_metadata=with_metadata, scope=scope).balances
+    for group in runtime.providers.alchemy.plan_requests(pairs, with_metadata=with_metadata):
+        found |= runtime.providers.alchemy.read_balances(group, with_metadata=with_metadata, scope=scope).balances
     return found
 
 
@@ -37,8 +37,8 @@ def in_world(wallet: str, chain_id: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("with_metadata", [True, False])
-def test_every_wallet_and_chain_is_read_in_full(sources: Sources, scope: CallScope, with_metadata: bool) -> None:
-    found = read(sources, scope, *THREE_WALLETS, with_metadata=with_metadata)
+def test_every_wallet_and_chain_is_read_in_full(runtime: Runtime, scope: CallScope, with_metadata: bool) -> None:
+    found = read(runtime, scope, *THREE_WALLETS, with_metadata=with_metadata)
 
     assert {pair: reading.balances for pair, reading in found.items()} == {
         (wallet, chain_id): in_world(wallet, chain_id) for wallet in THREE_WALLETS for chain_id in CHAIN_IDS
@@ -61,21 +61,21 @@ def test_chains_with_keys_of_their_own_are_asked_with_them(
     engine: Engine, simulator: RunningSimulator, scope: CallScope
 ) -> None:
     environment = {**simulator.environment(), "ALCHEMY_API_KEY_POLYGON": "bad-key"}
-    sources = open_sources(Settings.from_environment(environment), engine)
-    assert sources.alchemy is not None
-    groups = sources.alchemy.plan_requests([(PLAIN_WALLET, c) for c in CHAIN_IDS], with_metadata=False)
+    runtime = open_runtime(Settings.from_environment(environment), engine)
+    assert runtime.providers.alchemy is not None
+    groups = runtime.providers.alchemy.plan_requests([(PLAIN_WALLET, c) for c in CHAIN_IDS], with_metadata=False)
 
     assert [[c for _, ids in group for c in ids] for group in groups] == [[1, 10, 42161, 8453], [137]]
     with pytest.raises(KeyRejected):
-        sources.alchemy.read_balances(groups[1], with_metadata=False, scope=scope)
+        runtime.providers.alchemy.read_balances(groups[1], with_metadata=False, scope=scope)
 
 
 def test_a_network_that_fails_alone_is_a_failed_reading_by_its_own_name(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope
+    runtime: Runtime, simulator: RunningSimulator, scope: CallScope
 ) -> None:
     simulator.fault("partial_error", network="polygon-mainnet")
 
-    found = read(sources, scope, PLAIN_WALLET)
+    found = read(runtime, scope, PLAIN_WALLET)
 
     assert {c for (_, c), reading in found.items() if reading.outcome is ChainOutcome.FAILED} == {137}
     assert "upstream_timeout" in (found[PLAIN_WALLET, 137].reason or "")
@@ -90,22 +90,24 @@ def test_a_network_that_fails_alone_is_a_failed_reading_by_its_own_name(
     ],
 )
 def test_a_list_that_can_not_be_trusted_is_an_error_that_names_why(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope, fault: str, kind: type[ProviderError], why: str
+    runtime: Runtime, simulator: RunningSimulator, scope: CallScope, fault: str, kind: type[ProviderError], why: str
 ) -> None:
     simulator.fault(fault)
 
     with pytest.raises(kind) as problem:
-        read(sources, scope, PLAIN_WALLET)
+        read(runtime, scope, PLAIN_WALLET)
 
     assert why in str(problem.value)
 
 
 @pytest.mark.parametrize(("with_metadata", "pages"), [(True, 3), (False, 10)])
 def test_a_long_list_is_left_to_json_rpc_with_the_names_and_prices_it_gave(
-    sources: Sources, scope: CallScope, with_metadata: bool, pages: int
+    runtime: Runtime, scope: CallScope, with_metadata: bool, pages: int
 ) -> None:
-    assert sources.alchemy is not None
-    reading = sources.alchemy.read_balances([(SPAM_WALLET, CHAIN_IDS)], with_metadata=with_metadata, scope=scope)
+    assert runtime.providers.alchemy is not None
+    reading = runtime.providers.alchemy.read_balances(
+        [(SPAM_WALLET, CHAIN_IDS)], with_metadata=with_metadata, scope=scope
+    )
 
     assert len(scope.calls) == pages
     assert {r.outcome for r in reading.balances.values()} == {ChainOutcome.FAILED}
@@ -116,22 +118,22 @@ def test_a_long_list_is_left_to_json_rpc_with_the_names_and_prices_it_gave(
 
 
 def test_duplicates_are_one_and_unreadable_balances_are_unknown_not_zero(
-    sources: Sources, simulator: RunningSimulator, scope: CallScope
+    runtime: Runtime, simulator: RunningSimulator, scope: CallScope
 ) -> None:
     simulator.fault("duplicate_tokens")
     simulator.fault("token_error", params={"message": "execution timeout"})
 
-    found = read(sources, scope, PLAIN_WALLET)
+    found = read(runtime, scope, PLAIN_WALLET)
 
     ethereum = found[PLAIN_WALLET, 1]
     (second,) = ethereum.unknown
     assert ethereum.balances == {t: b for t, b in in_world(PLAIN_WALLET, 1).items() if t != second}
 
 
-def test_json_rpc_reads_the_same_balances(sources: Sources, scope: CallScope) -> None:
-    assert sources.alchemy is not None
+def test_json_rpc_reads_the_same_balances(runtime: Runtime, scope: CallScope) -> None:
+    assert runtime.providers.alchemy is not None
     for chain_id in CHAIN_IDS:
-        read = sources.alchemy.rpc_balances(SPAM_WALLET, chain_id, scope)
+        read = runtime.providers.alchemy.rpc_balances(SPAM_WALLET, chain_id, scope)
         assert (read.balances.outcome, read.stopped_by, read.is_resumed) == (ChainOutcome.OK, None, False)
         assert read.balances.balances == in_world(SPAM_WALLET, chain_id)
 
@@ -139,12 +141,12 @@ def test_json_rpc_reads_the_same_balances(sources: Sources, scope: CallScope) ->
 def test_a_list_that_is_not_read_to_its_end_goes_on_where_it_stopped(
     engine: Engine, simulator: RunningSimulator, scope: CallScope
 ) -> None:
-    sources = open_sources(Settings.from_environment({**simulator.environment(), "PROVIDER_MAX_PAGES": "3"}), engine)
-    assert sources.alchemy is not None
+    runtime = open_runtime(Settings.from_environment({**simulator.environment(), "PROVIDER_MAX_PAGES": "3"}), engine)
+    assert runtime.providers.alchemy is not None
     found: dict[str, int] = {}
     key, parts = None, 0
     while parts == 0 or key is not None:
-        read = sources.alchemy.rpc_balances(SPAM_WALLET, 1, scope, resume_key=key)
+        read = runtime.providers.alchemy.rpc_balances(SPAM_WALLET, 1, scope, resume_key=key)
         assert read.is_resumed == (key is not None)
         found |= read.balances.balances
         key, parts = read.balances.resume_key, parts + 1
@@ -157,11 +159,11 @@ def test_a_list_that_is_not_read_to_its_end_goes_on_where_it_stopped(
     assert {token: balance for token, balance in found.items() if balance} == in_world(SPAM_WALLET, 1)
 
 
-def test_metadata_is_asked_in_batches_and_matched_in_any_order(sources: Sources, scope: CallScope) -> None:
-    assert sources.alchemy is not None
+def test_metadata_is_asked_in_batches_and_matched_in_any_order(runtime: Runtime, scope: CallScope) -> None:
+    assert runtime.providers.alchemy is not None
     contracts = [address for chain_id, address in TOKENS if chain_id == 137 and address != NATIVE_TOKEN]
 
-    found = sources.alchemy.token_metadata(137, [*contracts, "0x" + "0" * 40], scope)
+    found = runtime.providers.alchemy.token_metadata(137, [*contracts, "0x" + "0" * 40], scope)
 
     assert found[MESA[1]] == TokenInfo("MESA", "Mesa Credit", 8)
     assert {address: info.symbol for address, info in found.items() if address in contracts} == {
@@ -170,11 +172,11 @@ def test_metadata_is_asked_in_batches_and_matched_in_any_order(sources: Sources,
     assert found["0x" + "0" * 40] == TokenInfo(None, None, None)
 
 
-def test_contracts_are_asked_themselves_where_alchemy_knows_no_names(sources: Sources, scope: CallScope) -> None:
-    assert sources.alchemy is not None
+def test_contracts_are_asked_themselves_where_alchemy_knows_no_names(runtime: Runtime, scope: CallScope) -> None:
+    assert runtime.providers.alchemy is not None
     contracts = [address for chain_id, address in TOKENS if chain_id == 137 and address != NATIVE_TOKEN]
 
-    found = sources.alchemy.contract_info(137, [*contracts, "0x" + "0" * 40], scope)
+    found = runtime.providers.alchemy.contract_info(137, [*contracts, "0x" + "0" * 40], scope)
 
     assert found.keys() == {*contracts, "0x" + "0" * 40}
     assert found[MESA[1]] == TokenInfo("MESA", "Mesa Credit", 8)

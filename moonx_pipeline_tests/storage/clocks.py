@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
+from moonx_pipeline.storage.retries import autocommit
+
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
@@ -30,7 +32,7 @@ class Clock:
 
 @contextmanager
 def connections(engine: Engine, count: int = 3) -> Iterator[Clock]:
-    made = [engine.connect().execution_options(isolation_level="AUTOCOMMIT") for _ in range(count)]
+    made = [autocommit(engine) for _ in range(count)]
     try:
         yield Clock(made)
     finally:

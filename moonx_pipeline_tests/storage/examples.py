@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.money import amount_of, value_of
 from moonx_pipeline.domain.portfolio import Position
-from moonx_pipeline.storage.opening import NewOperation, begin_operation, open_user
+from moonx_pipeline.storage.opening import NewOperation, lock_requested, open_operations
 from moonx_pipeline.storage.users import add_wallets
 
 WALLET = "0x" + "ab" * 20
@@ -65,10 +66,15 @@ def register(engine: Engine, user_id: str, *wallets: str) -> None:
 
 
 def begin(engine: Engine, user_id: str) -> tuple[UUID, int]:
-    """Opens an operation of a user; returns its id and its number."""
-    operation_id = uuid4()
+    """Opens an operation of a user; returns its id and its fencing token."""
+    new = new_operation(user_id)
     with engine.begin() as connection:
-        row = open_user(connection, user_id=user_id, operation_id=operation_id, active=False, lease_until=NOON)
-        new = NewOperation(operation_id, user_id, "manual", "medium", None, "test", None)
-        begin_operation(connection, new, fence=row.fence, version=row.version, started_at=NOON)
-    return operation_id, row.fence
+        lock_requested(connection, user_id, new.operation_id)
+        opened = open_operations(connection, [new], NOON)
+    return new.operation_id, opened[new.operation_id].fence
+
+
+def new_operation(user_id: str, **given: Any) -> NewOperation:
+    """A sync that is to open."""
+    new = NewOperation(uuid4(), user_id, "portfolio", "medium", "manual", None, "test", None, 0, NOON, False)
+    return new._replace(**given)

@@ -22,7 +22,8 @@ from moonx_pipeline.storage.database import open_engine
 from moonx_pipeline.storage.embedded import embedded_url, release
 from moonx_pipeline.storage.migrations import ensure_schema
 from moonx_pipeline.storage.outbox import OLDEST, newest, read_after
-from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.storage.retries import autocommit
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline_tests.cli.commands import ROOT, moonx
 from moonx_pipeline_tests.events.acts import consume, unpublished_count
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
@@ -75,12 +76,12 @@ def kafka(kafka_topics: KafkaTopics) -> KafkaSettings:
     return Settings.from_environment(kafka_topics.environment).kafka
 
 
-def sources_of(home: Home, simulator: RunningSimulator) -> Sources:
-    return open_sources(Settings.from_environment({**simulator.environment(), **FAST, **UNLIMITED}), home.engine)
+def runtime_of(home: Home, simulator: RunningSimulator) -> Runtime:
+    return open_runtime(Settings.from_environment({**simulator.environment(), **FAST, **UNLIMITED}), home.engine)
 
 
 @contextmanager
-def syncs_going_on(home: Home, sources: Sources, simulator: RunningSimulator) -> Iterator[None]:
+def syncs_going_on(home: Home, runtime: Runtime, simulator: RunningSimulator) -> Iterator[None]:
     """Syncs that each find something changed, until the block ends."""
     ending = threading.Event()
     began = threading.Event()
@@ -91,7 +92,7 @@ def syncs_going_on(home: Home, sources: Sources, simulator: RunningSimulator) ->
             amount += 1
             for user in USERS:
                 simulator.simulation.world.set_balance(derived_address(user), USDC, amount * 10**6)
-                sync(home.engine, sources, user)
+                sync(runtime, user)
                 began.set()
 
     thread = threading.Thread(target=go_on)
@@ -124,12 +125,12 @@ def consumed(kafka: KafkaSettings, count: int) -> list[dict]:
 def test_a_backup_of_a_busy_database_is_whole_and_what_was_not_published_goes_out_once_more(
     old: Home, new_home: Callable[[], Home], simulator: RunningSimulator, kafka: KafkaSettings, tmp_path: Path
 ) -> None:
-    sources, file = sources_of(old, simulator), tmp_path / "moonx.backup"
+    runtime, file = runtime_of(old, simulator), tmp_path / "moonx.backup"
     for user in USERS:
         register(old.engine, user, derived_address(user))
-        sync(old.engine, sources, user)
+        sync(runtime, user)
     publish_all(old.engine, kafka)
-    with syncs_going_on(old, sources, simulator):
+    with syncs_going_on(old, runtime, simulator):
         backed_up = old.run("backup", str(file))
     assert backed_up.returncode == 0, backed_up.stderr
     assert file.stat().st_mode & 0o077 == 0
@@ -154,29 +155,29 @@ def test_a_backup_of_a_busy_database_is_whole_and_what_was_not_published_goes_ou
     assert {event_id for event_id, count in counts.items() if count == 2} == again & told
     assert set(counts.values()) == {1, 2}
 
-    sources = sources_of(home, simulator)
-    assert {sync(home.engine, sources, user).status for user in USERS} == {"completed"}
+    runtime = runtime_of(home, simulator)
+    assert {sync(runtime, user).status for user in USERS} == {"completed"}
     assert violations(home.engine) == []
 
 
 def test_after_a_restore_each_portfolio_is_told_of_anew_above_what_was_told_before(
     old: Home, new_home: Callable[[], Home], simulator: RunningSimulator, tmp_path: Path
 ) -> None:
-    sources, file = sources_of(old, simulator), tmp_path / "moonx.backup"
+    runtime, file = runtime_of(old, simulator), tmp_path / "moonx.backup"
     register(old.engine, "ann", derived_address("ann"))
     world = simulator.simulation.world
     world.set_balance(derived_address("ann"), USDC, 10)
-    sync(old.engine, sources)
+    sync(runtime)
     assert old.run("backup", str(file)).returncode == 0
     world.set_balance(derived_address("ann"), USDC, 20)
-    sync(old.engine, sources)
+    sync(runtime)
     told = status(old.engine, "ann").portfolio_version
 
     home = new_home()
     assert home.run("restore", str(file)).returncode == 0
     assert held(home.engine)[1, USDC.address] == 10
     world.set_balance(derived_address("ann"), USDC, 10)  # as it is stored, and not as it was told last
-    sync(home.engine, sources_of(home, simulator))
+    sync(runtime_of(home, simulator))
 
     updated = [event for event in events(home.engine) if event["eventType"] == "portfolio.updated"][-1]
     assert updated["version"] > told
@@ -188,20 +189,20 @@ def test_readers_of_the_outbox_find_what_was_restored_and_what_is_new(
     old: Home, new_home: Callable[[], Home], simulator: RunningSimulator, tmp_path: Path
 ) -> None:
     file = tmp_path / "moonx.backup"
-    with old.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(old.engine) as connection:
         for _ in range(3000):  # a server of some age: a new one is far from these numbers
             connection.exec_driver_sql("SELECT pg_current_xact_id()")
     register(old.engine, "ann", derived_address("ann"))
-    sync(old.engine, sources_of(old, simulator))
+    sync(runtime_of(old, simulator))
     assert old.run("backup", str(file)).returncode == 0
 
     home = new_home()
     assert home.run("restore", str(file)).returncode == 0
 
-    with home.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(home.engine) as connection:
         kept, _ = read_after(connection, OLDEST, 100)
         position = newest(connection)
-        sync(home.engine, sources_of(home, simulator))
+        sync(runtime_of(home, simulator))
         new, _ = read_after(connection, position, 100)
     assert [row.type for row in kept] == [event["eventType"] for event in events(old.engine)]
     assert [str(row.id) for row in new] == [event["eventId"] for event in events(home.engine)][len(kept) :]
@@ -250,10 +251,10 @@ def test_only_a_backup_of_this_or_an_earlier_version_is_restored_and_only_into_a
 
 
 def test_a_database_of_the_operators_own_is_left_to_its_own_tools_and_only_settled(
-    engine: Engine, database_url: str, sources: Sources, tmp_path: Path
+    engine: Engine, database_url: str, runtime: Runtime, tmp_path: Path
 ) -> None:
     register(engine, "ann", derived_address("ann"))
-    sync(engine, sources)
+    sync(runtime)
 
     for command in (("backup", "file"), ("restore", "file")):
         refused = moonx(*command, cwd=tmp_path, DATABASE_URL=database_url)

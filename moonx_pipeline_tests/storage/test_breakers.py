@@ -13,6 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, 
 from sqlalchemy import Engine
 
 from moonx_pipeline.storage.breakers import Report, Standing, admit, breakers, close, closed, report
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline_tests.storage.clocks import START, connections
 
 THRESHOLD = 3
@@ -172,7 +173,7 @@ def test_of_many_callers_at_once_one_is_the_probe(engine: Engine) -> None:
     together = threading.Barrier(8)
 
     def ask(_: int) -> bool:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with autocommit(engine) as connection:
             together.wait()
             return admit(connection, ["alchemy:137"], LEASE)["alchemy:137"].admitted
 

@@ -8,28 +8,28 @@ from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET, SPAM_WA
 from moonx_pipeline.storage.invariants import INVARIANTS, check_invariants
 from moonx_pipeline.storage.requests import add_request
 from moonx_pipeline.storage.users import add_wallets
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.sync.acts import register, sync, violations
 
 
 @pytest.fixture
-def synced(engine: Engine, sources: Sources, simulator: RunningSimulator) -> Engine:
+def synced(engine: Engine, runtime: Runtime, simulator: RunningSimulator) -> Engine:
     """Users whose syncs ended in every way, with one request served."""
     for user, wallet in (("ann", POLYGON_WALLET), ("bob", PLAIN_WALLET), ("eve", SPAM_WALLET)):
         register(engine, user, wallet)
-        sync(engine, sources, user)
+        sync(runtime, user)
     with engine.begin() as connection:
         request = add_request(connection, "bob", source="api", priority="high")
-    sync(engine, sources, "bob", request_id=request)
+    sync(runtime, "bob", request_id=request)
     simulator.fault("partial_error", network="polygon-mainnet")
     simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
-    assert sync(engine, sources, "ann").status == "partial"
+    assert sync(runtime, "ann").status == "partial"
     simulator.fault("outage")
-    assert sync(engine, sources, "ann").status == "failed"
+    assert sync(runtime, "ann").status == "failed"
     simulator.simulation.faults.clear()
     with engine.begin() as connection:
         add_wallets(connection, "bob", [POLYGON_WALLET])
-    sync(engine, sources, "bob")
+    sync(runtime, "bob")
     with engine.begin() as connection:
         # As if the syncs were older than the minute for which the events of the oldest are not asked for.
         connection.exec_driver_sql("UPDATE outbox_events SET created_at = created_at - interval '5 minutes'")

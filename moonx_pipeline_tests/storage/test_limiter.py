@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.storage.database import open_engine
 from moonx_pipeline.storage.limiter import Limit, block, blocked_seconds, current_blocks, take
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline_tests.storage.clocks import START, connections
 
 MINUTE = timedelta(minutes=1)
@@ -197,7 +198,7 @@ def test_a_key_without_a_limit_heeds_blocks_and_nothing_else(engine: Engine) -> 
 def _hammer(url: str, key: str, most: int, start: float, tries: int, results) -> None:
     engine = open_engine(url, connections=1)
     slots: list[datetime] = []
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(engine) as connection:
         time.sleep(max(0, start - time.time()))
         for _ in range(tries):
             answer = take(connection, [Limit(key, 1, most, timedelta(seconds=1))])

@@ -5,11 +5,11 @@ from uuid import uuid4
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.storage.opening import open_user
+from moonx_pipeline.storage.opening import lock_requested, open_operations
 from moonx_pipeline.storage.operations import ChainStatusRow, OperationEnd, end_operations, lock_users
 from moonx_pipeline.storage.requests import add_request, refuse_request
 from moonx_pipeline.storage.users import add_wallets, list_users, remove_user, wallets_of
-from moonx_pipeline_tests.storage.examples import NOON, OTHER_WALLET, WALLET, begin, register
+from moonx_pipeline_tests.storage.examples import NOON, OTHER_WALLET, WALLET, begin, new_operation, register
 
 
 def status_of(engine: Engine, user_id: str):
@@ -39,15 +39,16 @@ def test_each_sync_takes_the_next_number_and_a_repeated_one_keeps_its_own(engine
     _, second_number = begin(engine, "ann")
 
     with engine.begin() as connection:
-        repeated = open_user(connection, user_id="ann", operation_id=first, active=False, lease_until=NOON)
+        found = lock_requested(connection, "ann", first)
+        repeated = open_operations(connection, [new_operation("ann", operation_id=first)], NOON)[first]
 
     assert second_number == first_number + 1
-    assert (repeated.fence, repeated.existing_status) == (first_number, "running")
+    assert (found.existing_status, repeated.fence, repeated.retry) == ("running", first_number, 1)
 
 
 def test_opening_for_an_unknown_user_writes_nothing(engine: Engine) -> None:
     with engine.begin() as connection:
-        row = open_user(connection, user_id="nobody", operation_id=uuid4(), active=True, lease_until=NOON)
+        row = lock_requested(connection, "nobody", uuid4())
         count = connection.exec_driver_sql("SELECT count(*) FROM user_sync_status").scalar_one()
 
     assert (row.wallets, count) == ((), 0)
@@ -174,10 +175,9 @@ def test_a_removed_user_is_forgotten_but_his_version_goes_on(engine: Engine) -> 
         assert remove_user(connection, "ann")
         assert not remove_user(connection, "ann")
         assert list_users(connection) == []
-        row = open_user(connection, user_id="ann", operation_id=uuid4(), active=False, lease_until=NOON)
-        assert row.wallets == ()
+        assert lock_requested(connection, "ann", uuid4()).wallets == ()
         add_wallets(connection, "ann", [WALLET])
-        assert open_user(connection, user_id="ann", operation_id=uuid4(), active=False, lease_until=NOON).version == 4
+        assert lock_requested(connection, "ann", uuid4()).version == 4
 
 
 def test_a_user_has_one_request_that_waits_whatever_its_key(engine: Engine) -> None:

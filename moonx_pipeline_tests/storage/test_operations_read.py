@@ -15,7 +15,7 @@ from moonx_pipeline.storage.operations_read import is_own, list_operations, read
 from moonx_pipeline.storage.pause import pause
 from moonx_pipeline.storage.requests import add_request
 from moonx_pipeline.storage.sync_state import SyncState, read_sync_state
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.views.operations import operation_detail_json, operation_json
 from moonx_pipeline.views.status import freshness, status_json
 from moonx_pipeline_tests.storage.examples import begin
@@ -62,14 +62,14 @@ def test_the_newest_come_first_within_days_status_and_limit_and_of_one_user_only
 
 
 def test_one_sync_tells_how_each_chain_was_read_and_what_it_cost(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     with engine.begin() as connection:
         request = add_request(connection, "ann", source="api", priority="high")
     simulator.fault("partial_error", network="polygon-mainnet")
     simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
-    sync(engine, sources, request_id=request, run_id="a-run")
+    sync(runtime, request_id=request, run_id="a-run")
     stored = operation(engine)
 
     with engine.connect() as connection:
@@ -98,14 +98,14 @@ def test_one_sync_tells_how_each_chain_was_read_and_what_it_cost(
     assert data["providerCalls"] > 0 < data["computeUnits"]
 
 
-def test_times_of_a_stored_report_are_sent_as_all_others(engine: Engine, sources: Sources) -> None:
+def test_times_of_a_stored_report_are_sent_as_all_others(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
     with engine.begin() as connection:
         connection.exec_driver_sql(
             "INSERT INTO circuit_breakers (key, state, opened_at, retry_at, cause) "
             "VALUES ('alchemy:137', 'open', now(), '2126-03-02 12:00:00.123456+00', 'failures')"
         )
-    sync(engine, sources)
+    sync(runtime)
 
     with engine.connect() as connection:
         found = read_operation(connection, "ann", operation(engine).id)
@@ -160,9 +160,9 @@ def test_of_somebody_who_was_never_seen_there_is_nothing(engine: Engine) -> None
     }
 
 
-def test_a_user_who_was_read_has_tokens_without_spam_a_total_and_a_next_time(engine: Engine, sources: Sources) -> None:
+def test_a_user_who_was_read_has_tokens_without_spam_a_total_and_a_next_time(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", SPAM_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     row = status(engine)
 
     found = state(engine)
@@ -177,10 +177,10 @@ def test_a_user_who_was_read_has_tokens_without_spam_a_total_and_a_next_time(eng
     assert shown(found, now=row.last_sync_at + timedelta(days=2))["nextScheduledSync"] is None
 
 
-def test_what_runs_waits_and_went_wrong_is_told(engine: Engine, sources: Sources, simulator: RunningSimulator) -> None:
+def test_what_runs_waits_and_went_wrong_is_told(engine: Engine, runtime: Runtime, simulator: RunningSimulator) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("outage")
-    sync(engine, sources)
+    sync(runtime)
     first, _ = begin(engine, "ann")
     with engine.begin() as connection:
         connection.exec_driver_sql(
@@ -208,9 +208,9 @@ def test_what_runs_waits_and_went_wrong_is_told(engine: Engine, sources: Sources
     assert shown(state(engine, "bob"))["pause"] == data["pause"]
 
 
-def test_who_is_disabled_has_no_next_time(engine: Engine, sources: Sources) -> None:
+def test_who_is_disabled_has_no_next_time(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE user_sync_status SET is_sync_enabled = false")
 

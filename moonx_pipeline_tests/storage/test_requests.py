@@ -15,6 +15,7 @@ from moonx_pipeline.storage.bulk_requests import (
 from moonx_pipeline.storage.database import open_engine
 from moonx_pipeline.storage.migrations import SQL_FOLDER, known_migrations, migrate
 from moonx_pipeline.storage.requests import refuse_request
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline_tests.storage.examples import register
 from moonx_pipeline_tests.storage.request_acts import ask, claim, mark, requeue, row
 
@@ -78,7 +79,7 @@ def test_a_bulk_that_commits_while_lost_requests_are_put_back_loses_none(engine:
 
     def commit_when_waited_for() -> None:
         """Once the recovery waits for the bulk's row, which it can't see before."""
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as looking:
+        with autocommit(engine) as looking:
             while not looking.exec_driver_sql("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)").scalar_one():
                 pass
         transaction.commit()

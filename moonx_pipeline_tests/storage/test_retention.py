@@ -19,7 +19,7 @@ from moonx_pipeline.storage.retention import (
     prune_outbox,
     prune_requests,
 )
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.storage.examples import register
 from moonx_pipeline_tests.sync.acts import portfolio, sync, violations
 
@@ -162,12 +162,12 @@ def test_many_that_ended_at_the_same_moment_all_go(engine: Engine) -> None:
 
 
 def test_what_syncs_stored_holds_together_after_all_that_is_old_is_gone(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     def served(user: str) -> None:
         with engine.begin() as connection:
             request = add_request(connection, user, source="api", priority="high")
-        sync(engine, sources, user, request_id=request)
+        sync(runtime, user, request_id=request)
 
     for user, wallet in (("ann", PLAIN_WALLET), ("bob", POLYGON_WALLET)):
         register(engine, user, wallet)

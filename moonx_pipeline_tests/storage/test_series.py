@@ -19,7 +19,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import SPAM_WALLET
 from moonx_pipeline.storage.holdings import snapshot_holdings, write_holdings
 from moonx_pipeline.storage.series import Reading, Series, bucket_of, read_series
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.views.history import history_json
 from moonx_pipeline_tests.storage.examples import position
 from moonx_pipeline_tests.sync.acts import operation, portfolio, register, sync
@@ -165,13 +165,13 @@ def test_of_two_snapshots_of_one_moment_one_is_summed_up(engine: Engine) -> None
 
 
 def test_a_sync_keeps_what_its_total_left_out_and_so_do_its_snapshots_total(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", SPAM_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     simulator.fault("partial_error", network="polygon-mainnet")
     simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
-    sync(engine, sources)
+    sync(runtime)
     stored, row = portfolio(engine), operation(engine)
 
     assert row.omitted == stored.totals.omitted
@@ -186,10 +186,10 @@ def test_a_sync_keeps_what_its_total_left_out_and_so_do_its_snapshots_total(
     assert (Decimal(point["totalValueUsd"]), point["omitted"]) == (stored.total_value_usd, None)
 
 
-def test_a_sync_that_failed_left_nothing_out(engine: Engine, sources: Sources, simulator: RunningSimulator) -> None:
+def test_a_sync_that_failed_left_nothing_out(engine: Engine, runtime: Runtime, simulator: RunningSimulator) -> None:
     register(engine, "ann", SPAM_WALLET)
     simulator.fault("outage")
-    sync(engine, sources)
+    sync(runtime)
 
     assert operation(engine).omitted is None
 

@@ -19,6 +19,7 @@ from moonx_pipeline.domain.identity import Listing
 from moonx_pipeline.domain.market import Known
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline.storage.token_book import Described, TokenBook, logo_url_of, read_book, write_book
 from moonx_pipeline_tests.domain.examples import (
     DEEP,
@@ -220,7 +221,7 @@ def wait_until_blocked(engine: Engine) -> None:
         "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
     )
     until = monotonic() + 10
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(engine) as connection:
         while not connection.exec_driver_sql(blocked).all():
             assert monotonic() < until, "Nobody waits."
 

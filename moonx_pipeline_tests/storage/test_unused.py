@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from moonx_pipeline.storage.breakers import Report, breakers, report
 from moonx_pipeline.storage.limiter import Limit, block, take
 from moonx_pipeline.storage.requests import add_request
+from moonx_pipeline.storage.retries import autocommit
 from moonx_pipeline.storage.unused import inactive_users, prune_breakers, prune_limits, prune_tokens
 from moonx_pipeline_tests.storage.examples import begin, position, register, token
 from moonx_pipeline_tests.storage.test_holdings import write
@@ -54,7 +55,7 @@ def said(engine: Engine, chain_id: int, address: str, source: str, at: datetime)
 
 def test_limits_of_users_go_once_nothing_of_them_counts_any_more(engine: Engine) -> None:
     window = timedelta(minutes=15)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(engine) as connection:
         for key in (
             "user:ann:sync",
             "user:a:b:sync",

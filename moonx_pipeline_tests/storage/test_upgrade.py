@@ -28,8 +28,8 @@ from moonx_pipeline.storage.migrations import (
     migrate,
     schema_state,
 )
-from moonx_pipeline.sync.sources import open_sources
-from moonx_pipeline.sync.sweep import Sweep, SweepOrder
+from moonx_pipeline.sync.runtime import open_runtime
+from moonx_pipeline.sync.sweep import Sweep, SweepSpec
 from moonx_pipeline_tests.fixtures.dagster import ROOT
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.sync.acts import held, register, status, sync, violations
@@ -154,15 +154,15 @@ def test_the_version_before_goes_on_while_and_after_the_schema_is_migrated(
     assert old_worker.answer() == ["completed"] * len(USERS)
 
     # Both versions at once, on the same users.
-    sources = open_sources(settings, upgraded)
+    runtime = open_runtime(settings, upgraded)
     move(simulator, 8)
     old_worker.tell("sync", *USERS)
-    assert {sync(upgraded, sources, user).status for user in USERS} <= {"completed", "cancelled"}
+    assert {sync(runtime, user).status for user in USERS} <= {"completed", "cancelled"}
     assert set(old_worker.answer()) <= {"completed", "cancelled"}
     make_due(upgraded)
     old_worker.tell("sweep")
     with ThreadPoolExecutor(1) as other:
-        swept = other.submit(Sweep(upgraded, sources, SweepOrder(5)).run).result()
+        swept = other.submit(Sweep(runtime, SweepSpec(5)).run).result()
     both = sum(old_worker.answer().values()) + swept.users
     assert both == len(USERS)
     assert violations(upgraded) == []
@@ -180,7 +180,7 @@ def test_the_version_before_goes_on_while_and_after_the_schema_is_migrated(
 
     # And the upgrade once more.
     assert migrate(upgraded) == ()
-    assert {sync(upgraded, sources, user).status for user in USERS} == {"completed"}
+    assert {sync(runtime, user).status for user in USERS} == {"completed"}
     assert violations(upgraded) == []
 
 

@@ -1,13 +1,11 @@
 """A user's list of wallets as rows."""
 
 from decimal import Decimal
-from uuid import uuid4
 
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.flags import BLOCKING_FLAGS, OLD_PRICE
 from moonx_pipeline.storage.holdings import write_holdings
-from moonx_pipeline.storage.opening import open_user
 from moonx_pipeline.storage.operations import ChainStatusRow, OperationEnd, end_operations
 from moonx_pipeline.storage.portfolio import read_portfolio
 from moonx_pipeline.storage.users import WalletsSet, set_wallets
@@ -70,8 +68,7 @@ def test_a_change_outdates_syncs_that_opened_before_and_none_that_opens_after(en
     set_(engine, WALLET, OTHER_WALLET)
 
     stored = status_of(engine, "ann").stored_fence
-    with engine.begin() as connection:
-        after = open_user(connection, user_id="ann", operation_id=uuid4(), active=False, lease_until=NOON).fence
+    _, after = begin(engine, "ann")
     assert before < stored < after
 
 

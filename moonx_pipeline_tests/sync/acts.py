@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 import jsonschema
 from sqlalchemy import Engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.events.schema import event_schemas
 from moonx_pipeline.storage.invariants import Violation, check_invariants
 from moonx_pipeline.storage.portfolio import StoredPortfolio, read_portfolio
 from moonx_pipeline.storage.users import add_wallets
-from moonx_pipeline.sync.order import SyncOrder
-from moonx_pipeline.sync.persist import StoredSync
-from moonx_pipeline.sync.sources import Sources
-from moonx_pipeline.sync.user_sync import sync_user, utc_now
+from moonx_pipeline.sync.pipeline import SyncPipeline
+from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.spec import SyncSpec
+from moonx_pipeline.sync.store import StoredSync
 
 
 def register(engine: Engine, user_id: str, *wallets: str) -> None:
@@ -24,16 +25,15 @@ def register(engine: Engine, user_id: str, *wallets: str) -> None:
 
 
 def sync(
-    engine: Engine,
-    sources: Sources,
+    runtime: Runtime,
     user_id: str = "ann",
     *,
     trigger: str = "manual",
     at: datetime | None = None,
     **order,
 ) -> StoredSync:
-    made = SyncOrder(order.pop("operation_id", None) or uuid.uuid4(), user_id, trigger, **order)
-    return sync_user(engine, sources, made, clock=(lambda: at) if at else utc_now)
+    made = SyncSpec(order.pop("operation_id", None) or uuid.uuid4(), user_id, trigger, **order)
+    return SyncPipeline(runtime, clock=(lambda: at) if at else utc_now).run(made)
 
 
 def portfolio(engine: Engine, user_id: str = "ann") -> StoredPortfolio:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from sqlalchemy import Engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.market import ALWAYS_KNOWN, Known, Market
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
 from moonx_pipeline.domain.pricing import Choice
@@ -16,10 +17,10 @@ from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.storage.token_book import read_book, write_book
 from moonx_pipeline.sync.breaking import Breakers
+from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.price import PricePlan, max_price_age, plan_prices
 from moonx_pipeline.sync.quotes import QuoteRound
-from moonx_pipeline.sync.sources import Sources
-from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline.sync.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -53,28 +54,26 @@ def list_token(engine: Engine, token: SimToken, coingecko_id: str | None = None)
 
 
 def stored_market(
-    engine: Engine,
-    sources: Sources,
+    runtime: Runtime,
     keys: Collection[TokenKey],
     *,
     trigger: str = "schedule",
     now: datetime | None = None,
 ) -> Market:
     """What is known of tokens by what is stored."""
-    with engine.connect() as connection:
+    with runtime.db.engine.connect() as connection:
         known = read_book(connection, {*keys, *ALWAYS_KNOWN}).known
     return Market(
         known,
         now=now or utc_now(),
-        limits=sources.price_limits,
-        fresh_for=max_price_age(sources, trigger),
-        old_after=sources.fresh_for,
+        limits=runtime.policy.price_limits,
+        fresh_for=max_price_age(runtime.policy, trigger),
+        old_after=runtime.policy.fresh_for,
     )
 
 
 def ask(
-    engine: Engine,
-    sources: Sources,
+    runtime: Runtime,
     *tokens: SimToken | TokenKey,
     trigger: str = "schedule",
     names: Mapping[TokenKey, TokenInfo] | None = None,
@@ -83,18 +82,26 @@ def ask(
 ) -> Asked:
     """One round: reads what is stored, plans, asks, and stores what was learned."""
     keys = {key(token) for token in tokens}
-    market = stored_market(engine, sources, keys, trigger=trigger)
-    plan = plan_prices(keys, market, sources, tokens=names or {}, quoted=quoted, syncs=syncs)
+    market = stored_market(runtime, keys, trigger=trigger)
+    has_key = runtime.providers.coingecko.has_key
+    plan = plan_prices(
+        keys,
+        market,
+        runtime.policy,
+        has_coingecko_key=has_key,
+        tokens=names or {},
+        quoted=quoted,
+        syncs=syncs,
+    )
 
     def read_known(others: Collection[TokenKey]) -> Mapping[TokenKey, Known]:
-        with engine.connect() as connection:
+        with runtime.db.engine.connect() as connection:
             return read_book(connection, others).known
 
-    asking = QuoteRound(
-        market, sources, Breakers(sources.breaking, {}), CallScope.lasting(20), read_known=read_known, syncs=syncs
-    )
+    calls = ProviderCalls(runtime.providers, Breakers(runtime.policy.breakers, {}), CallScope.lasting(20))
+    asking = QuoteRound(market, calls, read_known=read_known, syncs=syncs)
     asking.ask(plan)
-    with engine.begin() as connection:
+    with runtime.db.engine.begin() as connection:
         write_book(connection, tokens={}, evidence=market.learned)
     return Asked(market, plan, list(asking.outages))
 

@@ -15,16 +15,16 @@ from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline.storage.breakers import breakers
 from moonx_pipeline.storage.requests import add_request
 from moonx_pipeline.sync.breaking import reset
-from moonx_pipeline.sync.order import SyncRefused
-from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline.sync.spec import SyncRefused
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.sync.acts import alerts, events, held, operation, portfolio, register, status, sync
 
 
-def sources_with(simulator: RunningSimulator, engine: Engine, **changes: str) -> Sources:
+def sources_with(simulator: RunningSimulator, engine: Engine, **changes: str) -> Runtime:
     """The clients of another process, under other settings."""
     environment = {**simulator.environment(), **FAST, **UNLIMITED, **changes}
-    return open_sources(Settings.from_environment(environment), engine)
+    return open_runtime(Settings.from_environment(environment), engine)
 
 
 def states(engine: Engine) -> dict[str, str]:
@@ -48,20 +48,20 @@ def polygon_goes_down(simulator: RunningSimulator) -> None:
 
 
 def test_a_chain_that_keeps_failing_is_not_asked_and_its_holdings_stay_until_a_probe_finds_it_well(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", POLYGON_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     whole = held(engine)
     polygon_goes_down(simulator)
     for _ in range(4):
-        assert sync(engine, sources).status == "partial"
+        assert sync(runtime).status == "partial"
     assert states(engine) == {"alchemy:137": "closed"}
-    sync(engine, sources)
+    sync(runtime)
     assert states(engine) == {"alchemy:137": "open"}
     simulator.simulation.faults.requests.clear()
 
-    outcome = sync(engine, sources)
+    outcome = sync(runtime)
 
     assert outcome.status == "partial"
     assert "The circuit breaker 'alchemy:137' is open since" in outcome.message
@@ -74,25 +74,25 @@ def test_a_chain_that_keeps_failing_is_not_asked_and_its_holdings_stay_until_a_p
 
     simulator.simulation.faults.clear()
     pass_the_time_of(engine, "alchemy:137")
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
     assert states(engine) == {"alchemy:137": "closed"}
     assert alerted(engine) == [("circuit_breaker_open", "alchemy:137"), ("circuit_breaker_closed", "alchemy:137")]
 
 
 def test_one_sync_in_many_is_the_probe_and_a_failing_one_is_no_news(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     users = [f"user{number}" for number in range(6)]
     for user in users:
         register(engine, user, POLYGON_WALLET)
     polygon_goes_down(simulator)
     for user in users[:5]:
-        sync(engine, sources, user)
+        sync(runtime, user)
     pass_the_time_of(engine, "alchemy:137")
     simulator.simulation.faults.requests.clear()
 
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda user: sync(engine, sources, user), users))
+        list(pool.map(lambda user: sync(runtime, user), users))
 
     assert states(engine) == {"alchemy:137": "open"}
     assert simulator.requests("alchemy eth_getBalance") == 3  # one probe, with its repeats
@@ -100,15 +100,15 @@ def test_one_sync_in_many_is_the_probe_and_a_failing_one_is_no_news(
 
 
 def test_a_success_in_between_starts_the_count_anew(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", POLYGON_WALLET)
     for _ in range(3):
         polygon_goes_down(simulator)
         for _ in range(4):
-            sync(engine, sources)
+            sync(runtime)
         simulator.simulation.faults.clear()
-        sync(engine, sources)
+        sync(runtime)
 
     assert states(engine) == {"alchemy:137": "closed"}
     assert alerted(engine) == []
@@ -118,13 +118,13 @@ def test_a_success_in_between_starts_the_count_anew(
     ("fault", "alert"), [("bad_key", "provider_key_rejected"), ("quota", "provider_quota_exhausted")]
 )
 def test_a_rejected_key_and_an_exhausted_plan_open_for_long_with_one_alert_for_all_chains(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, fault: str, alert: str
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, fault: str, alert: str
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     register(engine, "bob", PLAIN_WALLET)
     simulator.fault(fault)
 
-    assert sync(engine, sources).status == "failed"
+    assert sync(runtime).status == "failed"
 
     assert {states(engine)[f"alchemy:{chain.id}"] for chain in CHAINS} == {"open"}
     assert alerted(engine) == [(alert, "alchemy")]
@@ -135,44 +135,44 @@ def test_a_rejected_key_and_an_exhausted_plan_open_for_long_with_one_alert_for_a
     assert minutes >= 10
     simulator.simulation.faults.clear()
     simulator.simulation.faults.requests.clear()
-    assert sync(engine, sources, "bob").status == "failed"
+    assert sync(runtime, "bob").status == "failed"
     assert simulator.requests("alchemy") == 0
 
     assert len(reset(engine, [f"alchemy:{chain.id}" for chain in CHAINS])) == len(CHAINS)
-    assert sync(engine, sources, "bob").status == "completed"
+    assert sync(runtime, "bob").status == "completed"
 
 
 def test_a_shared_api_that_is_down_is_left_aside_for_the_one_behind_it(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     simulator.fault("outage", endpoint="balances/by-address")
     for _ in range(5):
-        assert sync(engine, sources).status == "completed"
+        assert sync(runtime).status == "completed"
     assert states(engine) == {"alchemy:data": "open"}
     simulator.simulation.faults.requests.clear()
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert simulator.requests("alchemy balances/by-address") == 0
 
 
 def test_a_price_source_that_is_down_is_not_asked_and_the_next_one_is(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("outage", provider="binance")
     for _ in range(5):
         with engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM token_evidence")
-        sync(engine, sources)
+        sync(runtime)
     assert states(engine) == {"binance": "open"}
     simulator.simulation.faults.requests.clear()
 
     with engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM token_evidence")
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert simulator.requests("binance") == 0
     assert all(p.price_usd is not None for p in portfolio(engine).positions if p.symbol == "ETH")
@@ -180,7 +180,7 @@ def test_a_price_source_that_is_down_is_not_asked_and_the_next_one_is(
 
 
 def test_a_user_whose_own_data_breaks_his_syncs_is_left_alone_and_no_other(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     register(engine, "bob", PLAIN_WALLET)
@@ -188,14 +188,14 @@ def test_a_user_whose_own_data_breaks_his_syncs_is_left_alone_and_no_other(
         connection.exec_driver_sql("ALTER TABLE user_token_holdings ADD CONSTRAINT hostile CHECK (user_id <> 'ann')")
     for _ in range(5):
         with pytest.raises(Exception, match="hostile"):
-            sync(engine, sources)
+            sync(runtime)
     with engine.begin() as connection:
         request = add_request(connection, "ann", source="api", priority="high")
     calls = simulator.requests()
     operation_id = uuid.uuid4()
 
     with pytest.raises(SyncRefused, match="moonx breaker reset user:ann") as refused:
-        sync(engine, sources, operation_id=operation_id, request_id=request)
+        sync(runtime, operation_id=operation_id, request_id=request)
 
     assert refused.value.retry_at is not None
     assert simulator.requests() == calls
@@ -212,32 +212,32 @@ def test_a_user_whose_own_data_breaks_his_syncs_is_left_alone_and_no_other(
             == "refused"
         )
     assert status(engine).sync_status == "failed"
-    assert sync(engine, sources, "bob").status == "completed"
+    assert sync(runtime, "bob").status == "completed"
 
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE user_token_holdings DROP CONSTRAINT hostile")
     pass_the_time_of(engine, "user:ann")
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
     assert states(engine) == {"user:ann": "closed"}
 
 
 def test_an_outage_of_providers_is_never_the_users_fault(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("outage")
     for _ in range(7):
-        assert sync(engine, sources).status == "failed"
+        assert sync(runtime).status == "failed"
 
     assert "user:ann" not in states(engine)
 
 
 def test_breakers_can_be_switched_off(engine: Engine, simulator: RunningSimulator) -> None:
-    sources = sources_with(simulator, engine, ENABLE_CIRCUIT_BREAKER="false")
+    runtime = sources_with(simulator, engine, ENABLE_CIRCUIT_BREAKER="false")
     register(engine, "ann", POLYGON_WALLET)
     polygon_goes_down(simulator)
     for _ in range(7):
-        sync(engine, sources)
+        sync(runtime)
 
     assert states(engine) == {}
 
@@ -245,12 +245,12 @@ def test_breakers_can_be_switched_off(engine: Engine, simulator: RunningSimulato
 def test_a_call_that_the_syncs_deadline_cut_short_says_nothing_of_its_provider(
     engine: Engine, simulator: RunningSimulator
 ) -> None:
-    sources = sources_with(simulator, engine, WORKER_TIMEOUT="5000", WORKER_CIRCUIT_BREAKER_THRESHOLD="1")
+    runtime = sources_with(simulator, engine, WORKER_TIMEOUT="5000", WORKER_CIRCUIT_BREAKER_THRESHOLD="1")
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("hang", endpoint="tokens/by-address")
     simulator.fault("hang", endpoint="eth_getBalance")
 
-    assert sync(engine, sources).status == "failed"
+    assert sync(runtime).status == "failed"
 
     # The first call had its full two seconds; the chains were asked in what was left of three.
     assert states(engine) == {"alchemy:data": "open"}
@@ -261,11 +261,11 @@ def test_the_limit_of_requests_holds_over_all_processes_and_nothing_is_sent_beyo
 ) -> None:
     one, other = (sources_with(simulator, engine, ALCHEMY_RATE_LIMIT_RPM="2") for _ in range(2))
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, one, trigger="schedule")
-    sync(engine, other, trigger="schedule")
+    sync(one, trigger="schedule")
+    sync(other, trigger="schedule")
     assert simulator.requests("alchemy") == 2
 
-    outcome = sync(engine, one, trigger="schedule")
+    outcome = sync(one, trigger="schedule")
 
     assert (outcome.status, simulator.requests("alchemy")) == ("failed", 2)
     assert "its rate limit is used up until" in outcome.message
@@ -276,12 +276,12 @@ def test_the_limit_of_requests_holds_over_all_processes_and_nothing_is_sent_beyo
 def test_compute_units_are_a_limit_of_their_own(engine: Engine, simulator: RunningSimulator) -> None:
     # 600 in ten seconds, and no time to wait for the next ones.
     limited = {"ALCHEMY_MAX_COMPUTE_UNITS_PER_SECOND": "60", "WORKER_TIMEOUT": "5000"}
-    sources = sources_with(simulator, engine, **limited)
+    runtime = sources_with(simulator, engine, **limited)
     register(engine, "ann", PLAIN_WALLET)
     for _ in range(2):  # 360 with metadata, then 200
-        assert sync(engine, sources, trigger="schedule").status == "completed"
+        assert sync(runtime, trigger="schedule").status == "completed"
 
-    outcome = sync(engine, sources, trigger="schedule")
+    outcome = sync(runtime, trigger="schedule")
 
     assert outcome.status == "failed"
     assert "its rate limit is used up" in outcome.message
@@ -294,11 +294,11 @@ def test_what_a_provider_refuses_to_one_process_no_other_asks(engine: Engine, si
     register(engine, "bob", PLAIN_WALLET)
     simulator.fault("rate_limit", params={"retry_after": 3600})
     simulator.fault("banned", provider="binance")
-    sync(engine, one)
+    sync(one)
     calls = simulator.requests("alchemy"), simulator.requests("binance")
     simulator.simulation.faults.clear()
 
-    outcome = sync(engine, other, "bob")
+    outcome = sync(other, "bob")
 
     assert outcome.status == "failed"
     assert (simulator.requests("alchemy"), simulator.requests("binance")) == calls

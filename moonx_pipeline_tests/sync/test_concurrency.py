@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.clock import utc_now
+from moonx_pipeline.domain.reasons import INTERNAL_ERROR
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
@@ -16,41 +17,41 @@ from moonx_pipeline.simulator.world import PLAIN_WALLET, THREE_WALLETS
 from moonx_pipeline.storage.database import open_engine
 from moonx_pipeline.storage.invariants import check_invariants
 from moonx_pipeline.storage.users import add_wallets
-from moonx_pipeline.sync.open import open_sync
-from moonx_pipeline.sync.order import OpenSync, SyncOrder
-from moonx_pipeline.sync.persist import fail_sync, persist_syncs
-from moonx_pipeline.sync.sources import Sources, open_sources
-from moonx_pipeline.sync.user_sync import start_fetch, utc_now
-from moonx_pipeline.sync.value import ValuedSync, value_sync
+from moonx_pipeline.sync.open import open_requested
+from moonx_pipeline.sync.pipeline import SyncPipeline
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline.sync.spec import OpenSync, SyncSpec
+from moonx_pipeline.sync.store import fail_sync, store_syncs
+from moonx_pipeline.sync.value import ValuedSync
 from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, portfolio, register, status, sync
 
 USDC = next(t for t in TOKENS.values() if (t.chain_id, t.symbol) == (1, "USDC"))
 
 
-def opened(engine: Engine, sources: Sources, user_id: str = "ann") -> OpenSync:
-    return open_sync(engine, sources, SyncOrder(uuid.uuid4(), user_id, "schedule"), utc_now())
+def opened(runtime: Runtime, user_id: str = "ann") -> OpenSync:
+    return open_requested(runtime, SyncSpec(uuid.uuid4(), user_id, "schedule"), utc_now())
 
 
-def valued(engine: Engine, sources: Sources, running: OpenSync) -> ValuedSync:
-    fetch = start_fetch(engine, sources, running)
-    readings = [reading for chain in CHAINS for reading in fetch.read_chain(chain.id)]
-    return value_sync(engine, sources, running, readings, quotes=fetch.quotes(), scope=fetch.scope, read_at=utc_now())
+def valued(runtime: Runtime, running: OpenSync) -> ValuedSync:
+    pipeline = SyncPipeline(runtime)
+    (read,) = pipeline.value(pipeline.start_fetch(running).result())
+    return read
 
 
-def stored(engine: Engine, sources: Sources, *syncs: ValuedSync):
-    return persist_syncs(engine, sources, syncs, utc_now())
+def stored(runtime: Runtime, *syncs: ValuedSync):
+    return store_syncs(runtime, syncs, utc_now())
 
 
 def test_a_sync_that_started_earlier_never_overwrites_one_that_started_later(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    early = valued(engine, sources, opened(engine, sources))
+    early = valued(runtime, opened(runtime))
     simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, 1)
-    late = valued(engine, sources, opened(engine, sources))
+    late = valued(runtime, opened(runtime))
 
-    (late_outcome,) = stored(engine, sources, late)
-    (early_outcome,) = stored(engine, sources, early)
+    (late_outcome,) = stored(runtime, late)
+    (early_outcome,) = stored(runtime, early)
 
     assert (late_outcome.status, early_outcome.status) == ("completed", "cancelled")
     assert held(engine)[1, USDC.address] == 1
@@ -60,12 +61,12 @@ def test_a_sync_that_started_earlier_never_overwrites_one_that_started_later(
     assert status(engine).sync_status == "completed"
 
 
-def test_storing_a_sync_twice_is_storing_it_once(engine: Engine, sources: Sources) -> None:
+def test_storing_a_sync_twice_is_storing_it_once(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    once = valued(engine, sources, opened(engine, sources))
+    once = valued(runtime, opened(runtime))
 
-    (first,) = stored(engine, sources, once)
-    (second,) = stored(engine, sources, once)
+    (first,) = stored(runtime, once)
+    (second,) = stored(runtime, once)
 
     assert (first.status, first.changed, second.status, second.changed) == ("completed", True, "completed", False)
     assert event_types(engine) == ["sync.started", "sync.completed", "portfolio.updated"]
@@ -76,62 +77,62 @@ def test_storing_a_sync_twice_is_storing_it_once(engine: Engine, sources: Source
 
 
 def test_what_a_later_sync_kept_is_what_an_earlier_one_stored_meanwhile(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources, trigger="schedule")
+    sync(runtime, trigger="schedule")
     simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, 42)
-    early = valued(engine, sources, opened(engine, sources))
+    early = valued(runtime, opened(runtime))
     simulator.fault("partial_error", network="eth-mainnet")
     simulator.fault("outage", network="eth-mainnet", endpoint="eth_getBalance")
-    late = valued(engine, sources, opened(engine, sources))  # keeps the balance of before, since Ethereum fails it
+    late = valued(runtime, opened(runtime))  # keeps the balance of before, since Ethereum fails it
 
-    stored(engine, sources, early)
-    (outcome,) = stored(engine, sources, late)
+    stored(runtime, early)
+    (outcome,) = stored(runtime, late)
 
     assert outcome.status == "partial"
     assert held(engine)[1, USDC.address] == 42
 
 
-def test_wallets_that_change_under_a_sync_make_it_void(engine: Engine, sources: Sources) -> None:
+def test_wallets_that_change_under_a_sync_make_it_void(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    running = valued(engine, sources, opened(engine, sources))
+    running = valued(runtime, opened(runtime))
     with engine.begin() as connection:
         add_wallets(connection, "ann", [THREE_WALLETS[0]])
 
-    (outcome,) = stored(engine, sources, running)
+    (outcome,) = stored(runtime, running)
 
     assert outcome.status == "cancelled"
     assert held(engine) == {}
 
 
 def test_users_stored_together_have_each_their_own_outcome(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "bob", THREE_WALLETS[0])
     register(engine, "ann", PLAIN_WALLET)
-    good = valued(engine, sources, opened(engine, sources, "bob"))
+    good = valued(runtime, opened(runtime, "bob"))
     simulator.fault("outage")
-    bad = valued(engine, sources, opened(engine, sources, "ann"))
+    bad = valued(runtime, opened(runtime, "ann"))
 
-    outcomes = stored(engine, sources, good, bad)
+    outcomes = stored(runtime, good, bad)
 
     assert [(o.user_id, o.status) for o in outcomes] == [("bob", "completed"), ("ann", "failed")]
     assert event_types(engine, "bob")[-1] == "portfolio.updated"
     assert event_types(engine, "ann") == ["sync.started", "sync.failed"]
 
 
-def test_a_failure_after_the_end_is_not_recorded(engine: Engine, sources: Sources) -> None:
+def test_a_failure_after_the_end_is_not_recorded(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    running = opened(engine, sources)
-    stored(engine, sources, valued(engine, sources, running))
+    running = opened(runtime)
+    stored(runtime, valued(runtime, running))
 
-    assert fail_sync(engine, sources, running, code="late", message="m", now=utc_now()) is None
+    assert fail_sync(runtime, running, INTERNAL_ERROR, "m", utc_now()) is None
     assert operation(engine).status == "completed"
 
 
 def test_many_syncs_of_one_user_at_once_leave_one_consistent_portfolio(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     numbers = iter(range(1, 1000))
@@ -140,7 +141,7 @@ def test_many_syncs_of_one_user_at_once_leave_one_consistent_portfolio(
     def move_and_sync(_: int) -> None:
         with lock:
             simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, next(numbers))
-        sync(engine, sources, trigger="schedule")
+        sync(runtime, trigger="schedule")
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(move_and_sync, range(40)))
@@ -165,12 +166,12 @@ def test_two_workers_at_the_same_user_five_hundred_times(
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     engines = [open_engine(engine.url.render_as_string(hide_password=False)) for _ in range(2)]
-    workers = [(own, open_sources(settings, own)) for own in engines]
+    workers = [open_runtime(settings, own) for own in engines]
     delays = random.Random(7)  # noqa: S311 - the same delays in every run
 
-    def work(worker: tuple[Engine, Sources], delay: float) -> None:
+    def work(worker: Runtime, delay: float) -> None:
         time.sleep(delay)
-        sync(*worker, trigger="schedule")
+        sync(worker, trigger="schedule")
 
     with ThreadPoolExecutor(2) as pool:
         for round_number in range(250):

@@ -15,8 +15,9 @@ from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.simulator.world import World
 from moonx_pipeline.storage.token_book import Described, TokenBook, read_book, write_book
 from moonx_pipeline.sync.breaking import Breakers
+from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.describe import describe_tokens, undescribed, waits_for
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.sync.rounds import key, list_token, stored_market
 
 WHOLE = TokenInfo("TKN", "Token", 6)
@@ -33,18 +34,18 @@ def stored(engine: Engine, keys: set[TokenKey]) -> TokenBook:
 
 
 def describe(
-    engine: Engine, sources: Sources, *tokens: SimToken, came_along: Mapping[SimToken, TokenInfo] | None = None
+    runtime: Runtime, *tokens: SimToken, came_along: Mapping[SimToken, TokenInfo] | None = None
 ) -> dict[TokenKey, Described]:
     """Describes tokens, and stores what was learned."""
     keys = {key(token) for token in tokens}
-    book, market = stored(engine, keys), stored_market(engine, sources, keys)
+    book, market = stored(runtime.db.engine, keys), stored_market(runtime, keys)
     readings = [
         ChainBalances("0x" + "ab" * 20, token.chain_id, ChainOutcome.OK, tokens={token.address: info}, source="alchemy")
         for token, info in (came_along or {}).items()
     ]
-    scope = CallScope.lasting(20)
-    described = describe_tokens(keys, book, readings, market, sources, Breakers(sources.breaking, {}), scope)
-    with engine.begin() as connection:
+    calls = ProviderCalls(runtime.providers, Breakers(runtime.policy.breakers, {}), CallScope.lasting(20))
+    described = describe_tokens(keys, book, readings, market, calls, most=runtime.policy.most_described)
+    with runtime.db.engine.begin() as connection:
         write_book(connection, tokens=described, evidence={})
     return described
 
@@ -62,56 +63,56 @@ def test_the_wait_grows_and_has_an_end() -> None:
     assert waits_for(0) == waits_for(1)
 
 
-def test_a_whole_answer_is_asked_for_once(engine: Engine, sources: Sources, simulator, world: World) -> None:
+def test_a_whole_answer_is_asked_for_once(engine: Engine, runtime: Runtime, simulator, world: World) -> None:
     token = world.add_token("TKN", name="Token", decimals=6)
-    assert describe(engine, sources, token) == {key(token): Described(WHOLE, "alchemy", 0)}
+    assert describe(runtime, token) == {key(token): Described(WHOLE, "alchemy", 0)}
     before = simulator.requests("alchemy")
-    assert describe(engine, sources, token) == {}
+    assert describe(runtime, token) == {}
     assert simulator.requests("alchemy") == before
 
 
-def test_what_came_along_costs_no_call(engine: Engine, sources: Sources, simulator, world: World) -> None:
+def test_what_came_along_costs_no_call(engine: Engine, runtime: Runtime, simulator, world: World) -> None:
     token = world.add_token("TKN", name="Token", decimals=6)
-    assert describe(engine, sources, token, came_along={token: WHOLE}) == {key(token): Described(WHOLE, "alchemy", 0)}
+    assert describe(runtime, token, came_along={token: WHOLE}) == {key(token): Described(WHOLE, "alchemy", 0)}
     assert simulator.requests("alchemy") == 0
 
 
 def test_an_answer_that_lacks_something_is_asked_for_again_later(
-    engine: Engine, sources: Sources, simulator, world: World
+    engine: Engine, runtime: Runtime, simulator, world: World
 ) -> None:
     token = world.add_token(None, name=None, decimals=None)
-    first = describe(engine, sources, token)[key(token)]
+    first = describe(runtime, token)[key(token)]
     assert first.tries == 1
-    assert describe(engine, sources, token) == {}
+    assert describe(runtime, token) == {}
     world.set_metadata(token, symbol="TKN", name="Token", decimals=6)
     let_pass(engine, timedelta(seconds=6))
-    assert describe(engine, sources, token)[key(token)] == Described(WHOLE, "alchemy", 0)
+    assert describe(runtime, token)[key(token)] == Described(WHOLE, "alchemy", 0)
 
 
-def test_an_answer_that_lacks_something_takes_nothing_away(engine: Engine, sources: Sources, world: World) -> None:
+def test_an_answer_that_lacks_something_takes_nothing_away(engine: Engine, runtime: Runtime, world: World) -> None:
     token = world.add_token("TKN", name="Token", decimals=None)
-    describe(engine, sources, token)
+    describe(runtime, token)
     world.set_metadata(token, symbol=None, name=None, decimals=6)
     let_pass(engine, timedelta(minutes=1))
-    assert describe(engine, sources, token)[key(token)].info == WHOLE
+    assert describe(runtime, token)[key(token)].info == WHOLE
 
 
 def test_a_source_that_fails_leaves_tokens_as_they_were(
-    engine: Engine, sources: Sources, simulator, world: World
+    engine: Engine, runtime: Runtime, simulator, world: World
 ) -> None:
     token = world.add_token("TKN", name="Token", decimals=6)
     simulator.fault("outage", endpoint="alchemy_getTokenMetadata")
     simulator.fault("outage", endpoint="eth_call")
-    assert describe(engine, sources, token) == {}
-    market = stored_market(engine, sources, {key(token)})
+    assert describe(runtime, token) == {}
+    market = stored_market(runtime, {key(token)})
     assert undescribed({key(token)}, stored(engine, {key(token)}), [], market)
 
 
 @pytest.mark.parametrize("fault", ["null_metadata", "null_decimals", "odd_decimals"])
 def test_a_listed_token_that_alchemy_does_not_know_is_asked_itself(
-    engine: Engine, sources: Sources, simulator, world: World, fault: str
+    engine: Engine, runtime: Runtime, simulator, world: World, fault: str
 ) -> None:
     token = world.add_token("TKN", name="Token", decimals=6)
     list_token(engine, token)
     simulator.fault(fault, params={"token": token.address})
-    assert describe(engine, sources, token)[key(token)].info == WHOLE
+    assert describe(runtime, token)[key(token)].info == WHOLE

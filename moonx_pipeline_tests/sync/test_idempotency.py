@@ -18,10 +18,10 @@ from moonx_pipeline.domain.pricing import PriceLimits
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.domain.valuation import Valuer, totals_of
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.sync.open import open_sync
-from moonx_pipeline.sync.order import OpenSync, SyncOrder
-from moonx_pipeline.sync.persist import persist_syncs
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.open import open_requested
+from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.spec import OpenSync, SyncSpec
+from moonx_pipeline.sync.store import store_syncs
 from moonx_pipeline.sync.value import Costs, ValuedSync
 from moonx_pipeline_tests.sync.acts import events, held, register, status
 
@@ -57,19 +57,18 @@ def valued(sync: OpenSync, balances: list[int]) -> ValuedSync:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=syncs, random=st.randoms())
 def test_the_sync_that_opened_last_stands_and_each_is_told_of_once(
-    engine: Engine, sources: Sources, made, random
+    engine: Engine, runtime: Runtime, made, random
 ) -> None:
     user = f"user{next(_users)}"
     register(engine, user, WALLET)
     opened = [
-        valued(open_sync(engine, sources, SyncOrder(uuid.uuid4(), user, "schedule"), NOW), balances)
-        for balances, _ in made
+        valued(open_requested(runtime, SyncSpec(uuid.uuid4(), user, "schedule"), NOW), balances) for balances, _ in made
     ]
     order = [sync for sync, (_, times) in zip(opened, made, strict=True) for _ in range(times)]
     random.shuffle(order)
 
     for sync in order:
-        persist_syncs(engine, sources, [sync], NOW)
+        store_syncs(runtime, [sync], NOW)
 
     last = opened[-1]
     assert held(engine, user) == {(p.chain_id, p.token): p.balance for p in last.positions}
@@ -77,7 +76,7 @@ def test_the_sync_that_opened_last_stands_and_each_is_told_of_once(
     told = events(engine, user)
     assert len({event["eventId"] for event in told}) == len(told)
     for sync in opened:
-        mine = [e["eventType"] for e in told if e["data"]["syncOperationId"] == str(sync.sync.order.operation_id)]
+        mine = [e["eventType"] for e in told if e["data"]["syncOperationId"] == str(sync.sync.spec.operation_id)]
         assert mine[0] == "sync.started"
         assert len([kind for kind in mine if kind in ("sync.completed", "sync.failed")]) == 1
     updated = [event["version"] for event in told if event["eventType"] == "portfolio.updated"]

@@ -11,9 +11,9 @@ from sqlalchemy import Engine
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.invariants import check_invariants
 from moonx_pipeline.storage.launches import mark_next
-from moonx_pipeline.sync.order import SyncRefused
 from moonx_pipeline.sync.requests import launch_tags, trigger_of
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.spec import SyncRefused
 from moonx_pipeline_tests.sync.acts import register, sync
 from moonx_pipeline_tests.sync.test_requests import ask, rows
 
@@ -36,7 +36,7 @@ def test_the_run_of_a_request_is_tagged_with_what_asked_for_it(engine: Engine) -
     ]  # fmt: skip
 
 
-def test_two_runs_of_one_request_at_once_sync_it_once(engine: Engine, sources: Sources) -> None:
+def test_two_runs_of_one_request_at_once_sync_it_once(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
     for _ in range(3):
         request = ask(engine).request_id
@@ -45,7 +45,7 @@ def test_two_runs_of_one_request_at_once_sync_it_once(engine: Engine, sources: S
         def run(_: int, request=request, start=start) -> str:
             start.wait()
             try:
-                return sync(engine, sources, request_id=request, operation_id=uuid.uuid4()).status
+                return sync(runtime, request_id=request, operation_id=uuid.uuid4()).status
             except SyncRefused as refusal:
                 return refusal.code
 

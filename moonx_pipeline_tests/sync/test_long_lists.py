@@ -15,9 +15,10 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET, initial_holdings
 from moonx_pipeline.sync.breaking import Breakers, read_breakers
+from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.fallback import PlaceInList
 from moonx_pipeline.sync.fetch import BalanceFetch
-from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.sync.acts import events, held, operation, portfolio, register, sync, violations
 
@@ -34,12 +35,12 @@ def everything(wallet: str = SPAM_WALLET) -> dict[tuple[int, str], int]:
     }
 
 
-def sources_with(engine: Engine, simulator: RunningSimulator, **more: str) -> Sources:
-    return open_sources(Settings.from_environment({**simulator.environment(), **FAST, **UNLIMITED, **more}), engine)
+def sources_with(engine: Engine, simulator: RunningSimulator, **more: str) -> Runtime:
+    return open_runtime(Settings.from_environment({**simulator.environment(), **FAST, **UNLIMITED, **more}), engine)
 
 
 @pytest.fixture
-def slow(engine: Engine, simulator: RunningSimulator) -> Sources:
+def slow(engine: Engine, simulator: RunningSimulator) -> Runtime:
     """Clients that read two pages of a list a sync; the spam wallet has six on each chain."""
     return sources_with(engine, simulator, PROVIDER_MAX_PAGES="2")
 
@@ -49,10 +50,10 @@ def statuses(engine: Engine) -> list[Any]:
         return list(connection.exec_driver_sql("SELECT * FROM user_chain_status ORDER BY chain_id"))
 
 
-def test_a_list_too_long_for_one_sync_is_read_over_several(engine: Engine, slow: Sources) -> None:
+def test_a_list_too_long_for_one_sync_is_read_over_several(engine: Engine, slow: Runtime) -> None:
     register(engine, "ann", SPAM_WALLET)
 
-    first = sync(engine, slow, at=NOON)
+    first = sync(slow, at=NOON)
 
     assert first.status == "partial"
     assert "Read in part: 200 tokens so far; the next sync goes on there." in (first.message or "")
@@ -66,14 +67,14 @@ def test_a_list_too_long_for_one_sync_is_read_over_several(engine: Engine, slow:
     assert not stored.totals.complete
     assert violations(engine) == []
 
-    second = sync(engine, slow, at=NOON + timedelta(minutes=1))
+    second = sync(slow, at=NOON + timedelta(minutes=1))
 
     assert second.status == "partial"
     assert "200 more tokens" in (second.message or "")
     assert len(held(engine)) == 5 * 401
     assert violations(engine) == []
 
-    third = sync(engine, slow, at=NOON + timedelta(minutes=2))
+    third = sync(slow, at=NOON + timedelta(minutes=2))
 
     assert third.status == "completed"
     assert held(engine) == everything()
@@ -85,56 +86,56 @@ def test_a_list_too_long_for_one_sync_is_read_over_several(engine: Engine, slow:
 
 
 def test_a_list_that_goes_on_takes_away_only_what_it_says_is_gone(
-    engine: Engine, sources: Sources, slow: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, slow: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", SPAM_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     assert held(engine) == everything()
     rows = [holding.token for holding in initial_holdings(SPAM_WALLET)[1] if not holding.token.is_native]
     early, late = rows[0], rows[-1]
     for token in (early, late):
         simulator.simulation.world.set_balance(SPAM_WALLET, token, 0)
 
-    sync(engine, slow)
+    sync(slow)
 
     gone = {(1, early.address)}
     assert everything().keys() - held(engine).keys() == gone
     assert {row.status for row in statuses(engine)} == {"stale"}
-    sync(engine, slow)
-    sync(engine, slow)
+    sync(slow)
+    sync(slow)
 
     assert everything().keys() - held(engine).keys() == {*gone, (1, late.address)}
     assert {row.status for row in statuses(engine)} == {"fresh"}
 
 
 def test_a_failure_in_between_loses_neither_what_was_read_nor_the_place(
-    engine: Engine, slow: Sources, simulator: RunningSimulator
+    engine: Engine, slow: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", SPAM_WALLET)
-    sync(engine, slow)
+    sync(slow)
     before, places = held(engine), [row.resume_key for row in statuses(engine)]
     simulator.fault("outage")
 
-    assert sync(engine, slow).status == "failed"
+    assert sync(slow).status == "failed"
 
     assert held(engine) == before
     assert [row.resume_key for row in statuses(engine)] == places
     assert violations(engine) == []
     simulator.simulation.faults.clear()
-    sync(engine, slow)
-    sync(engine, slow)
+    sync(slow)
+    sync(slow)
     assert held(engine) == everything()
 
 
 def test_a_sync_whose_only_news_is_a_part_of_a_list_stores_its_total(
-    engine: Engine, slow: Sources, simulator: RunningSimulator
+    engine: Engine, slow: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", SPAM_WALLET)
     simulator.fault("outage", endpoint="tokens/by-address")
     for name in ("polygon-mainnet", "opt-mainnet", "arb-mainnet", "base-mainnet"):
         simulator.fault("outage", network=name, endpoint="eth_getBalance")
 
-    assert sync(engine, slow).status == "partial"
+    assert sync(slow).status == "partial"
 
     stored = portfolio(engine)
     assert {position.chain_id for position in stored.positions} == {1}
@@ -144,17 +145,17 @@ def test_a_sync_whose_only_news_is_a_part_of_a_list_stores_its_total(
 
 
 def test_the_first_reading_of_a_long_list_costs_little_and_keeps_the_names_that_came_with_it(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", SPAM_WALLET)
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert simulator.requests("alchemy tokens/by-address") == 3
     assert simulator.requests("alchemy alchemy_getTokenBalances") == 5 * 6
     simulator.simulation.faults.requests.clear()
 
-    sync(engine, sources, trigger="schedule")
+    sync(runtime, trigger="schedule")
 
     # From then on it is known to be long.
     assert simulator.requests("alchemy tokens/by-address") == simulator.requests("alchemy balances/by-address") == 0
@@ -169,22 +170,16 @@ def test_six_thousand_tokens_are_read_in_the_first_sync_under_the_limits_of_the_
     for number in range(5_400):
         world.add_token(f"J{number}", address=f"0x{0xB00000 + number:040x}", held={wallet: "1"})
     environment = {**simulator.environment(), "WORKER_TIMEOUT": "60000"}
-    sources = open_sources(Settings.from_environment(environment), engine)  # 500 units/s, 300 requests/min
-    fetch = BalanceFetch(
-        sources,
-        [wallet],
-        first_read=True,
-        many_tokens=(),
-        memory=NoMemory(),
-        breakers=read_breakers(engine, sources.breaking, sources.breaker_keys),
-        scope=CallScope.lasting(36),
-    ).start()
+    runtime = open_runtime(Settings.from_environment(environment), engine)  # 500 units/s, 300 requests/min
+    breakers = read_breakers(runtime.db, runtime.policy.breakers, runtime.providers.breaker_keys)
+    calls = ProviderCalls(runtime.providers, breakers, CallScope.lasting(36))
+    fetch = BalanceFetch(calls, [wallet], CHAIN_IDS, with_metadata=True, many_tokens=(), memory=NoMemory()).start()
 
     readings = {chain_id: fetch.read_chain(chain_id)[0] for chain_id in CHAIN_IDS}
 
     assert {reading.outcome for reading in readings.values()} == {ChainOutcome.OK}
     assert len(readings[1].balances) > 5_400
-    assert fetch.scope.compute_units < 5_000  # what may be asked at once
+    assert calls.scope.compute_units < 5_000  # what may be asked at once
 
 
 class NoMemory:
@@ -197,13 +192,14 @@ class NoMemory:
         return []
 
 
-def fetch_of(sources: Sources, *wallets: str, **more: Any) -> BalanceFetch:
-    given = {"first_read": False, "many_tokens": (), "memory": NoMemory(), "breakers": Breakers(sources.breaking, {})}
-    return BalanceFetch(sources, wallets, scope=CallScope.lasting(30), **{**given, **more})
+def fetch_of(runtime: Runtime, *wallets: str, **more: Any) -> BalanceFetch:
+    calls = ProviderCalls(runtime.providers, Breakers(runtime.policy.breakers, {}), CallScope.lasting(30))
+    given = {"with_metadata": False, "many_tokens": (), "memory": NoMemory()}
+    return BalanceFetch(calls, wallets, CHAIN_IDS, **{**given, **more})
 
 
-def test_a_sweep_reads_long_and_short_lists_side_by_side(sources: Sources, simulator: RunningSimulator) -> None:
-    fetch = fetch_of(sources, SPAM_WALLET, PLAIN_WALLET, many_tokens={SPAM_WALLET})
+def test_a_sweep_reads_long_and_short_lists_side_by_side(runtime: Runtime, simulator: RunningSimulator) -> None:
+    fetch = fetch_of(runtime, SPAM_WALLET, PLAIN_WALLET, many_tokens={SPAM_WALLET})
 
     assert fetch.start_reserved(lambda _: False)
 
@@ -214,9 +210,9 @@ def test_a_sweep_reads_long_and_short_lists_side_by_side(sources: Sources, simul
     assert simulator.requests("alchemy balances/by-address") == 1
 
 
-def test_what_is_quiet_is_not_asked(sources: Sources, simulator: RunningSimulator) -> None:
+def test_what_is_quiet_is_not_asked(runtime: Runtime, simulator: RunningSimulator) -> None:
     quiet = {(SPAM_WALLET, chain_id) for chain_id in CHAIN_IDS} | {(PLAIN_WALLET, 1), (PLAIN_WALLET, 137)}
-    fetch = fetch_of(sources, PLAIN_WALLET, SPAM_WALLET, many_tokens={SPAM_WALLET}, quiet=quiet).start()
+    fetch = fetch_of(runtime, PLAIN_WALLET, SPAM_WALLET, many_tokens={SPAM_WALLET}, quiet=quiet).start()
 
     found = {(r.wallet, r.chain_id): r for chain_id in CHAIN_IDS for r in fetch.read_chain(chain_id)}
 
@@ -229,7 +225,7 @@ def test_what_is_quiet_is_not_asked(sources: Sources, simulator: RunningSimulato
     assert simulator.requests("alchemy") == 1
     simulator.simulation.faults.requests.clear()
 
-    all_quiet = fetch_of(sources, PLAIN_WALLET, quiet={(PLAIN_WALLET, chain_id) for chain_id in CHAIN_IDS}).start()
+    all_quiet = fetch_of(runtime, PLAIN_WALLET, quiet={(PLAIN_WALLET, chain_id) for chain_id in CHAIN_IDS}).start()
 
     assert {r.outcome for c in CHAIN_IDS for r in all_quiet.read_chain(c)} == {ChainOutcome.KEPT}
     assert simulator.requests() == 0

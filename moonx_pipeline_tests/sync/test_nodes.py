@@ -6,7 +6,7 @@ from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.evm_world import EvmWorld
 from moonx_pipeline.simulator.server import RunningSimulator
-from moonx_pipeline.sync.sources import open_sources
+from moonx_pipeline.sync.runtime import open_runtime
 from moonx_pipeline_tests.sync.acts import event_types, held, portfolio, register, sync
 
 
@@ -27,7 +27,7 @@ def on_chain(world: EvmWorld, wallet: str, chain_id: int, tokens: list[str]) -> 
 def test_balances_follow_real_transfers_on_all_five_chains(
     engine: Engine, simulator: RunningSimulator, evm_world: EvmWorld
 ) -> None:
-    sources = open_sources(node_settings(simulator, evm_world), engine)
+    runtime = open_runtime(node_settings(simulator, evm_world), engine)
     payer, paid = evm_world.wallets
     register(engine, "ann", payer)
     register(engine, "bob", paid)
@@ -41,16 +41,16 @@ def test_balances_follow_real_transfers_on_all_five_chains(
         }
         assert held(engine, user_id) == everything
 
-    assert sync(engine, sources, "ann").status == "completed"
-    assert sync(engine, sources, "bob").status == "completed"
+    assert sync(runtime, "ann").status == "completed"
+    assert sync(runtime, "bob").status == "completed"
     assert_as_on_chain("ann", payer)
     assert_as_on_chain("bob", paid)
 
     for chain in CHAINS:
         evm_world.transfer(chain.id, evm_world.tokens[chain.id]["usdc"], 123_456_789, sender=payer, to=paid)
         evm_world.transfer(chain.id, NATIVE_TOKEN, 10**17, sender=paid, to=payer)
-    assert sync(engine, sources, "ann").changed
-    assert sync(engine, sources, "bob").changed
+    assert sync(runtime, "ann").changed
+    assert sync(runtime, "bob").changed
     assert_as_on_chain("ann", payer)
     assert_as_on_chain("bob", paid)
     assert event_types(engine).count("portfolio.updated") == 2
@@ -59,10 +59,10 @@ def test_balances_follow_real_transfers_on_all_five_chains(
 def test_a_chain_read_from_a_node_says_what_it_can_not_know(
     engine: Engine, simulator: RunningSimulator, evm_world: EvmWorld
 ) -> None:
-    sources = open_sources(node_settings(simulator, evm_world), engine)
+    runtime = open_runtime(node_settings(simulator, evm_world), engine)
     register(engine, "ann", evm_world.wallets[0])
 
-    sync(engine, sources)
+    sync(runtime)
 
     chains = portfolio(engine).chains
     assert {chain.status for chain in chains} == {"fresh"}
@@ -74,13 +74,13 @@ def test_a_node_serves_the_chain_that_alchemy_refuses(
 ) -> None:
     nodes = {"RPC_URL_POLYGON": evm_world.environment()["RPC_URL_POLYGON"]}
     alchemy = {**simulator.environment(), "ALCHEMY_RETRY_DELAY": "1"}
-    sources = open_sources(Settings.from_environment({**alchemy, **nodes}), engine)
+    runtime = open_runtime(Settings.from_environment({**alchemy, **nodes}), engine)
     wallet = evm_world.wallets[0].lower()
     register(engine, "ann", wallet)
     simulator.fault("partial_error", network="polygon-mainnet")
     simulator.fault("forbidden", network="polygon-mainnet", endpoint="eth_getBalance")
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     polygon = {key: balance for key, balance in held(engine).items() if key[0] == 137}
     assert polygon == on_chain(evm_world, wallet, 137, curated(evm_world, 137))
@@ -89,10 +89,10 @@ def test_a_node_serves_the_chain_that_alchemy_refuses(
 def test_chains_without_any_source_are_skipped_with_what_to_set(engine: Engine, evm_world: EvmWorld, simulator) -> None:
     only_base = {"RPC_URL_BASE": evm_world.environment()["RPC_URL_BASE"]}
     prices = {name: value for name, value in simulator.environment().items() if "ALCHEMY" not in name}
-    sources = open_sources(Settings.from_environment({**prices, **only_base}), engine)
+    runtime = open_runtime(Settings.from_environment({**prices, **only_base}), engine)
     register(engine, "ann", evm_world.wallets[0])
 
-    outcome = sync(engine, sources)
+    outcome = sync(runtime)
 
     assert outcome.status == "partial"
     assert "RPC_URL_POLYGON" in (outcome.message or "")

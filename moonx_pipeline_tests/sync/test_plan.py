@@ -14,7 +14,7 @@ from moonx_pipeline.domain.market import ALWAYS_KNOWN, JUDGED_AGAIN, USDT_KEY, K
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.sync.price import MAX_ASKED, PERSON_MAX_AGE, PricePlan, max_price_age, plan_prices
-from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline_tests.domain.examples import (
     FRESH,
     LISTED,
@@ -39,15 +39,15 @@ CALM: dict[TokenKey, Known | Evidence] = {
 }
 
 
-def opened(**environment: str) -> Sources:
-    """Sources that nobody asks: a plan is made without a call, and without the database."""
-    return open_sources(
+def opened(**environment: str) -> Runtime:
+    """Runtime that nobody asks: a plan is made without a call, and without the database."""
+    return open_runtime(
         Settings.from_environment(environment), create_engine("postgresql+psycopg2://nobody@localhost:1/")
     )
 
 
-@pytest.fixture(name="sources", scope="module")
-def _sources() -> Sources:
+@pytest.fixture(name="runtime", scope="module")
+def _sources() -> Runtime:
     return opened()
 
 
@@ -56,7 +56,7 @@ def listed(coin: str | None = None, known: Evidence = NO_EVIDENCE) -> Known:
 
 
 def plan(
-    sources: Sources,
+    runtime: Runtime,
     known: Mapping[TokenKey, Known | Evidence],
     *,
     keys: set[TokenKey] | None = None,
@@ -64,38 +64,44 @@ def plan(
     **more,
 ) -> PricePlan:
     market = market_of({**CALM, **known})
-    return plan_prices(keys or set(known), market, sources, tokens=tokens or {}, **more)
+    return plan_prices(
+        keys or set(known), market, runtime.policy, has_coingecko_key=has_key(runtime), tokens=tokens or {}, **more
+    )
+
+
+def has_key(runtime: Runtime) -> bool:
+    return runtime.providers.coingecko.has_key
 
 
 def nothing(of: PricePlan) -> bool:
     return not of.asked and not of.waiting
 
 
-def test_what_is_fresh_is_asked_of_nobody(sources: Sources) -> None:
+def test_what_is_fresh_is_asked_of_nobody(runtime: Runtime) -> None:
     fresh = {
         ETHER: evidence(quote("binance", "2500", read=FRESH)),
         key_of(1): listed("some-coin", evidence(quote("coingecko", read=FRESH), asked=FRESH)),
         key_of(2): evidence(asked=12 * FRESH),  # nobody ever had a price of it
         key_of(3): evidence(quote("dexscreener", read=FRESH), depth=depth(THIN, "5")),
     }
-    assert nothing(plan(sources, fresh))
+    assert nothing(plan(runtime, fresh))
 
 
-def test_each_source_is_asked_by_the_age_of_its_own_last_answer(sources: Sources) -> None:
+def test_each_source_is_asked_by_the_age_of_its_own_last_answer(runtime: Runtime) -> None:
     tokens = {
         key_of(1): listed("some-coin", evidence(quote("coingecko", read=DUE), asked=NOW)),
         key_of(2): listed("some-coin", evidence(quote("coingecko", read=NOW), asked=DUE)),
         key_of(3): evidence(quote("alchemy", read=DUE), asked=DUE),
         WETH: evidence(quote("binance", "2500", read=DUE)),
     }
-    made = plan(sources, tokens)
+    made = plan(runtime, tokens)
     assert (made.binance, made.coins, made.pools) == ({WETH}, frozenset(), {key_of(2), key_of(3)})
     assert made.waiting == made.contracts == frozenset()
     # A token's turn comes by its pools: what is listed is asked for along with them.
-    assert plan(sources, {key_of(1): listed("some-coin", evidence(quote("coingecko", read=DUE), asked=DUE))}).coins
+    assert plan(runtime, {key_of(1): listed("some-coin", evidence(quote("coingecko", read=DUE), asked=DUE))}).coins
 
 
-def test_majors_with_a_pair_are_asked_at_binance_others_by_id_and_none_for_pools(sources: Sources) -> None:
+def test_majors_with_a_pair_are_asked_at_binance_others_by_id_and_none_for_pools(runtime: Runtime) -> None:
     majors = {
         ETHER: NO_EVIDENCE,
         POL: NO_EVIDENCE,
@@ -105,14 +111,14 @@ def test_majors_with_a_pair_are_asked_at_binance_others_by_id_and_none_for_pools
         key_of(4): listed("bridged-usd-coin-base"),
         key_of(5, 137): listed("weth"),
     }
-    made = plan(sources, majors)
+    made = plan(runtime, majors)
     assert made.binance == {ETHER, POL, key_of(1), key_of(3), key_of(5, 137)}
     assert made.coins == {key_of(2), key_of(4)}
     assert made.pools == made.contracts == frozenset()
 
 
-def test_a_listed_token_is_asked_for_by_its_id_and_for_its_pools(sources: Sources) -> None:
-    made = plan(sources, {key_of(1): listed("some-coin"), key_of(2): listed(None), key_of(3): NO_EVIDENCE})
+def test_a_listed_token_is_asked_for_by_its_id_and_for_its_pools(runtime: Runtime) -> None:
+    made = plan(runtime, {key_of(1): listed("some-coin"), key_of(2): listed(None), key_of(3): NO_EVIDENCE})
     assert made.coins == {key_of(1)}
     assert made.pools == {key_of(1), key_of(2), key_of(3)}
     assert made.contracts == frozenset()
@@ -125,17 +131,17 @@ def test_contracts_are_asked_for_at_coingecko_by_those_who_have_a_key() -> None:
     assert (made.coins, made.contracts) == ({key_of(1)}, {key_of(2)})
 
 
-def test_the_native_coin_is_asked_for_where_pools_are_and_its_price_is_not_fresh(sources: Sources) -> None:
+def test_the_native_coin_is_asked_for_where_pools_are_and_its_price_is_not_fresh(runtime: Runtime) -> None:
     old = {ETHER: evidence(quote("binance", read=DUE)), WETH: evidence(quote("binance", read=DUE))}
     others = {key: evidence(quote("binance", read=DUE)) for key in ALWAYS_KNOWN - {USDT_KEY}}
-    assert plan(sources, {key_of(1): NO_EVIDENCE}).binance == frozenset()
-    assert plan(sources, {**others, **old, key_of(1): NO_EVIDENCE}, keys={key_of(1)}).binance == {ETHER}
+    assert plan(runtime, {key_of(1): NO_EVIDENCE}).binance == frozenset()
+    assert plan(runtime, {**others, **old, key_of(1): NO_EVIDENCE}, keys={key_of(1)}).binance == {ETHER}
 
 
-def test_usdt_is_asked_for_where_binance_is_and_its_price_is_not_fresh(sources: Sources) -> None:
+def test_usdt_is_asked_for_where_binance_is_and_its_price_is_not_fresh(runtime: Runtime) -> None:
     stale = listed("tether", evidence(quote("coingecko", "1", read=DUE)))
-    assert plan(sources, {key_of(1): listed("chainlink")}).coins == frozenset()
-    made = plan(sources, {key_of(1): listed("chainlink"), USDT_KEY: stale}, keys={key_of(1)})
+    assert plan(runtime, {key_of(1): listed("chainlink")}).coins == frozenset()
+    made = plan(runtime, {key_of(1): listed("chainlink"), USDT_KEY: stale}, keys={key_of(1)})
     assert (made.binance, made.coins) == ({key_of(1)}, {USDT_KEY})
 
 
@@ -149,27 +155,27 @@ def test_usdt_is_asked_for_where_binance_is_and_its_price_is_not_fresh(sources: 
         ("backfill", FRESH),
     ],
 )
-def test_a_person_gets_prices_read_anew(sources: Sources, trigger: str, age: timedelta) -> None:
-    assert max_price_age(sources, trigger) == age
+def test_a_person_gets_prices_read_anew(runtime: Runtime, trigger: str, age: timedelta) -> None:
+    assert max_price_age(runtime.policy, trigger) == age
     known = {
         **{key: Known() for key in ALWAYS_KNOWN},
         ETHER: Known(None, evidence(quote("binance", read=age + A_SECOND))),
     }
-    market = Market(known, now=NOON, limits=sources.price_limits, fresh_for=age, old_after=FRESH)
-    assert ETHER in plan_prices({ETHER}, market, sources, tokens={}).binance
+    market = Market(known, now=NOON, limits=runtime.policy.price_limits, fresh_for=age, old_after=FRESH)
+    assert ETHER in plan_prices({ETHER}, market, runtime.policy, has_coingecko_key=has_key(runtime), tokens={}).binance
 
 
 # -- turns
 
 
-def test_first_looks_go_to_what_is_listed_then_to_what_has_a_price(sources: Sources) -> None:
-    most = sources.first_looks
+def test_first_looks_go_to_what_is_listed_then_to_what_has_a_price(runtime: Runtime) -> None:
+    most = runtime.policy.first_looks
     crowd = {key_of(number): NO_EVIDENCE for number in range(1000, 1000 + most)}
-    made = plan(sources, {**crowd, key_of(2): NO_EVIDENCE, key_of(9000): listed()}, quoted={key_of(8999)})
+    made = plan(runtime, {**crowd, key_of(2): NO_EVIDENCE, key_of(9000): listed()}, quoted={key_of(8999)})
     assert len(made.pools) == most
     assert {key_of(9000), key_of(2)} <= made.pools
     assert made.waiting == (crowd.keys() | {key_of(2), key_of(9000)}) - made.pools
-    made = plan(sources, {**crowd, key_of(999_999): NO_EVIDENCE}, quoted={key_of(999_999)})
+    made = plan(runtime, {**crowd, key_of(999_999): NO_EVIDENCE}, quoted={key_of(999_999)})
     assert key_of(999_999) in made.pools
 
 
@@ -178,27 +184,27 @@ def crowd_of(number: int, age: timedelta = 2 * FRESH) -> dict[TokenKey, Evidence
 
 
 @pytest.mark.parametrize("syncs", [1, 3])
-def test_as_many_are_asked_again_as_a_sync_may_and_the_rest_waits(sources: Sources, syncs: int) -> None:
+def test_as_many_are_asked_again_as_a_sync_may_and_the_rest_waits(runtime: Runtime, syncs: int) -> None:
     crowd = crowd_of(MAX_ASKED * syncs + 40)
-    made = plan(sources, crowd, syncs=syncs)
+    made = plan(runtime, crowd, syncs=syncs)
     assert len(made.pools) == MAX_ASKED * syncs
     assert made.waiting == crowd.keys() - made.pools
 
 
-def test_the_longest_overdue_come_first_by_how_old_each_may_be(sources: Sources) -> None:
+def test_the_longest_overdue_come_first_by_how_old_each_may_be(runtime: Runtime) -> None:
     crowd = crowd_of(MAX_ASKED)
     longer = {key_of(9000): evidence(quote("alchemy", read=3 * FRESH), asked=3 * FRESH)}
     unpriced = {key_of(9001): evidence(asked=25 * FRESH), key_of(9002): evidence(asked=23 * FRESH)}
-    made = plan(sources, {**crowd, **longer, **unpriced})
+    made = plan(runtime, {**crowd, **longer, **unpriced})
     assert {key_of(9000), key_of(9001)} <= made.pools
     assert key_of(9002) in made.waiting
 
 
-def test_every_token_of_a_large_wallet_has_its_turn(sources: Sources) -> None:
+def test_every_token_of_a_large_wallet_has_its_turn(runtime: Runtime) -> None:
     known: dict[TokenKey, Evidence] = crowd_of(3 * MAX_ASKED + 5)
     seen: set[TokenKey] = set()
     for _ in range(4):
-        made = plan(sources, known)
+        made = plan(runtime, known)
         seen |= made.pools
         known |= {key: evidence(quote("dexscreener"), depth=depth()) for key in made.pools}
         known = {
@@ -208,9 +214,9 @@ def test_every_token_of_a_large_wallet_has_its_turn(sources: Sources) -> None:
     assert seen == known.keys()
 
 
-def test_majors_are_not_crowded_out(sources: Sources) -> None:
+def test_majors_are_not_crowded_out(runtime: Runtime) -> None:
     majors = {key_of(9000): listed("staked-ether"), key_of(9001): listed("chainlink")}
-    made = plan(sources, {**crowd_of(MAX_ASKED + 10), **majors})
+    made = plan(runtime, {**crowd_of(MAX_ASKED + 10), **majors})
     assert (made.coins, made.binance) == ({key_of(9000)}, {key_of(9001)})
 
 
@@ -220,8 +226,8 @@ FORGED = TokenInfo("USDC", "USD Coin", 6)
 PLAIN = TokenInfo("TKN", "Token", 6)
 
 
-def test_a_suspected_token_is_asked_for_before_it_is_judged(sources: Sources) -> None:
-    assert plan(sources, {key_of(1): NO_EVIDENCE}, tokens={key_of(1): FORGED}).pools == {key_of(1)}
+def test_a_suspected_token_is_asked_for_before_it_is_judged(runtime: Runtime) -> None:
+    assert plan(runtime, {key_of(1): NO_EVIDENCE}, tokens={key_of(1): FORGED}).pools == {key_of(1)}
 
 
 @pytest.mark.parametrize(
@@ -238,7 +244,7 @@ def test_a_suspected_token_is_asked_for_before_it_is_judged(sources: Sources) ->
     ],
     ids=["spam", "spam of yesterday", "thin spam", "thin", "unpriced", "without a name", "listed", "deep"],
 )
-def test_spam_rests_for_a_day_and_nothing_else_does(sources: Sources, info, known, asked: bool) -> None:
-    made = plan(sources, {key_of(1): known}, tokens={key_of(1): info} if info else {})
+def test_spam_rests_for_a_day_and_nothing_else_does(runtime: Runtime, info, known, asked: bool) -> None:
+    made = plan(runtime, {key_of(1): known}, tokens={key_of(1): info} if info else {})
     assert made.pools == ({key_of(1)} if asked else set())
     assert made.waiting == frozenset()

@@ -19,7 +19,7 @@ from moonx_pipeline.simulator.tokens import TOKENS, SimToken
 from moonx_pipeline.simulator.world import World
 from moonx_pipeline.sync.price import MAX_ASKED
 from moonx_pipeline.sync.quotes import MAX_ALCHEMY_ASKED
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.sync.acts import age_prices
 from moonx_pipeline_tests.sync.rounds import SIX_MINUTES, Asked, ask, key, list_token
 
@@ -46,31 +46,31 @@ def calls(simulator: RunningSimulator) -> dict[str, int]:
 # -- how much is asked
 
 
-def test_a_fresh_price_is_used_and_nobody_is_asked(engine: Engine, sources: Sources, simulator) -> None:
-    assert ask(engine, sources, ETHER).usd(ETHER) == Decimal("2500.10")
+def test_a_fresh_price_is_used_and_nobody_is_asked(engine: Engine, runtime: Runtime, simulator) -> None:
+    assert ask(runtime, ETHER).usd(ETHER) == Decimal("2500.10")
     assert calls(simulator) == {"binance": 1, "coingecko": 1}
     age_prices(engine, timedelta(minutes=4))
 
-    again = ask(engine, sources, ETHER)
+    again = ask(runtime, ETHER)
 
     assert (again.usd(ETHER), calls(simulator), again.market.learned) == (Decimal("2500.10"), {}, {})
 
 
-def test_a_person_gets_prices_read_anew(engine: Engine, sources: Sources, simulator, world: World) -> None:
-    ask(engine, sources, ETHER)
+def test_a_person_gets_prices_read_anew(engine: Engine, runtime: Runtime, simulator, world: World) -> None:
+    ask(runtime, ETHER)
     age_prices(engine, timedelta(minutes=1))
     world.set_price("ETH", Decimal(2600))
     calls(simulator)
 
-    assert ask(engine, sources, ETHER).usd(ETHER) == Decimal("2500.10")
-    assert ask(engine, sources, ETHER, trigger="manual").usd(ETHER) == 2600
+    assert ask(runtime, ETHER).usd(ETHER) == Decimal("2500.10")
+    assert ask(runtime, ETHER, trigger="manual").usd(ETHER) == 2600
     assert calls(simulator) == {"binance": 1}  # what a USDT is worth was said a minute ago
 
 
-def test_majors_cost_two_calls_however_many_they_are(engine: Engine, sources: Sources, simulator) -> None:
+def test_majors_cost_two_calls_however_many_they_are(engine: Engine, runtime: Runtime, simulator) -> None:
     majors = [TokenKey(*key) for key, token in TOKENS.items() if token.listed]
 
-    asked = ask(engine, sources, *majors)
+    asked = ask(runtime, *majors)
 
     assert calls(simulator) == {"binance": 1, "coingecko": 1}
     assert all(asked.usd(major) for major in majors)
@@ -78,12 +78,12 @@ def test_majors_cost_two_calls_however_many_they_are(engine: Engine, sources: So
 
 
 def test_a_token_with_deep_pools_costs_one_call_and_no_second_opinion(
-    engine: Engine, sources: Sources, simulator
+    engine: Engine, runtime: Runtime, simulator
 ) -> None:
-    ask(engine, sources, TokenKey(8453, NATIVE_TOKEN))
+    ask(runtime, TokenKey(8453, NATIVE_TOKEN))
     calls(simulator)
 
-    asked = ask(engine, sources, NIMB)
+    asked = ask(runtime, NIMB)
 
     assert calls(simulator) == {"dexscreener": 1}
     assert (asked.usd(NIMB), asked.choice(NIMB).rule) == (Decimal("1.27"), "deep_pools")
@@ -94,17 +94,17 @@ def test_a_token_with_deep_pools_costs_one_call_and_no_second_opinion(
 
 
 def test_a_wallet_of_thousands_of_tokens_costs_a_bounded_number_of_calls(
-    engine: Engine, sources: Sources, simulator
+    engine: Engine, runtime: Runtime, simulator
 ) -> None:
     tokens = [TokenKey(1, f"0x{number:040x}") for number in range(1, 2001)]
-    first = ask(engine, sources, *tokens)
+    first = ask(runtime, *tokens)
     made = calls(simulator)
     assert (made["dexscreener"], made["defillama"]) == (-(-2000 // 30), MAX_ASKED // 60)
     assert made["alchemy"] <= MAX_ALCHEMY_ASKED // 25
     assert first.plan.waiting == frozenset()
     age_prices(engine, timedelta(minutes=61))
 
-    again = ask(engine, sources, *tokens)
+    again = ask(runtime, *tokens)
 
     assert calls(simulator)["dexscreener"] == MAX_ASKED // 30
     assert len(again.plan.waiting) == len(tokens) - MAX_ASKED
@@ -113,33 +113,33 @@ def test_a_wallet_of_thousands_of_tokens_costs_a_bounded_number_of_calls(
 # -- USDT
 
 
-def test_a_quote_in_usdt_is_converted_by_what_a_usdt_is_worth(engine: Engine, sources: Sources, world: World) -> None:
+def test_a_quote_in_usdt_is_converted_by_what_a_usdt_is_worth(engine: Engine, runtime: Runtime, world: World) -> None:
     world.set_price("USDT", Decimal("0.5"))
 
-    asked = ask(engine, sources, ETHER)
+    asked = ask(runtime, ETHER)
 
     assert asked.usd(ETHER) == Decimal("2500.10")  # 5000.20 USDT
     assert asked.usd(USDT_KEY) == Decimal("0.5")
 
 
 def test_where_nobody_says_what_a_usdt_is_worth_it_counts_as_one_and_says_so(
-    engine: Engine, sources: Sources, simulator
+    engine: Engine, runtime: Runtime, simulator
 ) -> None:
     for provider in ("coingecko", "defillama"):
         simulator.fault("outage", provider)
     simulator.fault("outage", endpoint="prices/by-address")
 
-    assert ask(engine, sources, ETHER).choice(ETHER).flags == ("usdt_at_par",)
+    assert ask(runtime, ETHER).choice(ETHER).flags == ("usdt_at_par",)
 
 
 # -- one source that fails is replaced by others, as far as needed
 
 
 @pytest.mark.parametrize("fault", ["outage", "geo_block", "empty_answer", "null_answer", "zero_price", "malformed"])
-def test_what_binance_does_not_say_coingecko_is_asked_for(engine: Engine, sources: Sources, simulator, fault) -> None:
+def test_what_binance_does_not_say_coingecko_is_asked_for(engine: Engine, runtime: Runtime, simulator, fault) -> None:
     simulator.fault(fault, "binance")
 
-    asked = ask(engine, sources, ETHER, WETH)
+    asked = ask(runtime, ETHER, WETH)
 
     assert {asked.choice(token).rule for token in (ETHER, WETH)} == {"listing"}
     assert {asked.usd(token) for token in (ETHER, WETH)} == {Decimal("2500.1")}
@@ -148,7 +148,7 @@ def test_what_binance_does_not_say_coingecko_is_asked_for(engine: Engine, source
 
 @pytest.mark.parametrize("without_alchemy", [False, True])
 def test_a_native_coin_and_its_wrapped_form_have_one_price_where_no_listing_answers(
-    engine: Engine, sources: Sources, simulator, without_alchemy: bool
+    engine: Engine, runtime: Runtime, simulator, without_alchemy: bool
 ) -> None:
     simulator.fault("geo_block", "binance")
     simulator.fault("rate_limit", "coingecko")
@@ -157,7 +157,7 @@ def test_a_native_coin_and_its_wrapped_form_have_one_price_where_no_listing_answ
     natives = [TokenKey(chain_id, NATIVE_TOKEN) for chain_id in (1, 137, 10, 42161, 8453)]
 
     for _ in range(3):
-        asked = ask(engine, sources, *natives, WETH)
+        asked = ask(runtime, *natives, WETH)
         assert [asked.usd(native) for native in natives] == [
             Decimal(usd) for usd in ("2500.1", "0.4512", *["2500.1"] * 3)
         ]
@@ -178,11 +178,11 @@ def open_token(world: World, **sources_say: str | None) -> SimToken:
 
 
 def test_a_price_that_stands_alone_is_confirmed_by_whoever_can(
-    engine: Engine, sources: Sources, simulator, world
+    engine: Engine, runtime: Runtime, simulator, world
 ) -> None:
     token = open_token(world, defillama="3.1")
 
-    asked = ask(engine, sources, token)
+    asked = ask(runtime, token)
 
     assert (asked.choice(token).rule, asked.choice(token).flags) == ("two_agree", ())
     made = calls(simulator)
@@ -190,83 +190,83 @@ def test_a_price_that_stands_alone_is_confirmed_by_whoever_can(
 
 
 def test_who_has_answered_is_not_asked_again_before_it_is_due(
-    engine: Engine, sources: Sources, simulator, world
+    engine: Engine, runtime: Runtime, simulator, world
 ) -> None:
     token = open_token(world)
-    first = ask(engine, sources, token)
+    first = ask(runtime, token)
     assert first.choice(token).flags == ("unconfirmed_price",)
     calls(simulator)
 
     for _ in range(2):
-        again = ask(engine, sources, token)
+        again = ask(runtime, token)
         assert (again.choice(token).flags, calls(simulator)) == (("unconfirmed_price",), {})
 
     age_prices(engine, SIX_MINUTES)
-    ask(engine, sources, token)
+    ask(runtime, token)
     made = calls(simulator)
     assert (made["defillama"], made["alchemy"], made["dexscreener"]) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(("now", "rule"), [("37.5", "deep_pools"), ("0.2", "deep_pools")])
 def test_a_jump_is_confirmed_before_it_is_refused_and_once(
-    engine: Engine, sources: Sources, simulator, world: World, now: str, rule: str
+    engine: Engine, runtime: Runtime, simulator, world: World, now: str, rule: str
 ) -> None:
     token = world.add_token("LEAP", price="2.5", pools=[Pool(2_000_000)])
-    assert ask(engine, sources, token).usd(token) == Decimal("2.5")
+    assert ask(runtime, token).usd(token) == Decimal("2.5")
     assert "defillama" not in calls(simulator)
     world.set_price(token.price or "", Decimal(now))
     age_prices(engine, SIX_MINUTES)
 
-    asked = ask(engine, sources, token)
+    asked = ask(runtime, token)
 
     assert (asked.usd(token), asked.choice(token).flags) == (Decimal(now), ())
     assert calls(simulator)["defillama"] == 1
     age_prices(engine, SIX_MINUTES)
-    assert ask(engine, sources, token).choice(token).flags == ()
+    assert ask(runtime, token).choice(token).flags == ()
     assert "defillama" not in calls(simulator)
 
 
-def test_a_jump_that_nobody_confirms_is_kept_out(engine: Engine, sources: Sources, simulator, world: World) -> None:
+def test_a_jump_that_nobody_confirms_is_kept_out(engine: Engine, runtime: Runtime, simulator, world: World) -> None:
     token = world.add_token("LEAP", price="2.5", pools=[Pool(2_000_000)])
-    ask(engine, sources, token)
+    ask(runtime, token)
     for source in ("alchemy", "defillama"):
         world.set_source_price(source, token, "2.5")
     world.set_source_price("dexscreener", token, "37.5")
     age_prices(engine, SIX_MINUTES)
 
-    asked = ask(engine, sources, token)
+    asked = ask(runtime, token)
 
     # Two that agree, and were only asked since it jumped, outvote it.
     assert (asked.usd(token), asked.choice(token).rule) == (Decimal("2.5"), "outvoted")
     for source in ("alchemy", "defillama"):
         world.set_source_price(source, token, None)
     age_prices(engine, timedelta(minutes=61))
-    alone = ask(engine, sources, token)
+    alone = ask(runtime, token)
     assert (alone.usd(token), alone.choice(token).flags) == (Decimal("37.5"), (PRICE_JUMP,))
 
 
 @pytest.mark.parametrize(("listing", "others"), [("1", "0.000001"), ("25000", "2.5"), ("0.01", "7")])
 def test_a_listing_that_is_wrong_by_far_is_outvoted_by_two_that_agree(
-    engine: Engine, sources: Sources, world: World, listing: str, others: str
+    engine: Engine, runtime: Runtime, world: World, listing: str, others: str
 ) -> None:
     token = world.add_token("MOVED", price=others, pools=[Pool(3_000_000)], coingecko_id="moved-coin")
     list_token(engine, token, "moved-coin")
     world.set_source_price("coingecko", token, listing)
 
-    asked = ask(engine, sources, token)
+    asked = ask(runtime, token)
 
     assert (asked.usd(token), asked.choice(token).rule) == (Decimal(others), "outvoted")
     assert asked.choice(token).flags == (SOURCES_DISAGREE,)
 
 
-def test_one_against_one_is_kept_out_once_nobody_else_knows(engine: Engine, sources: Sources, simulator, world) -> None:
+def test_one_against_one_is_kept_out_once_nobody_else_knows(engine: Engine, runtime: Runtime, simulator, world) -> None:
     token = world.add_token("SPLIT", price="5", pools=[Pool(3_000_000)], coingecko_id="split-coin")
     list_token(engine, token, "split-coin")
     world.set_source_price("coingecko", token, "500")
     for source in ("alchemy", "defillama"):
         world.set_source_price(source, token, None)
 
-    asked = ask(engine, sources, token)
+    asked = ask(runtime, token)
 
     assert asked.choice(token).flags == (SOURCES_DISAGREE, SOURCES_FAR_APART)
     assert {PriceSource.ALCHEMY, PriceSource.DEFILLAMA} <= asked.market.own_evidence(key(token)).answered.keys()
@@ -274,7 +274,7 @@ def test_one_against_one_is_kept_out_once_nobody_else_knows(engine: Engine, sour
 
 @pytest.mark.parametrize("days", [2, 45, 400])
 def test_a_listing_that_nobody_updates_gives_way_or_is_kept_out(
-    engine: Engine, sources: Sources, world: World, days: int
+    engine: Engine, runtime: Runtime, world: World, days: int
 ) -> None:
     pooled = world.add_token("DEAD", price="0.02", pools=[Pool(1_500_000)], coingecko_id="dead-coin")
     alone = world.add_token("ALONE", price="0.02", coingecko_id="alone-coin")
@@ -284,20 +284,20 @@ def test_a_listing_that_nobody_updates_gives_way_or_is_kept_out(
     for source in ("alchemy", "defillama"):
         world.set_source_price(source, alone, None)
 
-    asked = ask(engine, sources, pooled, alone)
+    asked = ask(runtime, pooled, alone)
 
     assert (asked.usd(pooled), asked.choice(pooled).flags) == (Decimal("0.02"), ())
     assert (asked.usd(alone), asked.choice(alone).flags) == (30, (OUTDATED_PRICE,))
 
 
-def test_a_stablecoin_may_be_quoted_a_few_days_ago(engine: Engine, sources: Sources, world: World) -> None:
+def test_a_stablecoin_may_be_quoted_a_few_days_ago(engine: Engine, runtime: Runtime, world: World) -> None:
     for days, flags in ((5, ()), (8, (OUTDATED_PRICE,))):
         for token in (world.named("DAI"), world.named("LINK")):
             world.set_source_price("coingecko", token, "1", age=timedelta(days=days))
         for source in ("alchemy", "binance", "defillama", "dexscreener"):
             world.set_source_price(source, world.named("DAI"), None)
         age_prices(engine, SIX_MINUTES)
-        assert ask(engine, sources, key(world.named("DAI"))).choice(key(world.named("DAI"))).flags == flags
+        assert ask(runtime, key(world.named("DAI"))).choice(key(world.named("DAI"))).flags == flags
 
 
 def learned_nothing_of(asked: Asked, token: SimToken) -> bool:
@@ -305,16 +305,16 @@ def learned_nothing_of(asked: Asked, token: SimToken) -> bool:
 
 
 def test_an_outage_is_told_and_changes_nothing_that_was_known(
-    engine: Engine, sources: Sources, simulator, world
+    engine: Engine, runtime: Runtime, simulator, world
 ) -> None:
     token = world.add_token("CALM", price="4", pools=[Pool(900_000)])
-    before = ask(engine, sources, token).market.own_evidence(key(token))
+    before = ask(runtime, token).market.own_evidence(key(token))
     for provider in ("binance", "coingecko", "defillama", "dexscreener"):
         simulator.fault("outage", provider)
     simulator.fault("outage", endpoint="prices/by-address")
     age_prices(engine, SIX_MINUTES)
 
-    asked = ask(engine, sources, token)
+    asked = ask(runtime, token)
 
     assert (asked.usd(token), asked.choice(token).flags) == (4, (OLD_PRICE,))
     assert learned_nothing_of(asked, token)

@@ -13,7 +13,7 @@ from moonx_pipeline.simulator.pools import Pool
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.simulator.world import EMPTY_WALLET, World
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.sync.acts import age_prices, portfolio, register, sync, violations
 from moonx_pipeline_tests.sync.rounds import SIX_MINUTES, list_token
 
@@ -121,37 +121,37 @@ SILENT = [
 
 @pytest.mark.parametrize(("provider", "fault", "params"), SILENT, ids=lambda value: str(value))
 def test_a_source_that_fails_or_says_nothing_changes_no_total(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, held: Wallet, provider: str, fault: str, params: dict
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, held: Wallet, provider: str, fault: str, params: dict
 ) -> None:
-    sync(engine, sources)
+    sync(runtime)
     assert seen(engine) == held
 
     simulator.fault(fault, provider, params=params)
     for age in (SIX_MINUTES, SIX_MINUTES, LONGER):
         age_prices(engine, age)
-        assert sync(engine, sources).status == "completed"
+        assert sync(runtime).status == "completed"
         assert seen(engine) == held, age
 
     simulator.simulation.faults.clear()
     age_prices(engine, SIX_MINUTES)
-    sync(engine, sources)
+    sync(runtime)
     assert seen(engine) == held
     assert violations(engine) == []
 
 
 def test_all_sources_at_once_may_fail_for_as_long_as_a_price_is_used(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, held: Wallet
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, held: Wallet
 ) -> None:
-    sync(engine, sources)
+    sync(runtime)
     for provider in ("binance", "coingecko", "defillama", "dexscreener"):
         simulator.fault("outage", provider)
     simulator.fault("outage", endpoint="prices/by-address")
     age_prices(engine, LONGER)
-    sync(engine, sources)
+    sync(runtime)
     assert seen(engine) == held
 
     age_prices(engine, timedelta(days=30))
-    sync(engine, sources)
+    sync(runtime)
 
     nothing = seen(engine)
     # No price is used any more; what is spam is so by what was answered, and a scam is none the better for it.
@@ -166,13 +166,13 @@ def test_all_sources_at_once_may_fail_for_as_long_as_a_price_is_used(
 
 @pytest.mark.parametrize("days", [1, 3, 40])
 def test_scams_that_were_refused_stay_out_however_long_pools_are_not_told(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, held: Wallet, days: int
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, held: Wallet, days: int
 ) -> None:
-    sync(engine, sources)
+    sync(runtime)
     simulator.fault("outage", "dexscreener")
     age_prices(engine, timedelta(days=days))
 
-    sync(engine, sources)
+    sync(runtime)
 
     now = seen(engine)
     assert {symbol: now.kept_out.get(symbol) for symbol in held.kept_out} == held.kept_out
@@ -183,10 +183,10 @@ def test_scams_that_were_refused_stay_out_however_long_pools_are_not_told(
 
 
 def test_who_is_suspected_is_judged_once_somebody_has_answered(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, held: Wallet
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, held: Wallet
 ) -> None:
     simulator.fault("outage", "dexscreener")
-    sync(engine, sources)
+    sync(runtime)
     first = seen(engine)
     # Lists name some; of the others nobody knows yet, so none is spam and none counts.
     assert {"ETH", "LSTD", "BOTH"} <= first.counted.keys()
@@ -196,7 +196,7 @@ def test_who_is_suspected_is_judged_once_somebody_has_answered(
     assert "spam" not in first.kept_out.values()
     simulator.simulation.faults.clear()
 
-    sync(engine, sources)
+    sync(runtime)
 
     assert seen(engine) == held
 
@@ -212,7 +212,7 @@ def test_who_is_suspected_is_judged_once_somebody_has_answered(
     ],
 )
 def test_a_name_is_no_verdict_where_a_list_or_pools_speak_for_the_token(
-    engine: Engine, sources: Sources, world: World, symbol: str, name: str
+    engine: Engine, runtime: Runtime, world: World, symbol: str, name: str
 ) -> None:
     pooled = world.add_token(symbol, chain_id=8453, name=name, price="2", pools=[Pool(1_300_000)], held={WALLET: "10"})
     listed = world.add_token(symbol, chain_id=10, name=name, price="2", coingecko_id="a-coin", held={WALLET: "10"})
@@ -220,7 +220,7 @@ def test_a_name_is_no_verdict_where_a_list_or_pools_speak_for_the_token(
     list_token(engine, listed, "a-coin")
     register(engine, "ann", WALLET)
 
-    sync(engine, sources)
+    sync(runtime)
 
     reasons = {p.chain_id: p.not_counted_reason for p in portfolio(engine).positions}
     assert reasons == {pooled.chain_id: None, listed.chain_id: None, 137: "spam"}
@@ -231,16 +231,16 @@ def test_a_name_is_no_verdict_where_a_list_or_pools_speak_for_the_token(
 
 @pytest.mark.parametrize("factor", ["14", "0.05"])
 def test_a_price_that_really_jumped_counts_at_once(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, world: World, held: Wallet, factor: str
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, world: World, held: Wallet, factor: str
 ) -> None:
-    sync(engine, sources)
+    sync(runtime)
     for symbol in ("GOOD", "LSTD", "BOTH"):
         name = world.named(symbol).price or ""
         world.set_price(name, world.prices[name] * Decimal(factor))
     age_prices(engine, SIX_MINUTES)
     simulator.simulation.faults.requests.clear()
 
-    sync(engine, sources)
+    sync(runtime)
 
     moved = {symbol: held.counted[symbol] * Decimal(factor) for symbol in ("GOOD", "LSTD", "BOTH")}
     assert seen(engine).counted == {**held.counted, **moved}
@@ -253,12 +253,12 @@ def test_a_price_that_really_jumped_counts_at_once(
 @pytest.mark.parametrize("source", ["coingecko", "dexscreener", "alchemy", "defillama"])
 @pytest.mark.parametrize("factor", ["1000000", "0.000001"])
 def test_one_source_that_is_wrong_by_a_million_moves_no_total(
-    engine: Engine, sources: Sources, world: World, held: Wallet, source: str, factor: str
+    engine: Engine, runtime: Runtime, world: World, held: Wallet, source: str, factor: str
 ) -> None:
     both = world.named("BOTH")
     world.set_source_price(source, both, Decimal(20) * Decimal(factor))
     for trigger in ("schedule", "manual"):
-        sync(engine, sources, trigger=trigger)
+        sync(runtime, trigger=trigger)
         assert seen(engine).total <= held.total
         assert seen(engine).counted.get("BOTH") in (None, Decimal(800))
         age_prices(engine, SIX_MINUTES)
@@ -268,7 +268,7 @@ def test_one_source_that_is_wrong_by_a_million_moves_no_total(
 
 
 def test_tokens_beyond_what_a_sync_asks_for_have_their_turn_and_keep_their_price(
-    engine: Engine, sources: Sources, world: World
+    engine: Engine, runtime: Runtime, world: World
 ) -> None:
     for number in range(330):
         world.add_token(f"N{number}", chain_id=8453, price="20", pools=[Pool(50_000)], held={WALLET: "10"})
@@ -276,11 +276,11 @@ def test_tokens_beyond_what_a_sync_asks_for_have_their_turn_and_keep_their_price
 
     totals = []
     for _ in range(3):
-        sync(engine, sources)
+        sync(runtime)
         totals.append(portfolio(engine).total_value_usd)
         age_prices(engine, timedelta(seconds=6))
 
     assert totals == [330 * 200] * 3
     age_prices(engine, timedelta(hours=2))
-    sync(engine, sources)
+    sync(runtime)
     assert portfolio(engine).total_value_usd == 330 * 200

@@ -17,11 +17,12 @@ from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.database import open_engine
 from moonx_pipeline.storage.progress import CHANNEL, notify_progress
-from moonx_pipeline.sync.open import open_sync
-from moonx_pipeline.sync.order import SyncOrder
-from moonx_pipeline.sync.progress import ChainEnd, chain_end, read_chain_and_tell
-from moonx_pipeline.sync.sources import Sources
-from moonx_pipeline.sync.user_sync import start_fetch, utc_now
+from moonx_pipeline.storage.retries import autocommit
+from moonx_pipeline.sync.pipeline import SyncPipeline
+from moonx_pipeline.sync.progress import ChainEnd, chain_end, notify_chain_end
+from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.spec import SyncSpec
+from moonx_pipeline.sync.sweep import Sweep, SweepSpec
 from moonx_pipeline_tests.sync.acts import register, sync
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -90,7 +91,7 @@ def test_a_chain_ends_as_the_worst_of_its_wallets(readings: list[ChainBalances],
     user=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=255),
 )
 def test_any_reason_arrives_cut_where_it_is_long(engine: Engine, listener: Listener, reason: str, user: str) -> None:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommit(engine) as connection:
         notify_progress(
             connection,
             user_id=user,
@@ -110,25 +111,30 @@ def test_any_reason_arrives_cut_where_it_is_long(engine: Engine, listener: Liste
         "chainId": 137,
         "state": "failed",
         "retryAt": "2026-03-02T12:00:00.000Z",
+        "code": None,
     }
 
 
-def test_a_sync_that_nobody_waits_for_tells_nothing(engine: Engine, sources: Sources, listener: Listener) -> None:
+def test_each_chain_is_announced_once_by_a_sync_of_one_user_and_by_no_sweep(
+    engine: Engine, runtime: Runtime, listener: Listener
+) -> None:
     register(engine, "ann", PLAIN_WALLET)
 
-    sync(engine, sources, trigger="schedule")
+    sync(runtime)
 
+    heard = listener.heard()
+    assert sorted(told["chainId"] for told in heard) == sorted(runtime.policy.chain_ids)
+    assert {(told["state"], told["reason"], told["code"]) for told in heard} == {("done", None, None)}
+
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE user_sync_status SET next_sync_at = now()")
+    assert Sweep(runtime, SweepSpec(5)).run().users == 1
     assert listener.heard() == []
 
 
-def test_a_chain_is_read_all_the_same_where_it_can_not_be_told(engine: Engine, sources: Sources) -> None:
+def test_an_announcement_is_left_out_while_the_database_is_away(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    order = SyncOrder(uuid4(), "ann")
-    opened = open_sync(engine, sources, order, utc_now())
-    fetch = start_fetch(engine, sources, opened)
+    opened = SyncPipeline(runtime).open(SyncSpec(uuid4(), "ann"))
     away = open_engine("postgresql+psycopg2://nobody@127.0.0.1:1/none")
 
-    (found,) = read_chain_and_tell(away, opened, fetch, 1)
-
-    assert found.outcome is OK
-    assert found.balances
+    notify_chain_end(away, opened, 1, [reading(OK)])

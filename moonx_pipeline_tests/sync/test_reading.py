@@ -14,7 +14,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import MIRROR_WALLET, PLAIN_WALLET, initial_holdings
 from moonx_pipeline.storage.breakers import breakers
-from moonx_pipeline.sync.sources import Sources, open_sources
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.sync.acts import held, portfolio, register, sync, violations
 
@@ -29,13 +29,13 @@ EVERYTHING = {
 }
 
 
-def sources_with(engine: Engine, simulator: RunningSimulator, **more: str) -> Sources:
-    return open_sources(Settings.from_environment({**simulator.environment(), **FAST, **UNLIMITED, **more}), engine)
+def sources_with(engine: Engine, simulator: RunningSimulator, **more: str) -> Runtime:
+    return open_runtime(Settings.from_environment({**simulator.environment(), **FAST, **UNLIMITED, **more}), engine)
 
 
-def without_alchemy(engine: Engine, simulator: RunningSimulator, *slugs: str) -> Sources:
+def without_alchemy(engine: Engine, simulator: RunningSimulator, *slugs: str) -> Runtime:
     environment = {name: value for name, value in simulator.environment().items() if name != "ALCHEMY_API_KEY"}
-    return open_sources(
+    return open_runtime(
         Settings.from_environment({**environment, **FAST, **UNLIMITED, **simulator.node_environment(*slugs)}), engine
     )
 
@@ -56,14 +56,14 @@ def open_breakers(engine: Engine) -> list[str]:
 @pytest.mark.parametrize("network", CHAIN_IDS)
 @pytest.mark.parametrize("is_first", [True, False], ids=["first reading", "later reading"])
 def test_a_network_that_is_left_out_without_a_word_is_read_by_json_rpc(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, network: str, is_first: bool
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, network: str, is_first: bool
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     if not is_first:
-        sync(engine, sources)
+        sync(runtime)
     simulator.fault("silent_network", network=network)
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert held(engine) == EVERYTHING
     stored = portfolio(engine)
@@ -74,14 +74,14 @@ def test_a_network_that_is_left_out_without_a_word_is_read_by_json_rpc(
 
 @pytest.mark.parametrize("network", CHAIN_IDS)
 def test_a_network_that_is_left_out_and_not_read_by_any_way_is_stale_with_its_reason(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, network: str
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, network: str
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     simulator.fault("silent_network", network=network)
     simulator.fault("outage", network=network, endpoint="eth_getBalance")
 
-    assert sync(engine, sources).status == "partial"
+    assert sync(runtime).status == "partial"
 
     assert held(engine) == EVERYTHING
     stored = portfolio(engine)
@@ -96,13 +96,13 @@ def test_a_network_that_is_left_out_and_not_read_by_any_way_is_stale_with_its_re
 def test_a_node_reads_a_network_that_alchemy_leaves_out(
     engine: Engine, simulator: RunningSimulator, network: str
 ) -> None:
-    sources = sources_with(engine, simulator, **simulator.node_environment(SLUGS[network]))
+    runtime = sources_with(engine, simulator, **simulator.node_environment(SLUGS[network]))
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     simulator.fault("silent_network", network=network)
     simulator.fault("outage", network=network, endpoint="eth_getBalance")
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert held(engine) == EVERYTHING
     assert chain_status(engine, CHAIN_IDS[network]).coverage == "known_tokens"
@@ -121,15 +121,15 @@ REVERTED = {"tokenBalance": None, "error": "execution reverted"}
 @pytest.mark.parametrize("fault", ["token_error", "0x_balance"])
 @pytest.mark.parametrize("is_first", [True, False], ids=["first reading", "later reading"])
 def test_a_token_that_a_list_did_not_read_is_asked_for_by_its_contract(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, fault: str, is_first: bool
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, fault: str, is_first: bool
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     if not is_first:
-        sync(engine, sources)
+        sync(runtime)
     for endpoint in ("tokens/by-address", "balances/by-address"):
         simulator.fault(fault, endpoint=endpoint, params={"token": LINK.address})
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert held(engine) == EVERYTHING
     assert (portfolio(engine).totals.unread, portfolio(engine).totals.complete) == (0, True)
@@ -138,12 +138,12 @@ def test_a_token_that_a_list_did_not_read_is_asked_for_by_its_contract(
 
 @pytest.mark.parametrize("row", UNREAD)
 def test_a_token_that_nobody_read_and_nobody_knew_is_told_as_left_out_until_it_is_read(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, row: dict[str, Any]
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, row: dict[str, Any]
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **row)
 
-    first = sync(engine, sources)
+    first = sync(runtime)
 
     assert first.status == "completed"
     assert held(engine) == {key: balance for key, balance in EVERYTHING.items() if key != (1, LINK.address)}
@@ -152,21 +152,21 @@ def test_a_token_that_nobody_read_and_nobody_knew_is_told_as_left_out_until_it_i
     assert {chain.chain_id: chain.unread for chain in stored.chains if chain.unread} == {1: 1}
 
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK)
-    second = sync(engine, sources)
+    second = sync(runtime)
 
     assert (second.changed, held(engine)) == (True, EVERYTHING)
     assert portfolio(engine).totals.complete
 
 
 def test_a_token_that_is_read_as_nothing_at_last_is_a_change_that_is_told(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, tokenBalance="0x")
-    sync(engine, sources)
+    sync(runtime)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, tokenBalance="0x0")
 
-    outcome = sync(engine, sources)
+    outcome = sync(runtime)
 
     # No position changed, yet the total is complete now.
     assert (outcome.changed, outcome.version, outcome.rows.inserted) == (True, 2, 0)
@@ -175,13 +175,13 @@ def test_a_token_that_is_read_as_nothing_at_last_is_a_change_that_is_told(
 
 @pytest.mark.parametrize("row", [*UNREAD, REVERTED])
 def test_a_token_that_nobody_read_keeps_its_last_balance_and_says_so(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, row: dict[str, Any]
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, row: dict[str, Any]
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **row)
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert held(engine) == EVERYTHING
     stored = portfolio(engine)
@@ -190,12 +190,12 @@ def test_a_token_that_nobody_read_keeps_its_last_balance_and_says_so(
 
 
 def test_a_contract_that_gives_nobody_a_balance_leaves_nothing_out(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **REVERTED)
 
-    sync(engine, sources)
+    sync(runtime)
 
     assert (1, LINK.address) not in held(engine)
     assert (portfolio(engine).totals.unread, portfolio(engine).totals.complete) == (0, True)
@@ -205,11 +205,11 @@ def test_a_contract_that_gives_nobody_a_balance_leaves_nothing_out(
 def test_a_node_has_the_balance_that_alchemy_has_not(
     engine: Engine, simulator: RunningSimulator, row: dict[str, Any]
 ) -> None:
-    sources = sources_with(engine, simulator, **simulator.node_environment("ethereum"))
+    runtime = sources_with(engine, simulator, **simulator.node_environment("ethereum"))
     register(engine, "ann", PLAIN_WALLET)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **row)
 
-    sync(engine, sources)
+    sync(runtime)
 
     assert held(engine) == EVERYTHING
     assert portfolio(engine).totals.complete
@@ -218,13 +218,13 @@ def test_a_node_has_the_balance_that_alchemy_has_not(
 
 
 def test_a_way_that_is_away_leaves_the_good_reading_as_it_is(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, tokenBalance="0x")
     simulator.fault("outage", endpoint="alchemy_getTokenBalances")
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert portfolio(engine).totals.unread == 1
     assert {chain.status for chain in portfolio(engine).chains} == {"fresh"}
@@ -239,11 +239,11 @@ RATE_CODES = [-32005, -32007, -32016, -32029, -32046, -32090, 15, 429]
 def test_calls_that_a_node_refuses_for_the_rate_are_asked_again(
     engine: Engine, simulator: RunningSimulator, code: int
 ) -> None:
-    sources = without_alchemy(engine, simulator, "ethereum")
+    runtime = without_alchemy(engine, simulator, "ethereum")
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("call_refused", "rpc", params={"code": code, "message": "later", "after": 2})
 
-    sync(engine, sources)
+    sync(runtime)
 
     listed = {key for key, token in TOKENS.items() if token.listed}
     assert held(engine) == {key: b for key, b in EVERYTHING.items() if key[0] == 1 and key in listed}
@@ -254,11 +254,11 @@ def test_calls_that_a_node_refuses_for_the_rate_are_asked_again(
 def test_a_node_that_refuses_everything_for_the_rate_fails_its_chain_with_that_reason(
     engine: Engine, simulator: RunningSimulator, code: int
 ) -> None:
-    sources = without_alchemy(engine, simulator, "ethereum")
+    runtime = without_alchemy(engine, simulator, "ethereum")
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("call_refused", "rpc", params={"code": code, "message": "later", "method": "eth_call"})
 
-    assert sync(engine, sources).status == "failed"
+    assert sync(runtime).status == "failed"
 
     assert f"({code})" in chain_status(engine, 1).error
     assert chain_status(engine, 1).status == "never"
@@ -269,12 +269,12 @@ def test_a_node_that_refuses_everything_for_the_rate_fails_its_chain_with_that_r
 def test_a_token_that_a_node_can_not_do_is_unread_and_costs_no_other(
     engine: Engine, simulator: RunningSimulator, code: int
 ) -> None:
-    sources = without_alchemy(engine, simulator, "ethereum")
+    runtime = without_alchemy(engine, simulator, "ethereum")
     register(engine, "ann", PLAIN_WALLET)
     params = {"code": code, "message": "execution timeout", "token": LINK.address}
     simulator.fault("call_refused", "rpc", params=params)
 
-    sync(engine, sources)
+    sync(runtime)
 
     assert held(engine)[1, NATIVE_TOKEN] == EVERYTHING[1, NATIVE_TOKEN]
     assert (1, LINK.address) not in held(engine)
@@ -286,7 +286,7 @@ def test_a_token_that_a_node_can_not_do_is_unread_and_costs_no_other(
 
 
 def test_second_faces_of_native_coins_are_counted_once_by_every_way(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", MIRROR_WALLET)
     mirrors = {
@@ -296,19 +296,19 @@ def test_second_faces_of_native_coins_are_counted_once_by_every_way(
     } - {(137, NATIVE_TOKEN), (10, NATIVE_TOKEN)}
     assert mirrors
 
-    sync(engine, sources)
+    sync(runtime)
     by_list = held(engine)
     simulator.fault("outage", endpoint="balances/by-address")
-    sync(engine, sources)
+    sync(runtime)
 
     assert by_list.keys() == held(engine).keys() == {(137, NATIVE_TOKEN), (10, NATIVE_TOKEN)}
 
 
 def test_the_block_of_a_reading_is_kept_until_the_next_good_one(engine: Engine, simulator: RunningSimulator) -> None:
-    sources = sources_with(engine, simulator, **simulator.node_environment("polygon"))
+    runtime = sources_with(engine, simulator, **simulator.node_environment("polygon"))
     register(engine, "ann", PLAIN_WALLET)
     blocks = simulator.simulation.world.blocks
-    sync(engine, sources)
+    sync(runtime)
     assert {chain_id: chain_status(engine, chain_id).block for chain_id in blocks} == blocks
     before = blocks[1]
 
@@ -317,7 +317,7 @@ def test_the_block_of_a_reading_is_kept_until_the_next_good_one(engine: Engine, 
     simulator.fault("outage", endpoint="eth_getBalance")
     for chain_id in blocks:
         blocks[chain_id] += 5
-    sync(engine, sources)
+    sync(runtime)
 
     assert chain_status(engine, 1).block == before  # not read now
     assert chain_status(engine, 137).block == blocks[137]  # by the node
@@ -343,12 +343,12 @@ def test_the_block_of_a_reading_is_kept_until_the_next_good_one(engine: Engine, 
 def test_what_a_wallet_holds_never_keeps_others_from_being_read(
     engine: Engine, simulator: RunningSimulator, fault: str, params: dict[str, Any]
 ) -> None:
-    sources = sources_with(engine, simulator, WORKER_CIRCUIT_BREAKER_THRESHOLD="1")
+    runtime = sources_with(engine, simulator, WORKER_CIRCUIT_BREAKER_THRESHOLD="1")
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault(fault, wallet=PLAIN_WALLET, params=params)
 
     for _ in range(2):
-        assert sync(engine, sources).status == "completed"
+        assert sync(runtime).status == "completed"
 
     assert open_breakers(engine) == []
     assert held(engine)[1, NATIVE_TOKEN] == EVERYTHING[1, NATIVE_TOKEN]
@@ -358,22 +358,22 @@ def test_an_answer_that_is_larger_than_allowed_is_read_in_parts_and_no_outage(
     engine: Engine, simulator: RunningSimulator
 ) -> None:
     limits = {"PROVIDER_MAX_BODY_BYTES": "4000", "WORKER_CIRCUIT_BREAKER_THRESHOLD": "1"}
-    sources = sources_with(engine, simulator, **limits)
+    runtime = sources_with(engine, simulator, **limits)
     register(engine, "ann", PLAIN_WALLET)
 
-    sync(engine, sources)
+    sync(runtime)
 
     assert "alchemy:data" not in open_breakers(engine)
     assert held(engine) == EVERYTHING
 
 
 def test_a_name_with_half_a_character_is_stored_without_it(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("lone_surrogate", params={"token": LINK.address})
 
-    sync(engine, sources)
+    sync(runtime)
 
     (link,) = [position for position in portfolio(engine).positions if position.token == LINK.address]
     assert (link.decimals, link.amount) == (18, Decimal(60))

@@ -17,6 +17,8 @@ import pytest
 from sqlalchemy import Engine, event
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
+from moonx_pipeline.clock import utc_now
+from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET
@@ -25,11 +27,11 @@ from moonx_pipeline.storage.embedded import embedded_url, release
 from moonx_pipeline.storage.migrations import migrate
 from moonx_pipeline.storage.requests import add_request
 from moonx_pipeline.storage.workers import LostOperation, list_workers
-from moonx_pipeline.sync.open import open_sync
-from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.open import open_requested
+from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.recovery import process_worker, recover_lost
-from moonx_pipeline.sync.sources import Sources, open_sources
-from moonx_pipeline.sync.user_sync import sync_user, utc_now
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline.sync.spec import SyncSpec
 from moonx_pipeline_tests.sync.acts import (
     alerts,
     event_types,
@@ -51,7 +53,7 @@ READING = "take_permits"
 """A statement in the middle of a sync: it is open, and its balances are being read."""
 
 
-def _sync_and_die(url: str, settings, order: SyncOrder, step: int | str, moment: str) -> None:
+def _sync_and_die(url: str, settings, order: SyncSpec, step: int | str, moment: str) -> None:
     """Syncs a user, and is killed at a step, as by the kernel."""
     engine = open_engine(url)
     lock, seen = threading.Lock(), 0
@@ -64,12 +66,12 @@ def _sync_and_die(url: str, settings, order: SyncOrder, step: int | str, moment:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     event.listen(engine, moment, die)
-    sync_user(engine, open_sources(settings, engine), order)
+    SyncPipeline(open_runtime(settings, engine)).run(order)
     os._exit(0)
 
 
 def run_and_kill(
-    engine: Engine, settings, order: SyncOrder, step: int | str, moment: str = "after_cursor_execute"
+    engine: Engine, settings, order: SyncSpec, step: int | str, moment: str = "after_cursor_execute"
 ) -> bool:
     """Whether the process died; it ended by itself where it has fewer steps."""
     url = engine.url.render_as_string(hide_password=False)
@@ -80,13 +82,13 @@ def run_and_kill(
     return process.exitcode != 0
 
 
-def recover(engine: Engine, sources: Sources) -> list[LostOperation]:
+def recover(runtime: Runtime) -> list[LostOperation]:
     """Recovers once the server has seen that the killed process is gone."""
-    own = {process_worker(engine, sources, utc_now())}
+    own = {process_worker(runtime, utc_now())}
     lost: list[LostOperation] = []
     for attempt in Retrying(stop=stop_after_delay(15), wait=wait_fixed(0.01)):
-        with attempt, engine.connect() as connection:
-            lost += recover_lost(engine, sources, utc_now()).operations
+        with attempt, runtime.db.engine.connect() as connection:
+            lost += recover_lost(runtime, utc_now()).operations
             assert {worker.id for worker in list_workers(connection)} == own
             held_by_others = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
             assert connection.exec_driver_sql(held_by_others).scalar_one() == len(own)
@@ -97,21 +99,21 @@ def recover(engine: Engine, sources: Sources) -> list[LostOperation]:
     ("moment", "at_least"), [("before_cursor_execute", 14), ("after_cursor_execute", 14), ("commit", 2)]
 )
 def test_killed_at_any_step_it_leaves_nothing_behind_and_the_next_sync_succeeds(
-    engine: Engine, sources: Sources, settings, simulator: RunningSimulator, moment: str, at_least: int
+    engine: Engine, runtime: Runtime, settings, simulator: RunningSimulator, moment: str, at_least: int
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources, trigger="schedule")
+    sync(runtime, trigger="schedule")
     step = 0
     while True:
         step += 1
         simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, 1000 + step)
         with engine.begin() as connection:
             request = add_request(connection, "ann", source="api", priority="high")
-        order = SyncOrder(uuid.uuid4(), "ann", "manual", request_id=request)
+        order = SyncSpec(uuid.uuid4(), "ann", "manual", request_id=request)
 
         died = run_and_kill(engine, settings, order, step, moment)
 
-        recover(engine, sources)
+        recover(runtime)
         assert violations(engine) == []
         with engine.connect() as connection:
             left = connection.exec_driver_sql(
@@ -123,7 +125,7 @@ def test_killed_at_any_step_it_leaves_nothing_behind_and_the_next_sync_succeeds(
         assert left[1] in ("pending", "done")
         with engine.begin() as connection:
             connection.exec_driver_sql("UPDATE sync_requests SET status = 'cancelled' WHERE status = 'pending'")
-        assert sync(engine, sources, trigger="schedule").status == "completed"
+        assert sync(runtime, trigger="schedule").status == "completed"
         assert held(engine)[1, USDC.address] == 1000 + step
         assert violations(engine) == []
         if not died:
@@ -132,18 +134,18 @@ def test_killed_at_any_step_it_leaves_nothing_behind_and_the_next_sync_succeeds(
 
 
 def test_a_lost_sync_is_told_its_request_waits_again_and_its_user_is_due(
-    engine: Engine, sources: Sources, settings
+    engine: Engine, runtime: Runtime, settings
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     with engine.begin() as connection:
         request = add_request(connection, "ann", source="api", priority="high")
-    order = SyncOrder(uuid.uuid4(), "ann", "manual", request_id=request)
+    order = SyncSpec(uuid.uuid4(), "ann", "manual", request_id=request)
     assert run_and_kill(engine, settings, order, READING)
 
-    lost = recover(engine, sources)
+    lost = recover(runtime)
 
-    assert [operation.operation_id for operation in lost] == [order.operation_id]
+    assert [operation.ref.operation_id for operation in lost] == [order.operation_id]
     ended = operation(engine)
     assert (ended.status, ended.error_code) == ("failed", "sync_worker_lost")
     assert events(engine)[-1]["data"]["error"]["code"] == "sync_worker_lost"
@@ -158,33 +160,33 @@ def test_a_lost_sync_is_told_its_request_waits_again_and_its_user_is_due(
     assert [alert["alertType"] for alert in alerts(engine)] == ["sync_worker_lost"]
     assert status(engine).next_sync_at <= utc_now()
     assert status(engine).consecutive_failures == 0
-    assert recover_lost(engine, sources, utc_now()) == ((), ())
+    assert recover_lost(runtime, utc_now()) == ((), ())
 
 
-def test_a_request_that_kills_its_workers_is_refused_in_the_end(engine: Engine, sources: Sources, settings) -> None:
+def test_a_request_that_kills_its_workers_is_refused_in_the_end(engine: Engine, runtime: Runtime, settings) -> None:
     register(engine, "ann", PLAIN_WALLET)
     with engine.begin() as connection:
         request = add_request(connection, "ann", source="api", priority="high")
     for _ in range(3):
-        assert run_and_kill(engine, settings, SyncOrder(uuid.uuid4(), "ann", request_id=request), READING)
-        recover(engine, sources)
+        assert run_and_kill(engine, settings, SyncSpec(uuid.uuid4(), "ann", request_id=request), READING)
+        recover(runtime)
 
     with engine.connect() as connection:
         ended = connection.exec_driver_sql("SELECT status, reason FROM sync_requests").one()
     assert ended == ("refused", "Its worker died 3 times.")
 
 
-def test_many_that_recover_at_once_close_each_operation_once(engine: Engine, sources: Sources, settings) -> None:
+def test_many_that_recover_at_once_close_each_operation_once(engine: Engine, runtime: Runtime, settings) -> None:
     users = [f"user{number}" for number in range(20)]
     for user in users:
         register(engine, user, PLAIN_WALLET)
-    process_worker(engine, sources, utc_now())
+    process_worker(runtime, utc_now())
     url = engine.url.render_as_string(hide_password=False)
 
     def open_all_and_die() -> None:
         mine = open_engine(url)
         for user in users:
-            open_sync(mine, open_sources(settings, mine), SyncOrder(uuid.uuid4(), user), utc_now())
+            SyncPipeline(open_runtime(settings, mine)).open(SyncSpec(uuid.uuid4(), user))
         os.kill(os.getpid(), signal.SIGKILL)
 
     process = _fork.Process(target=open_all_and_die)
@@ -192,32 +194,32 @@ def test_many_that_recover_at_once_close_each_operation_once(engine: Engine, sou
     process.join()
 
     with ThreadPoolExecutor(6) as pool:
-        found = list(pool.map(lambda _: recover(engine, sources), range(6)))
+        found = list(pool.map(lambda _: recover(runtime), range(6)))
 
-    assert sorted(operation.user_id for lost in found for operation in lost) == sorted(users)
+    assert sorted(operation.ref.user_id for lost in found for operation in lost) == sorted(users)
     assert violations(engine) == []
 
 
-def test_a_living_process_is_never_taken_for_dead(engine: Engine, sources: Sources) -> None:
+def test_a_living_process_is_never_taken_for_dead(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
-    worker = process_worker(engine, sources, utc_now())
+    sync(runtime)
+    worker = process_worker(runtime, utc_now())
 
-    assert recover_lost(engine, sources, utc_now()).workers == ()
+    assert recover_lost(runtime, utc_now()).workers == ()
     with engine.connect() as connection:
         # Its connection is cut: it lives, and takes its lock again at its next step.
         connection.exec_driver_sql(
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks "
             "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
         )
-    assert process_worker(engine, sources, utc_now()) == worker
-    assert recover_lost(engine, sources, utc_now()).workers == ()
+    assert process_worker(runtime, utc_now()) == worker
+    assert recover_lost(runtime, utc_now()).workers == ()
     with engine.connect() as connection:
         assert [row.alive for row in list_workers(connection)] == [True]
 
 
 def test_after_the_database_was_away_a_process_of_another_host_has_time_to_come_back(
-    engine: Engine, sources: Sources
+    engine: Engine, runtime: Runtime
 ) -> None:
     with engine.begin() as connection:
         # Neither holds its lock, as right after a restart of the server; one is a process that never was.
@@ -226,20 +228,20 @@ def test_after_the_database_was_away_a_process_of_another_host_has_time_to_come_
             "VALUES ('elsewhere', 'another-host', 1), ('here', %s, 4194305)",
             (socket.gethostname(),),
         )
-    the_server_is_young = replace(sources, sync_seconds=10**6)
-    the_server_has_settled = replace(sources, sync_seconds=0)
+    the_server_is_young = replace(runtime, policy=replace(runtime.policy, sync_seconds=10**6))
+    the_server_has_settled = replace(runtime, policy=replace(runtime.policy, sync_seconds=0))
 
-    assert recover_lost(engine, the_server_is_young, utc_now()).workers == ("here",)
-    assert recover_lost(engine, the_server_has_settled, utc_now()).workers == ("elsewhere",)
+    assert recover_lost(the_server_is_young, utc_now()).workers == ("here",)
+    assert recover_lost(the_server_has_settled, utc_now()).workers == ("elsewhere",)
 
 
-def test_a_child_does_not_keep_its_parents_lock(engine: Engine, sources: Sources) -> None:
+def test_a_child_does_not_keep_its_parents_lock(engine: Engine, settings: Settings, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
     url = engine.url.render_as_string(hide_password=False)
     told, release_child = _fork.SimpleQueue(), _fork.Event()
 
     def parent() -> None:
-        process_worker(open_engine(url), sources, utc_now())
+        process_worker(open_runtime(settings, open_engine(url)), utc_now())
         child = os.fork()
         if child == 0:
             release_child.wait(60)
@@ -253,7 +255,7 @@ def test_a_child_does_not_keep_its_parents_lock(engine: Engine, sources: Sources
     process.join()
     try:
         assert psutil.pid_exists(child)
-        recover(engine, sources)
+        recover(runtime)
     finally:
         release_child.set()
 
@@ -279,28 +281,28 @@ def restartable(tmp_path: Path):
 
 
 def test_a_sync_that_its_living_worker_has_lost_is_closed_when_none_can_last_so_long(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    long_ago = utc_now() - timedelta(seconds=3 * sources.sync_seconds + 61)
-    lost = open_sync(engine, sources, SyncOrder(uuid.uuid4(), "ann", "schedule"), long_ago)
+    long_ago = utc_now() - timedelta(seconds=3 * runtime.policy.sync_seconds + 61)
+    lost = open_requested(runtime, SyncSpec(uuid.uuid4(), "ann", "schedule"), long_ago)
     register(engine, "bob", PLAIN_WALLET)
-    open_sync(engine, sources, SyncOrder(uuid.uuid4(), "bob", "schedule"), utc_now())
+    open_requested(runtime, SyncSpec(uuid.uuid4(), "bob", "schedule"), utc_now())
 
-    found = recover_lost(engine, sources, utc_now())
+    found = recover_lost(runtime, utc_now())
 
-    assert [operation.operation_id for operation in found.operations] == [lost.order.operation_id]
+    assert [operation.ref.operation_id for operation in found.operations] == [lost.operation_id]
     assert (operation(engine, "ann").status, operation(engine, "bob").status) == ("failed", "running")
     assert status(engine, "ann").next_sync_at <= utc_now()
     assert violations(engine) == []
 
 
-def test_a_process_whose_clock_is_wrong_closes_nothing_that_others_are_at(engine: Engine, sources: Sources) -> None:
+def test_a_process_whose_clock_is_wrong_closes_nothing_that_others_are_at(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    open_sync(engine, sources, SyncOrder(uuid.uuid4(), "ann", "schedule"), utc_now())
+    open_requested(runtime, SyncSpec(uuid.uuid4(), "ann", "schedule"), utc_now())
 
     for wrong in (timedelta(minutes=20), timedelta(days=400), -timedelta(minutes=20)):
-        assert recover_lost(engine, sources, utc_now() + wrong) == ((), ())
+        assert recover_lost(runtime, utc_now() + wrong) == ((), ())
 
     assert operation(engine, "ann").status == "running"
 
@@ -313,9 +315,9 @@ def test_a_sync_goes_on_after_the_database_was_restarted_under_it(
     patient = settings.model_copy(
         update={"worker": settings.worker.model_copy(update={"retries": 10, "retry_delay_ms": 500})}
     )
-    sources = open_sources(patient, engine)
+    runtime = open_runtime(patient, engine)
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     simulator.simulation.world.set_balance(PLAIN_WALLET, USDC, 4242)
     seen = 0
 
@@ -326,7 +328,7 @@ def test_a_sync_goes_on_after_the_database_was_restarted_under_it(
             restart()
 
     event.listen(engine, "before_cursor_execute", crash)
-    outcome = sync(engine, sources)
+    outcome = sync(runtime)
     event.remove(engine, "before_cursor_execute", crash)
 
     assert outcome.status == "completed"

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.events.schema import event_schemas
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.world import PLAIN_WALLET
@@ -25,7 +26,6 @@ from moonx_pipeline.storage.bulk_requests import Selection
 from moonx_pipeline.storage.launches import mark_next
 from moonx_pipeline.storage.requests import requeue_requests
 from moonx_pipeline.sync.requests import Asked, ask_for_many, ask_for_sync
-from moonx_pipeline.sync.user_sync import utc_now
 from moonx_pipeline_tests.sync.acts import event_types, events, register, status
 
 LIMIT = 5

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import NoResultFound
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import derived_address
@@ -20,9 +21,8 @@ from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET, POLYGON_W
 from moonx_pipeline.storage.database import open_engine
 from moonx_pipeline.storage.pause import pause, resume
 from moonx_pipeline.sync.recovery import process_worker
-from moonx_pipeline.sync.sources import Sources, open_sources
-from moonx_pipeline.sync.sweep import Sweep, SweepOrder, SweepReport, why_no_sweep
-from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline.sync.sweep import Sweep, SweepReport, SweepSpec, why_no_sweep
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.sync.acts import (
     event_types,
@@ -42,9 +42,9 @@ NIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 _fork = multiprocessing.get_context("fork")
 
 
-def sweep(engine: Engine, sources: Sources, *, at: datetime | None = None, **order) -> SweepReport:
-    made = SweepOrder(**{"batch_size": 50, **order})
-    return Sweep(engine, sources, made, clock=(lambda: at) if at else utc_now).run()
+def sweep(runtime: Runtime, *, at: datetime | None = None, **order) -> SweepReport:
+    made = SweepSpec(**{"batch_size": 50, **order})
+    return Sweep(runtime, made, clock=(lambda: at) if at else utc_now).run()
 
 
 def execute(engine: Engine, sql: str, *parameters: object) -> None:
@@ -82,13 +82,13 @@ def order_of_syncs(engine: Engine) -> list[str]:
 
 
 def test_a_sweep_stores_and_tells_the_same_as_a_sync_of_each_user(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     wallets = {"ann": PLAIN_WALLET, "bob": POLYGON_WALLET, "cyd": EMPTY_WALLET, "dan": SPAM_WALLET}
     for user_id, address in wallets.items():
         register(engine, user_id, address)
 
-    report = sweep(engine, sources)
+    report = sweep(runtime)
 
     assert (dict(report.statuses), report.changed, report.ended) == ({"completed": 4}, 4, "Nobody else is due.")
     assert sorted(report.new_users) == sorted(wallets)
@@ -100,7 +100,7 @@ def test_a_sweep_stores_and_tells_the_same_as_a_sync_of_each_user(
         assert (ended.type, ended.trigger, ended.priority, ended.status) == ("sweep", "schedule", "high", "completed")
     swept = {user_id: portfolio(engine, user_id) for user_id in wallets}
     for user_id in wallets:
-        assert not sync(engine, sources, user_id, trigger="schedule").changed or user_id == "dan"
+        assert not sync(runtime, user_id, trigger="schedule").changed or user_id == "dan"
         again = portfolio(engine, user_id)
         if user_id != "dan":  # of his thousands of tokens some are named and priced by each sync
             assert (again.positions, again.totals) == (swept[user_id].positions, swept[user_id].totals)
@@ -108,14 +108,14 @@ def test_a_sweep_stores_and_tells_the_same_as_a_sync_of_each_user(
 
 
 def test_wallets_of_three_users_are_read_in_one_call_and_its_cost_is_shared(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     names = crowd(engine, 6)
-    sweep(engine, sources)
+    sweep(runtime)
     make_due(engine)
     simulator.simulation.faults.requests.clear()
 
-    report = sweep(engine, sources)
+    report = sweep(runtime)
 
     assert simulator.requests("alchemy balances") == 2
     assert (report.provider_calls, report.compute_units) == (2, 400)
@@ -124,7 +124,7 @@ def test_wallets_of_three_users_are_read_in_one_call_and_its_cost_is_shared(
     assert (report.changed, report.rows) == (0, 0)
 
 
-def test_the_stale_go_first_then_the_large_then_who_waits_longest(engine: Engine, sources: Sources) -> None:
+def test_the_stale_go_first_then_the_large_then_who_waits_longest(engine: Engine, runtime: Runtime) -> None:
     names = crowd(engine, 6)
     now = utc_now()
     facts = {
@@ -146,45 +146,45 @@ def test_the_stale_go_first_then_the_large_then_who_waits_longest(engine: Engine
             name,
         )
 
-    report = sweep(engine, sources, batch_size=1, batches_at_once=1)
+    report = sweep(runtime, batch_size=1, batches_at_once=1)
 
     assert report.users == 6
     assert order_of_syncs(engine) == [names[n] for n in (4, 5, 3, 2, 1, 0)]
     assert [operation(engine, names[n]).priority for n in (5, 2)] == ["high", "medium"]
 
 
-def test_who_is_large_is_found_when_he_is_synced(engine: Engine, sources: Sources) -> None:
+def test_who_is_large_is_found_when_he_is_synced(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
     register(engine, "cyd", EMPTY_WALLET)
-    sweep(engine, sources)
+    sweep(runtime)
 
     assert status(engine, "ann").total_value_usd >= 10_000
     assert (status(engine, "ann").is_high_value, status(engine, "cyd").is_high_value) == (True, False)
 
 
-def test_shards_are_disjoint_and_together_they_are_everybody(engine: Engine, sources: Sources) -> None:
+def test_shards_are_disjoint_and_together_they_are_everybody(engine: Engine, runtime: Runtime) -> None:
     names = crowd(engine, 40)
 
-    counts = [sweep(engine, sources, shard=shard, shards=3).users for shard in range(3)]
+    counts = [sweep(runtime, shard=shard, shards=3).users for shard in range(3)]
 
     assert (sum(counts), all(counts)) == (40, True)
     assert sorted(order_of_syncs(engine)) == names
 
 
-def test_no_more_users_are_taken_than_allowed(engine: Engine, sources: Sources) -> None:
+def test_no_more_users_are_taken_than_allowed(engine: Engine, runtime: Runtime) -> None:
     crowd(engine, 10)
 
-    report = sweep(engine, sources, max_users=7, batch_size=3)
+    report = sweep(runtime, max_users=7, batch_size=3)
 
     assert (report.users, "PERIODIC_SYNC_MAX_USERS" in report.ended) == (7, True)
-    assert sweep(engine, sources).users == 3
+    assert sweep(runtime).users == 3
 
 
 class Day:
     """Sweeps at the ticks of the schedules, by a clock of the test's own."""
 
-    def __init__(self, engine: Engine, sources: Sources) -> None:
-        self._engine, self._sources = engine, sources
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self.synced: dict[str, list[datetime]] = {}
 
     def pass_to(self, start: datetime, end: datetime) -> None:
@@ -192,14 +192,14 @@ class Day:
         while now < end:
             if 9 <= now.hour < 17 or now.minute % 15 == 0:
                 before = self._ended()
-                sweep(self._engine, self._sources, at=now)
+                sweep(self._runtime, at=now)
                 for user_id, count in self._ended().items():
                     for _ in range(count - before.get(user_id, 0)):
                         self.synced.setdefault(user_id, []).append(now)
             now += timedelta(minutes=5)
 
     def _ended(self) -> dict[str, int]:
-        with self._engine.connect() as connection:
+        with self._runtime.db.engine.connect() as connection:
             rows = connection.exec_driver_sql("SELECT user_id, count(*) FROM sync_operations GROUP BY user_id")
             return dict(rows.all())
 
@@ -208,7 +208,7 @@ def gaps(moments: list[datetime]) -> set[int]:
     return {int((after - before).total_seconds() // 60) for before, after in pairwise(moments)}
 
 
-def test_a_whole_day_of_who_is_due(engine: Engine, sources: Sources, simulator: RunningSimulator) -> None:
+def test_a_whole_day_of_who_is_due(engine: Engine, runtime: Runtime, simulator: RunningSimulator) -> None:
     active_since = {"regular": 0, "leaving": -12, "gone": -30, "disabled": 0, "failing": 0, "paused": 0}
     for number, (user_id, hours) in enumerate(active_since.items()):
         register(engine, user_id, wallet(number))
@@ -222,7 +222,7 @@ def test_a_whole_day_of_who_is_due(engine: Engine, sources: Sources, simulator: 
     execute(engine, "UPDATE user_sync_status SET is_sync_enabled = false WHERE user_id = 'disabled'")
     failing = wallet(list(active_since).index("failing"))
     simulator.fault("outage", wallet=failing)
-    day = Day(engine, sources)
+    day = Day(runtime)
 
     day.pass_to(NIGHT, NIGHT + timedelta(hours=9))
     night = dict(day.synced)
@@ -256,29 +256,29 @@ def test_a_whole_day_of_who_is_due(engine: Engine, sources: Sources, simulator: 
     assert violations(engine) == []
 
 
-def test_who_comes_back_after_days_is_due_at_once(engine: Engine, sources: Sources) -> None:
+def test_who_comes_back_after_days_is_due_at_once(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
     execute(engine, "UPDATE user_sync_status SET last_active_at = now() - interval '3 days'")
 
-    assert sweep(engine, sources).users == 0
+    assert sweep(runtime).users == 0
     assert status(engine).next_sync_at is None
     execute(engine, "UPDATE user_sync_status SET last_active_at = now()")
 
-    assert why_no_sweep(engine, sources.intervals, utc_now()) is None
-    assert sweep(engine, sources).users == 1
+    assert why_no_sweep(engine, runtime.policy.intervals, utc_now()) is None
+    assert sweep(runtime).users == 1
 
 
 def test_a_person_who_asks_during_a_sweep_takes_its_place(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     register(engine, "bob", POLYGON_WALLET)
     simulator.simulation.faults.latency_ms["all"] = 400
     with ThreadPoolExecutor(1) as side:
-        sweeping = side.submit(sweep, engine, sources)
+        sweeping = side.submit(sweep, runtime)
         wait_for_running(engine, "ann")
         simulator.simulation.faults.latency_ms.clear()
-        asked = sync(engine, sources, "ann")
+        asked = sync(runtime, "ann")
         report = sweeping.result()
 
     assert asked.status == "completed"
@@ -318,24 +318,24 @@ def test_sweeps_and_syncs_side_by_side_never_sync_a_user_twice_at_once(
 ) -> None:
     names = crowd(engine, 30)
     simulator.simulation.faults.latency_ms["all"] = 5
-    process_worker(engine, open_sources(settings, engine), utc_now())
+    process_worker(open_runtime(settings, engine), utc_now())
     rounds = threading.Barrier(3)
 
     def sweeper() -> int:
-        mine = open_sources(settings, engine)
+        mine = open_runtime(settings, engine)
         users = 0
         for _ in range(4):
             rounds.wait(30)
-            users += sweep(engine, mine, batch_size=4, batches_at_once=2).users
+            users += sweep(mine, batch_size=4, batches_at_once=2).users
         return users
 
     def person() -> None:
-        mine = open_sources(settings, engine)
+        mine = open_runtime(settings, engine)
         for turn in range(4):
             make_due(engine)
             rounds.wait(30)
             for name in names[turn::4]:
-                sync(engine, mine, name)
+                sync(mine, name)
 
     with ThreadPoolExecutor(3) as side:
         sweepers = [side.submit(sweeper) for _ in range(2)]
@@ -347,7 +347,7 @@ def test_sweeps_and_syncs_side_by_side_never_sync_a_user_twice_at_once(
     assert violations(engine) == []
 
 
-def test_one_user_whose_data_can_not_be_stored_stops_nobody_else(engine: Engine, sources: Sources) -> None:
+def test_one_user_whose_data_can_not_be_stored_stops_nobody_else(engine: Engine, runtime: Runtime) -> None:
     names = crowd(engine, 9)
     execute(
         engine,
@@ -359,7 +359,7 @@ def test_one_user_whose_data_can_not_be_stored_stops_nobody_else(engine: Engine,
         "CREATE TRIGGER refuse BEFORE INSERT ON user_token_holdings FOR EACH ROW EXECUTE FUNCTION refuse()",
     )
 
-    report = sweep(engine, sources)
+    report = sweep(runtime)
 
     assert dict(report.statuses) == {"completed": 8, "failed": 1}
     assert list(report.problems) == [names[4]]
@@ -368,23 +368,23 @@ def test_one_user_whose_data_can_not_be_stored_stops_nobody_else(engine: Engine,
     assert status(engine, names[4]).consecutive_failures == 1
     for _ in range(4):
         make_due(engine)
-        sweep(engine, sources)
+        sweep(runtime)
     make_due(engine)
     # His own breaker is open by now: he costs nothing for a while.
-    assert sweep(engine, sources).users == 8
+    assert sweep(runtime).users == 8
     assert violations(engine) == []
 
 
 def test_when_nothing_can_be_read_a_sweep_ends_before_it_takes_anybody(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     crowd(engine, 8)
     simulator.fault("bad_key")
-    first = sweep(engine, sources, batch_size=2, batches_at_once=1)
+    first = sweep(runtime, batch_size=2, batches_at_once=1)
 
     assert first.users == 2
     assert first.ended.startswith("No chain can be read now, so nobody is synced. ")
-    assert sweep(engine, sources).users == 0
+    assert sweep(runtime).users == 0
 
 
 def test_the_plans_limit_slows_a_sweep_and_fails_nobody(
@@ -394,10 +394,10 @@ def test_the_plans_limit_slows_a_sweep_and_fails_nobody(
     tight = Settings.from_environment(
         {**simulator.environment(), **FAST, **UNLIMITED, "ALCHEMY_MAX_COMPUTE_UNITS_PER_SECOND": "100"}
     )
-    sources = open_sources(tight, engine)
+    runtime = open_runtime(tight, engine)
     crowd(engine, 15)
 
-    report = sweep(engine, sources, batch_size=3, batches_at_once=2)
+    report = sweep(runtime, batch_size=3, batches_at_once=2)
 
     assert dict(report.statuses) == {"completed": 15}
     with engine.connect() as connection:
@@ -409,7 +409,7 @@ def test_the_plans_limit_slows_a_sweep_and_fails_nobody(
 
 
 def test_without_room_in_its_time_a_sweep_hands_its_users_back(
-    engine: Engine, simulator: RunningSimulator, sources: Sources
+    engine: Engine, simulator: RunningSimulator, runtime: Runtime
 ) -> None:
     names = crowd(engine, 4)
     execute(
@@ -418,7 +418,7 @@ def test_without_room_in_its_time_a_sweep_hands_its_users_back(
         "VALUES ('alchemy', now(), now() + interval '1 hour', 'said so')",
     )
 
-    report = sweep(engine, sources)
+    report = sweep(runtime)
 
     assert (report.users, report.ended.startswith("There was no room for more.")) == (0, True)
     assert {status(engine, name).sync_status for name in names} == {"never"}
@@ -431,7 +431,7 @@ def _sweep_until_interrupted(url: str, settings: Settings) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     engine = open_engine(url)
     try:
-        sweep(engine, open_sources(settings, engine), batch_size=2)
+        sweep(open_runtime(settings, engine), batch_size=2)
     except KeyboardInterrupt:
         os._exit(130)
     os._exit(0)
@@ -452,7 +452,7 @@ def _sweep_and_signal(
 
 
 def test_a_sweep_that_is_interrupted_hands_back_what_it_has(
-    engine: Engine, sources: Sources, settings: Settings, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, settings: Settings, simulator: RunningSimulator
 ) -> None:
     names, hang, process = _sweep_and_signal(engine, settings, simulator, signal.SIGINT)
 
@@ -460,30 +460,30 @@ def test_a_sweep_that_is_interrupted_hands_back_what_it_has(
     assert {operation(engine, name).error_code for name in names} == {"handed_back"}
     assert {event_types(engine, name)[-1] for name in names} == {"sync.failed"}
     simulator.simulation.faults.clear(hang)
-    assert dict(sweep(engine, sources).statuses) == {"completed": 6}
+    assert dict(sweep(runtime).statuses) == {"completed": 6}
     assert violations(engine) == []
 
 
 def test_a_sweep_that_is_killed_leaves_nobody_behind(
-    engine: Engine, sources: Sources, settings: Settings, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, settings: Settings, simulator: RunningSimulator
 ) -> None:
     names, hang, _ = _sweep_and_signal(engine, settings, simulator, signal.SIGKILL)
 
-    recover(engine, sources)
+    recover(runtime)
     assert {operation(engine, name).error_code for name in names} == {"sync_worker_lost"}
     simulator.simulation.faults.clear(hang)
-    assert dict(sweep(engine, sources).statuses) == {"completed": 6}
+    assert dict(sweep(runtime).statuses) == {"completed": 6}
     assert violations(engine) == []
 
 
 def test_batches_side_by_side_ask_for_a_price_once(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     names = [f"user{number}" for number in range(12)]
     for name in names:
         register(engine, name, PLAIN_WALLET)
 
-    sweep(engine, sources, batch_size=2, batches_at_once=4)
+    sweep(runtime, batch_size=2, batches_at_once=4)
 
     assert {portfolio(engine, name).totals for name in names} == {portfolio(engine, names[0]).totals}
 

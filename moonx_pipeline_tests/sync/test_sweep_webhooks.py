@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline.storage.claims import note_movement
 from moonx_pipeline.storage.webhooks import Webhooks, distrust_webhooks, note_delivery
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.sweep import SweepReport
-from moonx_pipeline.sync.user_sync import utc_now
 from moonx_pipeline_tests.sync.acts import held, operation, portfolio, register, status, violations
 from moonx_pipeline_tests.sync.test_sweep import make_due, sweep, wait_for_running, wallet
 from moonx_pipeline_tests.sync.test_user_sync import expected
@@ -37,12 +37,10 @@ def tell(engine: Engine, at: datetime, *chain_ids: int, until: datetime | None =
             at += 9 * MINUTE
 
 
-def swept(
-    engine: Engine, sources: Sources, at: datetime | None = None, *, keys: frozenset[int] = ALL, due: bool = True
-) -> SweepReport:
+def swept(runtime: Runtime, at: datetime | None = None, *, keys: frozenset[int] = ALL, due: bool = True) -> SweepReport:
     if due:
-        make_due(engine, at)
-    return sweep(engine, sources, at=at, webhooks=Webhooks(keys, LIMIT))
+        make_due(runtime.db.engine, at)
+    return sweep(runtime, at=at, webhooks=Webhooks(keys, LIMIT))
 
 
 def change_untold(simulator: RunningSimulator, held_by_chain: dict[int, str], balance: int) -> None:
@@ -62,20 +60,20 @@ def balances(engine: Engine, tokens: dict[int, str]) -> dict[int, int]:
 
 
 @pytest.fixture
-def ann(engine: Engine, sources: Sources) -> datetime:
+def ann(engine: Engine, runtime: Runtime) -> datetime:
     """A user whose balances were read by a sweep when all webhooks were alive; the time since when they are."""
     start = utc_now()
     tell(engine, start)
     register(engine, "ann", PLAIN_WALLET)
-    assert swept(engine, sources, due=False).price_only == 0
+    assert swept(runtime, due=False).price_only == 0
     return start
 
 
 def test_who_moved_nothing_is_refreshed_by_price_alone_until_their_balances_are_old(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, ann: datetime
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, ann: datetime
 ) -> None:
     register(engine, "bob", POLYGON_WALLET)
-    swept(engine, sources)
+    swept(runtime)
     simulator.simulation.faults.requests.clear()
     simulator.simulation.world.set_price("ETH", simulator.simulation.world.prices["ETH"] * 2)
     tokens = a_token_a_chain(engine)
@@ -83,7 +81,7 @@ def test_who_moved_nothing_is_refreshed_by_price_alone_until_their_balances_are_
     before = portfolio(engine, "ann")
 
     later = ann + 6 * MINUTE
-    report = swept(engine, sources, later)
+    report = swept(runtime, later)
 
     assert report.price_only == 2
     asked = {name for name in simulator.simulation.faults.requests if name.startswith("alchemy")}
@@ -97,19 +95,19 @@ def test_who_moved_nothing_is_refreshed_by_price_alone_until_their_balances_are_
     # Something moves in her wallet: she is due at once, and read on all chains.
     with engine.begin() as connection:
         assert note_movement(connection, [PLAIN_WALLET, wallet(99)], later) == ["ann"]
-    assert swept(engine, sources, later, due=False).price_only == 0
+    assert swept(runtime, later, due=False).price_only == 0
     assert set(balances(engine, tokens).values()) == {7}
 
     # An hour later all balances are read anew.
     much_later = ann + 70 * MINUTE
     tell(engine, ann, until=much_later)
-    assert swept(engine, sources, much_later).price_only == 0
+    assert swept(runtime, much_later).price_only == 0
     assert violations(engine) == []
 
 
 @pytest.mark.parametrize("alive", [{1}, {8453}, {137, 42161}, ALL - {10}, set()], ids=str)
 def test_nothing_moved_holds_only_where_a_webhook_is_alive(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, ann: datetime, alive: set[int]
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, ann: datetime, alive: set[int]
 ) -> None:
     tokens = a_token_a_chain(engine)
     old = balances(engine, tokens)
@@ -119,7 +117,7 @@ def test_nothing_moved_holds_only_where_a_webhook_is_alive(
     if alive:
         tell(engine, ann + 9 * MINUTE, *alive)
 
-    report = swept(engine, sources, ann + 11 * MINUTE)
+    report = swept(runtime, ann + 11 * MINUTE)
 
     assert (report.price_only, dict(report.statuses)) == (0, {"completed": 1})
     assert balances(engine, tokens) == {c: balance if c in alive else 7 for c, balance in old.items()}
@@ -132,38 +130,38 @@ def test_nothing_moved_holds_only_where_a_webhook_is_alive(
 
 
 def test_a_webhook_without_a_key_speaks_for_nothing(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, ann: datetime
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, ann: datetime
 ) -> None:
     tokens = a_token_a_chain(engine)
     old = balances(engine, tokens)
     change_untold(simulator, tokens, 7)
 
-    swept(engine, sources, ann + 6 * MINUTE, keys=frozenset({1, 137}))
+    swept(runtime, ann + 6 * MINUTE, keys=frozenset({1, 137}))
 
     assert balances(engine, tokens) == {c: balance if c in (1, 137) else 7 for c, balance in old.items()}
 
 
 def test_a_webhook_is_relied_on_until_it_is_silent_for_too_long(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, ann: datetime
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, ann: datetime
 ) -> None:
     tokens = a_token_a_chain(engine)
     change_untold(simulator, tokens, 7)
 
-    assert swept(engine, sources, ann + LIMIT - MINUTE).price_only == 1
-    assert swept(engine, sources, ann + LIMIT).price_only == 0
+    assert swept(runtime, ann + LIMIT - MINUTE).price_only == 1
+    assert swept(runtime, ann + LIMIT).price_only == 0
     assert set(balances(engine, tokens).values()) == {7}
 
 
 def test_what_moved_while_a_webhook_was_silent_is_read_when_it_is_alive_again(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, ann: datetime
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, ann: datetime
 ) -> None:
     tokens = a_token_a_chain(engine)
     tell(engine, ann, *(ALL - {8453}), until=ann + 40 * MINUTE)
-    swept(engine, sources, ann + 20 * MINUTE)  # Base is read, all else is kept
+    swept(runtime, ann + 20 * MINUTE)  # Base is read, all else is kept
     change_untold(simulator, {8453: tokens[8453]}, 7)
 
     tell(engine, ann + 22 * MINUTE, 8453)
-    swept(engine, sources, ann + 23 * MINUTE)
+    swept(runtime, ann + 23 * MINUTE)
 
     assert balances(engine, tokens)[8453] == 7
 
@@ -171,12 +169,12 @@ def test_what_moved_while_a_webhook_was_silent_is_read_when_it_is_alive_again(
     with engine.begin() as connection:
         note_movement(connection, [PLAIN_WALLET], ann + 24 * MINUTE)
     tell(engine, ann + 25 * MINUTE)
-    assert swept(engine, sources, ann + 25 * MINUTE, due=False).price_only == 0
-    assert swept(engine, sources, ann + 30 * MINUTE).price_only == 1
+    assert swept(runtime, ann + 25 * MINUTE, due=False).price_only == 0
+    assert swept(runtime, ann + 30 * MINUTE).price_only == 1
 
 
 def test_balances_from_before_a_webhook_was_set_up_are_read_once_more(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, ann: datetime
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, ann: datetime
 ) -> None:
     with engine.begin() as connection:
         distrust_webhooks(connection, [10])
@@ -184,29 +182,29 @@ def test_balances_from_before_a_webhook_was_set_up_are_read_once_more(
     change_untold(simulator, tokens, 7)
     tell(engine, ann + 5 * MINUTE)
 
-    swept(engine, sources, ann + 6 * MINUTE)
+    swept(runtime, ann + 6 * MINUTE)
 
     assert {chain_id for chain_id, balance in balances(engine, tokens).items() if balance == 7} == {10}
 
 
 def test_partly_kept_balances_are_all_read_when_they_are_old(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, ann: datetime
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, ann: datetime
 ) -> None:
     tokens = a_token_a_chain(engine)
     change_untold(simulator, tokens, 7)
     tell(engine, ann, 1, until=ann + 70 * MINUTE)
 
     for minutes in (20, 40, 58):
-        swept(engine, sources, ann + minutes * MINUTE)
+        swept(runtime, ann + minutes * MINUTE)
         assert balances(engine, tokens)[1] != 7
-    swept(engine, sources, ann + 62 * MINUTE)
+    swept(runtime, ann + 62 * MINUTE)
 
     assert balances(engine, tokens)[1] == 7
     assert status(engine).balances_read_at == ann + 62 * MINUTE
 
 
 def test_a_chain_that_failed_beside_kept_ones_is_asked_again_though_its_webhook_comes_alive(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, ann: datetime
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, ann: datetime
 ) -> None:
     tokens = a_token_a_chain(engine)
     tell(engine, ann, *(ALL - {137}), until=ann + 30 * MINUTE)
@@ -214,7 +212,7 @@ def test_a_chain_that_failed_beside_kept_ones_is_asked_again_though_its_webhook_
     fault = simulator.fault("outage", network="polygon-mainnet")
     read_at = status(engine).balances_read_at
 
-    assert dict(swept(engine, sources, ann + 15 * MINUTE).statuses) == {"partial": 1}
+    assert dict(swept(runtime, ann + 15 * MINUTE).statuses) == {"partial": 1}
     assert portfolio(engine).totals.stale_chains == (137,)
     assert status(engine).balances_read_at == read_at
     simulator.simulation.faults.clear(fault)
@@ -222,14 +220,14 @@ def test_a_chain_that_failed_beside_kept_ones_is_asked_again_though_its_webhook_
         connection.exec_driver_sql("DELETE FROM circuit_breakers")
 
     tell(engine, ann + 16 * MINUTE, 137)
-    assert dict(swept(engine, sources, ann + 20 * MINUTE).statuses) == {"completed": 1}
+    assert dict(swept(runtime, ann + 20 * MINUTE).statuses) == {"completed": 1}
     assert {c for c, balance in balances(engine, tokens).items() if balance == 7} == {137}
     assert portfolio(engine).totals.stale_chains == ()
     assert violations(engine) == []
 
 
 def test_a_shared_wallet_is_read_for_the_user_who_needs_it(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, ann: datetime
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, ann: datetime
 ) -> None:
     tokens = a_token_a_chain(engine)
     old = balances(engine, tokens)
@@ -237,7 +235,7 @@ def test_a_shared_wallet_is_read_for_the_user_who_needs_it(
     change_untold(simulator, tokens, 7)
     tell(engine, ann + 9 * MINUTE, 1, 10)
 
-    report = swept(engine, sources, ann + 11 * MINUTE)
+    report = swept(runtime, ann + 11 * MINUTE)
 
     assert dict(report.statuses) == {"completed": 2}
     assert {held(engine, "bob")[token] for token in tokens.items()} == {7}
@@ -246,13 +244,13 @@ def test_a_shared_wallet_is_read_for_the_user_who_needs_it(
 
 
 def test_what_moves_while_a_sync_runs_makes_its_user_due_again(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     tell(engine, utc_now())
     register(engine, "ann", PLAIN_WALLET)
     simulator.simulation.faults.latency_ms["all"] = 400
     with ThreadPoolExecutor(1) as side:
-        sweeping = side.submit(swept, engine, sources, due=False)
+        sweeping = side.submit(swept, runtime, due=False)
         wait_for_running(engine, "ann")
         with engine.begin() as connection:
             note_movement(connection, [PLAIN_WALLET], utc_now())
@@ -264,15 +262,15 @@ def test_what_moves_while_a_sync_runs_makes_its_user_due_again(
 
 
 def test_a_chain_that_was_not_read_is_asked_for_again_however_little_moved(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     tell(engine, utc_now())
     register(engine, "ann", POLYGON_WALLET)
     simulator.fault("outage", network="polygon-mainnet")
-    assert dict(swept(engine, sources, due=False).statuses) == {"partial": 1}
+    assert dict(swept(runtime, due=False).statuses) == {"partial": 1}
     simulator.simulation.faults.clear()
 
-    report = swept(engine, sources)
+    report = swept(runtime)
 
     assert (report.price_only, dict(report.statuses)) == (0, {"completed": 1})
     assert held(engine, "ann") == expected(POLYGON_WALLET)

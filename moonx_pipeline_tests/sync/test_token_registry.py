@@ -13,6 +13,7 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.breakers import breakers
 from moonx_pipeline.storage.limiter import current_blocks
 from moonx_pipeline.storage.registry import ListChange, list_states
+from moonx_pipeline.storage.retries import Database, RetryPolicy
 from moonx_pipeline.sync.breaking import BreakerRules
 from moonx_pipeline.sync.token_registry import RefreshedList, RegistryRefresh, refresh_registry
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
@@ -44,7 +45,9 @@ def refresh(engine: Engine, lists: ListServer) -> Refresh:
     def run(*paths: str, **environment: str) -> RegistryRefresh:
         urls = [lists.url + path for path in paths or ("/first.json", "/second.json?key=sekrit")]
         given = {"COINGECKO_BASE_URL": f"{lists.url}/api/v3", "TOKEN_LISTS": " ".join(urls), **environment}
-        return refresh_registry(engine, Settings.from_environment({**FAST, **UNLIMITED, **given}), RULES)
+        return refresh_registry(
+            Database(engine, RetryPolicy(3, 0.01, 2)), Settings.from_environment({**FAST, **UNLIMITED, **given}), RULES
+        )
 
     return run
 

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 from sqlalchemy import Engine, event
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.money import total_of
 from moonx_pipeline.domain.valuation import is_counted
@@ -23,10 +24,9 @@ from moonx_pipeline.simulator.world import (
     initial_holdings,
 )
 from moonx_pipeline.storage.holdings import HoldingsChange
-from moonx_pipeline.sync.order import SyncRefused
 from moonx_pipeline.sync.recovery import process_worker
-from moonx_pipeline.sync.sources import Sources, open_sources
-from moonx_pipeline.sync.user_sync import utc_now
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline.sync.spec import SyncRefused
 from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.sync.acts import (
     age_prices,
@@ -50,10 +50,10 @@ def expected(*wallets: str) -> dict[tuple[int, str], int]:
     }
 
 
-def test_a_sync_stores_every_balance_of_every_chain_exactly(engine: Engine, sources: Sources) -> None:
+def test_a_sync_stores_every_balance_of_every_chain_exactly(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
 
-    outcome = sync(engine, sources)
+    outcome = sync(runtime)
 
     assert (outcome.status, outcome.version) == ("completed", 1)
     assert held(engine) == expected(PLAIN_WALLET)
@@ -74,33 +74,33 @@ def test_a_sync_stores_every_balance_of_every_chain_exactly(engine: Engine, sour
 
 
 def test_three_wallets_are_one_portfolio_read_with_few_calls(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", *THREE_WALLETS)
-    sync(engine, sources)
+    sync(runtime)
     before = simulator.requests("alchemy")
 
-    sync(engine, sources, trigger="schedule")
+    sync(runtime, trigger="schedule")
 
     assert {p.wallet for p in portfolio(engine).positions} == set(THREE_WALLETS)
     assert simulator.requests("alchemy") - before == 1
 
 
-def test_an_empty_wallet_is_a_completed_sync_of_nothing(engine: Engine, sources: Sources) -> None:
+def test_an_empty_wallet_is_a_completed_sync_of_nothing(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", EMPTY_WALLET)
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     stored = portfolio(engine)
     assert (stored.positions, stored.total_value_usd, stored.totals.complete) == ((), Decimal(0), True)
 
 
-def test_three_thousand_tokens_of_spam_are_kept_marked_and_out_of_the_total(engine: Engine, sources: Sources) -> None:
+def test_three_thousand_tokens_of_spam_are_kept_marked_and_out_of_the_total(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", SPAM_WALLET)
 
-    outcome = sync(engine, sources)
+    outcome = sync(runtime)
     for _ in range(6):  # each asks for the names of some hundreds
-        sync(engine, sources, trigger="schedule")
+        sync(runtime, trigger="schedule")
 
     stored = portfolio(engine)
     assert outcome.rows.inserted == len(stored.positions) == len(expected(SPAM_WALLET)) == 3000
@@ -118,11 +118,11 @@ def test_three_thousand_tokens_of_spam_are_kept_marked_and_out_of_the_total(engi
     assert {token["tokenAddress"] for token in updated["data"]["tokens"]} <= real
 
 
-def test_an_unchanged_portfolio_rewrites_no_row_and_tells_of_no_change(engine: Engine, sources: Sources) -> None:
+def test_an_unchanged_portfolio_rewrites_no_row_and_tells_of_no_change(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
 
-    outcome = sync(engine, sources)
+    outcome = sync(runtime)
 
     assert (outcome.changed, outcome.rows, outcome.version) == (False, HoldingsChange(0, 0, 0), 1)
     assert event_types(engine) == [
@@ -135,17 +135,17 @@ def test_an_unchanged_portfolio_rewrites_no_row_and_tells_of_no_change(engine: E
 
 
 def test_a_moved_price_and_a_spent_token_change_just_those_rows(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources, trigger="schedule")
+    sync(runtime, trigger="schedule")
     world = simulator.simulation.world
     usdc = next(t for t in TOKENS.values() if (t.chain_id, t.symbol) == (1, "USDC"))
     world.set_balance(PLAIN_WALLET, usdc, 0)
     link = next(t for t in TOKENS.values() if (t.chain_id, t.symbol) == (1, "LINK"))
     world.set_balance(PLAIN_WALLET, link, 5)
 
-    outcome = sync(engine, sources, trigger="schedule")
+    outcome = sync(runtime, trigger="schedule")
 
     assert outcome.rows == HoldingsChange(0, 1, 1)
     assert (1, usdc.address) not in held(engine)
@@ -154,15 +154,15 @@ def test_a_moved_price_and_a_spent_token_change_just_those_rows(
 
 
 def test_a_chain_that_fails_keeps_its_last_known_holdings_marked_stale(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", POLYGON_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     before = portfolio(engine)
     simulator.fault("partial_error", network="polygon-mainnet")
     simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
 
-    outcome = sync(engine, sources)
+    outcome = sync(runtime)
 
     after = portfolio(engine)
     assert outcome.status == operation(engine).status == "partial"
@@ -180,43 +180,43 @@ def test_a_chain_that_fails_keeps_its_last_known_holdings_marked_stale(
 
 
 def test_a_chain_is_fresh_again_as_soon_as_it_answers(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", POLYGON_WALLET)
     fault = simulator.fault("partial_error", network="polygon-mainnet")
     rpc_fault = simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
-    assert sync(engine, sources).status == "partial"
+    assert sync(runtime).status == "partial"
     assert next(c for c in portfolio(engine).chains if c.chain_id == 137).status == "never"
     simulator.simulation.faults.clear(fault)
     simulator.simulation.faults.clear(rpc_fault)
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert held(engine) == expected(POLYGON_WALLET)
     assert portfolio(engine).totals.complete
 
 
 def test_a_network_that_the_data_api_refuses_is_read_by_json_rpc(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", POLYGON_WALLET)
     simulator.fault("partial_error", network="polygon-mainnet")
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert held(engine) == expected(POLYGON_WALLET)
     assert simulator.requests("alchemy alchemy_getTokenBalances") == 1
 
 
 def test_when_no_chain_answers_the_sync_fails_and_nothing_is_lost(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     before = portfolio(engine)
     simulator.fault("outage")
 
-    outcome = sync(engine, sources)
+    outcome = sync(runtime)
 
     after = portfolio(engine)
     assert outcome.status == operation(engine).status == "failed"
@@ -230,38 +230,38 @@ def test_when_no_chain_answers_the_sync_fails_and_nothing_is_lost(
 
 @pytest.mark.parametrize("fault", ["quota", "bad_key", "rate_limit", "malformed", "wrong_types", "reset", "truncate"])
 def test_no_fault_of_the_provider_empties_a_portfolio(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, fault: str
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, fault: str
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     simulator.fault(fault)
 
-    assert sync(engine, sources).status == "failed"
+    assert sync(runtime).status == "failed"
 
     assert held(engine) == expected(PLAIN_WALLET)
     assert "simulator" not in (operation(engine).error_message or "")  # the key
 
 
 def test_a_list_without_an_end_is_a_failure_not_a_short_list(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", SPAM_WALLET)
     simulator.fault("endless_page_key")
 
-    assert sync(engine, sources).status == "completed"  # by JSON-RPC, chain by chain
+    assert sync(runtime).status == "completed"  # by JSON-RPC, chain by chain
 
     assert held(engine) == expected(SPAM_WALLET)
 
 
 def test_a_token_whose_balance_can_not_be_read_keeps_its_last_one(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     link = next(token for chain_id, token in expected(PLAIN_WALLET) if chain_id == 1 and token != NATIVE_TOKEN)
     simulator.fault("0x_balance", params={"token": link})
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert held(engine) == expected(PLAIN_WALLET)
     stored = portfolio(engine)
@@ -271,24 +271,24 @@ def test_a_token_whose_balance_can_not_be_read_keeps_its_last_one(
 
 
 def test_a_native_coin_whose_balance_came_with_no_number_is_read_by_the_next_way(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("0x_balance")
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert held(engine) == expected(PLAIN_WALLET)
     assert portfolio(engine).totals.complete
 
 
 def test_tokens_without_decimals_are_kept_without_a_value(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("null_decimals")
 
-    sync(engine, sources)
+    sync(runtime)
 
     unknown = [p for p in portfolio(engine).positions if p.decimals is None]
     assert unknown
@@ -298,12 +298,12 @@ def test_tokens_without_decimals_are_kept_without_a_value(
 
 @pytest.mark.parametrize("provider", ["binance", "coingecko", "dexscreener"])
 def test_a_price_source_that_is_down_never_fails_a_sync_nor_invents_a_price(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, provider: str
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, provider: str
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("outage", provider)
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     stored = portfolio(engine)
     real = simulator.simulation.world.prices
@@ -315,58 +315,58 @@ def test_a_price_source_that_is_down_never_fails_a_sync_nor_invents_a_price(
 
 
 def test_when_all_price_sources_are_down_the_last_price_stays_and_says_that_it_is_old(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources, trigger="schedule")
+    sync(runtime, trigger="schedule")
     before = portfolio(engine).total_value_usd
     for provider in ("binance", "coingecko", "defillama", "dexscreener"):
         simulator.fault("outage", provider)
     simulator.fault("outage", endpoint="prices/by-address")
     age_prices(engine, timedelta(minutes=10))
 
-    sync(engine, sources)
+    sync(runtime)
 
     assert portfolio(engine).total_value_usd == before
     assert all("old_price" in p.flags for p in portfolio(engine).positions if p.price_usd is not None)
     age_prices(engine, timedelta(hours=2))
-    sync(engine, sources)
+    sync(runtime)
     assert {p.price_usd for p in portfolio(engine).positions} == {None}
     assert portfolio(engine).totals.unpriced == len(expected(PLAIN_WALLET))
 
 
 def test_a_hostile_name_is_stored_as_it_is_and_marked(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", EMPTY_WALLET)
     simulator.simulation.world.set_balance(EMPTY_WALLET, HOSTILE, 7)
 
-    sync(engine, sources)
+    sync(runtime)
 
     (token,) = portfolio(engine).positions
     assert (token.symbol, token.name) == (HOSTILE.symbol, HOSTILE.name)
     assert token.is_spam
 
 
-def test_the_same_operation_again_changes_nothing(engine: Engine, sources: Sources) -> None:
+def test_the_same_operation_again_changes_nothing(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    first = sync(engine, sources)
+    first = sync(runtime)
 
     with pytest.raises(SyncRefused) as refusal:
-        sync(engine, sources, operation_id=first.operation_id)
+        sync(runtime, operation_id=first.operation_id)
 
     assert refusal.value.code == "already_ended"
     assert len(event_types(engine)) == 3
 
 
-def test_every_event_is_of_its_published_shape(engine: Engine, sources: Sources, simulator: RunningSimulator) -> None:
+def test_every_event_is_of_its_published_shape(engine: Engine, runtime: Runtime, simulator: RunningSimulator) -> None:
     register(engine, "ann", POLYGON_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     simulator.fault("partial_error", network="polygon-mainnet")
     simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
-    sync(engine, sources)
+    sync(runtime)
     simulator.fault("quota")
-    sync(engine, sources)
+    sync(runtime)
 
     schemas = event_schemas()
     seen = events(engine)
@@ -381,39 +381,42 @@ def test_every_event_is_of_its_published_shape(engine: Engine, sources: Sources,
     assert [value["version"] for value in seen] == sorted(value["version"] for value in seen)
 
 
-def test_a_user_without_wallets_is_refused_and_leaves_nothing_behind(engine: Engine, sources: Sources) -> None:
+def test_a_user_without_wallets_is_refused_and_leaves_nothing_behind(engine: Engine, runtime: Runtime) -> None:
     with pytest.raises(SyncRefused, match="moonx user add nobody ADDRESS"):
-        sync(engine, sources, "nobody")
+        sync(runtime, "nobody")
 
     with engine.connect() as connection:
         for table in ("sync_operations", "user_sync_status", "outbox_events"):
             assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() == 0
 
 
-def test_a_sync_is_a_bounded_number_of_round_trips(engine: Engine, sources: Sources) -> None:
+def test_a_sync_is_a_bounded_number_of_round_trips(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", SPAM_WALLET)
-    process_worker(engine, sources, utc_now())  # once a process, not once a sync
+    process_worker(runtime, utc_now())  # once a process, not once a sync
     statements = []
     event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
 
-    sync(engine, sources)
+    sync(runtime)
 
     # Two transactions, each with a BEGIN and a COMMIT that the driver sends by itself; what each call to a
     # provider costs beside them is one, and so is what was read of each long list.
     limits = [statement for statement in statements if "take_permits" in statement]
     places = [statement for statement in statements if "resume_key, resume_since FROM" in statement]
     assert len(places) == len(CHAINS)
-    assert len(statements) - len(limits) - len(places) + 4 <= 16
+    # Progress is announced beside the sync, in the providers' threads.
+    announced = [statement for statement in statements if "pg_notify" in statement]
+    assert len(announced) == len(CHAINS)
+    assert len(statements) - len(limits) - len(places) - len(announced) + 4 <= 16
     assert len(limits) == operation(engine).provider_calls
 
 
 def test_an_api_that_hangs_costs_its_time_once_and_the_next_way_is_taken(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("hang", endpoint="tokens/by-address")
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
 
     assert held(engine) == expected(PLAIN_WALLET)
     assert simulator.requests("alchemy tokens/by-address") == 1
@@ -423,19 +426,19 @@ def test_a_chain_that_hangs_until_the_end_leaves_time_for_the_others_prices(
     engine: Engine, simulator: RunningSimulator
 ) -> None:
     environment = {**simulator.environment(), "WORKER_TIMEOUT": "5000", "ALCHEMY_TIMEOUT": "60000"}
-    sources = open_sources(Settings.from_environment(environment), engine)
+    runtime = open_runtime(Settings.from_environment(environment), engine)
     register(engine, "ann", POLYGON_WALLET)
     simulator.fault("partial_error", network="polygon-mainnet")
     simulator.fault("hang", network="polygon-mainnet", endpoint="eth_getBalance")
 
-    assert sync(engine, sources).status == "partial"
+    assert sync(runtime).status == "partial"
 
     assert all(p.price_usd is not None for p in portfolio(engine).positions)
 
 
-def test_connections_that_died_in_the_pool_fail_no_sync(engine: Engine, sources: Sources) -> None:
+def test_connections_that_died_in_the_pool_fail_no_sync(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     cut_connections(engine)
 
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"

@@ -15,7 +15,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.sync.cancel import cancel_request
 from moonx_pipeline.sync.requests import ask_for_sync
-from moonx_pipeline.sync.sources import Sources
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.viewing import note_view
 from moonx_pipeline_tests.storage.examples import begin
 from moonx_pipeline_tests.sync.acts import events, register, status, sync, violations
@@ -70,9 +70,9 @@ def test_the_first_look_asks_at_high_priority_and_takes_no_permit(engine: Engine
         assert connection.exec_driver_sql("SELECT count(*) FROM rate_limits").scalar_one() == 0
 
 
-def test_an_old_portfolio_is_asked_for_at_medium_priority_and_a_fresh_one_not(engine: Engine, sources: Sources) -> None:
+def test_an_old_portfolio_is_asked_for_at_medium_priority_and_a_fresh_one_not(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
 
     assert view(engine) is None
     let_pass(engine, 6)
@@ -89,9 +89,9 @@ def test_a_user_whom_another_system_registered_is_asked_for_too(engine: Engine) 
     assert status(engine, "zoe").last_active_at is not None
 
 
-def test_looking_is_activity_told_at_most_once_in_five_minutes(engine: Engine, sources: Sources) -> None:
+def test_looking_is_activity_told_at_most_once_in_five_minutes(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources, trigger="schedule")
+    sync(runtime, trigger="schedule")
     let_pass(engine, 4)
 
     view(engine)
@@ -109,9 +109,9 @@ def test_looking_is_activity_told_at_most_once_in_five_minutes(engine: Engine, s
     assert status(engine).last_active_at >= first.last_active_at
 
 
-def test_activity_makes_one_due_who_rests(engine: Engine, sources: Sources) -> None:
+def test_activity_makes_one_due_who_rests(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     run(engine, "UPDATE user_sync_status SET next_sync_at = NULL")
 
     view(engine)
@@ -161,10 +161,10 @@ def has_an_open_breaker(engine: Engine) -> None:
     "before", [waits, runs, tried_and_failed, was_asked_for_and_cancelled, is_disabled, has_an_open_breaker]
 )
 @pytest.mark.parametrize("ever_read", [False, True])
-def test_nothing_is_asked_for(engine: Engine, sources: Sources, before, ever_read: bool) -> None:
+def test_nothing_is_asked_for(engine: Engine, runtime: Runtime, before, ever_read: bool) -> None:
     register(engine, "ann", PLAIN_WALLET)
     if ever_read:
-        sync(engine, sources)
+        sync(runtime)
         let_pass(engine, 60)
     before(engine)
     there = requests(engine)
@@ -186,12 +186,12 @@ def test_what_was_in_the_way_is_over_after_a_while(engine: Engine, before) -> No
 
 
 def test_a_portfolio_that_fails_is_asked_for_again_only_after_five_minutes(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.fault("outage")
     asked = view(engine)
-    assert sync(engine, sources, trigger="login", request_id=asked.request_id).status == "failed"
+    assert sync(runtime, trigger="login", request_id=asked.request_id).status == "failed"
 
     assert view(engine) is None
     let_pass(engine, 6)
@@ -207,9 +207,9 @@ def test_who_has_no_wallets_causes_nothing(engine: Engine) -> None:
         assert connection.exec_driver_sql("SELECT count(*) FROM user_sync_status").scalar_one() == 0
 
 
-def test_a_look_with_nothing_to_do_is_one_query_and_writes_nothing(engine: Engine, sources: Sources) -> None:
+def test_a_look_with_nothing_to_do_is_one_query_and_writes_nothing(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     view(engine)
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
@@ -222,11 +222,11 @@ def test_a_look_with_nothing_to_do_is_one_query_and_writes_nothing(engine: Engin
 
 @pytest.mark.parametrize("ever_read", [False, True])
 def test_many_who_look_at_once_make_one_request_and_are_told_of_once(
-    engine: Engine, sources: Sources, ever_read: bool
+    engine: Engine, runtime: Runtime, ever_read: bool
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     if ever_read:
-        sync(engine, sources)
+        sync(runtime)
         let_pass(engine, 10)
     start = Barrier(10)
 
@@ -236,7 +236,7 @@ def test_many_who_look_at_once_make_one_request_and_are_told_of_once(
         if number == 0:
             # The request is served while others still look.
             (request,) = requests(engine)
-            sync(engine, sources, trigger="login", request_id=request.id)
+            sync(runtime, trigger="login", request_id=request.id)
         return found + [view(engine) for _ in range(3)]
 
     with ThreadPoolExecutor(10) as pool:

@@ -16,16 +16,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.events.schema import event_schemas
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET, POLYGON_WALLET, THREE_WALLETS
 from moonx_pipeline.storage.portfolio import read_portfolio
 from moonx_pipeline.storage.users import wallets_of
-from moonx_pipeline.sync.order import SyncOrder, SyncRefused
-from moonx_pipeline.sync.persist import StoredSync
-from moonx_pipeline.sync.sources import Sources
-from moonx_pipeline.sync.user_sync import sync_user, utc_now
+from moonx_pipeline.sync.pipeline import SyncPipeline
+from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.spec import SyncRefused, SyncSpec
+from moonx_pipeline.sync.store import StoredSync
 from moonx_pipeline.sync.wallets import WalletsChange, change_wallets
 from moonx_pipeline_tests.storage.examples import NOON, WALLET
 from moonx_pipeline_tests.sync.acts import events, portfolio, register, status, sync, violations
@@ -84,9 +85,9 @@ def test_new_wallets_have_the_order_given_and_kept_ones_keep_their_place(engine:
     assert (change.added, change.removed) == ((THREE_WALLETS[2], THREE_WALLETS[1]), (POLYGON_WALLET,))
 
 
-def test_the_same_wallets_in_any_order_change_nothing(engine: Engine, sources: Sources) -> None:
+def test_the_same_wallets_in_any_order_change_nothing(engine: Engine, runtime: Runtime) -> None:
     put(engine, PLAIN_WALLET, POLYGON_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     before, told = status(engine), events(engine)
 
     change = put(engine, POLYGON_WALLET, PLAIN_WALLET)
@@ -103,10 +104,10 @@ def test_nobody_without_wallets_is_still_nobody(engine: Engine) -> None:
 
 
 def test_a_wallet_that_goes_takes_all_of_it_along_and_the_rest_is_a_new_version(
-    engine: Engine, sources: Sources
+    engine: Engine, runtime: Runtime
 ) -> None:
     put(engine, PLAIN_WALLET, POLYGON_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     whole = portfolio(engine)
 
     change = put(engine, POLYGON_WALLET)
@@ -125,9 +126,9 @@ def test_a_wallet_that_goes_takes_all_of_it_along_and_the_rest_is_a_new_version(
     assert violations(engine) == []
 
 
-def test_a_wallet_that_was_never_read_goes_without_a_word(engine: Engine, sources: Sources) -> None:
+def test_a_wallet_that_was_never_read_goes_without_a_word(engine: Engine, runtime: Runtime) -> None:
     put(engine, PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     put(engine, PLAIN_WALLET, POLYGON_WALLET)
     told = len(updates(engine))
 
@@ -138,10 +139,10 @@ def test_a_wallet_that_was_never_read_goes_without_a_word(engine: Engine, source
 
 
 def test_all_wallets_may_go_and_their_user_is_as_before_his_first_sync_but_for_the_version(
-    engine: Engine, sources: Sources
+    engine: Engine, runtime: Runtime
 ) -> None:
     put(engine, PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     put(engine, PLAIN_WALLET, POLYGON_WALLET)
 
     change = put(engine)
@@ -156,12 +157,12 @@ def test_all_wallets_may_go_and_their_user_is_as_before_his_first_sync_but_for_t
     assert (told["version"], told["walletAddress"], told["data"]["tokens"]) == (2, None, [])
     assert violations(engine) == []
     put(engine, POLYGON_WALLET)
-    assert sync(engine, sources).version == 3
+    assert sync(runtime).version == 3
 
 
-def test_where_all_wallets_are_others_nothing_is_said_to_be_read(engine: Engine, sources: Sources) -> None:
+def test_where_all_wallets_are_others_nothing_is_said_to_be_read(engine: Engine, runtime: Runtime) -> None:
     put(engine, PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
 
     put(engine, POLYGON_WALLET)
 
@@ -170,13 +171,13 @@ def test_where_all_wallets_are_others_nothing_is_said_to_be_read(engine: Engine,
 
 
 def test_a_failed_chain_of_a_wallet_that_goes_is_no_longer_the_users(
-    engine: Engine, sources: Sources, simulator: RunningSimulator
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     put(engine, PLAIN_WALLET)
-    sync(engine, sources)
+    sync(runtime)
     put(engine, PLAIN_WALLET, EMPTY_WALLET)
     simulator.fault("outage")
-    assert sync(engine, sources).status == "failed"
+    assert sync(runtime).status == "failed"
     assert portfolio(engine).totals.stale_chains
 
     put(engine, PLAIN_WALLET)
@@ -185,11 +186,11 @@ def test_a_failed_chain_of_a_wallet_that_goes_is_no_longer_the_users(
     assert status(engine).portfolio_version == 2
 
 
-def test_what_a_sync_read_of_old_wallets_is_not_stored(engine: Engine, sources: Sources) -> None:
+def test_what_a_sync_read_of_old_wallets_is_not_stored(engine: Engine, runtime: Runtime) -> None:
     put(engine, PLAIN_WALLET, POLYGON_WALLET)
-    sync(engine, sources)
+    sync(runtime)
 
-    outcome = sync_while(engine, sources, lambda: put(engine, POLYGON_WALLET), order_of("ann"))
+    outcome = sync_while(runtime, lambda: put(engine, POLYGON_WALLET), order_of("ann"))
 
     assert outcome.status == "cancelled"
     assert {p.wallet for p in portfolio(engine).positions} == {POLYGON_WALLET}
@@ -206,7 +207,7 @@ def test_a_wallet_that_came_is_read_by_the_next_sweep_also_where_movements_are_t
     assert status(engine).balances_read_at is None
 
 
-def test_many_who_set_wallets_at_once_leave_one_of_the_lists(engine: Engine, sources: Sources) -> None:
+def test_many_who_set_wallets_at_once_leave_one_of_the_lists(engine: Engine, runtime: Runtime) -> None:
     lists = [(PLAIN_WALLET,), (POLYGON_WALLET, PLAIN_WALLET), (), (EMPTY_WALLET, PLAIN_WALLET, POLYGON_WALLET)]
     start = Barrier(8)
 
@@ -216,7 +217,7 @@ def test_many_who_set_wallets_at_once_leave_one_of_the_lists(engine: Engine, sou
             put(engine, *lists[(number + n) % len(lists)])
             if number == 0:
                 with suppress(SyncRefused):  # he may have no wallets just now
-                    sync(engine, sources)
+                    sync(runtime)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
@@ -225,11 +226,11 @@ def test_many_who_set_wallets_at_once_leave_one_of_the_lists(engine: Engine, sou
     assert violations(engine) == []
 
 
-def order_of(user_id: str, trigger: str = "manual") -> SyncOrder:
-    return SyncOrder(uuid4(), user_id, trigger)
+def order_of(user_id: str, trigger: str = "manual") -> SyncSpec:
+    return SyncSpec(uuid4(), user_id, trigger)
 
 
-def sync_while(engine: Engine, sources: Sources, meanwhile, order: SyncOrder) -> StoredSync:
+def sync_while(runtime: Runtime, meanwhile, order: SyncSpec) -> StoredSync:
     """A sync, with something that happens after it has read and before it is stored."""
     times = count()
 
@@ -238,7 +239,7 @@ def sync_while(engine: Engine, sources: Sources, meanwhile, order: SyncOrder) ->
             meanwhile()
         return utc_now()
 
-    return sync_user(engine, sources, order, clock=clock)
+    return SyncPipeline(runtime, clock=clock).run(order)
 
 
 _WALLETS = (PLAIN_WALLET, POLYGON_WALLET, EMPTY_WALLET, *THREE_WALLETS)
@@ -257,7 +258,7 @@ _steps = st.lists(
 @hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_steps)
 def test_whatever_wallets_come_and_go_and_whenever_syncs_read_them_the_data_agrees(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, steps
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, steps
 ) -> None:
     user, wallets = f"user{next(_numbers)}", ()
     simulator.simulation.faults.clear()
@@ -275,7 +276,7 @@ def test_whatever_wallets_come_and_go_and_whenever_syncs_read_them_the_data_agre
         elif not wallets:
             continue
         elif what == "sync":
-            outcome = sync(engine, sources, user, trigger=value)
+            outcome = sync(runtime, user, trigger=value)
             assert outcome.version - version == outcome.changed
         else:
             before = wallets
@@ -284,7 +285,7 @@ def test_whatever_wallets_come_and_go_and_whenever_syncs_read_them_the_data_agre
                 nonlocal wallets
                 wallets = checked(put(engine, *value, user_id=user), before, value)
 
-            outcome = sync_while(engine, sources, meanwhile, order_of(user))
+            outcome = sync_while(runtime, meanwhile, order_of(user))
             assert (outcome.status == "cancelled") == (set(before) != set(wallets))
 
         assert stored_wallets(engine, user) == wallets

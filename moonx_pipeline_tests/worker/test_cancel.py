@@ -7,16 +7,17 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, event
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.database import open_engine
 from moonx_pipeline.storage.requests import add_request
 from moonx_pipeline.sync.cancel import Cancellation, cancel_operation, cancel_request
-from moonx_pipeline.sync.open import open_sync
-from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.open import open_requested
+from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.recovery import close_unfinished, process_worker
-from moonx_pipeline.sync.sources import Sources
-from moonx_pipeline.sync.user_sync import sync_user, utc_now
+from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.spec import SyncSpec
 from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, register, status, sync, violations
 from moonx_pipeline_tests.worker.acts import request_status
 
@@ -35,11 +36,11 @@ def ann(engine: Engine) -> None:
 
 @pytest.mark.parametrize("named_by", ["operation", "request"])
 def test_a_sync_under_way_ends_as_cancelled_with_its_request_and_its_event(
-    engine: Engine, sources: Sources, named_by: str
+    engine: Engine, runtime: Runtime, named_by: str
 ) -> None:
     request_id, operation_id = asked(engine), uuid.uuid4()
-    order = SyncOrder(operation_id, "ann", request_id=request_id, run_id=str(operation_id))
-    open_sync(engine, sources, order, utc_now())
+    order = SyncSpec(operation_id, "ann", request_id=request_id, run_id=str(operation_id))
+    open_requested(runtime, order, utc_now())
 
     done = cancel_operation(engine, operation_id if named_by == "operation" else request_id, WHY, utc_now())
 
@@ -53,13 +54,13 @@ def test_a_sync_under_way_ends_as_cancelled_with_its_request_and_its_event(
     assert violations(engine) == []
     # There is nothing left to cancel, and the next sync is not touched by it.
     assert cancel_operation(engine, operation_id, WHY, utc_now()) is None
-    assert sync(engine, sources).status == "completed"
+    assert sync(runtime).status == "completed"
     assert violations(engine) == []
 
 
 @pytest.mark.parametrize("moment", range(1, 14))
 def test_cancelled_at_any_step_a_sync_is_stored_whole_or_not_at_all(
-    engine: Engine, sources: Sources, simulator: RunningSimulator, moment: int
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, moment: int
 ) -> None:
     operation_id = uuid.uuid4()
     seen = 0
@@ -79,7 +80,7 @@ def test_cancelled_at_any_step_a_sync_is_stored_whole_or_not_at_all(
 
     cancelling = threading.Thread(target=cancel)
     event.listen(engine, "before_cursor_execute", look)
-    outcome = sync_user(engine, sources, SyncOrder(operation_id, "ann"))
+    outcome = SyncPipeline(runtime).run(SyncSpec(operation_id, "ann"))
     cancelling.join()
     elsewhere.dispose()
 
@@ -93,29 +94,29 @@ def test_cancelled_at_any_step_a_sync_is_stored_whole_or_not_at_all(
     assert violations(engine) == []
 
 
-def test_a_request_that_waits_can_be_cancelled_and_one_that_was_taken_can_not(engine: Engine, sources: Sources) -> None:
+def test_a_request_that_waits_can_be_cancelled_and_one_that_was_taken_can_not(engine: Engine, runtime: Runtime) -> None:
     waiting = asked(engine)
     assert cancel_operation(engine, waiting, WHY, utc_now()) == Cancellation("ann", None, waiting, None)
     assert request_status(engine, str(waiting)) == "cancelled"
     assert event_types(engine) == []
 
     taken = asked(engine)
-    open_sync(engine, sources, SyncOrder(uuid.uuid4(), "ann", request_id=taken), utc_now())
+    open_requested(runtime, SyncSpec(uuid.uuid4(), "ann", request_id=taken), utc_now())
     assert not cancel_request(engine, taken, WHY)
     assert request_status(engine, str(taken)) == "claimed"
     assert cancel_operation(engine, uuid.uuid4(), WHY, utc_now()) is None
     assert violations(engine) == []
 
 
-def test_what_a_broken_off_run_left_open_is_closed_by_its_living_process(engine: Engine, sources: Sources) -> None:
+def test_what_a_broken_off_run_left_open_is_closed_by_its_living_process(engine: Engine, runtime: Runtime) -> None:
     request_id, operation_id = asked(engine), uuid.uuid4()
-    open_sync(engine, sources, SyncOrder(operation_id, "ann", request_id=request_id), utc_now())
-    worker_id = process_worker(engine, sources, utc_now())
+    open_requested(runtime, SyncSpec(operation_id, "ann", request_id=request_id), utc_now())
+    worker_id = process_worker(runtime, utc_now())
 
-    assert close_unfinished(engine, sources, "another", utc_now()) == []
-    (closed,) = close_unfinished(engine, sources, worker_id, utc_now())
+    assert close_unfinished(runtime, "another", utc_now()) == []
+    (closed,) = close_unfinished(runtime, worker_id, utc_now())
 
-    assert closed.operation_id == operation_id
+    assert closed.ref.operation_id == operation_id
     ended = operation(engine)
     assert (ended.status, ended.error_code) == ("failed", "interrupted")
     assert ended.error_message == "Its run was broken off during this sync. The user is due again."
@@ -123,4 +124,4 @@ def test_what_a_broken_off_run_left_open_is_closed_by_its_living_process(engine:
     assert request_status(engine, str(request_id)) == "pending"
     assert status(engine).next_sync_at <= utc_now()
     assert violations(engine) == []
-    assert close_unfinished(engine, sources, worker_id, utc_now()) == []
+    assert close_unfinished(runtime, worker_id, utc_now()) == []

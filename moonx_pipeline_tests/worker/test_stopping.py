@@ -5,10 +5,10 @@ import signal
 
 import psutil
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.defs.lost_workers import close_lost
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.sync import run_tags
-from moonx_pipeline.sync.user_sync import utc_now
 from moonx_pipeline_tests.fixtures.dagster import System, eventually
 from moonx_pipeline_tests.sync.acts import operation, status, violations
 from moonx_pipeline_tests.worker.acts import (
@@ -60,7 +60,7 @@ def test_a_worker_that_stops_finishes_or_hands_back_its_runs_and_leaves_the_othe
     successor.kill_all()
 
     def noticed() -> None:
-        assert run_id in close_lost(system.engine, system.sources, system.instance, utc_now()).runs
+        assert run_id in close_lost(system.runtime, system.instance, utc_now()).runs
 
     eventually(noticed)
     assert system.ended(run_id) == ["FAILURE"]

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.defs.lost_workers import close_lost
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import derived_address
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.sync.user_sync import utc_now
 from moonx_pipeline_tests.cli.commands import moonx
 from moonx_pipeline_tests.fixtures.dagster import System, Worker, eventually, running_system
 from moonx_pipeline_tests.sync.acts import held, operation, register, status, violations
@@ -78,7 +78,7 @@ def test_a_sweep_whose_process_is_killed_fails_and_its_users_are_due(
     process.kill()
 
     def closed() -> None:
-        close_lost(system.engine, system.sources, system.instance, utc_now())
+        close_lost(system.runtime, system.instance, utc_now())
         assert system.run(run_id).is_finished
 
     eventually(closed, seconds=15)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.alerts import system_alert
-from moonx_pipeline.domain.events import Event, SyncFacts, portfolio_updated, sync_completed, sync_failed, sync_started
+from moonx_pipeline.domain.events import Event, SyncRef, portfolio_updated, sync_completed, sync_failed, sync_started
 from moonx_pipeline.domain.valuation import Totals
 from moonx_pipeline.storage.outbox import insert_events
 
@@ -30,8 +30,8 @@ TOTALS = Totals(
 )
 
 
-def _facts(user_id: str) -> SyncFacts:
-    return SyncFacts(uuid.uuid4(), user_id, "0x" + "a" * 40, "manual", AT)
+def _facts(user_id: str) -> SyncRef:
+    return SyncRef(uuid.uuid4(), user_id, "0x" + "a" * 40, "manual", AT)
 
 
 def started(user_id: str, version: int) -> Event:

@@ -17,7 +17,7 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.users import set_wallets
-from moonx_pipeline.sync.sources import open_sources
+from moonx_pipeline.sync.runtime import open_runtime
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, gateway_environment, token_of
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.gateway.live.acts import started, tell, updated
@@ -30,7 +30,7 @@ class World:
 
     def __init__(self, engine: Engine, settings: Settings, simulator: RunningSimulator) -> None:
         self._engine = engine
-        self._sources = open_sources(settings, engine)
+        self._sources = open_runtime(settings, engine)
         self._world = simulator.simulation.world
         self._balance = 10**18
 

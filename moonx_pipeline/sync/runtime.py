@@ -1,4 +1,4 @@
-"""The providers as one process uses them: one client each, shared by all of its syncs."""
+"""What syncs work with, made once a process: the database, clients of the providers, and the rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.chains import CHAINS, Chain
 from moonx_pipeline.domain.pricing import PriceLimits
 from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.providers.alchemy import Alchemy
@@ -24,6 +24,7 @@ from moonx_pipeline.providers.dexscreener import ADDRESSES_A_CALL, DexScreener
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.storage.retries import Database, RetryPolicy
 from moonx_pipeline.sync.breaking import (
     ALCHEMY_DATA,
     ALCHEMY_PRICES,
@@ -37,29 +38,28 @@ from moonx_pipeline.sync.breaking import (
 )
 from moonx_pipeline.sync.context_pool import ContextPool
 from moonx_pipeline.sync.intervals import intervals_of
-from moonx_pipeline.sync.repeat import Repeats
 from moonx_pipeline.sync.throttle import ProviderGate
 
 _THREADS = 64
-"""Calls of one process that are under way at most; a thread is started when it is first needed."""
+"""Calls of one process that are in progress at most; a thread is started when it is first needed."""
 
 _BALANCES_WAIT = 12.0
 """Seconds that reading balances waits for its turn: somewhat longer than the window of Alchemy's limit."""
 _PRICES_WAIT = 0.5
-"""Prices have other sources, and the book."""
+"""Prices have other sources, and stored evidence."""
 
 _MOST_DESCRIBED = 5000
 
 _FIRST_LOOKS_SHARE = 0.7
-"""Of DexScreener's limit for a minute, what the first look at a large wallet may take."""
+"""Share of DexScreener's limit for a minute that the first look at a large wallet may take."""
 
 
-class Turns:
-    """One of a process's threads at a time, and whether one had its turn since.
+class SingleFlight:
+    """One thread of a process at a time looks up tokens: syncs side by side would ask for the same.
 
     Attributes:
-        lock: Held during a turn.
-        ended: ``time.monotonic()`` when the last turn was over.
+        lock: Held by the thread that looks up.
+        ended: ``time.monotonic()`` when the last look-up ended.
     """
 
     def __init__(self) -> None:
@@ -68,23 +68,15 @@ class Turns:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """Clients of the providers, and the rules by which what they say is used.
+class Providers:
+    """Clients of the providers. Shared by threads.
 
     Attributes:
-        alchemy: ``None`` where no key is set.
+        alchemy: ``None`` if no key is set.
         nodes: The operator's own EVM nodes by chain id.
-        executor: Threads for calls that go on side by side; only calls run in it, never what waits for them.
-        price_limits: Bounds of trust in prices.
-        fresh_for: How long a price serves unattended work.
-        first_looks: Tokens that were never asked for, about which one sync may ask for pools.
-        most_described: Tokens whose names and decimals one sync may ask for; the next ones ask for the others.
-        intervals: How often portfolios are read.
-        sync_seconds: The longest that a sync may take.
-        breaking: When circuit breakers open.
-        breaker_keys: Those of all sources.
-        repeats: How steps on the database are repeated.
-        asking: Turns at asking for names and prices of tokens.
+        executor: Threads for calls; nothing that waits for another of its calls runs in it.
+        breaker_keys: The circuit breakers of all of them.
+        lookups: Lets one thread at a time look up tokens.
     """
 
     alchemy: Alchemy | None
@@ -94,37 +86,104 @@ class Sources:
     dexscreener: DexScreener
     defillama: DefiLlama
     executor: Executor
+    breaker_keys: tuple[str, ...]
+    lookups: SingleFlight = field(default_factory=SingleFlight)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPolicy:
+    """The rules of syncs.
+
+    Attributes:
+        chains: The chains that are read, in display order.
+        sync_seconds: The longest that a sync may take.
+        intervals: How often portfolios are read.
+        breakers: When circuit breakers open.
+        price_limits: Bounds of trust in prices.
+        fresh_for: How long a price serves unattended syncs.
+        first_looks: Tokens never looked up before about which one sync may ask for pools.
+        most_described: Tokens whose metadata one sync may ask for; the following syncs ask for the others.
+        most_tries: How often a request may lose its worker before it is given up.
+    """
+
+    chains: tuple[Chain, ...]
+    sync_seconds: float
+    intervals: Intervals
+    breakers: BreakerRules
     price_limits: PriceLimits
     fresh_for: timedelta
     first_looks: int
     most_described: int
-    intervals: Intervals
-    sync_seconds: float
-    breaking: BreakerRules
-    breaker_keys: tuple[str, ...]
-    repeats: Repeats
-    asking: Turns = field(default_factory=Turns)
+    most_tries: int
+
+    @property
+    def chain_ids(self) -> tuple[int, ...]:
+        return tuple(chain.id for chain in self.chains)
 
 
-def process_sources(settings: Settings, engine: Engine) -> Sources:
-    """The sources of this process, made once; a forked process makes its own connections."""
-    return _process_sources(settings, engine, os.getpid())
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """All that syncs work with, for those that need more than one part of it."""
+
+    db: Database
+    providers: Providers
+    policy: SyncPolicy
+
+
+def process_runtime(settings: Settings, engine: Engine) -> Runtime:
+    """The runtime of this process, made once; a forked process makes its own connections."""
+    return _process_runtime(settings, engine, os.getpid())
 
 
 @lru_cache(maxsize=4)
-def _process_sources(settings: Settings, engine: Engine, _process_id: int) -> Sources:
-    return open_sources(settings, engine)
+def _process_runtime(settings: Settings, engine: Engine, _process_id: int) -> Runtime:
+    return open_runtime(settings, engine)
 
 
-def open_sources(settings: Settings, engine: Engine) -> Sources:
-    """Clients of all providers that the settings name.
+def open_runtime(settings: Settings, engine: Engine) -> Runtime:
+    """The runtime that the settings describe.
 
     Args:
-        settings: Keys, addresses, limits.
-        engine: The pipeline's database, where the limits are kept.
+        settings: Keys, addresses, limits, intervals.
+        engine: The pipeline's database.
     """
     worker = settings.worker
-    repeats = Repeats(worker.retries, worker.retry_delay_ms / 1000, worker.backoff)
+    database = Database(engine, RetryPolicy(worker.retries, worker.retry_delay_ms / 1000, worker.backoff))
+    return Runtime(database, _open_providers(settings, database), sync_policy(settings))
+
+
+def sync_policy(settings: Settings) -> SyncPolicy:
+    """The rules of syncs by the settings."""
+    alchemy, prices, worker = settings.alchemy, settings.prices, settings.worker
+    return SyncPolicy(
+        chains=CHAINS,
+        sync_seconds=worker.timeout_ms / 1000,
+        intervals=intervals_of(settings.periodic),
+        breakers=BreakerRules(
+            enabled=worker.breaker_enabled,
+            threshold=worker.breaker_threshold,
+            open_for=timedelta(milliseconds=worker.breaker_timeout_ms),
+            # A probe is a part of a sync: after the longest that one takes, its prober is dead.
+            lease=timedelta(milliseconds=worker.timeout_ms),
+        ),
+        price_limits=PriceLimits(
+            disagreement_percent=prices.disagreement_percent,
+            jump_factor=prices.jump_factor,
+            far_factor=prices.far_factor,
+            unconfirmed_usd=prices.unconfirmed_usd,
+            liquidity_floor_usd=prices.liquidity_floor_usd,
+            max_age=timedelta(milliseconds=prices.max_age_ms),
+            stale_after=timedelta(milliseconds=prices.stale_limit_ms),
+        ),
+        fresh_for=timedelta(milliseconds=prices.fresh_for_ms),
+        first_looks=int(prices.dexscreener_rpm * _FIRST_LOOKS_SHARE) * ADDRESSES_A_CALL,
+        # As many as Alchemy's plan takes within its window of ten seconds, at ten compute units each.
+        most_described=min(alchemy.max_compute_units, _MOST_DESCRIBED),
+        most_tries=worker.retries,
+    )
+
+
+def _open_providers(settings: Settings, database: Database) -> Providers:
     alchemy, prices = settings.alchemy, settings.prices
     keys = {chain.id: key.get_secret_value() for chain in CHAINS if (key := alchemy.key_for(chain.slug))}
     nodes = {chain.id: url.get_secret_value() for chain in CHAINS if (url := settings.nodes.url_for(chain.slug))}
@@ -147,7 +206,7 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
             retries=alchemy.retries,
             retry_delay_s=alchemy.retry_delay_ms / 1000,
             max_body_bytes=settings.http.max_body_bytes,
-            gate=ProviderGate(engine, provider, key or provider, per_minute, compute_units, patience_s, repeats),
+            gate=ProviderGate(database, provider, key or provider, per_minute, compute_units, patience_s),
             patience_s=patience_s,
             pool_size=_THREADS,
             headers=headers,
@@ -155,7 +214,7 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
         )
 
     binance_key = {"X-MBX-APIKEY": prices.binance_key.get_secret_value()} if prices.binance_key else None
-    return Sources(
+    return Providers(
         alchemy=Alchemy(
             keys,
             data_base_url=alchemy.data_base_url,
@@ -205,28 +264,6 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
             http=client("defillama", prices.defillama_timeout_ms, prices.defillama_rpm),
         ),
         executor=ContextPool(_THREADS, thread_name_prefix="provider"),
-        price_limits=PriceLimits(
-            disagreement_percent=prices.disagreement_percent,
-            jump_factor=prices.jump_factor,
-            far_factor=prices.far_factor,
-            unconfirmed_usd=prices.unconfirmed_usd,
-            liquidity_floor_usd=prices.liquidity_floor_usd,
-            max_age=timedelta(milliseconds=prices.max_age_ms),
-            stale_after=timedelta(milliseconds=prices.stale_limit_ms),
-        ),
-        fresh_for=timedelta(milliseconds=prices.fresh_for_ms),
-        # As many as Alchemy's plan takes within its window of ten seconds, at ten compute units each.
-        most_described=min(alchemy.max_compute_units, _MOST_DESCRIBED),
-        first_looks=int(prices.dexscreener_rpm * _FIRST_LOOKS_SHARE) * ADDRESSES_A_CALL,
-        intervals=intervals_of(settings.periodic),
-        sync_seconds=worker.timeout_ms / 1000,
-        breaking=BreakerRules(
-            enabled=worker.breaker_enabled,
-            threshold=worker.breaker_threshold,
-            open_for=timedelta(milliseconds=worker.breaker_timeout_ms),
-            # A probe is a part of a sync: after the longest that one takes, its prober is dead.
-            lease=timedelta(milliseconds=worker.timeout_ms),
-        ),
         breaker_keys=(
             *((ALCHEMY_DATA, ALCHEMY_PRICES) if keys else ()),
             *(chain_key(chain_id) for chain_id in keys),
@@ -236,5 +273,4 @@ def open_sources(settings: Settings, engine: Engine) -> Sources:
             DEXSCREENER,
             DEFILLAMA,
         ),
-        repeats=repeats,
     )

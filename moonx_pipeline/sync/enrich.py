@@ -1,4 +1,4 @@
-"""What positions are made of beyond the readings: the names and prices of tokens, known or asked for."""
+"""What positions consist of beyond balances: names and prices of tokens, stored or looked up."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from sqlalchemy import Engine
-
 from moonx_pipeline.domain.evidence import found
 from moonx_pipeline.domain.holdings import Holding
 from moonx_pipeline.domain.market import ALWAYS_KNOWN, Known, Market
@@ -19,141 +17,141 @@ from moonx_pipeline.domain.money import amount_of, value_of
 from moonx_pipeline.domain.portfolio import ChainBalances, TokenKey
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.domain.valuation import Valuer
-from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.token_book import TokenBook, read_book, write_book
+from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.describe import describe_tokens, undescribed
-from moonx_pipeline.sync.order import OpenSync
 from moonx_pipeline.sync.price import PricePlan, max_price_age, plan_prices
 from moonx_pipeline.sync.quotes import QuoteRound
-from moonx_pipeline.sync.repeat import in_database
-from moonx_pipeline.sync.sources import Sources, Turns
+from moonx_pipeline.sync.runtime import Runtime, SingleFlight
 
-_LONGEST_TURN: Final = 3.0
-"""Seconds. What has waited so long asks beside the other, which may hang or be a run that was cancelled."""
+_LONGEST_WAIT: Final = 3.0
+"""Seconds. After this wait a sync looks up in parallel: the one ahead may hang, or be a run that was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
-class Appraisal:
-    """One appraisal of what syncs hold.
+class TokenDemand:
+    """The tokens that syncs need names and prices of.
 
     Attributes:
-        database: In autocommit mode.
-        sources: Whom to ask.
-        sync: One of the syncs for which it is asked.
-        keys: The tokens that they hold.
-        syncs: Of how many users they are; so much more may be asked for.
-        holdings: Who holds how much of them; what nobody holds much of is asked for less often.
+        keys: The tokens.
+        holdings: Who holds how much of them: prices of what nobody holds much of may be older.
         readings: Metadata that came along with the balances.
         quotes: Prices that came along with the balances.
-        scope: Deadline and tally.
-        now: The time of reading.
+        syncs: The number of users; so many times more may be asked for.
+        trigger: What started the syncs: a person sees fresher prices.
+        now: The time of the reading.
     """
 
-    database: Engine
-    sources: Sources
-    sync: OpenSync
     keys: Collection[TokenKey]
-    syncs: int
     holdings: Sequence[Holding]
     readings: Sequence[ChainBalances]
     quotes: Mapping[TokenKey, Quote]
-    scope: CallScope
+    syncs: int
+    trigger: str
     now: datetime
 
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """Names and prices for what syncs hold.
+
+    Attributes:
+        runtime: The database, the providers and the rules.
+        calls: How the providers are asked.
+        demand: The tokens.
+        deadline: ``time.monotonic()`` after which the database is not tried again.
+    """
+
+    runtime: Runtime
+    calls: ProviderCalls
+    demand: TokenDemand
+    deadline: float
+
     def value_by(self, book: TokenBook, book_at: float) -> tuple[Valuer, tuple[str, ...]]:
-        """Names and prices of the tokens; what the book does not know, or too long ago, is asked for and put into it.
+        """Names and prices of the tokens; what is unknown or too old is looked up and stored.
 
         Args:
-            book: What is stored of ``keys`` and of ``ALWAYS_KNOWN``.
+            book: What is stored about the tokens and about ``ALWAYS_KNOWN``.
             book_at: ``time.monotonic()`` before it was read.
 
         Returns:
-            What values the holdings, and why sources of prices did not answer.
+            What values the holdings, and why price sources failed.
         """
         market = self._market(book)
-        if not self._has_to_ask(book, market):
+        if not self._has_to_look_up(book, market):
             return Valuer(book.tokens, market), ()
-        with _turn(self.sources.asking, self.scope):
-            if self.sources.asking.ended > book_at:
-                # Another has asked since, and for much of the same.
-                book = self._read({*self.keys, *ALWAYS_KNOWN})
+        lookups, keys = self.runtime.providers.lookups, set(self.demand.keys)
+        with _alone(lookups, self.calls.scope.remaining()):
+            if lookups.ended > book_at:
+                # Another sync has looked up since, and for much of the same.
+                book = self._read({*keys, *ALWAYS_KNOWN})
                 market = self._market(book)
-            plan = self._plan(book, market)
-            asking = QuoteRound(
-                market,
-                self.sources,
-                self.sync.breakers,
-                self.scope,
-                read_known=self._read_known,
-                syncs=self.syncs,
-            )
-            asking.ask(plan)
+            asking = QuoteRound(market, self.calls, read_known=self._read_known, syncs=self.demand.syncs)
+            asking.ask(self._plan(book, market))
             described = describe_tokens(
-                set(self.keys),
+                keys,
                 book,
-                self.readings,
+                self.demand.readings,
                 market,
-                self.sources,
-                self.sync.breakers,
-                self.scope,
-                syncs=self.syncs,
+                self.calls,
+                most=self.runtime.policy.most_described * self.demand.syncs,
             )
             if described or market.learned:
-
-                def write() -> None:
-                    with self.database.connect() as connection:
-                        write_book(connection, tokens=described, evidence=market.learned)
-
-                in_database(self.sources.repeats, self.sync.deadline, write)
-                self.sources.asking.ended = time.monotonic()
+                self.runtime.db.transaction(self.deadline, write_book, tokens=described, evidence=market.learned)
+                lookups.ended = time.monotonic()
         tokens = book.tokens | {key: what.info for key, what in described.items()}
         return Valuer(tokens, market), tuple(asking.outages)
 
     def _market(self, book: TokenBook) -> Market:
-        fresh_for = max_price_age(self.sources, self.sync.order.trigger)
+        policy, demand = self.runtime.policy, self.demand
+        fresh_for = max_price_age(policy, demand.trigger)
         market = Market(
             book.known,
-            now=self.now,
-            limits=self.sources.price_limits,
+            now=demand.now,
+            limits=policy.price_limits,
             fresh_for=fresh_for,
-            old_after=self.sources.fresh_for,
+            old_after=policy.fresh_for,
         )
-        market.weigh(_worth(self.holdings, book, market, fresh_for))
-        for key, quote in self.quotes.items():
+        market.weigh(_worth(demand.holdings, book, market, fresh_for))
+        for key, quote in demand.quotes.items():
             if key in book.known:
-                market.learn(key, found(quote.source, self.now, quote))
+                market.learn(key, found(quote.source, demand.now, quote))
         return market
 
     def _plan(self, book: TokenBook, market: Market) -> PricePlan:
         return plan_prices(
-            self.keys, market, self.sources, tokens=book.tokens, quoted=self.quotes.keys(), syncs=self.syncs
+            self.demand.keys,
+            market,
+            self.runtime.policy,
+            has_coingecko_key=self.runtime.providers.coingecko.has_key,
+            tokens=book.tokens,
+            quoted=self.demand.quotes.keys(),
+            syncs=self.demand.syncs,
         )
 
-    def _has_to_ask(self, book: TokenBook, market: Market) -> bool:
+    def _has_to_look_up(self, book: TokenBook, market: Market) -> bool:
         plan = self._plan(book, market)
         market.waiting = plan.waiting
-        return bool(plan.asked or market.learned) or undescribed(set(self.keys), book, self.readings, market)
+        if plan.asked or market.learned:
+            return True
+        return undescribed(set(self.demand.keys), book, self.demand.readings, market)
 
     def _read(self, keys: Collection[TokenKey]) -> TokenBook:
-        def read() -> TokenBook:
-            with self.database.connect() as connection:
-                return read_book(connection, keys)
-
-        return in_database(self.sources.repeats, self.sync.deadline, read)
+        return self.runtime.db.read(self.deadline, read_book, keys)
 
     def _read_known(self, keys: Collection[TokenKey]) -> Mapping[TokenKey, Known]:
         return self._read(keys).known
 
 
 @contextmanager
-def _turn(turns: Turns, scope: CallScope) -> Iterator[None]:
-    """Syncs side by side in one process ask one after the other, since they ask for the same."""
-    taken = turns.lock.acquire(timeout=min(_LONGEST_TURN, scope.remaining()))
+def _alone(lookups: SingleFlight, seconds: float) -> Iterator[None]:
+    """One look-up of this process after the other, since syncs side by side ask for the same."""
+    taken = lookups.lock.acquire(timeout=min(_LONGEST_WAIT, seconds))
     try:
         yield
     finally:
         if taken:
-            turns.lock.release()
+            lookups.lock.release()
 
 
 def _worth(

@@ -1,0 +1,222 @@
+"""The pipeline of a sync: open, fetch, value, store, each over a batch of users; and what happens when one breaks.
+
+A click is a batch of one. The ops of the job ``portfolio_sync`` call one stage each; a sweep calls the same stages for
+many users at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from moonx_pipeline.clock import utc_now
+from moonx_pipeline.domain.events import Event
+from moonx_pipeline.domain.portfolio import ChainBalances
+from moonx_pipeline.domain.reasons import DATABASE_AWAY, DEADLINE_EXCEEDED, INTERNAL_ERROR, INTERRUPTED, Reason
+from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.sync.breaking import settle, user_key
+from moonx_pipeline.sync.calls import ProviderCalls
+from moonx_pipeline.sync.fetch import MANY_TOKENS, BalanceFetch
+from moonx_pipeline.sync.memory import StoredMemory
+from moonx_pipeline.sync.open import open_requested
+from moonx_pipeline.sync.progress import notify_chain_end
+from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.spec import OpenSync, SyncSpec
+from moonx_pipeline.sync.store import StoredSync, fail_sync, store_syncs
+from moonx_pipeline.sync.value import Fetched, ReadSync, ValuedSync, value_syncs
+from moonx_pipeline.tracing import note_failure
+
+READ_BY: Final = 0.6
+"""The share of a sync's time by which balances are read: a chain that hangs until then leaves enough for the rest."""
+
+_DATABASE_TROUBLE: Final = (OperationalError, InterfaceError, PoolTimeout)
+_STATEMENT_CANCELED: Final = "57014"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFetch:
+    """The fetch stage of a batch, in progress.
+
+    Attributes:
+        syncs: At least one; they opened together.
+        balances: The reading of their wallets.
+        read_at: When it began.
+        chain_ids: The chains that a sync covers.
+    """
+
+    syncs: tuple[OpenSync, ...]
+    balances: BalanceFetch
+    read_at: datetime
+    chain_ids: tuple[int, ...]
+
+    def read_chain(self, chain_id: int) -> list[ChainBalances]:
+        """Waits for one chain: the readings of all wallets."""
+        return self.balances.read_chain(chain_id)
+
+    def result(self) -> Fetched:
+        """Waits for all chains."""
+        found = {(r.wallet, r.chain_id): r for chain_id in self.chain_ids for r in self.read_chain(chain_id)}
+        reads = [
+            ReadSync(sync, [found[wallet, chain_id] for chain_id in self.chain_ids for wallet in sync.wallets])
+            for sync in self.syncs
+        ]
+        return Fetched(reads, self.balances.quotes(), self.balances.calls, self.read_at)
+
+
+class SyncPipeline:
+    """The stages. Shared by threads."""
+
+    def __init__(self, runtime: Runtime, *, clock: Callable[[], datetime] = utc_now) -> None:
+        """Takes what the stages work with.
+
+        Args:
+            runtime: The database, the providers and the rules.
+            clock: The time.
+        """
+        self.runtime = runtime
+        self.clock = clock
+
+    def run(self, spec: SyncSpec) -> StoredSync:
+        """Syncs one user, in the calling thread.
+
+        Args:
+            spec: What to sync.
+
+        Raises:
+            SyncRefused: It could not start.
+        """
+        sync = self.open(spec)
+        with self.recording_failure(sync):
+            fetch = self.start_fetch(sync)
+            (valued,) = self.value(fetch.result())
+            return self.store_one(valued)
+
+    def open(self, spec: SyncSpec) -> OpenSync:
+        """Opens the sync of one user; see ``open_requested``."""
+        return open_requested(self.runtime, spec, self.clock())
+
+    def start_fetch(self, sync: OpenSync) -> BatchFetch:
+        """Starts to read one user's balances, and returns at once; who listens hears of each chain's end."""
+        fetch = self.plan_fetch([sync], announce=True)
+        fetch.balances.start()
+        return fetch
+
+    def plan_fetch(self, syncs: Sequence[OpenSync], *, announce: bool = False) -> BatchFetch:
+        """The fetch stage of a batch, not started yet.
+
+        Args:
+            syncs: At least one; they opened together.
+            announce: Whether each chain's end is told to who listens; of a batch of one.
+        """
+        runtime, first = self.runtime, syncs[0]
+        owners = {wallet: sync for sync in syncs for wallet in sync.wallets}
+        chain_ids = runtime.policy.chain_ids
+        # Users may share a wallet: a chain of it is left unread only if no user needs it.
+        needed = {
+            (wallet, chain_id)
+            for sync in syncs
+            for wallet in sync.wallets
+            for chain_id in chain_ids
+            if chain_id not in sync.unmoved_chains
+        }
+        balances = BalanceFetch(
+            ProviderCalls(runtime.providers, first.breakers, CallScope(first.budget.after(READ_BY))),
+            list(owners),
+            chain_ids,
+            with_metadata=first.with_metadata,
+            many_tokens={wallet for wallet, sync in owners.items() if sync.tokens_held > MANY_TOKENS},
+            memory=StoredMemory(runtime.db.engine, {wallet: sync.user_id for wallet, sync in owners.items()}),
+            quiet={(wallet, chain_id) for wallet in owners for chain_id in chain_ids} - needed,
+            on_chain_end=(lambda *end: notify_chain_end(runtime.db.engine, first, *end)) if announce else None,
+        )
+        return BatchFetch(tuple(syncs), balances, self.clock(), chain_ids)
+
+    def value(self, fetched: Fetched) -> list[ValuedSync]:
+        """Names and prices what was read; see ``value_syncs``."""
+        return value_syncs(self.runtime, fetched)
+
+    def store(self, valued: Sequence[ValuedSync]) -> list[StoredSync]:
+        """Stores syncs of a batch, all or none; see ``store_syncs``."""
+        stored = store_syncs(self.runtime, valued, self.clock())
+        for ended in stored:
+            if ended.status in ("completed", "partial"):
+                valued[0].sync.breakers.note_ok(user_key(ended.user_id))
+        return stored
+
+    def store_one(self, valued: ValuedSync) -> StoredSync:
+        """Stores a batch of one and reports to the shared circuit breakers; the result has their alerts."""
+        (stored,) = self.store([valued])
+        return replace(stored, alerts=tuple(self.report(valued.sync)))
+
+    def report(self, sync: OpenSync) -> list[Event]:
+        """Reports to the shared circuit breakers what a batch found out.
+
+        Args:
+            sync: Any sync of the batch.
+
+        Returns:
+            The alert of each that opened or closed.
+        """
+        return settle(self.runtime.db, sync.breakers)
+
+    def finish(self, fetched: Fetched) -> list[StoredSync]:
+        """Values and stores a batch; one user whose data break it never stops the others.
+
+        Returns:
+            One for each sync that ended here, in any order.
+
+        Raises:
+            SQLAlchemyError: The database was away for longer than steps are retried.
+        """
+        try:
+            return self.store(self.value(fetched))
+        except Exception as error:
+            reason, message = what_broke(error)
+            if reason is DATABASE_AWAY:
+                raise
+            reads = fetched.reads
+            if reason is not INTERNAL_ERROR or len(reads) == 1:
+                failed = [self._fail(read.sync, reason, message) for read in reads]
+                return [ended for ended in failed if ended is not None]
+            # In halves, until it is known whose data it is about.
+            half = len(reads) // 2
+            parts = (fetched._replace(reads=reads[:half]), fetched._replace(reads=reads[half:]))
+            return [ended for part in parts for ended in self.finish(part)]
+
+    @contextmanager
+    def recording_failure(self, sync: OpenSync) -> Iterator[None]:
+        """Ends the sync as failed, with its event, when something within breaks it; the error goes on."""
+        try:
+            yield
+        except BaseException as error:
+            reason, message = what_broke(error)
+            note_failure(f"{reason.code}: {message}")
+            try:
+                self._fail(sync, reason, message)
+                self.report(sync)
+            except SQLAlchemyError as unrecorded:
+                error.add_note(f"Sync {sync.operation_id} could not be recorded as failed: {unrecorded}")
+            raise
+
+    def _fail(self, sync: OpenSync, reason: Reason, message: str) -> StoredSync | None:
+        """Records a failure. A fault in a user's own data counts for their breaker; a lost database does not."""
+        if reason is INTERNAL_ERROR:
+            sync.breakers.note_failure(user_key(sync.user_id), message)
+        return fail_sync(self.runtime, sync, reason, message, self.clock())
+
+
+def what_broke(error: BaseException) -> tuple[Reason, str]:
+    """Why a sync ended without a result, and the sentence about it."""
+    if not isinstance(error, Exception):
+        return INTERRUPTED, INTERRUPTED.words
+    if isinstance(error, OperationalError) and getattr(error.orig, "pgcode", None) == _STATEMENT_CANCELED:
+        return DEADLINE_EXCEEDED, DEADLINE_EXCEEDED.words
+    if isinstance(error, _DATABASE_TROUBLE):
+        return DATABASE_AWAY, DATABASE_AWAY.say(error=str(error).splitlines()[0])[:500]
+    return INTERNAL_ERROR, INTERNAL_ERROR.say(error=f"{type(error).__name__}: {error}")[:2000]

@@ -1,0 +1,122 @@
+"""What a sync is asked to do, what it is once it runs, and why it may not start."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from moonx_pipeline.domain.events import SyncRef
+from moonx_pipeline.domain.reasons import Reason
+from moonx_pipeline.sync.breaking import Breakers
+
+PERSONAL_TRIGGERS: Final = frozenset({"manual", "login"})
+"""Triggers that are a person's act: they count as activity, and prices are read anew for them."""
+
+TRIGGERS: Final = frozenset({"manual", "backfill", "schedule", "webhook", "login"})
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSpec:
+    """One sync of one user, as requested.
+
+    Attributes:
+        operation_id: The same for every try of this sync.
+        user_id: Whose portfolio.
+        trigger: One of ``TRIGGERS``.
+        priority: ``high``, ``medium`` or ``low``.
+        request_id: The request it serves, if one started it.
+        run_id: The Dagster run that executes it.
+        retry: Which try this is, from 0.
+    """
+
+    operation_id: UUID
+    user_id: str
+    trigger: str = "manual"
+    priority: str = "medium"
+    request_id: UUID | None = None
+    run_id: str | None = None
+    retry: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeBudget:
+    """How long syncs that opened together may take.
+
+    Attributes:
+        began: ``time.monotonic()`` when they opened.
+        seconds: The longest that they may take.
+    """
+
+    began: float
+    seconds: float
+
+    @classmethod
+    def starting_now(cls, seconds: float) -> TimeBudget:
+        """A budget whose time starts to run."""
+        return cls(time.monotonic(), seconds)
+
+    def after(self, share: float) -> float:
+        """``time.monotonic()`` at which a share of the time is over."""
+        return self.began + self.seconds * share
+
+    @property
+    def deadline(self) -> float:
+        return self.after(1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSync:
+    """A sync that runs.
+
+    Attributes:
+        spec: What was requested.
+        ref: What its events share.
+        fence: Its fencing token: it is stored only while no sync of the user with a higher one is.
+        wallets: The user's wallets, the first registered first.
+        with_metadata: Whether metadata and prices are read with the balances, which costs more: a wallet is new.
+        tokens_held: How many tokens the user held at the last sync.
+        unmoved_chains: Chains that need not be read: nothing moved there, and the chain's webhook would have said so.
+        is_new: Whether it is the user's first sync, or the first after weeks.
+        breakers: The circuit breakers it respects, shared by all syncs that opened together.
+        budget: Its time, shared likewise.
+    """
+
+    spec: SyncSpec
+    ref: SyncRef
+    fence: int
+    wallets: tuple[str, ...]
+    with_metadata: bool
+    tokens_held: int
+    unmoved_chains: frozenset[int]
+    is_new: bool
+    breakers: Breakers
+    budget: TimeBudget
+
+    @property
+    def user_id(self) -> str:
+        return self.spec.user_id
+
+    @property
+    def operation_id(self) -> UUID:
+        return self.spec.operation_id
+
+
+class SyncRefused(Exception):
+    """A sync that did not start. Nothing was written except, for a known user, the refusal.
+
+    Attributes:
+        reason: Why.
+        retry_at: From when on it would be allowed, if known.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, retry_at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_at = retry_at
+
+    @property
+    def code(self) -> str:
+        return self.reason.code

@@ -1,0 +1,190 @@
+"""Storing syncs: holdings, history, status, operation and events, in one transaction under the users' locks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from moonx_pipeline.domain.events import Event
+from moonx_pipeline.domain.explanation import pack
+from moonx_pipeline.domain.reasons import SUPERSEDED, Reason
+from moonx_pipeline.domain.schedule import Intervals
+from moonx_pipeline.storage.explain import SyncEvidence, keep_evidence
+from moonx_pipeline.storage.holdings import HoldingsChange, snapshot_holdings, stored_states, write_holdings
+from moonx_pipeline.storage.operations import LockedUser, lock_users
+from moonx_pipeline.sync.ending import ENDED_STATUSES, Ending, count_endings, without_result, write_endings
+from moonx_pipeline.sync.outcome import chain_statuses, nothing_read, success
+from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.spec import OpenSync
+from moonx_pipeline.sync.value import ValuedSync
+
+LAST_WORDS_SECONDS: Final = 5.0
+"""What a sync whose time is over may take to say how it ended."""
+
+_SNAPSHOT_TYPE = {"manual": "manual", "login": "manual", "schedule": "scheduled", "webhook": "auto", "backfill": "sync"}
+_UNCHANGED = HoldingsChange(0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSync:
+    """How a sync ended.
+
+    Attributes:
+        operation_id: Which.
+        user_id: Whose.
+        status: ``completed``, ``partial``, ``failed``, or ``cancelled`` where a later sync had been stored.
+        version: The portfolio's version after it.
+        changed: Whether the portfolio changed.
+        rows: Holdings rows that were touched, over all syncs stored together.
+        message: What went wrong, one sentence; ``None`` where nothing did.
+        retry_at: When what failed may be tried again, where that is known.
+        duration_ms: From its opening to its end.
+        alerts: What operators are told of breakers that it opened or closed.
+    """
+
+    operation_id: UUID
+    user_id: str
+    status: str
+    version: int
+    changed: bool
+    rows: HoldingsChange
+    message: str | None
+    retry_at: datetime | None
+    duration_ms: int
+    alerts: tuple[Event, ...] = ()
+
+
+class _Plan(NamedTuple):
+    """What storing one sync writes."""
+
+    valued: ValuedSync
+    user: LockedUser
+    ending: Ending
+
+
+def store_syncs(runtime: Runtime, syncs: Sequence[ValuedSync], now: datetime) -> list[StoredSync]:
+    """Stores syncs of different users, all or none; storing one again changes nothing.
+
+    A sync is stored only while none that opened later has been; otherwise it ends as ``cancelled``. A sync that read no
+    chain at all ends as ``failed`` and leaves every holding as it was.
+
+    Args:
+        runtime: The database, and the rules of when users are due again.
+        syncs: Of different users.
+        now: When they end.
+
+    Returns:
+        One result a sync, in the same order.
+    """
+    deadline = min((valued.sync.budget.deadline for valued in syncs), default=0)
+    open_plans, plans, rows = runtime.db.transaction(
+        deadline, _store, syncs, runtime.policy.intervals, now, deadline=deadline
+    )
+    count_endings(plan.ending for plan in open_plans)
+    return [_result(plan, rows) for plan in plans]
+
+
+def _store(
+    connection: Connection, syncs: Sequence[ValuedSync], intervals: Intervals, now: datetime, *, deadline: float
+) -> tuple[list[_Plan], list[_Plan], HoldingsChange]:
+    users = [(valued.sync.user_id, valued.sync.operation_id) for valued in syncs]
+    locked = lock_users(connection, users, seconds=deadline - time.monotonic())
+    plans = [_plan(connection, valued, locked[valued.sync.user_id], intervals, now) for valued in syncs]
+    open_plans = [plan for plan in plans if plan.user.operation_status not in ENDED_STATUSES]
+    return open_plans, plans, _write(connection, open_plans, now)
+
+
+def fail_sync(runtime: Runtime, sync: OpenSync, reason: Reason, message: str, now: datetime) -> StoredSync | None:
+    """Records that a sync ended without anything to store; ``None`` if it had ended already.
+
+    Args:
+        runtime: The database, and the rules of when the user is due again.
+        sync: The sync.
+        reason: Why.
+        message: Why, one sentence for people.
+        now: When it failed.
+    """
+    deadline = max(sync.budget.deadline, time.monotonic() + LAST_WORDS_SECONDS)
+    ending = runtime.db.transaction(deadline, _fail, sync, reason, message, runtime.policy.intervals, now)
+    if ending is None:
+        return None
+    count_endings([ending])
+    return _stored(ending)
+
+
+def _fail(
+    connection: Connection, sync: OpenSync, reason: Reason, message: str, intervals: Intervals, now: datetime
+) -> Ending | None:
+    users = [(sync.user_id, sync.operation_id)]
+    user = lock_users(connection, users, seconds=LAST_WORDS_SECONDS).get(sync.user_id)
+    if user is None or user.operation_status in ENDED_STATUSES:
+        return None
+    ending = without_result(sync.ref, user, reason, message, now=now, intervals=intervals)
+    write_endings(connection, [ending])
+    return ending
+
+
+def _plan(connection: Connection, valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> _Plan:
+    if user.stored_fence > valued.sync.fence:
+        return _Plan(valued, user, without_result(valued.sync.ref, user, SUPERSEDED, SUPERSEDED.words, now=now))
+    if valued.is_nothing_read:
+        return _Plan(valued, user, nothing_read(valued, user, intervals, now))
+    if valued.stored is not None and valued.stored.fence != user.stored_fence:
+        every_chain = [(reading.wallet, reading.chain_id) for reading in valued.readings]
+        valued = valued.based_on(stored_states(connection, {user.user_id: every_chain})[user.user_id])
+    return _Plan(valued, user, success(valued, user, intervals, now))
+
+
+def _write(connection: Connection, plans: Sequence[_Plan], now: datetime) -> HoldingsChange:
+    changed = [plan for plan in plans if plan.ending.changed]
+    written = {plan.user.user_id: plan.valued.positions for plan in changed}
+    rows = write_holdings(connection, written) if written else _UNCHANGED
+    snapshots = [
+        (plan.user.user_id, plan.valued.sync.operation_id, _SNAPSHOT_TYPE[plan.valued.sync.spec.trigger])
+        for plan in plans
+        if plan.ending.end.snapshot
+    ]
+    if snapshots:
+        snapshot_holdings(connection, snapshots, now)
+    if changed:
+        keep_evidence(connection, [_evidence(plan) for plan in changed], now)
+    read = [plan.valued for plan in plans if plan.ending.end.status != SUPERSEDED.status]
+    statuses = [row for valued in read for row in chain_statuses(valued)]
+    write_endings(connection, [plan.ending for plan in plans], statuses)
+    return rows
+
+
+def _evidence(plan: _Plan) -> SyncEvidence:
+    """What a portfolio was valued by."""
+    valued = plan.valued
+    evidence = pack(valued.positions, valued.valuer, valued.readings, valued.read_at)
+    return SyncEvidence(valued.sync.operation_id, plan.user.user_id, evidence)
+
+
+def _result(plan: _Plan, rows: HoldingsChange) -> StoredSync:
+    ending, before = plan.ending, plan.user.operation_status
+    if before is not None and before in ENDED_STATUSES:
+        end = ending.end._replace(status=before, version=plan.user.version)
+        ending = ending._replace(end=end, changed=False)
+    return _stored(ending, rows)
+
+
+def _stored(ending: Ending, rows: HoldingsChange = _UNCHANGED) -> StoredSync:
+    end = ending.end
+    return StoredSync(
+        end.operation_id,
+        end.user_id,
+        end.status,
+        end.version,
+        ending.changed,
+        rows if ending.changed else _UNCHANGED,
+        end.error_message,
+        ending.retry_at,
+        end.duration_ms,
+    )
