@@ -96,7 +96,7 @@ def _configure(environment: dict[str, str]) -> None:
 @contextmanager
 def _broker(console: Console) -> Iterator[str]:
     """Kafka: the operator's, an embedded broker, or none."""
-    from moonx_pipeline.events.kafka import TOPICS
+    from moonx_pipeline.domain.event_types import TOPIC_NAMES
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.simulator.embedded_broker import embedded_broker
 
@@ -104,7 +104,7 @@ def _broker(console: Console) -> Iterator[str]:
         console.print(f"Events: Kafka at {', '.join(brokers)}.")
         yield "Kafka"
         return
-    with embedded_broker(TOPICS) as address:
+    with embedded_broker(TOPIC_NAMES) as address:
         if address is None:
             console.print("Events: read from the outbox (no embedded broker for this machine, no KAFKA_BROKERS).")
             yield "the outbox"

@@ -7,9 +7,8 @@ from itertools import islice
 
 import click
 
+from moonx_pipeline.domain.event_types import TOPIC_NAMES
 from moonx_pipeline.errors import WrongUse
-
-_TOPICS = ("portfolio.updates", "sync.events", "system.alerts", "user.activities")
 
 
 @click.group()
@@ -18,7 +17,7 @@ def events() -> None:
 
 
 @events.command()
-@click.option("--topic", type=click.Choice(_TOPICS), help="Only this topic.")
+@click.option("--topic", type=click.Choice(TOPIC_NAMES), help="Only this topic.")
 @click.option("--user", "user_id", help="Only this user's.")
 @click.option("--from-beginning", is_flag=True, help="Kept events first.")
 @click.option("--json", "as_json", is_flag=True, help="Each event's whole JSON, a line each.")

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
+from moonx_pipeline.domain.event_types import SYSTEM_ALERT
 from moonx_pipeline.domain.events import Event, rfc3339
 
 Severity = Literal["info", "warning", "critical"]
-TOPIC: Final = "system.alerts"
 
 _NAMESPACE: Final = UUID("0a8e0c38-0c6c-4f6e-9f0c-7a3c1f0d2b11")
 
@@ -30,11 +30,11 @@ def system_alert(
     event_id = uuid5(_NAMESPACE, f"{service}:{alert_type}:{occurrence}")
     payload = {
         "eventId": str(event_id),
-        "eventType": "system.alert",
+        "eventType": SYSTEM_ALERT.name,
         "userId": None,
         "walletAddress": None,
         "version": 0,
         "timestamp": rfc3339(at),
         "data": {"alertType": alert_type, "message": message, "severity": severity, "service": service},
     }
-    return Event(event_id, TOPIC, service, "system.alert", 0, payload)
+    return Event(event_id, SYSTEM_ALERT.topic, service, SYSTEM_ALERT.name, 0, payload)

@@ -13,6 +13,14 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
+from moonx_pipeline.domain.event_types import (
+    PORTFOLIO_UPDATED,
+    SYNC_COMPLETED,
+    SYNC_FAILED,
+    SYNC_STARTED,
+    USER_ACTIVITY,
+    EventType,
+)
 from moonx_pipeline.domain.flags import UNPRICED
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.portfolio import Position
@@ -110,18 +118,18 @@ def event_id_of(operation_id: UUID, event_type: str) -> UUID:
     return uuid5(_NAMESPACE, f"{operation_id}:{event_type}")
 
 
-def _event(ref: SyncRef, event_type: str, topic: str, version: int, at: datetime, data: dict[str, Any]) -> Event:
-    event_id = event_id_of(ref.operation_id, event_type)
+def _event(ref: SyncRef, of: EventType, version: int, at: datetime, data: dict[str, Any]) -> Event:
+    event_id = event_id_of(ref.operation_id, of.name)
     payload = {
         "eventId": str(event_id),
-        "eventType": event_type,
+        "eventType": of.name,
         "userId": ref.user_id,
         "walletAddress": ref.first_wallet,
         "version": version,
         "timestamp": rfc3339(at),
         "data": data,
     }
-    return Event(event_id, topic, ref.user_id, event_type, version, payload)
+    return Event(event_id, of.topic, ref.user_id, of.name, version, payload)
 
 
 def _who(ref: SyncRef) -> dict[str, Any]:
@@ -139,7 +147,7 @@ def sync_started(ref: SyncRef, *, version: int, chains: Sequence[int]) -> Event:
         "chains": list(chains),
         "startedAt": rfc3339(ref.started_at),
     }
-    return _event(ref, "sync.started", "sync.events", version, ref.started_at, data)
+    return _event(ref, SYNC_STARTED, version, ref.started_at, data)
 
 
 def sync_completed(
@@ -171,7 +179,7 @@ def sync_completed(
         ],
         "completedAt": rfc3339(at),
     }
-    return _event(ref, "sync.completed", "sync.events", version, at, data)
+    return _event(ref, SYNC_COMPLETED, version, at, data)
 
 
 def sync_failed(
@@ -191,7 +199,7 @@ def sync_failed(
         "retryCount": ref.retry_count,
         "failedAt": rfc3339(at),
     }
-    return _event(ref, "sync.failed", "sync.events", version, at, data)
+    return _event(ref, SYNC_FAILED, version, at, data)
 
 
 def portfolio_data(
@@ -249,7 +257,7 @@ def portfolio_updated(
     totals: Totals,
 ) -> Event:
     data = portfolio_data(ref.operation_id, at=at, duration_ms=duration_ms, positions=positions, totals=totals)
-    return _event(ref, "portfolio.updated", "portfolio.updates", version, at, data)
+    return _event(ref, PORTFOLIO_UPDATED, version, at, data)
 
 
 def user_activity(
@@ -268,11 +276,11 @@ def user_activity(
     event_id = uuid5(_NAMESPACE, f"{activity_id}:user.activity")
     payload = {
         "eventId": str(event_id),
-        "eventType": "user.activity",
+        "eventType": USER_ACTIVITY.name,
         "userId": user_id,
         "walletAddress": first_wallet,
         "version": version,
         "timestamp": rfc3339(at),
         "data": {"activityType": activity, "at": rfc3339(at)},
     }
-    return Event(event_id, "user.activities", user_id, "user.activity", version, payload)
+    return Event(event_id, USER_ACTIVITY.topic, user_id, USER_ACTIVITY.name, version, payload)

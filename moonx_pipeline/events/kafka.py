@@ -10,15 +10,13 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from moonx_pipeline.deadlines import within
+from moonx_pipeline.domain.event_types import TOPICS
 from moonx_pipeline.domain.events import EVENT_SOURCE, rfc3339
 from moonx_pipeline.events.brokers import connect, why
 from moonx_pipeline.metrics.kafka import count_error, count_published
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.outbox import OutboxRow
 from moonx_pipeline.tracing import OpenSpan, begin_span
-
-TOPICS: Final = ("portfolio.updates", "sync.events", "system.alerts", "user.activities")
-"""The topics by the names that events carry; settings may give them others."""
 
 _WORDS_SECONDS: Final = 0.25
 
@@ -35,12 +33,7 @@ class EventRefused(Exception):
 
 def topic_names(settings: KafkaSettings) -> dict[str, str]:
     """The names that the settings give to the topics of events."""
-    return {
-        "portfolio.updates": settings.topic_portfolio_updates,
-        "sync.events": settings.topic_sync_events,
-        "system.alerts": settings.topic_system_alerts,
-        "user.activities": settings.topic_user_activities,
-    }
+    return {topic.name: getattr(settings, topic.setting) for topic in TOPICS}
 
 
 def headers_of(row: OutboxRow) -> list[Header]:

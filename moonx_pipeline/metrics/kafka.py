@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 
+from moonx_pipeline.domain.event_types import TOPIC_NAMES
+
 _published = Counter("kafka_events_published_total", "Events that a broker has acknowledged.", ("topic",))
 _duration = Histogram(
     "kafka_publish_duration_seconds",
@@ -13,7 +15,7 @@ _duration = Histogram(
 _errors = Counter(
     "kafka_publish_errors_total", "Events that no broker took, and connections that could not be made.", ("reason",)
 )
-for _topic in ("portfolio.updates", "sync.events", "system.alerts", "user.activities"):
+for _topic in TOPIC_NAMES:
     _published.labels(_topic)
 for _reason in ("unavailable", "refused"):
     _errors.labels(_reason)

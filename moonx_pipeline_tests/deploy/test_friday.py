@@ -21,7 +21,7 @@ import pytest
 import requests
 from sqlalchemy import Engine
 
-from moonx_pipeline.events.kafka import TOPICS
+from moonx_pipeline.domain.event_types import TOPIC_NAMES
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator, free_port
 from moonx_pipeline.simulator.tokens import derived_address
@@ -264,7 +264,7 @@ def test_every_part_is_restarted_while_syncs_go_on_and_no_event_is_lost_or_inven
     assert set(clicks) <= {request_id for request_id, _ in outcomes}
 
     kafka = Settings.from_environment(kafka_topics.environment).kafka
-    records = consume(kafka, len(outbox), TOPICS)
+    records = consume(kafka, len(outbox), TOPIC_NAMES)
     published = [json.loads(record.value) for record in records]
     assert {event["eventId"] for event in published} == {row.id for row in outbox}
     assert_in_order(records)

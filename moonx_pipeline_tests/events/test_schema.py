@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from moonx_pipeline.events.kafka import TOPICS
+from moonx_pipeline.domain.event_types import TOPIC_NAMES
 from moonx_pipeline.events.schema import event_schemas
 from moonx_pipeline_tests.domain.examples import updated
 from moonx_pipeline_tests.storage.examples import position
@@ -22,7 +22,7 @@ def test_every_schema_is_one() -> None:
 def test_the_document_names_every_topic_and_the_schema_of_every_event() -> None:
     document = yaml.safe_load(DOCUMENT.read_text())
 
-    assert {channel["address"] for channel in document["channels"].values()} == set(TOPICS)
+    assert {channel["address"] for channel in document["channels"].values()} == set(TOPIC_NAMES)
     messages = document["components"]["messages"]
     assert {message["name"] for message in messages.values()} == set(event_schemas())
     for message in messages.values():

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
+from moonx_pipeline.domain.event_types import PORTFOLIO_UPDATED
 from moonx_pipeline.domain.events import event_id_of, portfolio_data
 from moonx_pipeline.storage.portfolio import StoredPortfolio, portfolio_version, read_portfolio
 
@@ -42,7 +43,7 @@ def current_portfolio(engine: Engine, user_id: str, known_version: int | None) -
         positions=stored.positions,
         totals=stored.totals,
     )
-    event_id = str(event_id_of(operation_id, "portfolio.updated")) if operation_id else None
+    event_id = str(event_id_of(operation_id, PORTFOLIO_UPDATED.name)) if operation_id else None
     return CurrentPortfolio(stored.version, {**data, "version": stored.version, "eventId": event_id})
 
 

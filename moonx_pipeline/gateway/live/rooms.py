@@ -6,19 +6,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from moonx_pipeline.domain.event_types import EVENT_TYPES, PORTFOLIO_UPDATED, SYSTEM_ALERT
 from moonx_pipeline.events.stream import StreamedEvent
 
 SYSTEM: Final = "system"
 ADMIN: Final = "admin"
 
-PORTFOLIO_UPDATE: Final = "portfolio_update"
-_NAMES: Final = {
-    "portfolio.updated": PORTFOLIO_UPDATE,
-    "sync.started": "sync_started",
-    "sync.completed": "sync_completed",
-    "sync.failed": "sync_failed",
-    "system.alert": "system_alert",
-}
+PORTFOLIO_UPDATE: Final = str(PORTFOLIO_UPDATED.socket_name)
+_SOCKET_NAMES: Final = {of.name: of.socket_name for of in EVENT_TYPES if of.socket_name is not None}
 """Events that are emitted, by their types; all others are not."""
 
 
@@ -64,7 +59,7 @@ def emission_of(event: StreamedEvent) -> Emission | None:
     """Who is told an event, and how; ``None`` for one that is not emitted or not of the published form."""
     try:
         envelope = msgspec.convert(event.value, _Envelope)
-        name = _NAMES[envelope.event_type]
+        name = _SOCKET_NAMES[envelope.event_type]
         rooms = _rooms(event.key, envelope)
     except (msgspec.ValidationError, KeyError):
         return None
@@ -73,7 +68,7 @@ def emission_of(event: StreamedEvent) -> Emission | None:
 
 
 def _rooms(key: str, envelope: _Envelope) -> tuple[str, ...]:
-    if envelope.event_type != "system.alert":
+    if envelope.event_type != SYSTEM_ALERT.name:
         if envelope.user_id != key:
             raise KeyError(key)  # it says two things about whose it is
         return (room_of(key),)
