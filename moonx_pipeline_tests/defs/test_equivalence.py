@@ -26,16 +26,6 @@ PROVIDERS = ("alchemy", "dexscreener", "coingecko", "binance", "defillama")
 WHOLE_ANSWERS = frozenset(
     {"rate_limit", "quota", "bad_key", "forbidden", "outage", "banned", "firewall", "geo_block", "wrong_host"}
 )
-    "rate_limit",
-    "quota",
-    "bad_key",
-    "forbidden",
-    "outage",
-    "banned",
-    "firewall",
-    "geo_block",
-    "wrong_host",
-)
 PARAMS: dict[str, dict[str, Any]] = {
     "status": {"params": {"status": 600}},
     "scaled_price": {"params": {"factor": "3"}},
@@ -51,19 +41,9 @@ def _faults() -> list[tuple[str, str]]:
     """Each kind of fault with the provider that reads balances, or else the first that has it."""
     kinds = sorted({*IN_ANSWER, *OF_ANY_PROVIDER, *WHOLE_ANSWERS} - QUOTES)
     of = {kind: next((p for p in PROVIDERS if has_answer(p, kind)), "alchemy") for kind in kinds}
-    prices = [
-        ("zero_price", "binance"),
-        ("no_price", "coingecko"),
-        ("scaled_price", "alchemy"),
-        ("old_quotes", "coingecko"),
-    ]
-    return [
-        *of.items(),
-        *prices,
-        ("low_confidence", "defillama"),
-        ("no_liquidity", "dexscreener"),
-        ("hang", "dexscreener"),
-    ]
+    prices = {"zero_price": "binance", "no_price": "coingecko", "scaled_price": "alchemy", "old_quotes": "coingecko"}
+    others = {"low_confidence": "defillama", "no_liquidity": "dexscreener"}
+    return [*of.items(), *prices.items(), *others.items(), ("hang", "dexscreener")]
 
 
 FAULTS = _faults()
