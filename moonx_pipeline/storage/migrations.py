@@ -23,6 +23,7 @@ from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlBackend
 from yoyo.connections import parse_uri
 
+import moonx_pipeline
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.storage.registry import seed_registry
 from moonx_pipeline.storage.retries import autocommit
@@ -30,8 +31,9 @@ from moonx_pipeline.storage.retries import autocommit
 _MIGRATION_LOCK = 0x6D6F6F6E5F736368
 RECORD: Final = "schema_migrations"
 _DECLARATION = re.compile(r"-- Runs with code from: (\S+)")
-_INSTALLED = Path(__file__).parent.parent / "sql"
-_CHECKOUT = Path(__file__).parent.parent.parent / "sql"
+_PACKAGE = Path(moonx_pipeline.__file__).parent
+_INSTALLED = _PACKAGE / "sql"
+_CHECKOUT = _PACKAGE.parent / "sql"
 SQL_FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 

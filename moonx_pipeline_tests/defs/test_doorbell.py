@@ -20,7 +20,7 @@ from moonx_pipeline.sync.following import follow
 from moonx_pipeline.sync.requests import ask_for_many, ask_for_sync
 from moonx_pipeline_tests.defs.ticks import Ticks, ask, let_time_pass, row
 from moonx_pipeline_tests.fixtures.dagster import System, running_system
-from moonx_pipeline_tests.sync import acts as sync_acts
+from moonx_pipeline_tests.sync.acts import register
 
 
 def test_a_bell_that_nobody_hears_leaves_all_to_the_sensor_and_raises_nothing(
@@ -73,7 +73,7 @@ def test_asked_with_and_without_the_bell_each_request_is_one_run_that_syncs(syst
     engine, bell = system.engine, system.graphql
     users = [f"user{number}" for number in range(10)]
     for user in users:
-        sync_acts.register(engine, user, PLAIN_WALLET)
+        register(engine, user, PLAIN_WALLET)
 
     def ask_and_ring(user: str) -> UUID:
         asked = ask_for_sync(engine, system.settings, user, source="api", priority="high", limited=True)

@@ -30,7 +30,7 @@ class World:
 
     def __init__(self, engine: Engine, settings: Settings, simulator: RunningSimulator) -> None:
         self._engine = engine
-        self._sources = open_runtime(settings, engine)
+        self._runtime = open_runtime(settings, engine)
         self._world = simulator.simulation.world
         self._balance = 10**18
 
@@ -38,7 +38,7 @@ class World:
         """Syncs a changed balance; gives the event that told it."""
         self._balance += 10**15
         self._world.set_balance(PLAIN_WALLET, TokenKey(1, NATIVE_TOKEN), self._balance)
-        sync(self._engine, self._sources, user_id)
+        sync(self._runtime, user_id)
         return next(e for e in reversed(events(self._engine, user_id)) if e["eventType"] == "portfolio.updated")
 
 
