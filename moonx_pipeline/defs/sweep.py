@@ -58,7 +58,7 @@ def sweep_order(settings: Settings, *, shard: int, shards: int, run_id: str | No
         shard=shard,
         shards=shards,
         max_users=settings.periodic.max_users,
-        webhooks=Webhooks.of(settings.alchemy),
+        webhooks=Webhooks.of(settings),
         run_id=run_id,
     )
 

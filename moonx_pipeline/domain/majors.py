@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from moonx_pipeline.domain.chains import KNOWN_CHAINS
+
 
 class Major(NamedTuple):
     """One asset.
@@ -53,12 +55,7 @@ MAJORS: Final = {
 
 MAJOR_IDS: Final = frozenset(MAJORS)
 
-COIN_IDS: Final = {"ETH": "ethereum", "POL": "polygon-ecosystem-token"}
-"""CoinGecko's ids of native coins, by symbol."""
-
-_FORGED: Final = (
-    "ETH WETH POL WPOL MATIC BTC WBTC USDC USDC.E USDBC USDT DAI LINK UNI AAVE ARB OP LDO "
-    "CRV GMX SHIB PEPE STETH WSTETH"
-)
-WELL_KNOWN_SYMBOLS: Final = frozenset(_FORGED.split())
+_COINS: Final = {chain.native.symbol for chain in KNOWN_CHAINS}
+_OTHERS: Final = "MATIC BTC WBTC USDC USDC.E USDBC USDT DAI LINK UNI AAVE ARB OP LDO CRV GMX SHIB PEPE STETH WSTETH"
+WELL_KNOWN_SYMBOLS: Final = frozenset(_OTHERS.split()) | _COINS | {f"W{symbol}" for symbol in _COINS}
 """Upper-case symbols that forgers like to take."""

@@ -215,4 +215,4 @@ def test_a_clock_ahead_of_ours_does_not_make_a_webhook_live_longer(engine: Engin
 def test_the_networks_that_may_be_relied_on_are_those_with_a_key(
     environment: dict[str, str], chain_ids: set[int]
 ) -> None:
-    assert Webhooks.of(Settings.from_environment(environment).alchemy) == Webhooks(frozenset(chain_ids), LIMIT)
+    assert Webhooks.of(Settings.from_environment(environment)) == Webhooks(frozenset(chain_ids), LIMIT)

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Engine
 
-from moonx_pipeline.metrics.protection import BREAKERS, bounded
+from moonx_pipeline.metrics.protection import bounded, breaker_labels
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
@@ -111,4 +111,4 @@ def test_breakers_that_open_and_limits_that_are_used_up_are_counted(
 
 
 def test_every_breaker_that_a_sync_may_have_to_do_with_has_its_label(settings: Settings, sources: Sources) -> None:
-    assert {bounded(key) for key in [*sources.breaker_keys, user_key("ann")]} <= set(BREAKERS)
+    assert {bounded(key) for key in [*sources.breaker_keys, user_key("ann")]} <= {*breaker_labels(settings.chains)}

@@ -64,7 +64,7 @@ def test_a_reading_says_what_it_covers_and_counts_every_token_asked_for(
     evm_world: EvmWorld, rpc: HttpClient, scope: CallScope
 ) -> None:
     tokens = list(evm_world.tokens[POLYGON.id].values())
-    mirror = POLYGON.native_as_erc20
+    (mirror,) = POLYGON.native_mirrors
     assert mirror is not None
     node = EvmNode(POLYGON.id, evm_world.chains[POLYGON.id].url, http=rpc)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.chains import KNOWN_CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
 from moonx_pipeline.providers.binance import SYMBOLS_A_CALL
@@ -138,7 +138,7 @@ def test_coingecko_learns_how_many_contracts_a_plan_takes(
 def test_defillama_quotes_contracts_of_any_chain_and_native_coins_in_one_call(
     sources: Sources, scope: CallScope
 ) -> None:
-    natives = [TokenKey(chain.id, NATIVE_TOKEN) for chain in CHAINS]
+    natives = [TokenKey(chain.id, NATIVE_TOKEN) for chain in KNOWN_CHAINS]
 
     quotes = sources.defillama.prices([LINK, MESA, *natives, TokenKey(1, NOBODY)], scope)
 
