@@ -1,4 +1,4 @@
-"""The five chains, and what each provider calls them: written down here, from the providers' own documents.
+"""The chains, and what each provider calls them: written down here, from the providers' own documents.
 
 None of it is taken from the pipeline. A wrong name there must fail against the right one here.
 """
@@ -70,7 +70,10 @@ CHAINS: Final = (
         ("base-mainnet",), "base-mainnet", "base", "ethereum", "base", "base", 40_700_000,
     ),
 )  # fmt: skip
-"""In the order in which people see them."""
+"""In the order of display."""
+
+USUAL_CHAINS: Final = CHAINS[:5]
+"""The chains on which every wallet holds something, and which spam is on; on the others only one wallet does."""
 
 CHAIN_BY_ID: Final = {chain.id: chain for chain in CHAINS}
 CHAIN_OF_NETWORK: Final = {name: chain for chain in CHAINS for name in chain.alchemy}

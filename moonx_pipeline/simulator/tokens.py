@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from moonx_pipeline.simulator.assets import ASSETS
-from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN, USUAL_CHAINS
 
 _ASSET_PRICES: Final = {
     "ETH": "2500.10", "WETH": "2500.10", "POL": "0.4512", "WPOL": "0.4512", "USDC": "0.9998", "USDC.e": "0.9991",
@@ -82,7 +82,7 @@ def _long_tail(chain_id: int) -> list[SimToken]:
 
 def spam_token(number: int) -> SimToken:
     """A spam token by its number; there is no end of them, and every kind comes up in turn."""
-    chain_id = CHAINS[number % len(CHAINS)].id
+    chain_id = USUAL_CHAINS[number % len(USUAL_CHAINS)].id
     address = derived_address(f"spam:{number}")
     kinds = (
         (f"CLAIM{number}", f"Visit free-drop-{number}.xyz to claim", 18, None, None),
