@@ -44,6 +44,8 @@ class Chain:
             A row of one is never counted.
         alchemy_network: Alchemy's name, as in its URLs and requests; in webhooks, ``eth-mainnet`` is ``ETH_MAINNET``.
         alchemy_other_networks: Other names of it in Alchemy's answers and webhooks.
+        webhook_sees_all: Whether Alchemy's Address Activity webhook tells of every movement, transfers of the native
+            coin by contracts included. Where it does not, its silence does not mean that nothing moved.
         coingecko_platform: CoinGecko's asset platform.
         dexscreener_slug: DexScreener's name, as in its paths.
         defillama_name: DefiLlama's name, as in the keys of its coins.
@@ -57,6 +59,7 @@ class Chain:
     native_mirrors: frozenset[str] = frozenset()
     alchemy_network: str
     alchemy_other_networks: tuple[str, ...] = ()
+    webhook_sees_all: bool = False
     coingecko_platform: str
     dexscreener_slug: str
     defillama_name: str
@@ -72,6 +75,7 @@ ETHEREUM: Final = Chain(
     native=ETHER,
     wrapped_native="0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2",
     alchemy_network="eth-mainnet",
+    webhook_sees_all=True,
     coingecko_platform="ethereum",
     dexscreener_slug="ethereum",
     defillama_name="ethereum",
@@ -85,6 +89,7 @@ POLYGON: Final = Chain(
     native_mirrors=frozenset({"0x0000000000000000000000000000000000001010"}),
     alchemy_network="polygon-mainnet",
     alchemy_other_networks=("matic-mainnet",),
+    webhook_sees_all=True,
     coingecko_platform="polygon-pos",
     dexscreener_slug="polygon",
     defillama_name="polygon",
@@ -96,6 +101,7 @@ OPTIMISM: Final = Chain(
     native=ETHER,
     wrapped_native="0x4200000000000000000000000000000000000006",
     alchemy_network="opt-mainnet",
+    webhook_sees_all=True,
     coingecko_platform="optimistic-ethereum",
     dexscreener_slug="optimism",
     defillama_name="optimism",
@@ -107,6 +113,7 @@ ARBITRUM: Final = Chain(
     native=ETHER,
     wrapped_native="0x82af49447d8a07e3bd95bd0d56f35241523fbab1",
     alchemy_network="arb-mainnet",
+    webhook_sees_all=True,
     coingecko_platform="arbitrum-one",
     dexscreener_slug="arbitrum",
     defillama_name="arbitrum",
@@ -118,6 +125,7 @@ BASE: Final = Chain(
     native=ETHER,
     wrapped_native="0x4200000000000000000000000000000000000006",
     alchemy_network="base-mainnet",
+    webhook_sees_all=True,
     coingecko_platform="base",
     dexscreener_slug="base",
     defillama_name="base",

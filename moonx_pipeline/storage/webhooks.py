@@ -27,7 +27,7 @@ class Webhooks:
     """The webhooks that are set up.
 
     Attributes:
-        chain_ids: Networks with a signing key that may speak for them.
+        chain_ids: Networks with a signing key that may speak for them, and whose webhooks tell of every movement.
         quiet_limit: A silence that is as long may have lost deliveries.
     """
 
@@ -39,7 +39,11 @@ class Webhooks:
         """As the settings have them, of the chains that are read. The key without a chain may speak for any of them."""
         alchemy = settings.alchemy
         serves_all = alchemy.webhook_signing_key is not None
-        chain_ids = frozenset(c.id for c in settings.chains if serves_all or alchemy.webhook_key_of(c.slug))
+        chain_ids = frozenset(
+            chain.id
+            for chain in settings.chains
+            if chain.webhook_sees_all and (serves_all or alchemy.webhook_key_of(chain.slug))
+        )
         return cls(chain_ids, timedelta(milliseconds=alchemy.webhook_quiet_limit_ms))
 
 
