@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BeforeValidator, Field, InstanceOf
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 from pydantic.fields import FieldInfo
 
 from moonx_pipeline.domain.chains import CHAIN_BY_SLUG, KNOWN_CHAINS, Chain
+
+_T = TypeVar("_T")
+
+
+class _BySlug(dict[str, _T]):
+    """A mapping by slug that is never changed, so that settings can be keys of a cache."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
+OfEachChain = Annotated[Mapping[str, _T], AfterValidator(_BySlug)]
+"""What a ``chain_setting`` has, by the slugs of the chains for which it is set."""
 
 _KNOWN_SLUGS: Final = ", ".join(CHAIN_BY_SLUG)
 
@@ -21,7 +34,7 @@ def chain_setting(template: str, *, about: str) -> Any:
         template: The environment variable, with ``{CHAIN}`` for the chain's slug in upper case.
         about: What it means, with ``{chain}`` for the chain's name.
     """
-    return Field(default_factory=dict, validation_alias=template, description=about)
+    return Field(default_factory=_BySlug, validation_alias=template, description=about)
 
 
 def of_each_chain(field: FieldInfo) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 
 from pydantic import SecretStr, field_validator
 
-from moonx_pipeline.settings.chains import chain_setting
+from moonx_pipeline.settings.chains import OfEachChain, chain_setting
 from moonx_pipeline.settings.fields import Group, Int, SecretUrl, Url, setting
 
 
@@ -15,7 +14,7 @@ class AlchemySettings(Group):
     """Alchemy: balances, metadata, prices."""
 
     key: SecretStr | None = setting(None, "ALCHEMY_API_KEY", about="Key for all chains that have none of their own.")
-    chain_keys: Mapping[str, SecretStr] = chain_setting("ALCHEMY_API_KEY_{CHAIN}", about="Key for {chain}.")
+    chain_keys: OfEachChain[SecretStr] = chain_setting("ALCHEMY_API_KEY_{CHAIN}", about="Key for {chain}.")
     data_base_url: Url = setting(
         "https://api.g.alchemy.com/data/v1", "ALCHEMY_DATA_BASE_URL", about="Token data API; the key follows it."
     )
@@ -50,7 +49,7 @@ class AlchemySettings(Group):
         "ALCHEMY_WEBHOOK_SIGNING_KEY",
         about="Signing key of the Address Activity webhook, where only one network has one.",
     )
-    webhook_signing_keys: Mapping[str, SecretStr] = chain_setting(
+    webhook_signing_keys: OfEachChain[SecretStr] = chain_setting(
         "ALCHEMY_WEBHOOK_SIGNING_KEY_{CHAIN}", about="Signing key of {chain}'s webhook."
     )
     webhook_quiet_limit_ms: Int = setting(
@@ -85,7 +84,7 @@ class AlchemySettings(Group):
 class NodeSettings(Group):
     """EVM nodes of the operator's own, a second source of balances; a URL may hold a key."""
 
-    urls: Mapping[str, SecretUrl] = chain_setting("RPC_URL_{CHAIN}", about="An EVM node of {chain}.")
+    urls: OfEachChain[SecretUrl] = chain_setting("RPC_URL_{CHAIN}", about="An EVM node of {chain}.")
 
     def url_for(self, chain_slug: str) -> SecretStr | None:
         """The node of a chain."""

@@ -93,6 +93,17 @@ def test_each_known_chain_has_keys_and_a_node_of_its_own(chain) -> None:
         assert settings.nodes.url_for(slug) is None
 
 
+def test_settings_with_the_same_keys_of_chains_are_one_key_of_a_cache() -> None:
+    def of(**environment: str) -> Settings:
+        return Settings.from_environment(environment)
+
+    one, same = of(RPC_URL_BASE="http://a", CHAINS="base"), of(CHAINS="base", RPC_URL_BASE="http://a/")
+
+    assert (one, hash(one)) == (same, hash(same))
+    assert one != of(RPC_URL_BASE="http://b", CHAINS="base")
+    assert hash(of()) == hash(of())
+
+
 def test_a_bad_setting_of_a_chain_is_told_by_its_own_name() -> None:
     told = problem_of(RPC_URL_POLYGON="ftp://key@host")
 
