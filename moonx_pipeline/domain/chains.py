@@ -67,6 +67,7 @@ class Chain:
 
 ETHER: Final = NativeCoin("ETH", "Ether", "ethereum")
 POL: Final = NativeCoin("POL", "POL", "polygon-ecosystem-token")
+BNB_COIN: Final = NativeCoin("BNB", "BNB", "binancecoin")
 
 ETHEREUM: Final = Chain(
     id=1,
@@ -130,8 +131,19 @@ BASE: Final = Chain(
     dexscreener_slug="base",
     defillama_name="base",
 )
+BNB: Final = Chain(
+    id=56,
+    slug="bnb",
+    name="BNB Chain",
+    native=BNB_COIN,
+    wrapped_native="0xbb4cdb9cbd36b01bd1cbaebf2de08d9173bc095c",
+    alchemy_network="bnb-mainnet",
+    coingecko_platform="binance-smart-chain",
+    dexscreener_slug="bsc",
+    defillama_name="bsc",
+)
 
-KNOWN_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE)
+KNOWN_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE, BNB)
 """All chains that can be read, in the order of display. The setting ``CHAINS`` says which of them are."""
 
 DEFAULT_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE)

@@ -29,6 +29,8 @@ MAJORS: Final = {
     "weth": Major("ETH", coin="ETH"),
     "polygon-ecosystem-token": Major("POL", coin="POL"),
     "wmatic": Major("POL", coin="POL"),
+    "binancecoin": Major("BNB", coin="BNB"),
+    "wbnb": Major("BNB", coin="BNB"),
     "usd-coin": Major("USDC", is_dollar=True),
     "tether": Major(is_dollar=True),
     "dai": Major(is_dollar=True),
@@ -50,6 +52,8 @@ MAJORS: Final = {
     "bridged-usd-coin-optimism": Major(is_dollar=True),
     "usd-coin-ethereum-bridged": Major(is_dollar=True),
     "bridged-usd-coin-base": Major(is_dollar=True),
+    "binance-bridged-usdc-bnb-smart-chain": Major(is_dollar=True),
+    "binance-bridged-usdt-bnb-smart-chain": Major(is_dollar=True),
 }
 """By CoinGecko's id."""
 

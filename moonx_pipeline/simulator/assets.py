@@ -39,6 +39,7 @@ ASSETS: Final = (
         8453: ("l2-standard-bridged-weth-base", "0x4200000000000000000000000000000000000006"),
     }),
     Asset("WPOL", "Wrapped POL", 18, {137: ("wmatic", "0x0d500b1d8e8ef31e21c99d1db9a6444d3adf1270")}),
+    Asset("WBNB", "Wrapped BNB", 18, {56: ("wbnb", "0xbb4cdb9cbd36b01bd1cbaebf2de08d9173bc095c")}),
     Asset("POL", "POL", 18, {1: ("polygon-ecosystem-token", "0x455e53cbb86018ac2b8092fdcd39d8444affc3f6")}),
     Asset("USDC", "USD Coin", 6, _one_id("usd-coin", {
         1: "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48",
@@ -60,6 +61,13 @@ ASSETS: Final = (
         137: ("usdt0", "0xc2132d05d31c914a87c6611c10748aeb04b58e8f"),
         10: ("bridged-usdt", "0x94b008aa00579c1307b0ef2c499ad98a8ce58e58"),
         42161: ("usdt0", "0xfd086bc7cd5c481dcc9c85ebe478a1c0b69fcbb9"),
+    }),
+    # Binance's own, of 18 decimals, where the dollars that they stand for have six.
+    Asset("USDC", "USD Coin", 18, {
+        56: ("binance-bridged-usdc-bnb-smart-chain", "0x8ac76a51cc950d9822d68b83fe1ad97b32cd580d"),
+    }),
+    Asset("USDT", "Tether USD", 18, {
+        56: ("binance-bridged-usdt-bnb-smart-chain", "0x55d398326f99059ff775485246999027b3197955"),
     }),
     Asset("DAI", "Dai Stablecoin", 18, {
         1: ("dai", "0x6b175474e89094c44da98b954eedeac495271d0f"),
@@ -110,12 +118,13 @@ ASSETS: Final = (
 """What the wallets of this world hold."""
 
 BINANCE_BASES: Final = (
-    "ETH", "POL", "USDC", "WBTC", "LINK", "UNI", "AAVE", "ARB", "OP", "LDO", "CRV", "GMX", "SHIB", "PEPE",
+    "ETH", "POL", "BNB", "USDC", "WBTC", "LINK", "UNI", "AAVE", "ARB", "OP", "LDO", "CRV", "GMX", "SHIB", "PEPE",
 )  # fmt: skip
 """Base assets that Binance trades against USDT."""
 
 BINANCE_BASE_OF_COIN: Final = {
-    "ethereum": "ETH", "weth": "ETH", "polygon-ecosystem-token": "POL", "wmatic": "POL", "usd-coin": "USDC",
+    "ethereum": "ETH", "weth": "ETH", "polygon-ecosystem-token": "POL", "wmatic": "POL", "binancecoin": "BNB",
+    "wbnb": "BNB", "usd-coin": "USDC",
     "wrapped-bitcoin": "WBTC", "chainlink": "LINK", "uniswap": "UNI", "aave": "AAVE", "arbitrum": "ARB",
     "optimism": "OP", "lido-dao": "LDO", "curve-dao-token": "CRV", "gmx": "GMX", "shiba-inu": "SHIB", "pepe": "PEPE",
 }  # fmt: skip

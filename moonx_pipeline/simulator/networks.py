@@ -69,6 +69,10 @@ CHAINS: Final = (
         8453, "base", "ETH", "Ether", "0x4200000000000000000000000000000000000006",
         ("base-mainnet",), "base-mainnet", "base", "ethereum", "base", "base", 40_700_000,
     ),
+    SimChain(
+        56, "bnb", "BNB", "BNB", "0xbb4cdb9cbd36b01bd1cbaebf2de08d9173bc095c",
+        ("bnb-mainnet",), "bnb-mainnet", "binance-smart-chain", "binancecoin", "bsc", "bsc", 71_500_000,
+    ),
 )  # fmt: skip
 """In the order of display."""
 
