@@ -136,7 +136,7 @@ def test_coingecko_learns_how_many_contracts_a_plan_takes(
 
 
 def test_defillama_quotes_contracts_of_any_chain_and_native_coins_in_one_call(
-    sources: Sources, scope: CallScope
+    sources: Sources, scope: CallScope, world: World
 ) -> None:
     natives = [TokenKey(chain.id, NATIVE_TOKEN) for chain in KNOWN_CHAINS]
 
@@ -145,7 +145,7 @@ def test_defillama_quotes_contracts_of_any_chain_and_native_coins_in_one_call(
     assert {key: quote.price_usd for key, quote in quotes.items()} == {
         LINK: Decimal("14.32"),
         MESA: Decimal("22.9"),
-        **{native: Decimal("0.4512" if native.chain_id == 137 else "2500.1") for native in natives},
+        **{native: world.usd(world.token(*native)) for native in natives},
     }
     assert {quote.source for quote in quotes.values()} == {PriceSource.DEFILLAMA}
     assert [call.outcome for call in scope.calls] == ["ok"]

@@ -131,7 +131,7 @@ SOURCE = Source("a", "@a/list", "1.2.3", lambda folder: (folder / "list.json").r
 
 def test_a_package_is_taken_with_what_names_tokens_of_our_chains(tmp_path: Path) -> None:
     row = {"chainId": 1, "address": "0x" + "A" * 40, "symbol": "A", "name": "An A", "decimals": 7}
-    folder = package(tmp_path, "MIT", row, {**row, "chainId": 56}, {**row, "address": "0x" + "0" * 40})
+    folder = package(tmp_path, "MIT", row, {**row, "chainId": 31337}, {**row, "address": "0x" + "0" * 40})
 
     assert take(SOURCE, folder).tokens == [(1, "0x" + "a" * 40, "A", "An A", None)]
 
