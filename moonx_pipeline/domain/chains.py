@@ -68,6 +68,7 @@ class Chain:
 ETHER: Final = NativeCoin("ETH", "Ether", "ethereum")
 POL: Final = NativeCoin("POL", "POL", "polygon-ecosystem-token")
 BNB_COIN: Final = NativeCoin("BNB", "BNB", "binancecoin")
+AVAX: Final = NativeCoin("AVAX", "Avalanche", "avalanche-2")
 
 ETHEREUM: Final = Chain(
     id=1,
@@ -142,8 +143,19 @@ BNB: Final = Chain(
     dexscreener_slug="bsc",
     defillama_name="bsc",
 )
+AVALANCHE: Final = Chain(
+    id=43114,
+    slug="avalanche",
+    name="Avalanche",
+    native=AVAX,
+    wrapped_native="0xb31f66aa3c1e785363f0875a1b74e27b85fd66c7",
+    alchemy_network="avax-mainnet",
+    coingecko_platform="avalanche",
+    dexscreener_slug="avalanche",
+    defillama_name="avax",
+)
 
-KNOWN_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE, BNB)
+KNOWN_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE, BNB, AVALANCHE)
 """All chains that can be read, in the order of display. The setting ``CHAINS`` says which of them are."""
 
 DEFAULT_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE)

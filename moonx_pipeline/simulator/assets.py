@@ -40,6 +40,7 @@ ASSETS: Final = (
     }),
     Asset("WPOL", "Wrapped POL", 18, {137: ("wmatic", "0x0d500b1d8e8ef31e21c99d1db9a6444d3adf1270")}),
     Asset("WBNB", "Wrapped BNB", 18, {56: ("wbnb", "0xbb4cdb9cbd36b01bd1cbaebf2de08d9173bc095c")}),
+    Asset("WAVAX", "Wrapped AVAX", 18, {43114: ("wrapped-avax", "0xb31f66aa3c1e785363f0875a1b74e27b85fd66c7")}),
     Asset("POL", "POL", 18, {1: ("polygon-ecosystem-token", "0x455e53cbb86018ac2b8092fdcd39d8444affc3f6")}),
     Asset("USDC", "USD Coin", 6, _one_id("usd-coin", {
         1: "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48",
@@ -47,6 +48,7 @@ ASSETS: Final = (
         10: "0x0b2c639c533813f4aa9d7837caf62653d097ff85",
         42161: "0xaf88d065e77c8cc2239327c5edb3a432268e5831",
         8453: "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913",
+        43114: "0xb97ef9ef8734c71904d8002f8b6bc66dd9c48a6e",
     })),
     Asset("USDC.e", "Bridged USDC", 6, {
         137: ("bridged-usdc-polygon-pos-bridge", "0x2791bca1f2de4661ed88a30c99a7a9449aa84174"),
@@ -62,6 +64,7 @@ ASSETS: Final = (
         10: ("bridged-usdt", "0x94b008aa00579c1307b0ef2c499ad98a8ce58e58"),
         42161: ("usdt0", "0xfd086bc7cd5c481dcc9c85ebe478a1c0b69fcbb9"),
     }),
+    Asset("USDt", "TetherToken", 6, {43114: ("tether", "0x9702230a8ea53601f5cd2dc00fdbc13d4df4a8c7")}),
     # Binance's own, of 18 decimals, where the dollars that they stand for have six.
     Asset("USDC", "USD Coin", 18, {
         56: ("binance-bridged-usdc-bnb-smart-chain", "0x8ac76a51cc950d9822d68b83fe1ad97b32cd580d"),
@@ -118,13 +121,14 @@ ASSETS: Final = (
 """What the wallets of this world hold."""
 
 BINANCE_BASES: Final = (
-    "ETH", "POL", "BNB", "USDC", "WBTC", "LINK", "UNI", "AAVE", "ARB", "OP", "LDO", "CRV", "GMX", "SHIB", "PEPE",
+    "ETH", "POL", "BNB", "AVAX", "USDC", "WBTC", "LINK", "UNI", "AAVE", "ARB", "OP", "LDO", "CRV", "GMX", "SHIB",
+    "PEPE",
 )  # fmt: skip
 """Base assets that Binance trades against USDT."""
 
 BINANCE_BASE_OF_COIN: Final = {
     "ethereum": "ETH", "weth": "ETH", "polygon-ecosystem-token": "POL", "wmatic": "POL", "binancecoin": "BNB",
-    "wbnb": "BNB", "usd-coin": "USDC",
+    "wbnb": "BNB", "avalanche-2": "AVAX", "wrapped-avax": "AVAX", "usd-coin": "USDC",
     "wrapped-bitcoin": "WBTC", "chainlink": "LINK", "uniswap": "UNI", "aave": "AAVE", "arbitrum": "ARB",
     "optimism": "OP", "lido-dao": "LDO", "curve-dao-token": "CRV", "gmx": "GMX", "shiba-inu": "SHIB", "pepe": "PEPE",
 }  # fmt: skip

@@ -73,6 +73,10 @@ CHAINS: Final = (
         56, "bnb", "BNB", "BNB", "0xbb4cdb9cbd36b01bd1cbaebf2de08d9173bc095c",
         ("bnb-mainnet",), "bnb-mainnet", "binance-smart-chain", "binancecoin", "bsc", "bsc", 71_500_000,
     ),
+    SimChain(
+        43114, "avalanche", "AVAX", "Avalanche", "0xb31f66aa3c1e785363f0875a1b74e27b85fd66c7",
+        ("avax-mainnet",), "avax-mainnet", "avalanche", "avalanche-2", "avalanche", "avax", 73_900_000,
+    ),
 )  # fmt: skip
 """In the order of display."""
 
