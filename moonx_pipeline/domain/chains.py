@@ -154,8 +154,19 @@ AVALANCHE: Final = Chain(
     dexscreener_slug="avalanche",
     defillama_name="avax",
 )
+LINEA: Final = Chain(
+    id=59144,
+    slug="linea",
+    name="Linea",
+    native=ETHER,
+    wrapped_native="0xe5d7c2a44ffddf6b295a15c148167daaaf5cf34f",
+    alchemy_network="linea-mainnet",
+    coingecko_platform="linea",
+    dexscreener_slug="linea",
+    defillama_name="linea",
+)
 
-KNOWN_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE, BNB, AVALANCHE)
+KNOWN_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE, BNB, AVALANCHE, LINEA)
 """All chains that can be read, in the order of display. The setting ``CHAINS`` says which of them are."""
 
 DEFAULT_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE)

@@ -37,6 +37,7 @@ ASSETS: Final = (
         10: ("l2-standard-bridged-weth-optimism", "0x4200000000000000000000000000000000000006"),
         42161: ("arbitrum-bridged-weth-arbitrum-one", "0x82af49447d8a07e3bd95bd0d56f35241523fbab1"),
         8453: ("l2-standard-bridged-weth-base", "0x4200000000000000000000000000000000000006"),
+        59144: ("wrapped-ether-linea", "0xe5d7c2a44ffddf6b295a15c148167daaaf5cf34f"),
     }),
     Asset("WPOL", "Wrapped POL", 18, {137: ("wmatic", "0x0d500b1d8e8ef31e21c99d1db9a6444d3adf1270")}),
     Asset("WBNB", "Wrapped BNB", 18, {56: ("wbnb", "0xbb4cdb9cbd36b01bd1cbaebf2de08d9173bc095c")}),
@@ -49,6 +50,7 @@ ASSETS: Final = (
         42161: "0xaf88d065e77c8cc2239327c5edb3a432268e5831",
         8453: "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913",
         43114: "0xb97ef9ef8734c71904d8002f8b6bc66dd9c48a6e",
+        59144: "0x176211869ca2b568f2a7d4ee941e073a821ee1ff",
     })),
     Asset("USDC.e", "Bridged USDC", 6, {
         137: ("bridged-usdc-polygon-pos-bridge", "0x2791bca1f2de4661ed88a30c99a7a9449aa84174"),

@@ -77,6 +77,10 @@ CHAINS: Final = (
         43114, "avalanche", "AVAX", "Avalanche", "0xb31f66aa3c1e785363f0875a1b74e27b85fd66c7",
         ("avax-mainnet",), "avax-mainnet", "avalanche", "avalanche-2", "avalanche", "avax", 73_900_000,
     ),
+    SimChain(
+        59144, "linea", "ETH", "Ether", "0xe5d7c2a44ffddf6b295a15c148167daaaf5cf34f",
+        ("linea-mainnet",), "linea-mainnet", "linea", "ethereum", "linea", "linea", 26_800_000,
+    ),
 )  # fmt: skip
 """In the order of display."""
 
