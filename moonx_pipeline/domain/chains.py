@@ -165,8 +165,19 @@ LINEA: Final = Chain(
     dexscreener_slug="linea",
     defillama_name="linea",
 )
+UNICHAIN: Final = Chain(
+    id=130,
+    slug="unichain",
+    name="Unichain",
+    native=ETHER,
+    wrapped_native="0x4200000000000000000000000000000000000006",
+    alchemy_network="unichain-mainnet",
+    coingecko_platform="unichain",
+    dexscreener_slug="unichain",
+    defillama_name="unichain",
+)
 
-KNOWN_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE, BNB, AVALANCHE, LINEA)
+KNOWN_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE, BNB, AVALANCHE, LINEA, UNICHAIN)
 """All chains that can be read, in the order of display. The setting ``CHAINS`` says which of them are."""
 
 DEFAULT_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE)

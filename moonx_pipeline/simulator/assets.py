@@ -38,6 +38,7 @@ ASSETS: Final = (
         42161: ("arbitrum-bridged-weth-arbitrum-one", "0x82af49447d8a07e3bd95bd0d56f35241523fbab1"),
         8453: ("l2-standard-bridged-weth-base", "0x4200000000000000000000000000000000000006"),
         59144: ("wrapped-ether-linea", "0xe5d7c2a44ffddf6b295a15c148167daaaf5cf34f"),
+        130: ("unichain-bridged-weth-unichain", "0x4200000000000000000000000000000000000006"),
     }),
     Asset("WPOL", "Wrapped POL", 18, {137: ("wmatic", "0x0d500b1d8e8ef31e21c99d1db9a6444d3adf1270")}),
     Asset("WBNB", "Wrapped BNB", 18, {56: ("wbnb", "0xbb4cdb9cbd36b01bd1cbaebf2de08d9173bc095c")}),
@@ -51,6 +52,7 @@ ASSETS: Final = (
         8453: "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913",
         43114: "0xb97ef9ef8734c71904d8002f8b6bc66dd9c48a6e",
         59144: "0x176211869ca2b568f2a7d4ee941e073a821ee1ff",
+        130: "0x078d782b760474a361dda0af3839290b0ef57ad6",
     })),
     Asset("USDC.e", "Bridged USDC", 6, {
         137: ("bridged-usdc-polygon-pos-bridge", "0x2791bca1f2de4661ed88a30c99a7a9449aa84174"),
@@ -99,6 +101,7 @@ ASSETS: Final = (
         137: "0xb33eaad8d922b1083446dc23f610c2567fb5180f",
         10: "0x6fd9d7ad17242c41f7131d257212c54a0e816691",
         42161: "0xfa7f8980b0f1e64a2062791cc3b0871572f1f7f0",
+        130: "0x8f187aa05619a017077f5308904739877ce9ea21",
     })),
     Asset("AAVE", "Aave", 18, _one_id("aave", {
         1: "0x7fc66500c84a76ad7e9c93437bfc5ac33e2ddae9",

@@ -81,6 +81,10 @@ CHAINS: Final = (
         59144, "linea", "ETH", "Ether", "0xe5d7c2a44ffddf6b295a15c148167daaaf5cf34f",
         ("linea-mainnet",), "linea-mainnet", "linea", "ethereum", "linea", "linea", 26_800_000,
     ),
+    SimChain(
+        130, "unichain", "ETH", "Ether", "0x4200000000000000000000000000000000000006",
+        ("unichain-mainnet",), "unichain-mainnet", "unichain", "ethereum", "unichain", "unichain", 35_600_000,
+    ),
 )  # fmt: skip
 """In the order of display."""
 
