@@ -13,7 +13,6 @@ from sqlalchemy import Engine, event
 
 from moonx_pipeline.bench.crowd import Crowd
 from moonx_pipeline.bench.setting import Bench
-from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.users import wallets_of
 from moonx_pipeline.storage.webhooks import NO_WEBHOOKS, Webhooks, note_delivery
@@ -106,7 +105,7 @@ class _SqlClock:
 def _groups(many: Crowd, names: list[str]) -> list[list[tuple[str, list[int]]]]:
     with many.engine.connect() as connection:
         wallets = [wallet for name in names for wallet in wallets_of(connection, name)]
-    pairs = [(wallet, chain.id) for wallet in wallets for chain in CHAINS]
+    pairs = [(wallet, chain.id) for wallet in wallets for chain in many.settings.chains]
     return many.alchemy.plan_requests(pairs, with_metadata=False)
 
 
@@ -125,7 +124,7 @@ def economy(running: Bench, many: Crowd) -> None:
     a_sweep = (units() - before) / swept.users
     many.make_due()
     before = units()
-    by_price = _sweep(many, webhooks=_alive_webhooks(many.engine))
+    by_price = _sweep(many, webhooks=_alive_webhooks(many))
     by_price_alone = (units() - before) / by_price.users
     running.add("compute_units_a_user_swept", a_sweep, "compute units", "<= 70")
     running.add("compute_units_a_user_by_price_only", by_price_alone, "compute units", "<= 5")
@@ -134,11 +133,11 @@ def economy(running: Bench, many: Crowd) -> None:
     running.add("compute_units_a_user_hour_market_with_webhook", a_sweep + 11 * by_price_alone, "compute units", "")
 
 
-def _alive_webhooks(engine: Engine) -> Webhooks:
+def _alive_webhooks(many: Crowd) -> Webhooks:
     """Webhooks of all networks, which have been delivering for a day."""
-    webhooks = Webhooks(frozenset(chain.id for chain in CHAINS), timedelta(days=2))
+    webhooks = Webhooks(frozenset(chain.id for chain in many.settings.chains), timedelta(days=2))
     now = datetime.now(UTC)
-    with engine.begin() as connection:
+    with many.engine.begin() as connection:
         for chain_id in webhooks.chain_ids:
             for at in (now - timedelta(days=1), now):
                 note_delivery(connection, chain_id, made_at=at, now=at, quiet_limit=webhooks.quiet_limit)

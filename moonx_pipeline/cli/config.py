@@ -11,7 +11,7 @@ from typing import NamedTuple
 import click
 
 from moonx_pipeline.settings import load_settings
-from moonx_pipeline.settings.load import SettingRow, Settings, read_environment, rows, shown_value
+from moonx_pipeline.settings.load import SettingRow, Settings, read_environment, rows, shown_value, value_of
 from moonx_pipeline.settings.names import NO_MEANING
 
 
@@ -49,7 +49,7 @@ def _shown(settings: Settings) -> Iterator[ShownSetting]:
     environment = read_environment()
     for row in rows():
         given = next((environment[name] for name in row.names if environment.get(name, ("", ""))[0].strip()), None)
-        value = shown_value(getattr(getattr(settings, row.group), row.attribute))
+        value = shown_value(value_of(settings, row))
         yield ShownSetting(row, value, given[1] if given else "default")
 
 

@@ -1,4 +1,4 @@
-"""The demo on real EVM chains: five local nodes, real contracts, real transfers."""
+"""The demo on real EVM chains: a local node each, real contracts, real transfers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from moonx_pipeline.cli.demo_users import DemoUser
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.settings import load_settings
 from moonx_pipeline.simulator.evm_world import EvmWorld, running_evm
 
 
@@ -21,16 +21,17 @@ def cache_folder() -> Path:
 
 @contextmanager
 def evm_users(console: Console) -> Iterator[tuple[dict[str, str], list[DemoUser]]]:
-    """Five chains with funded wallets: the settings that name their nodes, and the users who own the wallets."""
-    console.print("Balances: five real EVM nodes on this machine (anvil), read by plain JSON-RPC.")
-    with running_evm(cache_folder()) as world:
+    """Chains with funded wallets: the settings that name their nodes, and the users who own the wallets."""
+    chains = load_settings().chains
+    console.print(f"Balances: {len(chains)} real EVM nodes on this machine (anvil), read by plain JSON-RPC.")
+    with running_evm(cache_folder(), [chain.slug for chain in chains]) as world:
         first, second = world.wallets
         yield (
             world.environment(),
             [
                 DemoUser(
                     "demo-evm",
-                    "real ERC-20 contracts on five chains",
+                    f"real ERC-20 contracts on {len(chains)} chains",
                     (first,),
                     meanwhile=lambda: _pay(world, first, second),
                 ),
@@ -41,6 +42,7 @@ def evm_users(console: Console) -> Iterator[tuple[dict[str, str], list[DemoUser]
 
 def _pay(world: EvmWorld, sender: str, to: str) -> str:
     """Moves some USDC on every chain, in real transactions."""
-    for chain in CHAINS:
-        world.transfer(chain.id, world.tokens[chain.id]["usdc"], 1_000_000_000, sender=sender, to=to)
+    for chain_id in world.chains:
+        usdc = world.tokens[chain_id]["usdc"]
+        world.transfer(chain_id, usdc, world.units(chain_id, usdc, "1000"), sender=sender, to=to)
     return f"{sender} pays {to} 1,000 USDC on each chain."

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET, POLYGON_WALLET, SPAM_WALLET, THREE_WALLETS
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS
+from moonx_pipeline.settings import load_settings
+from moonx_pipeline.simulator.world import (
+    EMPTY_WALLET,
+    EVERY_CHAIN_WALLET,
+    PLAIN_WALLET,
+    POLYGON_WALLET,
+    SPAM_WALLET,
+    THREE_WALLETS,
+)
 
 if TYPE_CHECKING:
     from moonx_pipeline.simulator.server import RunningSimulator
@@ -42,7 +51,14 @@ def simulated_users(simulator: RunningSimulator) -> list[DemoUser]:
             meanwhile=lambda: _polygon_goes_down(simulator),
         ),
         DemoUser("demo-empty", "a wallet that holds nothing", (EMPTY_WALLET,)),
+        *_users_of_more_chains(),
     ]
+
+
+def _users_of_more_chains() -> list[DemoUser]:
+    if set(load_settings().chains) <= set(DEFAULT_CHAINS):
+        return []
+    return [DemoUser("demo-every-chain", "one wallet, something on every chain", (EVERY_CHAIN_WALLET,))]
 
 
 def _polygon_goes_down(simulator: RunningSimulator) -> str:

@@ -38,7 +38,7 @@ def status(as_json: bool) -> None:
         connection.exec_driver_sql("SELECT 1")
         latency = round((time.monotonic() - started) * 1000, 1)
         overview = overview_json(read_overview(connection, has_broker=bool(settings.kafka.brokers)))
-        webhooks = webhooks_json(Webhooks.of(settings.alchemy), webhook_networks(connection), datetime.now(UTC))
+        webhooks = webhooks_json(Webhooks.of(settings), webhook_networks(connection), datetime.now(UTC))
     parts = {"database": {"ok": True, "latencyMs": latency}, **_parts(settings)}
     if as_json:
         click.echo(json.dumps({"parts": parts, **overview, "webhooks": webhooks}, indent=2))

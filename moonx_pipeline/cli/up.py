@@ -84,8 +84,7 @@ def graphql_url(port: int) -> str:
 
 
 def _has_source(settings: Settings) -> bool:
-    slugs = ("ethereum", "polygon", "optimism", "arbitrum", "base")
-    return any(settings.alchemy.key_for(slug) or settings.nodes.url_for(slug) for slug in slugs)
+    return any(settings.alchemy.key_for(chain.slug) or settings.nodes.url_for(chain.slug) for chain in settings.chains)
 
 
 def _command(arguments: str) -> str:

@@ -17,8 +17,9 @@ from moonx_pipeline.defs.metadata import (
 from moonx_pipeline.defs.partitions import users
 from moonx_pipeline.defs.resources import PipelineRuntime, PipelineSettings
 from moonx_pipeline.defs.runs import request_of
-from moonx_pipeline.domain.chains import CHAINS, Chain
+from moonx_pipeline.domain.chains import Chain
 from moonx_pipeline.domain.portfolio import ChainBalances
+from moonx_pipeline.settings import load_settings
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.pipeline import BatchFetch
 from moonx_pipeline.sync.progress import trace_chain_end
@@ -108,7 +109,7 @@ def _fetch_op(chain: Chain) -> dg.OpDefinition:
     return fetch_chain
 
 
-_FETCH_OPS = [_fetch_op(chain) for chain in CHAINS]
+_FETCH_OPS = [_fetch_op(chain) for chain in load_settings().chains]
 
 
 @dg.op(

@@ -10,10 +10,10 @@ import structlog
 from dagster._core.execution import context_creation_job
 from dagster._core.log_manager import DagsterLogRecordMetadata, get_log_record_metadata
 
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.chains import KNOWN_CHAINS
 from moonx_pipeline.sync import run_tags
 
-_CHAIN_OF_OP: Final = {f"fetch_{chain.slug}": chain.slug for chain in CHAINS}
+_CHAIN_OF_OP: Final = {f"fetch_{chain.slug}": chain.slug for chain in KNOWN_CHAINS}
 
 _log = structlog.get_logger("run")
 

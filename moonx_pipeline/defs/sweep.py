@@ -57,7 +57,7 @@ def sweep_spec(settings: Settings, *, shard: int, shards: int, run_id: str | Non
         shard=shard,
         shards=shards,
         max_users=settings.periodic.max_users,
-        webhooks=Webhooks.of(settings.alchemy),
+        webhooks=Webhooks.of(settings),
         run_id=run_id,
     )
 

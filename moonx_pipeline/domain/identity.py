@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_DECIMALS, NATIVE_TOKEN
-from moonx_pipeline.domain.majors import COIN_IDS, MAJORS, Major
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
+from moonx_pipeline.domain.majors import MAJORS, Major
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
 
 _NO_MAJOR = Major()
@@ -61,8 +61,8 @@ class Identity(NamedTuple):
             chain_id: Its chain.
         """
         if self.is_native:
-            chain = CHAIN_BY_ID[chain_id]
-            return TokenInfo(chain.native_symbol, chain.native_name, NATIVE_DECIMALS, info.logo_url)
+            coin = CHAIN_BY_ID[chain_id].native
+            return TokenInfo(coin.symbol, coin.name, coin.decimals, info.logo_url)
         if self.listing is None:
             return info
         listing = self.listing
@@ -84,13 +84,13 @@ def identify(key: TokenKey, listing: Listing | None) -> Identity:
     chain = CHAIN_BY_ID[key.chain_id]
     is_native = key.address == NATIVE_TOKEN
     if is_native:
-        coingecko_id: str | None = COIN_IDS[chain.native_symbol]
+        coingecko_id: str | None = chain.native.coingecko_id
     else:
         coingecko_id = listing.coingecko_id if listing else None
     if not is_native and listing is None and key.address != chain.wrapped_native:
         return UNLISTED
     major = MAJORS.get(coingecko_id or "", _NO_MAJOR)
-    coin = chain.native_symbol if key.address in (NATIVE_TOKEN, chain.wrapped_native) else major.coin
+    coin = chain.native.symbol if key.address in (NATIVE_TOKEN, chain.wrapped_native) else major.coin
     binance = major.binance_base or (coin if key.address == chain.wrapped_native else None)
     return Identity(
         listing,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from moonx_pipeline.domain.chains import KNOWN_CHAINS
+
 
 class Major(NamedTuple):
     """One asset.
@@ -27,6 +29,10 @@ MAJORS: Final = {
     "weth": Major("ETH", coin="ETH"),
     "polygon-ecosystem-token": Major("POL", coin="POL"),
     "wmatic": Major("POL", coin="POL"),
+    "binancecoin": Major("BNB", coin="BNB"),
+    "wbnb": Major("BNB", coin="BNB"),
+    "avalanche-2": Major("AVAX", coin="AVAX"),
+    "wrapped-avax": Major("AVAX", coin="AVAX"),
     "usd-coin": Major("USDC", is_dollar=True),
     "tether": Major(is_dollar=True),
     "dai": Major(is_dollar=True),
@@ -48,17 +54,14 @@ MAJORS: Final = {
     "bridged-usd-coin-optimism": Major(is_dollar=True),
     "usd-coin-ethereum-bridged": Major(is_dollar=True),
     "bridged-usd-coin-base": Major(is_dollar=True),
+    "binance-bridged-usdc-bnb-smart-chain": Major(is_dollar=True),
+    "binance-bridged-usdt-bnb-smart-chain": Major(is_dollar=True),
 }
 """By CoinGecko's id."""
 
 MAJOR_IDS: Final = frozenset(MAJORS)
 
-COIN_IDS: Final = {"ETH": "ethereum", "POL": "polygon-ecosystem-token"}
-"""CoinGecko's ids of native coins, by symbol."""
-
-_FORGED: Final = (
-    "ETH WETH POL WPOL MATIC BTC WBTC USDC USDC.E USDBC USDT DAI LINK UNI AAVE ARB OP LDO "
-    "CRV GMX SHIB PEPE STETH WSTETH"
-)
-WELL_KNOWN_SYMBOLS: Final = frozenset(_FORGED.split())
+_COINS: Final = {chain.native.symbol for chain in KNOWN_CHAINS}
+_OTHERS: Final = "MATIC BTC WBTC USDC USDC.E USDBC USDT DAI LINK UNI AAVE ARB OP LDO CRV GMX SHIB PEPE STETH WSTETH"
+WELL_KNOWN_SYMBOLS: Final = frozenset(_OTHERS.split()) | _COINS | {f"W{symbol}" for symbol in _COINS}
 """Upper-case symbols that forgers like to take."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS, NATIVE_TOKEN, ZERO_ADDRESS
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, KNOWN_CHAINS, NATIVE_TOKEN, ZERO_ADDRESS
 from moonx_pipeline.domain.evidence import NO_EVIDENCE, Accepted, DepthState, Evidence, merge, with_quotes_of
 from moonx_pipeline.domain.flags import BLOCKING_FLAGS
 from moonx_pipeline.domain.identity import Identity, Listing, identify
@@ -19,7 +19,7 @@ USDT_KEY: Final = TokenKey(1, "0xdac17f958d2ee523a2206206994597c13d831ec7")
 """The token whose price turns a quote in USDT into one in USD."""
 
 COIN_KEYS: Final = frozenset(
-    TokenKey(chain.id, address) for chain in CHAINS for address in (NATIVE_TOKEN, chain.wrapped_native)
+    TokenKey(chain.id, address) for chain in KNOWN_CHAINS for address in (NATIVE_TOKEN, chain.wrapped_native)
 )
 ALWAYS_KNOWN: Final = COIN_KEYS | {USDT_KEY}
 """Tokens whose evidence pricing needs even where the user holds none: others are quoted in them."""
@@ -236,6 +236,6 @@ class Market:
 
 def other_side_key(chain_id: int, address: str) -> TokenKey:
     """The token that a pool names: Uniswap v4 and others name the native coin itself, by the zero address."""
-    if address in (ZERO_ADDRESS, CHAIN_BY_ID[chain_id].native_as_erc20):
+    if address == ZERO_ADDRESS or address in CHAIN_BY_ID[chain_id].native_mirrors:
         return TokenKey(chain_id, NATIVE_TOKEN)
     return TokenKey(chain_id, address)

@@ -12,7 +12,7 @@ class ListedToken(NamedTuple):
     It has no decimals: lists contradict each other there, so they come from the contract or a provider.
 
     Attributes:
-        chain_id: One of ``CHAINS``.
+        chain_id: One of ``KNOWN_CHAINS``.
         token_address: Lower case; never a native coin, nor a second face of one.
         symbol, name, logo_url: For people; ``None`` where the list has none.
         coingecko_id: CoinGecko's id of the coin; only of lists that may say so.
@@ -78,7 +78,7 @@ def why_implausible(before: int, now: int) -> str | None:
         now: Tokens that it names now.
     """
     if now == 0:
-        return "It names no token of the five chains, which is not taken for the truth."
+        return "It names no token of a known chain, which is not taken for the truth."
     if 2 * now < before:
         return f"It names {now} tokens after {before}: less than half is not taken for the truth."
     return None

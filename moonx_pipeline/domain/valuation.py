@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.chains import DISPLAY_ORDER
 from moonx_pipeline.domain.evidence import DepthState
 from moonx_pipeline.domain.flags import (
     BLOCKING_FLAGS,
@@ -31,7 +31,6 @@ from moonx_pipeline.domain.pricing import Choice
 from moonx_pipeline.domain.spam import judge_spam, suspicions
 
 _NO_VALUE: Final = Decimal(-1)
-_CHAIN_ORDER: Final = {chain.id: n for n, chain in enumerate(CHAINS)}
 _HELD_APART: Final = BLOCKING_FLAGS - {UNCONFIRMED_PRICE}
 
 
@@ -47,7 +46,7 @@ class Totals:
         flagged: Positions kept out since their price or size can't be trusted.
         low_liquidity: Positions kept out since they can hardly be sold.
         unread: Tokens whose balance could not be read and was never known.
-        stale_chains: Ids of chains whose positions are the last known ones, in the order of ``CHAINS``.
+        stale_chains: Ids of chains whose positions are the last known ones, in the order of display.
     """
 
     value_usd: Decimal
@@ -106,7 +105,7 @@ def totals_of(positions: Iterable[Position], stale_chains: Iterable[int], unread
         flagged=left_out["flagged"],
         low_liquidity=left_out[LOW_LIQUIDITY],
         unread=unread,
-        stale_chains=tuple(sorted(set(stale_chains), key=lambda chain_id: _CHAIN_ORDER.get(chain_id, chain_id))),
+        stale_chains=tuple(sorted(set(stale_chains), key=lambda chain_id: DISPLAY_ORDER.get(chain_id, chain_id))),
     )
 
 
@@ -193,7 +192,7 @@ class Valuer:
         positions = [self._position(holding) for holding in holdings]
         positions = self._within_their_market(positions)
         positions = _bounded_together(positions, self.market.limits.unconfirmed_usd)
-        positions.sort(key=lambda p: (p.wallet, _CHAIN_ORDER.get(p.chain_id, p.chain_id), p.token))
+        positions.sort(key=lambda p: (p.wallet, DISPLAY_ORDER.get(p.chain_id, p.chain_id), p.token))
         positions.sort(key=lambda p: p.value_usd if p.value_usd is not None else _NO_VALUE, reverse=True)
         return tuple(positions)
 

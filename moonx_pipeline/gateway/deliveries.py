@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.chains import KNOWN_CHAINS
 from moonx_pipeline.settings.providers import AlchemySettings
 
 _REMEMBERED: Final = 10_000
@@ -44,7 +44,7 @@ def signers(settings: AlchemySettings, body: bytes, signature: str) -> frozenset
 def _keys(settings: AlchemySettings) -> Iterator[tuple[int | None, bytes]]:
     if settings.webhook_signing_key is not None:
         yield ANY_CHAIN, settings.webhook_signing_key.get_secret_value().encode()
-    for chain in CHAINS:
+    for chain in KNOWN_CHAINS:
         key = settings.webhook_key_of(chain.slug)
         if key is not None:
             yield chain.id, key.get_secret_value().encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import structlog
@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.metrics.gauges import AGE_BOUNDS, gauge, gauges, portfolio_ages
-from moonx_pipeline.metrics.protection import BREAKERS
+from moonx_pipeline.metrics.protection import breaker_labels
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.daemon import DagsterGauges, read_dagster
 from moonx_pipeline.storage.gauges import DatabaseGauges, becomes_exporter, read_gauges
@@ -71,7 +71,7 @@ class Exporter:
         _log.info("exports the gauges of the database", every_s=self._interval)
         while not self._stop.is_set():
             began = time.monotonic()
-            read = [*_of_database(self._gauges(connection)), *self._of_dagster()]
+            read = [*_of_database(self._gauges(connection), breaker_labels(self._settings.chains)), *self._of_dagster()]
             seconds = time.monotonic() - began
             quota = self._settings.monitoring.monthly_compute_units
             if quota is not None:
@@ -93,8 +93,8 @@ class Exporter:
         return read
 
 
-def _of_database(found: DatabaseGauges) -> list[Metric]:
-    states = dict.fromkeys(BREAKERS, 0) | {breaker.key: _STATES[breaker.state] for breaker in found.breakers}
+def _of_database(found: DatabaseGauges, breakers: Iterable[str]) -> list[Metric]:
+    states = dict.fromkeys(breakers, 0) | {breaker.key: _STATES[breaker.state] for breaker in found.breakers}
     not_closed = [breaker for breaker in found.breakers if breaker.state != "closed"]
     return [
         gauge("sync_requests_pending", found.requests),

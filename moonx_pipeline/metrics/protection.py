@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import Counter
 
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.chains import KNOWN_CHAINS, Chain
 
 USERS: Final = "user"
 """Stands for all that are of one user, since there is no end of users."""
 
-BREAKERS: Final = (
-    *(f"alchemy:{chain.id}" for chain in CHAINS),
-    "alchemy:data",
-    "alchemy:prices",
-    *(f"rpc:{chain.id}" for chain in CHAINS),
-    "binance",
-    "coingecko",
-    "dexscreener",
-    "defillama",
-    USERS,
-)
-"""The breakers that there can be, by the label of their metrics."""
+_OTHERS: Final = ("alchemy:data", "alchemy:prices", "binance", "coingecko", "dexscreener", "defillama", USERS)
+
+
+def breaker_labels(chains: Iterable[Chain]) -> tuple[str, ...]:
+    """The breakers that there can be where these chains are read, by the label of their metrics."""
+    return (*(f"{provider}:{chain.id}" for chain in chains for provider in ("alchemy", "rpc")), *_OTHERS)
+
 
 _opened = Counter("circuit_breaker_open_total", "How often circuit breakers opened, a failed probe included.", ("key",))
 _exceeded = Counter(
     "rate_limit_exceeded_total", "What was refused since a limit was used up or its provider wants to rest.", ("limit",)
 )
-for _key in BREAKERS:
+for _key in breaker_labels(KNOWN_CHAINS):
     _opened.labels(_key)
 for _limit in (USERS, "api_user", "api_address", "api_webhook"):
     _exceeded.labels(_limit)

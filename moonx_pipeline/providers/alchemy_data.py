@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,8 +25,13 @@ Group = Sequence[tuple[str, Sequence[int]]]
 
 Pair = tuple[str, int]
 
-MAX_ADDRESSES: Final = {True: 2, False: 3}  # with metadata, and without
-MAX_NETWORKS: Final = {True: 10, False: 20}  # over all addresses of a call; with metadata 5 an address
+# With metadata, and without.
+MAX_ADDRESSES: Final = {True: 2, False: 3}
+MAX_NETWORKS: Final = {True: 10, False: 20}
+"""Over all addresses of a call."""
+MAX_NETWORKS_AN_ADDRESS: Final = {True: 5, False: 20}
+_GROUPS_LOOKED_AT: Final = 8
+"""Of those that may have room: enough for a wallet on every chain, and few, as a sweep plans thousands of wallets."""
 
 FEW_PAGES: Final = {True: 3, False: 10}
 """Pages, with metadata and without, after which a list is long. JSON-RPC reads it for a tenth of the compute units."""
@@ -48,20 +53,37 @@ class BalanceReading:
 
 
 def plan_groups(pairs: Iterable[Pair], *, with_metadata: bool) -> list[list[tuple[str, list[int]]]]:
-    """Packs wallets and chains into as few calls as the API allows."""
+    """Packs wallets and chains into as few calls as the API allows; a call names a wallet once.
+
+    A wallet with more chains than the API takes for an address is spread over several calls, which its remainders
+    share with those of other wallets.
+    """
     by_wallet: dict[str, list[int]] = {}
     for wallet, chain_id in pairs:
         by_wallet.setdefault(wallet, []).append(chain_id)
+    most = MAX_NETWORKS_AN_ADDRESS[with_metadata]
+    parts = [
+        (wallet, ids[start : start + most]) for wallet, ids in by_wallet.items() for start in range(0, len(ids), most)
+    ]
     groups: list[list[tuple[str, list[int]]]] = []
-    for wallet, chain_ids in by_wallet.items():
-        last = groups[-1] if groups else []
-        fits = len(last) < MAX_ADDRESSES[with_metadata]
-        fits = fits and sum(len(ids) for _, ids in last) + len(chain_ids) <= MAX_NETWORKS[with_metadata]
-        if groups and fits:
-            last.append((wallet, chain_ids))
-        else:
-            groups.append([(wallet, chain_ids)])
+    with_room: deque[list[tuple[str, list[int]]]] = deque(maxlen=_GROUPS_LOOKED_AT)
+    for part in parts:
+        group = next((group for group in with_room if _fits(part, group, with_metadata=with_metadata)), None)
+        if group is None:
+            group = []
+            groups.append(group)
+            with_room.append(group)
+        group.append(part)
     return groups
+
+
+def _fits(part: tuple[str, list[int]], group: Group, *, with_metadata: bool) -> bool:
+    wallet, chain_ids = part
+    return (
+        len(group) < MAX_ADDRESSES[with_metadata]
+        and all(other != wallet for other, _ in group)
+        and sum(len(ids) for _, ids in group) + len(chain_ids) <= MAX_NETWORKS[with_metadata]
+    )
 
 
 def balances_endpoint(*, with_metadata: bool) -> str:

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-NETWORKS: Final = {
-    1: "eth-mainnet",
-    137: "polygon-mainnet",
-    10: "opt-mainnet",
-    42161: "arb-mainnet",
-    8453: "base-mainnet",
-}
+from moonx_pipeline.domain.chains import KNOWN_CHAINS
+
+NETWORKS: Final = {chain.id: chain.alchemy_network for chain in KNOWN_CHAINS}
 """The names to ask with, by chain id."""
 
-CHAIN_OF_NETWORK: Final = {**{name: chain_id for chain_id, name in NETWORKS.items()}, "matic-mainnet": 137}
+CHAIN_OF_NETWORK: Final = {
+    name: chain.id for chain in KNOWN_CHAINS for name in (chain.alchemy_network, *chain.alchemy_other_networks)
+}
 """Chain ids by the names in answers: Polygon comes back under its old one."""
 
-CHAIN_OF_WEBHOOK: Final = {
-    "ETH_MAINNET": 1,
-    "MATIC_MAINNET": 137,
-    "POLYGON_MAINNET": 137,
-    "OPT_MAINNET": 10,
-    "ARB_MAINNET": 42161,
-    "BASE_MAINNET": 8453,
-}
+CHAIN_OF_WEBHOOK: Final = {name.upper().replace("-", "_"): chain_id for name, chain_id in CHAIN_OF_NETWORK.items()}
 """Chain ids by the names in a webhook's deliveries (``event.network``)."""
 
 # Alchemy's price list, in compute units (https://www.alchemy.com/docs/reference/compute-unit-costs).

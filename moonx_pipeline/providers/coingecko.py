@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.providers.bodies import by_row, checked, read_time
@@ -17,7 +18,6 @@ from moonx_pipeline.providers.errors import BatchTooLarge
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
-PLATFORMS: Final = {1: "ethereum", 137: "polygon-pos", 10: "optimistic-ethereum", 42161: "arbitrum-one", 8453: "base"}
 _BATCH: Final = {True: 100, False: 30}  # of a paid plan, and of others
 COINS_A_CALL: Final = 250
 """Ids stand in the query: with more of them its length is refused."""
@@ -97,7 +97,7 @@ class CoinGecko:
         while rest:
             batch = rest[: self.batch_size]
             try:
-                path = f"simple/token_price/{PLATFORMS[chain_id]}"
+                path = f"simple/token_price/{CHAIN_BY_ID[chain_id].coingecko_platform}"
                 found |= self._ask(path, {"contract_addresses": ",".join(batch)}, scope, chain_id)
             except BatchTooLarge as error:
                 if len(batch) == 1:

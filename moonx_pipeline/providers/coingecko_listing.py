@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+from moonx_pipeline.domain.chains import KNOWN_CHAINS
 from moonx_pipeline.domain.token_list import COINGECKO_LIST, ListedToken, TokenList, fingerprint
 from moonx_pipeline.providers.bodies import by_row, checked
-from moonx_pipeline.providers.coingecko import PLATFORMS
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.providers.token_lists import bounded, listed_token, once_each
@@ -17,7 +17,7 @@ from moonx_pipeline.providers.token_lists import bounded, listed_token, once_eac
 _COIN_ID: Final = re.compile(r"[^\s,\0]{1,200}")
 """Ids are asked for with commas between."""
 
-_CHAIN_IDS: Final = {platform: chain_id for chain_id, platform in PLATFORMS.items()}
+_CHAIN_IDS: Final = {chain.coingecko_platform: chain.id for chain in KNOWN_CHAINS}
 
 
 class _Coin(msgspec.Struct):

@@ -17,7 +17,6 @@ from moonx_pipeline.providers.bodies import by_row, checked, read_time
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
-_CHAINS: Final = {1: "ethereum", 137: "polygon", 10: "optimism", 42161: "arbitrum", 8453: "base"}
 TOKENS_A_CALL: Final = 60
 """The tokens stand in the path: with more of them proxies refuse its length."""
 
@@ -82,7 +81,7 @@ class DefiLlama:
 
 def _name_of(key: TokenKey) -> str:
     chain = CHAIN_BY_ID[key.chain_id]
-    return f"{_CHAINS[key.chain_id]}:{chain.wrapped_native if key.address == NATIVE_TOKEN else key.address}"
+    return f"{chain.defillama_name}:{chain.wrapped_native if key.address == NATIVE_TOKEN else key.address}"
 
 
 def _quote(coins: Mapping[str, _Coin], name: str, now: datetime) -> Quote | None:

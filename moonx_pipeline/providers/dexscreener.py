@@ -9,13 +9,13 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.domain.pools import Pool
 from moonx_pipeline.providers.bodies import by_row, checked, leniently
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
-_CHAINS: Final = {1: "ethereum", 137: "polygon", 10: "optimism", 42161: "arbitrum", 8453: "base"}
 ADDRESSES_A_CALL: Final = 30
 _POOLS_AN_ANSWER: Final = 30
 _NOTHING: Final = msgspec.Raw(b"null")
@@ -153,7 +153,7 @@ class DexScreener:
     def _ask(self, chain_id: int, addresses: Sequence[str], scope: CallScope) -> list[Pool]:
         body = self._http.send(
             "GET",
-            f"{self._url}/{_CHAINS[chain_id]}/{','.join(addresses)}",
+            f"{self._url}/{CHAIN_BY_ID[chain_id].dexscreener_slug}/{','.join(addresses)}",
             scope=scope,
             endpoint="tokens",
             chain_id=chain_id,
@@ -167,7 +167,7 @@ def _pool(pair: _Pair, chain_id: int) -> Pool | None:
     """A pool of the chain that was asked about; an address may live on several. A price that is none is left out."""
     base = pair.base_token.address if pair.base_token else None
     quote = pair.quote_token.address if pair.quote_token else None
-    if pair.chain_id != _CHAINS[chain_id] or not (base and quote):
+    if pair.chain_id != CHAIN_BY_ID[chain_id].dexscreener_slug or not (base and quote):
         return None
     depth = pair.liquidity or _Liquidity()
     return Pool(

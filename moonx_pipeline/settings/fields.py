@@ -7,7 +7,18 @@ import ssl
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+
+from moonx_pipeline.settings.chains import gather
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -19,6 +30,13 @@ class Group(BaseModel):
     """Settings of one subject; read-only."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=False, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_chains(cls, given: Any) -> Any:
+        """Puts the variables of a setting that each chain has into one mapping, by the chains' slugs."""
+        gathered = gather(cls.model_fields.values(), given)
+        return {**given, **gathered} if gathered else given
 
 
 def setting(

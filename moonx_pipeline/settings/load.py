@@ -12,7 +12,9 @@ from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from moonx_pipeline.domain.chains import CHAIN_BY_SLUG, KNOWN_CHAINS, Chain
 from moonx_pipeline.errors import WrongUse
+from moonx_pipeline.settings.chains import of_each_chain, variable_of
 from moonx_pipeline.settings.database import BrokerSettings, DatabaseSettings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.settings.fields import Group
@@ -36,7 +38,7 @@ class InvalidSettings(WrongUse):
 
 
 class SettingRow(NamedTuple):
-    """One setting as it is shown."""
+    """One setting as it is shown; ``chain`` is the slug of the chain that it is of, where each chain has it."""
 
     group: str
     attribute: str
@@ -45,6 +47,7 @@ class SettingRow(NamedTuple):
     default: str
     about: str
     secret: bool
+    chain: str | None = None
 
 
 class Settings(Group):
@@ -90,6 +93,11 @@ class Settings(Group):
         return settings
 
     @property
+    def chains(self) -> tuple[Chain, ...]:
+        """The chains that are read, in the order of display."""
+        return self.service.chains
+
+    @property
     def home(self) -> Path:
         """State of the embedded parts; a relative one is beside the project, wherever a command is run."""
         home = self.service.home.expanduser()
@@ -107,6 +115,9 @@ def rows() -> Iterator[SettingRow]:
     """All settings, in the order in which they are declared."""
     for name, group in _groups():
         for attribute, field in group.model_fields.items():
+            if of_each_chain(field):
+                yield from _chain_rows(name, attribute, field)
+                continue
             extra = _extra(field)
             yield SettingRow(
                 name,
@@ -117,6 +128,19 @@ def rows() -> Iterator[SettingRow]:
                 field.description or "",
                 "Secret" in str(field.annotation),
             )
+
+
+def _chain_rows(group: str, attribute: str, field: FieldInfo) -> Iterator[SettingRow]:
+    for chain in KNOWN_CHAINS:
+        names = (variable_of(str(field.validation_alias), chain),)
+        about = (field.description or "").format(chain=chain.name)
+        yield SettingRow(group, attribute, names, "", "none", about, "Secret" in str(field.annotation), chain.slug)
+
+
+def value_of(settings: Settings, row: SettingRow) -> Any:
+    """The value of one setting."""
+    value = getattr(getattr(settings, row.group), row.attribute)
+    return value if row.chain is None else value.get(row.chain)
 
 
 @cache
@@ -137,8 +161,10 @@ def _shown(default: Any) -> str:
 
 
 def _sentence(problem: Any, group: type[Group]) -> str:
-    name = str(problem["loc"][0])
-    unit = next((_extra(f)["unit"] for f in group.model_fields.values() if name in _extra(f)["names"]), "")
+    name, *place = map(str, problem["loc"])
+    if "{CHAIN}" in name:
+        name = variable_of(name, CHAIN_BY_SLUG[place[0]])
+    unit = next((_extra(f)["unit"] for f in group.model_fields.values() if name in _extra(f).get("names", ())), "")
     text = str(problem["msg"]).removeprefix("Value error, ")
     text = text.removeprefix("Input should be ").removesuffix(".")
     verb = "" if text.startswith(("must", "is ", "names")) else "must be "
@@ -148,8 +174,7 @@ def _sentence(problem: Any, group: type[Group]) -> str:
 def _unsafe_in_production(settings: Settings) -> Iterator[str]:
     if settings.service.env != "production":
         return
-    slugs = ("ethereum", "polygon", "optimism", "arbitrum", "base")
-    if not any(settings.alchemy.key_for(slug) or settings.nodes.url_for(slug) for slug in slugs):
+    if not any(settings.alchemy.key_for(chain.slug) or settings.nodes.url_for(chain.slug) for chain in settings.chains):
         yield "In production a source of balances is needed: set ALCHEMY_API_KEY, or RPC_URL_ETHEREUM and the others."
     database = settings.database
     if database.by_parts and not database.url_given:
@@ -186,5 +211,5 @@ def shown_value(value: Any) -> str:
     if isinstance(value, SecretStr):
         return "set, hidden"
     if isinstance(value, tuple):
-        return ",".join(value) or "none"
+        return ",".join(part.slug if isinstance(part, Chain) else part for part in value) or "none"
     return _shown(value)

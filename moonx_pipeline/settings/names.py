@@ -36,12 +36,13 @@ NO_MEANING: Final = {
 """Variables of the system before this one that are accepted and do nothing, with the reason."""
 
 _OURS = (
-    "ALCHEMY_", "BINANCE_", "CACHE_", "CLUSTER_", "COINGECKO_", "DAGSTER_DATABASE_", "DAGSTER_GRAPHQL_",
+    "ALCHEMY_", "BINANCE_", "CACHE_", "CHAIN", "CLUSTER_", "COINGECKO_", "DAGSTER_DATABASE_", "DAGSTER_GRAPHQL_",
     "DAGSTER_RETENTION_", "DATABASE_", "DB_", "DEFILLAMA_", "DEXSCREENER_", "EVIDENCE_", "GATEWAY_", "JWT_", "KAFKA_",
     "METRICS_", "MONITORING_", "MOONX_", "OPERATION_", "PERIODIC_SYNC_", "PRICE_", "PROVIDER_", "RATE_LIMIT_",
     "REDIS_", "RELAY_METRICS_", "RPC_URL_", "TOKEN_LIST", "WORKER_",
 )  # fmt: skip
-_ELSEWHERE = frozenset({"MOONX_ENV_FILE", "REDIS_URL"})
+_ELSEWHERE = frozenset({"CHAIN", "MOONX_ENV_FILE", "REDIS_URL"})
+"""``CHAIN`` is what ``make demo CHAIN=anvil`` hands on."""
 
 
 def mistyped(given: Iterable[str], known: Collection[str]) -> dict[str, str]:

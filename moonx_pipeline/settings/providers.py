@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from pydantic import SecretStr, field_validator
 
+from moonx_pipeline.settings.chains import OfEachChain, chain_setting
 from moonx_pipeline.settings.fields import Group, Int, SecretUrl, Url, setting
 
 
@@ -13,11 +14,7 @@ class AlchemySettings(Group):
     """Alchemy: balances, metadata, prices."""
 
     key: SecretStr | None = setting(None, "ALCHEMY_API_KEY", about="Key for all chains that have none of their own.")
-    key_ethereum: SecretStr | None = setting(None, "ALCHEMY_API_KEY_ETHEREUM", about="Key for Ethereum.")
-    key_polygon: SecretStr | None = setting(None, "ALCHEMY_API_KEY_POLYGON", about="Key for Polygon.")
-    key_optimism: SecretStr | None = setting(None, "ALCHEMY_API_KEY_OPTIMISM", about="Key for Optimism.")
-    key_arbitrum: SecretStr | None = setting(None, "ALCHEMY_API_KEY_ARBITRUM", about="Key for Arbitrum.")
-    key_base: SecretStr | None = setting(None, "ALCHEMY_API_KEY_BASE", about="Key for Base.")
+    chain_keys: OfEachChain[SecretStr] = chain_setting("ALCHEMY_API_KEY_{CHAIN}", about="Key for {chain}.")
     data_base_url: Url = setting(
         "https://api.g.alchemy.com/data/v1", "ALCHEMY_DATA_BASE_URL", about="Token data API; the key follows it."
     )
@@ -52,20 +49,8 @@ class AlchemySettings(Group):
         "ALCHEMY_WEBHOOK_SIGNING_KEY",
         about="Signing key of the Address Activity webhook, where only one network has one.",
     )
-    webhook_signing_key_ethereum: SecretStr | None = setting(
-        None, "ALCHEMY_WEBHOOK_SIGNING_KEY_ETHEREUM", about="Signing key of Ethereum's webhook."
-    )
-    webhook_signing_key_polygon: SecretStr | None = setting(
-        None, "ALCHEMY_WEBHOOK_SIGNING_KEY_POLYGON", about="Signing key of Polygon's webhook."
-    )
-    webhook_signing_key_optimism: SecretStr | None = setting(
-        None, "ALCHEMY_WEBHOOK_SIGNING_KEY_OPTIMISM", about="Signing key of Optimism's webhook."
-    )
-    webhook_signing_key_arbitrum: SecretStr | None = setting(
-        None, "ALCHEMY_WEBHOOK_SIGNING_KEY_ARBITRUM", about="Signing key of Arbitrum's webhook."
-    )
-    webhook_signing_key_base: SecretStr | None = setting(
-        None, "ALCHEMY_WEBHOOK_SIGNING_KEY_BASE", about="Signing key of Base's webhook."
+    webhook_signing_keys: OfEachChain[SecretStr] = chain_setting(
+        "ALCHEMY_WEBHOOK_SIGNING_KEY_{CHAIN}", about="Signing key of {chain}'s webhook."
     )
     webhook_quiet_limit_ms: Int = setting(
         600_000,
@@ -89,28 +74,21 @@ class AlchemySettings(Group):
 
     def key_for(self, chain_slug: str) -> SecretStr | None:
         """The key of a chain, its own or the one for all."""
-        own: SecretStr | None = getattr(self, f"key_{chain_slug}")
-        return own or self.key
+        return self.chain_keys.get(chain_slug) or self.key
 
     def webhook_key_of(self, chain_slug: str) -> SecretStr | None:
         """The signing key of a chain's own webhook."""
-        key: SecretStr | None = getattr(self, f"webhook_signing_key_{chain_slug}")
-        return key
+        return self.webhook_signing_keys.get(chain_slug)
 
 
 class NodeSettings(Group):
     """EVM nodes of the operator's own, a second source of balances; a URL may hold a key."""
 
-    ethereum: SecretUrl | None = setting(None, "RPC_URL_ETHEREUM", about="An EVM node of Ethereum.")
-    polygon: SecretUrl | None = setting(None, "RPC_URL_POLYGON", about="An EVM node of Polygon.")
-    optimism: SecretUrl | None = setting(None, "RPC_URL_OPTIMISM", about="An EVM node of Optimism.")
-    arbitrum: SecretUrl | None = setting(None, "RPC_URL_ARBITRUM", about="An EVM node of Arbitrum.")
-    base: SecretUrl | None = setting(None, "RPC_URL_BASE", about="An EVM node of Base.")
+    urls: OfEachChain[SecretUrl] = chain_setting("RPC_URL_{CHAIN}", about="An EVM node of {chain}.")
 
     def url_for(self, chain_slug: str) -> SecretStr | None:
         """The node of a chain."""
-        url: SecretStr | None = getattr(self, chain_slug)
-        return url
+        return self.urls.get(chain_slug)
 
 
 class PriceSettings(Group):

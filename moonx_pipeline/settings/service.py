@@ -8,6 +8,8 @@ from urllib.parse import unquote
 
 from pydantic import SecretStr, field_validator
 
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS, KNOWN_CHAINS
+from moonx_pipeline.settings.chains import Chains
 from moonx_pipeline.settings.fields import Bool, Float, Group, Int, Names, Url, setting
 
 
@@ -16,6 +18,12 @@ class ServiceSettings(Group):
 
     env: Literal["development", "production"] = setting(
         "development", "MOONX_ENV", "NODE_ENV", about="In production, unsafe settings are errors."
+    )
+    chains: Chains = setting(
+        DEFAULT_CHAINS,
+        "CHAINS",
+        about=f"Chains to read, with commas between, of {', '.join(chain.slug for chain in KNOWN_CHAINS)}.",
+        shown_default=",".join(chain.slug for chain in DEFAULT_CHAINS),
     )
     home: Path = setting(Path(".moonx"), "MOONX_HOME", about="State of the embedded parts.")
     log_level: Literal["debug", "info", "warn", "warning", "error"] = setting(

@@ -37,8 +37,12 @@ ASSETS: Final = (
         10: ("l2-standard-bridged-weth-optimism", "0x4200000000000000000000000000000000000006"),
         42161: ("arbitrum-bridged-weth-arbitrum-one", "0x82af49447d8a07e3bd95bd0d56f35241523fbab1"),
         8453: ("l2-standard-bridged-weth-base", "0x4200000000000000000000000000000000000006"),
+        59144: ("wrapped-ether-linea", "0xe5d7c2a44ffddf6b295a15c148167daaaf5cf34f"),
+        130: ("unichain-bridged-weth-unichain", "0x4200000000000000000000000000000000000006"),
     }),
     Asset("WPOL", "Wrapped POL", 18, {137: ("wmatic", "0x0d500b1d8e8ef31e21c99d1db9a6444d3adf1270")}),
+    Asset("WBNB", "Wrapped BNB", 18, {56: ("wbnb", "0xbb4cdb9cbd36b01bd1cbaebf2de08d9173bc095c")}),
+    Asset("WAVAX", "Wrapped AVAX", 18, {43114: ("wrapped-avax", "0xb31f66aa3c1e785363f0875a1b74e27b85fd66c7")}),
     Asset("POL", "POL", 18, {1: ("polygon-ecosystem-token", "0x455e53cbb86018ac2b8092fdcd39d8444affc3f6")}),
     Asset("USDC", "USD Coin", 6, _one_id("usd-coin", {
         1: "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48",
@@ -46,6 +50,9 @@ ASSETS: Final = (
         10: "0x0b2c639c533813f4aa9d7837caf62653d097ff85",
         42161: "0xaf88d065e77c8cc2239327c5edb3a432268e5831",
         8453: "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913",
+        43114: "0xb97ef9ef8734c71904d8002f8b6bc66dd9c48a6e",
+        59144: "0x176211869ca2b568f2a7d4ee941e073a821ee1ff",
+        130: "0x078d782b760474a361dda0af3839290b0ef57ad6",
     })),
     Asset("USDC.e", "Bridged USDC", 6, {
         137: ("bridged-usdc-polygon-pos-bridge", "0x2791bca1f2de4661ed88a30c99a7a9449aa84174"),
@@ -60,6 +67,14 @@ ASSETS: Final = (
         137: ("usdt0", "0xc2132d05d31c914a87c6611c10748aeb04b58e8f"),
         10: ("bridged-usdt", "0x94b008aa00579c1307b0ef2c499ad98a8ce58e58"),
         42161: ("usdt0", "0xfd086bc7cd5c481dcc9c85ebe478a1c0b69fcbb9"),
+    }),
+    Asset("USDt", "TetherToken", 6, {43114: ("tether", "0x9702230a8ea53601f5cd2dc00fdbc13d4df4a8c7")}),
+    # Binance's own, of 18 decimals, where the dollars that they stand for have six.
+    Asset("USDC", "USD Coin", 18, {
+        56: ("binance-bridged-usdc-bnb-smart-chain", "0x8ac76a51cc950d9822d68b83fe1ad97b32cd580d"),
+    }),
+    Asset("USDT", "Tether USD", 18, {
+        56: ("binance-bridged-usdt-bnb-smart-chain", "0x55d398326f99059ff775485246999027b3197955"),
     }),
     Asset("DAI", "Dai Stablecoin", 18, {
         1: ("dai", "0x6b175474e89094c44da98b954eedeac495271d0f"),
@@ -86,6 +101,7 @@ ASSETS: Final = (
         137: "0xb33eaad8d922b1083446dc23f610c2567fb5180f",
         10: "0x6fd9d7ad17242c41f7131d257212c54a0e816691",
         42161: "0xfa7f8980b0f1e64a2062791cc3b0871572f1f7f0",
+        130: "0x8f187aa05619a017077f5308904739877ce9ea21",
     })),
     Asset("AAVE", "Aave", 18, _one_id("aave", {
         1: "0x7fc66500c84a76ad7e9c93437bfc5ac33e2ddae9",
@@ -110,12 +126,14 @@ ASSETS: Final = (
 """What the wallets of this world hold."""
 
 BINANCE_BASES: Final = (
-    "ETH", "POL", "USDC", "WBTC", "LINK", "UNI", "AAVE", "ARB", "OP", "LDO", "CRV", "GMX", "SHIB", "PEPE",
+    "ETH", "POL", "BNB", "AVAX", "USDC", "WBTC", "LINK", "UNI", "AAVE", "ARB", "OP", "LDO", "CRV", "GMX", "SHIB",
+    "PEPE",
 )  # fmt: skip
 """Base assets that Binance trades against USDT."""
 
 BINANCE_BASE_OF_COIN: Final = {
-    "ethereum": "ETH", "weth": "ETH", "polygon-ecosystem-token": "POL", "wmatic": "POL", "usd-coin": "USDC",
+    "ethereum": "ETH", "weth": "ETH", "polygon-ecosystem-token": "POL", "wmatic": "POL", "binancecoin": "BNB",
+    "wbnb": "BNB", "avalanche-2": "AVAX", "wrapped-avax": "AVAX", "usd-coin": "USDC",
     "wrapped-bitcoin": "WBTC", "chainlink": "LINK", "uniswap": "UNI", "aave": "AAVE", "arbitrum": "ARB",
     "optimism": "OP", "lido-dao": "LDO", "curve-dao-token": "CRV", "gmx": "GMX", "shiba-inu": "SHIB", "pepe": "PEPE",
 }  # fmt: skip

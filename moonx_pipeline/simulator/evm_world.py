@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from moonx_pipeline.simulator.assets import ASSETS
 from moonx_pipeline.simulator.evm_chain import EvmChain
 from moonx_pipeline.simulator.evm_toolchain import Toolchain, ensure_toolchain
-from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN, USUAL_CHAINS
 
 _NAME_SLOTS: Final = (3, 4)
 """Where an OpenZeppelin ERC-20 stores name and symbol; its decimals are a part of our tokens' code."""
@@ -45,14 +46,19 @@ ODD_TOKENS: Final[Mapping[str, EvmToken]] = {
 """Tokens that test a reader, by label, on every chain: no decimals, 32-byte names, a fee on transfers,
 decimals that revert, and balances that revert when told to."""
 
-ASSET_FUNDS: Final[Mapping[str, tuple[int, int]]] = {
-    "USDC": (1_250_500_000, 75_000_001),
-    "WETH": (2 * 10**18, 1),
-    "WPOL": (900 * 10**18, 0),
-    "LINK": (42 * 10**18, 0),
+ASSET_FUNDS: Final[Mapping[str, tuple[str, str]]] = {
+    "USDC": ("1250.5", "75.000001"),
+    "WETH": ("2", "0.000000000000000001"),
+    "WPOL": ("900", "0"),
+    "LINK": ("42", "0"),
 }
-"""What each wallet holds at the start of real assets, by symbol. They stand at their real addresses,
+"""What each wallet holds at the start of real assets, in whole tokens by symbol. They stand at their real addresses,
 so that prices and marks of the real token apply; their label is the symbol in lower case."""
+
+
+def in_units(amount: str, decimals: int) -> int:
+    """An amount of whole tokens in the smallest unit."""
+    return int(Decimal(amount).scaleb(decimals))
 
 
 class EvmWorld:
@@ -107,6 +113,10 @@ class EvmWorld:
             return self.chains[chain_id].balance(wallet)
         return int(self.chains[chain_id].call(token, "balanceOf(address)", [wallet], "uint256"))
 
+    def units(self, chain_id: int, token: str, amount: str) -> int:
+        """An amount of whole tokens in the smallest unit, by the decimals of the contract on this chain."""
+        return in_units(amount, int(self.chains[chain_id].call(token, "decimals()", [], "uint8")))
+
     @contextmanager
     def rolled_back(self) -> Iterator[EvmWorld]:
         """Takes back, at its end, whatever happened on the chains within it."""
@@ -123,7 +133,8 @@ class EvmWorld:
             if asset.symbol in ASSET_FUNDS and chain.chain_id in asset.contracts:
                 _, contract = asset.contracts[chain.chain_id]
                 arguments = (asset.name, asset.symbol, asset.decimals)
-                token = EvmToken("StandardToken", _STRINGS, arguments, ASSET_FUNDS[asset.symbol])
+                funds = tuple(in_units(amount, asset.decimals) for amount in ASSET_FUNDS[asset.symbol])
+                token = EvmToken("StandardToken", _STRINGS, arguments, funds)
                 draft = self.deploy(chain.chain_id, token._replace(funds=()))
                 tokens[asset.symbol.lower()] = chain.move_contract(draft, contract, _NAME_SLOTS)
                 self._fund(chain, contract, token)
@@ -136,20 +147,22 @@ class EvmWorld:
 
 
 @contextmanager
-def running_evm(cache_dir: Path) -> Iterator[EvmWorld]:
-    """Starts all chains, and stops them at the end.
+def running_evm(cache_dir: Path, slugs: Collection[str] = ()) -> Iterator[EvmWorld]:
+    """Starts chains, and stops them at the end.
 
     Args:
         cache_dir: Where the node, the compiler and the compiled contracts are kept between runs.
+        slugs: Of the chains to start, a process each; by default those on which every wallet holds something.
 
     Raises:
         ToolchainMissing: npm is not installed, or could not fetch the packages.
         OperatorError: A chain did not start.
     """
     toolchain = ensure_toolchain(cache_dir)
+    chosen = [chain for chain in CHAINS if chain.slug in slugs] if slugs else USUAL_CHAINS
     with contextlib.ExitStack() as stack:
         chains = {}
-        for chain in CHAINS:
+        for chain in chosen:
             chains[chain.id] = EvmChain(toolchain.anvil, chain.id)
             stack.callback(chains[chain.id].stop)
         yield EvmWorld({chain_id: chain.ready() for chain_id, chain in chains.items()}, toolchain)

@@ -1,4 +1,4 @@
-"""The five chains, and what each provider calls them: written down here, from the providers' own documents.
+"""The chains, and what each provider calls them: written down here, from the providers' own documents.
 
 None of it is taken from the pipeline. A wrong name there must fail against the right one here.
 """
@@ -69,8 +69,27 @@ CHAINS: Final = (
         8453, "base", "ETH", "Ether", "0x4200000000000000000000000000000000000006",
         ("base-mainnet",), "base-mainnet", "base", "ethereum", "base", "base", 40_700_000,
     ),
+    SimChain(
+        56, "bnb", "BNB", "BNB", "0xbb4cdb9cbd36b01bd1cbaebf2de08d9173bc095c",
+        ("bnb-mainnet",), "bnb-mainnet", "binance-smart-chain", "binancecoin", "bsc", "bsc", 71_500_000,
+    ),
+    SimChain(
+        43114, "avalanche", "AVAX", "Avalanche", "0xb31f66aa3c1e785363f0875a1b74e27b85fd66c7",
+        ("avax-mainnet",), "avax-mainnet", "avalanche", "avalanche-2", "avalanche", "avax", 73_900_000,
+    ),
+    SimChain(
+        59144, "linea", "ETH", "Ether", "0xe5d7c2a44ffddf6b295a15c148167daaaf5cf34f",
+        ("linea-mainnet",), "linea-mainnet", "linea", "ethereum", "linea", "linea", 26_800_000,
+    ),
+    SimChain(
+        130, "unichain", "ETH", "Ether", "0x4200000000000000000000000000000000000006",
+        ("unichain-mainnet",), "unichain-mainnet", "unichain", "ethereum", "unichain", "unichain", 35_600_000,
+    ),
 )  # fmt: skip
-"""In the order in which people see them."""
+"""In the order of display."""
+
+USUAL_CHAINS: Final = CHAINS[:5]
+"""The chains on which every wallet holds something, and which spam is on; on the others only one wallet does."""
 
 CHAIN_BY_ID: Final = {chain.id: chain for chain in CHAINS}
 CHAIN_OF_NETWORK: Final = {name: chain for chain in CHAINS for name in chain.alchemy}

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from moonx_pipeline.simulator.assets import ASSETS
-from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN, USUAL_CHAINS
 
 _ASSET_PRICES: Final = {
     "ETH": "2500.10", "WETH": "2500.10", "POL": "0.4512", "WPOL": "0.4512", "USDC": "0.9998", "USDC.e": "0.9991",
     "USDT": "1", "DAI": "0.9999", "WBTC": "64210.55", "LINK": "14.32", "UNI": "8.91", "AAVE": "171.4", "ARB": "0.5521",
     "OP": "1.203", "LDO": "1.11", "CRV": "0.402", "GMX": "27.6", "SHIB": "0.0000134", "PEPE": "0.00000791",
-    "stETH": "2498.7", "wstETH": "2951.2", "USDbC": "0.9992",
+    "stETH": "2498.7", "wstETH": "2951.2", "USDbC": "0.9992", "BNB": "612.4", "WBNB": "612.4",
+    "AVAX": "27.35", "WAVAX": "27.35", "USDt": "1",
 }  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def _long_tail(chain_id: int) -> list[SimToken]:
 
 def spam_token(number: int) -> SimToken:
     """A spam token by its number; there is no end of them, and every kind comes up in turn."""
-    chain_id = CHAINS[number % len(CHAINS)].id
+    chain_id = USUAL_CHAINS[number % len(USUAL_CHAINS)].id
     address = derived_address(f"spam:{number}")
     kinds = (
         (f"CLAIM{number}", f"Visit free-drop-{number}.xyz to claim", 18, None, None),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN, USUAL_CHAINS, SimChain
 from moonx_pipeline.simulator.rare_tokens import MIRRORS, RARE_TOKENS
 from moonx_pipeline.simulator.tokens import TOKENS, SimToken, derived_address, spam_token
 
@@ -21,6 +22,8 @@ POLYGON_WALLET: Final = derived_address("wallet: polygon")
 DECEPTIVE_WALLET: Final = derived_address("wallet: deceptive")
 POOLED_WALLET: Final = derived_address("wallet: pooled")
 MIRROR_WALLET: Final = derived_address("wallet: mirror")
+EVERY_CHAIN_WALLET: Final = derived_address("wallet: every chain")
+"""Holds the native coin and other tokens on each chain that there is."""
 
 _BY_CHAIN: Final = {
     chain.id: sorted((t for t in TOKENS.values() if t.chain_id == chain.id), key=lambda t: t.address)
@@ -85,11 +88,13 @@ def _designed(wallet: str) -> dict[int, list[Holding]]:
     return holdings
 
 
-def _generated(wallet: str, tokens_a_chain: int = 5) -> dict[int, list[Holding]]:
-    """A portfolio that follows from the address: the native coin and some tokens on each chain."""
+def _generated(
+    wallet: str, tokens_a_chain: int = 5, chains: Sequence[SimChain] = USUAL_CHAINS
+) -> dict[int, list[Holding]]:
+    """A portfolio that follows from the address: the native coin and some tokens on each of the chains."""
     seed = hashlib.sha256(wallet.encode()).digest()
     holdings: dict[int, list[Holding]] = {}
-    for position, chain in enumerate(CHAINS):
+    for position, chain in enumerate(chains):
         native = TOKENS[chain.id, NATIVE_TOKEN]
         others = [token for token in _BY_CHAIN[chain.id] if not token.is_native]
         first = seed[position] % len(others)
@@ -112,4 +117,4 @@ def initial_holdings(wallet: str) -> dict[int, list[Holding]]:
             token = spam_token(number)
             holdings[token.chain_id].append(Holding(token, (number + 1) * 10**21))
         return holdings
-    return _generated(wallet)
+    return _generated(wallet, chains=CHAINS if wallet == EVERY_CHAIN_WALLET else USUAL_CHAINS)

@@ -32,6 +32,7 @@ from moonx_pipeline.simulator.tokens import PRICES, SimToken, derived_address
 from moonx_pipeline.simulator.wallets import (
     DECEPTIVE_WALLET,
     EMPTY_WALLET,
+    EVERY_CHAIN_WALLET,
     MIRROR_WALLET,
     PLAIN_WALLET,
     POLYGON_WALLET,
@@ -47,6 +48,7 @@ from moonx_pipeline.simulator.wallets import (
 __all__ = [
     "DECEPTIVE_WALLET",
     "EMPTY_WALLET",
+    "EVERY_CHAIN_WALLET",
     "MIRROR_WALLET",
     "PLAIN_WALLET",
     "POLYGON_WALLET",

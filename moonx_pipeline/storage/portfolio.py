@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from moonx_pipeline.domain.chains import DISPLAY_ORDER
 from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.domain.valuation import Totals, totals_of
 
@@ -62,7 +63,7 @@ SELECT chain_id, CASE WHEN bool_or(status = 'never') OR count(*) < min(w.wallets
        min(last_success_at), min(error), bool_or(coverage IS NOT DISTINCT FROM 'known_tokens'), sum(s.unread)
 FROM user_chain_status s, (SELECT count(*) AS wallets FROM user_wallets WHERE user_id = %(user)s) w
 WHERE s.user_id = %(user)s GROUP BY chain_id
-ORDER BY array_position(ARRAY[1, 137, 10, 42161, 8453], chain_id)
+ORDER BY array_position(%(display_order)s, chain_id), chain_id
 """
 
 _POSITIONS = """
@@ -98,7 +99,8 @@ def read_portfolio(connection: Connection, user_id: str) -> StoredPortfolio | No
     if status is None:
         return None
     version, as_of, total = status
-    chains = tuple(ChainState(*row) for row in connection.exec_driver_sql(_CHAINS, {"user": user_id}))
+    in_order = {"user": user_id, "display_order": list(DISPLAY_ORDER)}
+    chains = tuple(ChainState(*row) for row in connection.exec_driver_sql(_CHAINS, in_order))
     positions = tuple(_position(row) for row in connection.exec_driver_sql(_POSITIONS, (user_id,)))
     stale = [chain.chain_id for chain in chains if chain.status != "fresh"]
     totals = totals_of(positions, stale, sum(chain.unread for chain in chains))

@@ -13,8 +13,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from moonx_pipeline.domain.chains import CHAINS
-from moonx_pipeline.settings.providers import AlchemySettings
+from moonx_pipeline.settings import Settings
 
 KEPT: Final = timedelta(days=1)
 """How long a delivery is remembered; what is older is refused by its age."""
@@ -28,7 +27,7 @@ class Webhooks:
     """The webhooks that are set up.
 
     Attributes:
-        chain_ids: Networks with a signing key that may speak for them.
+        chain_ids: Networks with a signing key that may speak for them, and whose webhooks tell of every movement.
         quiet_limit: A silence that is as long may have lost deliveries.
     """
 
@@ -36,11 +35,16 @@ class Webhooks:
     quiet_limit: timedelta = timedelta(0)
 
     @classmethod
-    def of(cls, settings: AlchemySettings) -> Webhooks:
-        """As the settings have them. The key without a chain may speak for any network."""
-        serves_all = settings.webhook_signing_key is not None
-        chain_ids = frozenset(chain.id for chain in CHAINS if serves_all or settings.webhook_key_of(chain.slug))
-        return cls(chain_ids, timedelta(milliseconds=settings.webhook_quiet_limit_ms))
+    def of(cls, settings: Settings) -> Webhooks:
+        """As the settings have them, of the chains that are read. The key without a chain may speak for any of them."""
+        alchemy = settings.alchemy
+        serves_all = alchemy.webhook_signing_key is not None
+        chain_ids = frozenset(
+            chain.id
+            for chain in settings.chains
+            if chain.webhook_sees_all and (serves_all or alchemy.webhook_key_of(chain.slug))
+        )
+        return cls(chain_ids, timedelta(milliseconds=alchemy.webhook_quiet_limit_ms))
 
 
 NO_WEBHOOKS: Final = Webhooks()

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS, Chain
+from moonx_pipeline.domain.chains import Chain
 from moonx_pipeline.domain.pricing import PriceLimits
 from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.providers.alchemy import Alchemy
@@ -156,7 +156,7 @@ def sync_policy(settings: Settings) -> SyncPolicy:
     """The rules of syncs by the settings."""
     alchemy, prices, worker = settings.alchemy, settings.prices, settings.worker
     return SyncPolicy(
-        chains=CHAINS,
+        chains=settings.chains,
         sync_seconds=worker.timeout_ms / 1000,
         intervals=intervals_of(settings.periodic),
         breakers=BreakerRules(
@@ -185,8 +185,11 @@ def sync_policy(settings: Settings) -> SyncPolicy:
 
 def _open_providers(settings: Settings, database: Database) -> Providers:
     alchemy, prices = settings.alchemy, settings.prices
-    keys = {chain.id: key.get_secret_value() for chain in CHAINS if (key := alchemy.key_for(chain.slug))}
-    nodes = {chain.id: url.get_secret_value() for chain in CHAINS if (url := settings.nodes.url_for(chain.slug))}
+    chains = settings.chains
+    keys = {chain.id: key.get_secret_value() for chain in chains if (key := alchemy.key_for(chain.slug))}
+    nodes = {chain.id: url.get_secret_value() for chain in chains if (url := settings.nodes.url_for(chain.slug))}
+        chain.id: url.get_secret_value() for chain in settings.chains if (url := settings.nodes.url_for(chain.slug))
+    }
     coingecko_key = prices.coingecko_key.get_secret_value() if prices.coingecko_key else None
 
     def client(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.chains import KNOWN_CHAINS
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.storage.webhooks import WebhookNetwork, Webhooks
 
@@ -22,7 +22,7 @@ def webhooks_json(webhooks: Webhooks, networks: Iterable[WebhookNetwork], now: d
     delivered = {network.chain_id: network for network in networks}
     return [
         _webhook(chain.name, chain.id, webhooks, delivered.get(chain.id), now)
-        for chain in CHAINS
+        for chain in KNOWN_CHAINS
         if chain.id in webhooks.chain_ids
     ]
 

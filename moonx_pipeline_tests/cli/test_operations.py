@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
@@ -151,5 +151,5 @@ def test_a_providers_name_closes_all_of_its_breakers(run, engine: Engine, runtim
     closed = run("breaker", "reset", "alchemy")
 
     assert closed.returncode == 0, closed.stderr
-    assert {f"alchemy:{chain.id}" for chain in CHAINS} <= set(re.findall("alchemy:[0-9]+", closed.stdout))
+    assert {f"alchemy:{chain.id}" for chain in DEFAULT_CHAINS} <= set(re.findall("alchemy:[0-9]+", closed.stdout))
     assert sync(runtime).status == "completed"

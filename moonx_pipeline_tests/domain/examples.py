@@ -13,7 +13,7 @@ from uuid import UUID
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from moonx_pipeline.domain.chains import CHAINS, ETHEREUM, NATIVE_TOKEN
+from moonx_pipeline.domain.chains import ETHEREUM, KNOWN_CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.events import Event, SyncRef, portfolio_updated
 from moonx_pipeline.domain.evidence import NO_EVIDENCE, Accepted, DepthState, Evidence, PoolDepth
 from moonx_pipeline.domain.holdings import Holding
@@ -156,7 +156,7 @@ def _decimal(digits: int, exponent: int) -> Decimal:
 
 
 wallets = st.sampled_from([WALLET, OTHER_WALLET])
-chain_ids = st.sampled_from([chain.id for chain in CHAINS])
+chain_ids = st.sampled_from([chain.id for chain in KNOWN_CHAINS])
 addresses = st.one_of(st.integers(1, 6).map(token), st.sampled_from([NATIVE_TOKEN, USDC]))
 balances = st.one_of(
     st.integers(0, MAX_BALANCE), st.integers(0, 10**20), st.sampled_from([0, 1, MAX_BALANCE - 1, MAX_BALANCE])

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN, POLYGON, ZERO_ADDRESS, is_native_mirror
+from moonx_pipeline.domain.chains import KNOWN_CHAINS, NATIVE_TOKEN, POLYGON, ZERO_ADDRESS, is_native_mirror
 from moonx_pipeline.domain.flags import BALANCE_UNKNOWN
 from moonx_pipeline.domain.holdings import Holding, holdings_after, needs_stored, unread_after
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Coverage
@@ -220,10 +220,10 @@ def test_a_token_whose_contract_gives_nobody_a_balance_is_not_unread_but_keeps_w
 
 def test_second_faces_of_native_coins_are_never_held_by_any_way() -> None:
     legacy = "0xdeaddeaddeaddeaddeaddeaddeaddeaddead0000"
-    mirror = POLYGON.native_as_erc20
+    (mirror,) = POLYGON.native_mirrors
     assert mirror is not None
     faces = {mirror: 7, legacy: 7, ZERO_ADDRESS: 7}
-    for chain in CHAINS:
+    for chain in KNOWN_CHAINS:
         for outcome in (ChainOutcome.OK, ChainOutcome.FAILED, ChainOutcome.KEPT, ChainOutcome.PARTIAL):
             read = reading(
                 {**faces, NATIVE_TOKEN: 7} if outcome is ChainOutcome.OK else {}, outcome=outcome, chain_id=chain.id

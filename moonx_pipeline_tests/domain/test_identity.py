@@ -9,14 +9,13 @@ import pytest
 from moonx_pipeline.domain.chains import (
     CHAIN_BY_ID,
     CHAIN_BY_SLUG,
-    CHAINS,
-    NATIVE_DECIMALS,
+    KNOWN_CHAINS,
     NATIVE_TOKEN,
     ZERO_ADDRESS,
     is_native_mirror,
 )
 from moonx_pipeline.domain.identity import UNLISTED, Identity, Listing, identify
-from moonx_pipeline.domain.majors import COIN_IDS, MAJORS, WELL_KNOWN_SYMBOLS
+from moonx_pipeline.domain.majors import MAJORS, WELL_KNOWN_SYMBOLS
 from moonx_pipeline.domain.market import ALWAYS_KNOWN, USDT_KEY
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, TokenInfo, TokenKey
 from moonx_pipeline.registry.snapshot import shipped_lists
@@ -37,7 +36,7 @@ def listed_as(coingecko_id: str | None) -> Identity:
     return identify(key_of(), LISTED._replace(coingecko_id=coingecko_id))
 
 
-@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.slug)
+@pytest.mark.parametrize("chain", KNOWN_CHAINS, ids=lambda chain: chain.slug)
 def test_a_native_coin_and_its_wrapped_form_are_one_coin_without_any_list(chain) -> None:
     native = identify(TokenKey(chain.id, NATIVE_TOKEN), None)
     wrapped = identify(TokenKey(chain.id, chain.wrapped_native), None)
@@ -45,10 +44,10 @@ def test_a_native_coin_and_its_wrapped_form_are_one_coin_without_any_list(chain)
     for identity in (native, wrapped):
         assert identity.is_major
         assert identity.is_listed
-        assert identity.coin == chain.native_symbol
-        assert identity.binance_symbol == f"{chain.native_symbol}USDT"
+        assert identity.coin == chain.native.symbol
+        assert identity.binance_symbol == f"{chain.native.symbol}USDT"
         assert not identity.is_dollar
-    assert native.coingecko_id == COIN_IDS[chain.native_symbol]
+    assert native.coingecko_id == chain.native.coingecko_id
 
 
 def test_a_wrapped_coin_of_another_chain_is_one_only_where_its_listing_says_so() -> None:
@@ -101,30 +100,30 @@ def test_an_unlisted_token_is_called_what_it_says() -> None:
 
 
 def test_a_native_coin_is_called_what_its_chain_calls_it() -> None:
-    for chain in CHAINS:
+    for chain in KNOWN_CHAINS:
         identity = identify(TokenKey(chain.id, NATIVE_TOKEN), None)
         assert identity.described(LIE, chain.id) == (
-            chain.native_symbol, chain.native_name, NATIVE_DECIMALS, "https://logos.test/1.png",
+            chain.native.symbol, chain.native.name, chain.native.decimals, "https://logos.test/1.png",
         )  # fmt: skip
 
 
 def test_every_major_has_a_contract_in_the_shipped_lists() -> None:
     named = {token.coingecko_id for token in BY_HAND.values()}
-    assert set(MAJORS) - named - set(COIN_IDS.values()) <= {"weth", "wmatic"} | named
+    assert set(MAJORS) - named - {chain.native.coingecko_id for chain in KNOWN_CHAINS} <= {"weth", "wmatic"} | named
     assert named <= set(MAJORS)
 
 
-@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.slug)
+@pytest.mark.parametrize("chain", KNOWN_CHAINS, ids=lambda chain: chain.slug)
 def test_a_wrapped_coin_has_the_same_contract_here_as_in_published_lists(chain) -> None:
     wrapped = SHIPPED[chain.id, chain.wrapped_native]
-    assert wrapped.symbol in (f"W{chain.native_symbol}", "WMATIC")
+    assert wrapped.symbol in (f"W{chain.native.symbol}", "WMATIC")
     assert SHIPPED[USDT_KEY.chain_id, USDT_KEY.address].symbol == "USDT"
 
 
 def test_every_well_known_symbol_is_guarded_against_forgery() -> None:
     symbols = {(token.symbol or "").upper() for token in BY_HAND.values()}
     assert symbols <= WELL_KNOWN_SYMBOLS
-    assert {chain.native_symbol for chain in CHAINS} <= WELL_KNOWN_SYMBOLS
+    assert {chain.native.symbol for chain in KNOWN_CHAINS} <= WELL_KNOWN_SYMBOLS
 
 
 @pytest.mark.parametrize(
@@ -132,10 +131,10 @@ def test_every_well_known_symbol_is_guarded_against_forgery() -> None:
     [
         (137, "0x0000000000000000000000000000000000001010", True),
         (1, "0x0000000000000000000000000000000000001010", False),
-        *((chain.id, ZERO_ADDRESS, True) for chain in CHAINS),
-        *((chain.id, "0xdeaddeaddeaddeaddeaddeaddeaddeaddead0000", True) for chain in CHAINS),
-        *((chain.id, NATIVE_TOKEN, False) for chain in CHAINS),
-        *((chain.id, chain.wrapped_native, False) for chain in CHAINS),
+        *((chain.id, ZERO_ADDRESS, True) for chain in KNOWN_CHAINS),
+        *((chain.id, "0xdeaddeaddeaddeaddeaddeaddeaddeaddead0000", True) for chain in KNOWN_CHAINS),
+        *((chain.id, NATIVE_TOKEN, False) for chain in KNOWN_CHAINS),
+        *((chain.id, chain.wrapped_native, False) for chain in KNOWN_CHAINS),
     ],
 )
 def test_second_faces_of_native_coins_are_known(chain_id: int, address: str, is_mirror: bool) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from moonx_pipeline.domain.chains import CHAINS, ETHEREUM, NATIVE_TOKEN, ZERO_ADDRESS
+from moonx_pipeline.domain.chains import ETHEREUM, KNOWN_CHAINS, NATIVE_TOKEN, ZERO_ADDRESS
 from moonx_pipeline.domain.evidence import NO_EVIDENCE, Evidence, found
 from moonx_pipeline.domain.flags import OLD_PRICE
 from moonx_pipeline.domain.market import ALWAYS_KNOWN, USDT_KEY, WAITS_AT_MOST, Known
@@ -82,7 +82,7 @@ def test_of_prices_of_one_source_and_time_the_same_one_is_lent_every_time() -> N
         WETH: evidence(quote("alchemy", "2500")),
         BASE_WETH: evidence(quote("alchemy", "2400")),
         TokenKey(10, BASE_WETH.address): evidence(quote("alchemy", "2300")),
-        TokenKey(42161, CHAINS[3].wrapped_native): evidence(quote("alchemy", "2200")),
+        TokenKey(42161, KNOWN_CHAINS[3].wrapped_native): evidence(quote("alchemy", "2200")),
     }
     lent = {
         usd(market_of({key: known[key] for key in order} | {ETHER: NO_EVIDENCE}), ETHER) for order in _orders(known)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN, ZERO_ADDRESS
+from moonx_pipeline.domain.chains import KNOWN_CHAINS, NATIVE_TOKEN, ZERO_ADDRESS
 from moonx_pipeline.domain.evidence import DepthState
 from moonx_pipeline.domain.market import other_side_key
 from moonx_pipeline.domain.pools import OUTLIER_FACTOR, Pool, PoolFinding, judge_pools
@@ -146,7 +146,7 @@ def test_the_side_is_known_by_its_contract_and_the_trust_is_in_exact_lower_case(
     assert pool().other_side(WETH) == MINE
 
 
-@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.slug)
+@pytest.mark.parametrize("chain", KNOWN_CHAINS, ids=lambda chain: chain.slug)
 def test_pools_may_name_the_native_coin_by_the_zero_address_or_its_mirror(chain) -> None:
     native = TokenKey(chain.id, NATIVE_TOKEN)
     assert other_side_key(chain.id, ZERO_ADDRESS) == native

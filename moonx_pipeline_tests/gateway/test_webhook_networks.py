@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
+from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_WEBHOOK
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.webhooks import Webhooks, note_delivery
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway
@@ -30,6 +31,8 @@ NETWORKS = {
     "ARB_MAINNET": ("arbitrum", 42161),
     "BASE_MAINNET": ("base", 8453),
 }
+# Of chains that are off by default, as Alchemy's description of webhooks names them.
+MORE_NETWORKS = {"BNB_MAINNET": 56, "AVAX_MAINNET": 43114, "LINEA_MAINNET": 59144}
 LIMIT = timedelta(minutes=10)
 
 
@@ -204,15 +207,24 @@ def test_a_clock_ahead_of_ours_does_not_make_a_webhook_live_longer(engine: Engin
     assert networks(engine)[10].last_delivery_at == now
 
 
+def test_deliveries_are_known_by_alchemys_names_of_networks() -> None:
+    named = {network: chain_id for network, (_, chain_id) in NETWORKS.items()} | MORE_NETWORKS
+
+    assert {network: CHAIN_OF_WEBHOOK.get(network) for network in named} == named
+
+
 @pytest.mark.parametrize(
     ("environment", "chain_ids"),
     [
         ({}, set()),
         (key_settings("base", "polygon"), {8453, 137}),
         ({"ALCHEMY_WEBHOOK_SIGNING_KEY": "whsec_of_one"}, {chain_id for _, chain_id in NETWORKS.values()}),
+        # Only chains that are read, and of those only where a webhook tells of every movement.
+        ({"CHAINS": "base", **key_settings("base", "polygon")}, {8453}),
+        ({"CHAINS": "base,bnb,linea", "ALCHEMY_WEBHOOK_SIGNING_KEY": "whsec_of_one"}, {8453}),
     ],
 )
 def test_the_networks_that_may_be_relied_on_are_those_with_a_key(
     environment: dict[str, str], chain_ids: set[int]
 ) -> None:
-    assert Webhooks.of(Settings.from_environment(environment).alchemy) == Webhooks(frozenset(chain_ids), LIMIT)
+    assert Webhooks.of(Settings.from_environment(environment)) == Webhooks(frozenset(chain_ids), LIMIT)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.reasons import INTERNAL_ERROR
-from moonx_pipeline.metrics.protection import BREAKERS, bounded
+from moonx_pipeline.metrics.protection import bounded, breaker_labels
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
@@ -113,4 +113,5 @@ def test_breakers_that_open_and_limits_that_are_used_up_are_counted(
 
 
 def test_every_breaker_that_a_sync_may_have_to_do_with_has_its_label(settings: Settings, runtime: Runtime) -> None:
-    assert {bounded(key) for key in [*runtime.providers.breaker_keys, user_key("ann")]} <= set(BREAKERS)
+    keys = [*runtime.providers.breaker_keys, user_key("ann")]
+    assert {bounded(key) for key in keys} <= {*breaker_labels(settings.chains)}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN, POLYGON
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS, NATIVE_TOKEN, POLYGON
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, ChainOutcome, Coverage, TokenInfo
 from moonx_pipeline.providers.classification import effect_of
 from moonx_pipeline.providers.errors import Unavailable
@@ -31,7 +31,7 @@ def chains_own_answer(world: EvmWorld, chain_id: int, wallet: str) -> dict[str, 
     return {token: world.balance(chain_id, token, wallet) for token in tokens}
 
 
-@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.slug)
+@pytest.mark.parametrize("chain", DEFAULT_CHAINS, ids=lambda chain: chain.slug)
 def test_balances_are_what_the_chain_says_before_and_after_transfers(
     evm_world: EvmWorld, rpc: HttpClient, scope: CallScope, chain
 ) -> None:
@@ -64,7 +64,7 @@ def test_a_reading_says_what_it_covers_and_counts_every_token_asked_for(
     evm_world: EvmWorld, rpc: HttpClient, scope: CallScope
 ) -> None:
     tokens = list(evm_world.tokens[POLYGON.id].values())
-    mirror = POLYGON.native_as_erc20
+    (mirror,) = POLYGON.native_mirrors
     assert mirror is not None
     node = EvmNode(POLYGON.id, evm_world.chains[POLYGON.id].url, http=rpc)
 

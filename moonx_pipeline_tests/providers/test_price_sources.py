@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.chains import KNOWN_CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
 from moonx_pipeline.providers.binance import SYMBOLS_A_CALL
@@ -142,16 +142,16 @@ def test_coingecko_learns_how_many_contracts_a_plan_takes(
 
 
 def test_defillama_quotes_contracts_of_any_chain_and_native_coins_in_one_call(
-    runtime: Runtime, scope: CallScope
+    runtime: Runtime, scope: CallScope, world: World
 ) -> None:
-    natives = [TokenKey(chain.id, NATIVE_TOKEN) for chain in CHAINS]
+    natives = [TokenKey(chain.id, NATIVE_TOKEN) for chain in KNOWN_CHAINS]
 
     quotes = runtime.providers.defillama.prices([LINK, MESA, *natives, TokenKey(1, NOBODY)], scope)
 
     assert {key: quote.price_usd for key, quote in quotes.items()} == {
         LINK: Decimal("14.32"),
         MESA: Decimal("22.9"),
-        **{native: Decimal("0.4512" if native.chain_id == 137 else "2500.1") for native in natives},
+        **{native: world.usd(world.token(*native)) for native in natives},
     }
     assert {quote.source for quote in quotes.values()} == {PriceSource.DEFILLAMA}
     assert [call.outcome for call in scope.calls] == ["ok"]

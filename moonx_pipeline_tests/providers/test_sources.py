@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import ChainOutcome, TokenInfo
 from moonx_pipeline.providers.alchemy_data import plan_groups
 from moonx_pipeline.providers.errors import KeyRejected, Malformed, Oversized, ProviderError
@@ -14,7 +14,7 @@ from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET, THREE_WALLETS, initial_holdings
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 
-CHAIN_IDS = [chain.id for chain in CHAINS]
+CHAIN_IDS = [chain.id for chain in DEFAULT_CHAINS]
 MESA = next(key for key, token in TOKENS.items() if (key[0], token.symbol) == (137, "MESA"))
 
 

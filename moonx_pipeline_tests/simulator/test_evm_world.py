@@ -14,25 +14,27 @@ from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.simulator.assets import ASSETS
 from moonx_pipeline.simulator.evm_toolchain import Toolchain, ToolchainMissing, ensure_toolchain
 from moonx_pipeline.simulator.evm_world import ASSET_FUNDS, ODD_TOKENS, EvmWorld
-from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.simulator.networks import NATIVE_TOKEN, USUAL_CHAINS
 
 
 def test_every_chain_has_every_token_and_funded_wallets(evm_world: EvmWorld) -> None:
-    funds = {label: token.funds for label, token in ODD_TOKENS.items()}
-    funds |= {symbol.lower(): held for symbol, held in ASSET_FUNDS.items()}
-    assert set(evm_world.environment()) == {f"RPC_URL_{chain.slug.upper()}" for chain in CHAINS}
-    for chain in CHAINS:
+    real = {symbol.lower(): amounts for symbol, amounts in ASSET_FUNDS.items()}
+    assert set(evm_world.environment()) == {f"RPC_URL_{chain.slug.upper()}" for chain in USUAL_CHAINS}
+    for chain in USUAL_CHAINS:
         tokens = evm_world.tokens[chain.id]
         assert int(evm_world.chains[chain.id].rpc("eth_chainId"), 16) == chain.id
-        assert set(tokens) == {label for label in funds if label != "wpol" or chain.slug == "polygon"}
+        assert set(tokens) == {label for label in (*ODD_TOKENS, *real) if label != "wpol" or chain.slug == "polygon"}
         for label, address in tokens.items():
             held = tuple(evm_world.balance(chain.id, address, wallet) for wallet in evm_world.wallets)
-            assert held == funds[label]
+            if label in real:
+                assert held == tuple(evm_world.units(chain.id, address, amount) for amount in real[label])
+            else:
+                assert held == ODD_TOKENS[label].funds
         assert evm_world.balance(chain.id, NATIVE_TOKEN, evm_world.wallets[0]) == 10 * 10**18
 
 
 def test_real_assets_stand_at_their_real_addresses_and_say_who_they_are(evm_world: EvmWorld) -> None:
-    for chain in CHAINS:
+    for chain in USUAL_CHAINS:
         assets = {asset.symbol.lower(): asset for asset in ASSETS if chain.id in asset.contracts}
         for label, address in evm_world.tokens[chain.id].items():
             if label in ODD_TOKENS:
@@ -91,9 +93,9 @@ def test_no_node_outlives_its_process(evm_toolchain: Toolchain, evm_cache: Path,
         text=True,
     )
     assert holder.stdout is not None
-    assert len(holder.stdout.readline().split()) == len(CHAINS)
+    assert len(holder.stdout.readline().split()) == len(USUAL_CHAINS)
     nodes = [process for process in psutil.Process(holder.pid).children(recursive=True) if "anvil" in process.name()]
-    assert len(nodes) == len(CHAINS)
+    assert len(nodes) == len(USUAL_CHAINS)
 
     if ending is not None:
         holder.send_signal(ending)

@@ -124,12 +124,12 @@ def test_contracts_that_a_list_dropped_took_in_and_renamed_are_told(
         ("/first.json", 404, b"", "404"),
         ("/first.json", 200, b"{}", "does not document"),
         ("/first.json", 200, b"<html>", "does not document"),
-        ("/first.json", 200, b'{"tokens": []}', "no token of the five chains"),
+        ("/first.json", 200, b'{"tokens": []}', "no token of a known chain"),
         ("/first.json", 200, b'{"tokens": [{"chainId": 1, "addr', "does not document"),
         (LISTING, 503, b"", "503"),
-        (LISTING, 200, b"[]", "no token of the five chains"),
+        (LISTING, 200, b"[]", "no token of a known chain"),
         (LISTING, 200, b"{}", "does not document"),
-        (LISTING, 200, b'[{"id": "bitcoin", "platforms": {}}]', "no token of the five chains"),
+        (LISTING, 200, b'[{"id": "bitcoin", "platforms": {}}]', "no token of a known chain"),
     ],
 )
 def test_a_list_that_can_not_be_read_keeps_what_it_said_and_costs_no_other(

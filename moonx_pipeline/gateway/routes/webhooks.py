@@ -15,7 +15,7 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field, ValidationError
 
-from moonx_pipeline.domain.chains import CHAIN_BY_ID, CHAINS
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, KNOWN_CHAINS
 from moonx_pipeline.domain.show import safe_text
 from moonx_pipeline.gateway.answers import Answer, ApiError, Model, answer, documented
 from moonx_pipeline.gateway.callers import Gateway, Shared, address_of
@@ -128,7 +128,7 @@ def _take(gateway: Gateway, delivery: Delivery, signed_by: frozenset[int | None]
     replayed = ApiError(409, "replayed", "This delivery was taken before.")
     if delivery.id in gateway.deliveries:
         raise replayed
-    event, webhooks = delivery.event, Webhooks.of(gateway.settings.alchemy)
+    event, webhooks = delivery.event, Webhooks.of(gateway.settings)
     chain_id = CHAIN_OF_WEBHOOK.get(event.network or "")
     addresses, is_understood = _moved(event.activity)
     with gateway.engine.begin() as connection:
@@ -162,4 +162,4 @@ def _spoken_for(chain_id: int | None, signed_by: frozenset[int | None]) -> list[
     """The networks that a webhook may be of."""
     if chain_id is not None:
         return [chain_id]
-    return [chain.id for chain in CHAINS if ANY_CHAIN in signed_by or chain.id in signed_by]
+    return [chain.id for chain in KNOWN_CHAINS if ANY_CHAIN in signed_by or chain.id in signed_by]
