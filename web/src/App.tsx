@@ -1,6 +1,6 @@
 import { lazy, Suspense, useCallback, useContext, useEffect, useState } from "react";
 import styles from "./App.module.css";
-import type { Wallets } from "./api/types";
+import type { Wallets } from "./api/schema";
 import { ago } from "./format/time";
 import { PortfolioView } from "./portfolio/PortfolioView";
 import { Skeleton } from "./portfolio/Skeleton";

@@ -1,5 +1,5 @@
 import { useCallback } from "react";
-import type { Breaker, DayOfSyncs, Queue } from "../api/types";
+import type { Breaker, DayOfSyncs, SyncQueue } from "../api/schema";
 import { useStore } from "../state/hooks";
 import { ErrorNote } from "../ui/ErrorNote";
 import styles from "./AdminView.module.css";
@@ -31,7 +31,7 @@ function Operations() {
   const askNow = useCallback(
     async (signal: AbortSignal) => {
       const [queue, breakers] = await Promise.all([
-        request<Queue>("/sync/queue", { signal }),
+        request<SyncQueue>("/sync/queue", { signal }),
         request<Breaker[]>("/breakers", { signal }),
       ]);
       return { queue, breakers };

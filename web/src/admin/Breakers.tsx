@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { Problem } from "../api/client";
-import type { Breaker } from "../api/types";
+import type { Breaker } from "../api/schema";
 import { safeText } from "../format/text";
 import { moment } from "../format/time";
 import { useNow, useStore } from "../state/hooks";

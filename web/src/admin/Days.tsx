@@ -1,5 +1,5 @@
-import type { DayOfSyncs } from "../api/types";
-import { duration } from "../sync/words";
+import type { DayOfSyncs } from "../api/schema";
+import { duration } from "../format/time";
 import { Table } from "./Table";
 
 const count = (value: number) => value.toLocaleString("en-US");

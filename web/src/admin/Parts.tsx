@@ -1,4 +1,4 @@
-import type { Readiness } from "../api/types";
+import type { Readiness } from "../api/schema";
 import { safeText } from "../format/text";
 import { State } from "./State";
 import { Table } from "./Table";

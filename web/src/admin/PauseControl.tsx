@@ -1,6 +1,6 @@
 import { type FormEvent, useId, useState } from "react";
 import { Problem } from "../api/client";
-import type { Queue } from "../api/types";
+import type { SyncQueue } from "../api/schema";
 import { safeText } from "../format/text";
 import { clock } from "../format/time";
 import { useStore } from "../state/hooks";
@@ -9,7 +9,7 @@ import styles from "./PauseControl.module.css";
 import { State } from "./State";
 
 interface Props {
-  pause: Queue["pause"];
+  pause: SyncQueue["pause"];
   onChange: () => void;
 }
 

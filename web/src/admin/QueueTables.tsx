@@ -1,4 +1,4 @@
-import type { Queue } from "../api/types";
+import type { SyncQueue } from "../api/schema";
 import { counted, safeText } from "../format/text";
 import { clock, length, moment } from "../format/time";
 import { useNow } from "../state/hooks";
@@ -7,7 +7,7 @@ import { State } from "./State";
 import { Table } from "./Table";
 
 /** What waits: users, requests, events. */
-export function Backlog({ queue: { users, requests, outbox, dagsterUrl } }: { queue: Queue }) {
+export function Backlog({ queue: { users, requests, outbox, dagsterUrl } }: { queue: SyncQueue }) {
   const figures = [
     {
       name: "Users due",
@@ -21,7 +21,7 @@ export function Backlog({ queue: { users, requests, outbox, dagsterUrl } }: { qu
   return (
     <section aria-labelledby="queue" className={styles.backlog}>
       <div className={styles.head}>
-        <h2 id="queue">Queue</h2>
+        <h2 id="queue">SyncQueue</h2>
         {dagsterUrl && (
           <a href={dagsterUrl} target="_blank" rel="noreferrer">
             Dagster’s pages
@@ -44,7 +44,7 @@ export function Backlog({ queue: { users, requests, outbox, dagsterUrl } }: { qu
 }
 
 /** The syncs under way. */
-export function Running({ running, dagsterUrl }: Pick<Queue, "running" | "dagsterUrl">) {
+export function Running({ running, dagsterUrl }: Pick<SyncQueue, "running" | "dagsterUrl">) {
   const now = useNow();
   return (
     <Table
@@ -79,7 +79,7 @@ export function Running({ running, dagsterUrl }: Pick<Queue, "running" | "dagste
 }
 
 /** The processes that carry syncs. */
-export function Workers({ workers }: Pick<Queue, "workers">) {
+export function Workers({ workers }: Pick<SyncQueue, "workers">) {
   const now = useNow(60_000);
   return (
     <Table
@@ -111,7 +111,7 @@ export function Workers({ workers }: Pick<Queue, "workers">) {
 }
 
 /** Rate limits that grant nothing for a while. */
-export function Blocks({ blocks }: Pick<Queue, "blocks">) {
+export function Blocks({ blocks }: Pick<SyncQueue, "blocks">) {
   return (
     <Table
       title="Rate limit blocks"

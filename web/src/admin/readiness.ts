@@ -1,5 +1,5 @@
 import { Problem } from "../api/client";
-import type { Readiness } from "../api/types";
+import type { Readiness } from "../api/schema";
 
 /** How the parts are. Asked without a token, and answered without an envelope, as load balancers do. */
 export async function readReadiness(signal: AbortSignal): Promise<Readiness> {

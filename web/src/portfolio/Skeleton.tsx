@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 import { VisuallyHidden } from "../ui/VisuallyHidden";
-import chart from "./LineChart.module.css";
+import chart from "./chart/LineChart.module.css";
 import view from "./PortfolioView.module.css";
 import styles from "./Skeleton.module.css";
 

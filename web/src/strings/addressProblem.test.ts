@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { shapeProblem } from "./address";
+import { shapeProblem } from "./addressProblem";
 
 const ADDRESS = "0x52908400098527886E0F7030069857D2E4169EE7";
 

@@ -1,16 +1,18 @@
 import { expect, test } from "vitest";
-import { portfolio } from "../../fixtures/replies";
-import type { Chain, Portfolio } from "../api/types";
+import { CHAINS, portfolio } from "../../fixtures/replies";
+import type { Chain, Portfolio } from "../api/schema";
+import { Chains } from "../chains";
 import { clock } from "../format/time";
 import { freshness } from "./freshness";
 
 const now = Date.parse("2025-11-03T12:04:40Z");
 const chain = (chainId: number, changes: Partial<Chain> = {}): Chain => ({
   chainId,
-  name: "",
+  name: new Chains(CHAINS).name(chainId),
   status: "fresh",
   syncedAt: "2025-11-03T12:04:00Z",
   error: null,
+  errorCode: null,
   ...changes,
 });
 const of = (...chains: Chain[]): Portfolio => portfolio([], { chains });

@@ -1,6 +1,5 @@
 /** Whether the number is true now: the first part of the line under it. */
-import type { Chain, Portfolio } from "../api/types";
-import { chainName } from "../chains";
+import type { Chain, Portfolio } from "../api/schema";
 import { ago, millis, moment } from "../format/time";
 
 export interface Freshness {
@@ -34,7 +33,6 @@ export function freshness({ chains, asOf }: Portfolio, now: number): Freshness {
 }
 
 function chainText(chain: Chain, now: number): string {
-  const name = chainName(chain.chainId);
-  if (chain.status === "never" || !chain.syncedAt) return `${name} was never read`;
-  return `${name} as of ${moment(chain.syncedAt, now)}, it did not answer`;
+  if (chain.status === "never" || !chain.syncedAt) return `${chain.name} was never read`;
+  return `${chain.name} as of ${moment(chain.syncedAt, now)}, it did not answer`;
 }

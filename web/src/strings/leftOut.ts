@@ -1,10 +1,9 @@
 /** What a total of the past left out, in words. */
-import type { OmittedThen } from "../api/types";
-import { chainName } from "../chains";
-import { counted } from "../format/text";
-import { list } from "../sync/words";
+import type { OmittedThen } from "../api/schema";
+import type { Chains } from "../chains";
+import { counted, list } from "../format/text";
 
-export function leftOut({ omitted }: { omitted: OmittedThen | null }): string {
+export function leftOut({ omitted }: { omitted: OmittedThen | null }, chains: Chains): string {
   if (!omitted) return "what was left out is not known";
   const { unpriced, flagged, lowLiquidity, unread, staleChains } = omitted;
   const parts = [
@@ -12,7 +11,7 @@ export function leftOut({ omitted }: { omitted: OmittedThen | null }): string {
     unpriced > 0 && `${counted(unpriced, "token")} without a price`,
     lowLiquidity !== null && lowLiquidity > 0 && `${counted(lowLiquidity, "token")} hard to sell`,
     flagged > 0 && `${counted(flagged, "price")} not trusted`,
-    staleChains.length > 0 && `older values of ${list(staleChains.map(chainName))}`,
+    staleChains.length > 0 && `older values of ${list(staleChains.map((chainId) => chains.name(chainId)))}`,
   ].filter(Boolean);
   if (parts.length > 0) return parts.join(", ");
   // A total of before these were counted does not know whether there were any.

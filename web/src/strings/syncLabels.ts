@@ -1,9 +1,10 @@
-/** Syncs in the words of the person whose money it is. */
-import type { Operation, OperationStatus, Time } from "../api/types";
-import { counted } from "../format/text";
+/** Syncs in the words of the user whose money it is. */
+import type { Operation } from "../api/schema";
+import type { ChainProgress, OperationStatus, ReasonCode } from "../api/types";
+import { capital, counted, safeText } from "../format/text";
 import { clock } from "../format/time";
 
-export const TRIGGER_WORDS: Record<Operation["trigger"], string> = {
+export const TRIGGERS: Record<Operation["trigger"], string> = {
   manual: "You asked",
   schedule: "Automatic",
   webhook: "After a transfer",
@@ -11,7 +12,7 @@ export const TRIGGER_WORDS: Record<Operation["trigger"], string> = {
   backfill: "By the operator",
 };
 
-export const STATUS_WORDS: Record<OperationStatus, string> = {
+export const STATUSES: Record<OperationStatus, string> = {
   pending: "Waiting",
   running: "Running",
   completed: "Done",
@@ -21,8 +22,11 @@ export const STATUS_WORDS: Record<OperationStatus, string> = {
   refused: "Not started",
 };
 
+/** A chain in a running sync, as long as it has not failed. */
+export const CHAIN_STATES = { waiting: "waiting", reading: "being read", done: "read" } as const;
+
 /** Without the last full stop: they stand among other words. */
-export const OPERATION_REASONS: Record<string, string> = {
+const OPERATION_REASONS: Record<string, string> = {
   no_chain_read: "No chain answered",
   superseded: "A later sync took its place",
   handed_back: "It was stopped before it began, and waits again",
@@ -35,49 +39,65 @@ export const OPERATION_REASONS: Record<string, string> = {
   database_away: "What was read could not be stored",
 };
 
+/** Why a sync came to nothing; undefined of a code that this page does not know. */
+export function failureReason(code: string): string | undefined {
+  return OPERATION_REASONS[code];
+}
+
 /** Why a sync was not a whole one; null where there is nothing to say. */
-export function operationReason(operation: Operation): string | null {
-  const { errorCode, status } = operation;
-  if (status === "partial") return `${counted(operation.chainsSynced, "chain")} answered, not all`;
-  if (errorCode !== null) return OPERATION_REASONS[errorCode] ?? "Something went wrong on our side";
+export function operationReason({ errorCode, status, chainsSynced }: Operation): string | null {
+  if (status === "partial") return `${counted(chainsSynced, "chain")} answered, not all`;
+  if (errorCode !== null) return failureReason(errorCode) ?? "Something went wrong on our side";
   return null;
 }
 
-/** Causes in the server's sentences, and what they mean to someone who waits for his portfolio. */
-const CAUSES: [RegExp, string][] = [
-  [/no source of balances/i, "it is not set up here"],
-  [/rate limit|too many requests|\b429\b/i, "it was asked too often"],
-  [/capacity|quota/i, "what may be asked this month is used up"],
-  [/firewall|location|banned|the key/i, "it does not let us ask"],
-  // Before what follows from it: after its repeats there is often no time left for another source.
-  [/a fault of its own|can't be reached/i, "the service it is read from is down"],
-  [/in full within|timed? ?out|gave up waiting/i, "it took too long"],
-  [/the sync's time is over/i, "there was no time left"],
-];
+/** What a code means to someone who waits for their portfolio. `other` means nothing: the server's sentence does. */
+const CAUSES: Record<Exclude<ReasonCode, "other">, string> = {
+  unavailable: "the service it is read from is down",
+  timeout: "it took too long",
+  deadline_over: "there was no time left",
+  malformed: "its answer could not be understood",
+  oversized: "its answer was too large",
+  parts_refused: "a part of its answer was missing",
+  rate_limited: "it was asked too often",
+  banned: "it does not let us ask",
+  quota_exhausted: "what may be asked this month is used up",
+  key_rejected: "it does not let us ask",
+  restricted: "it does not let us ask",
+  bad_request: "it did not take our question",
+  batch_too_large: "it was asked for too much at once",
+  breaker_open: "it failed before",
+  no_source: "it is not set up here",
+  unread_tokens: "some amounts could not be read",
+};
 
-function cause(reason: string | null): string | null {
-  return CAUSES.find(([pattern]) => reason !== null && pattern.test(reason))?.[1] ?? null;
+export interface Reason {
+  /** The server's sentence. */
+  reason: string | null;
+  code: ReasonCode | null;
+}
+
+/** Why a chain was not read, without a full stop: by its code, or else as the server says it; null of neither. */
+export function cause({ reason, code }: Reason): string | null {
+  // A newer server may send a code that is not in the table.
+  const known: string | undefined = code === null || code === "other" ? undefined : CAUSES[code];
+  return known ?? (safeText(reason, 200).replace(/\.$/, "") || null);
 }
 
 /** A chain that did not answer, or was not asked, in one sentence without a full stop. */
 export function chainSentence(
   name: string,
-  chain: { state: "failed" | "skipped"; reason: string | null; retryAt: Time | null },
+  chain: Reason & { state: "failed" | "skipped"; retryAt: ChainProgress["retryAt"] },
 ): string {
-  const why = cause(chain.reason);
-  if (chain.state === "failed") return why ? `${name} did not answer: ${why}` : `${name} did not answer`;
-  if (chain.retryAt) return `${name} failed before and is asked again at ${clock(chain.retryAt)}`;
-  return why ? `${name} was not asked: ${why}` : `${name} was not asked`;
+  if (chain.state === "skipped" && chain.retryAt)
+    return `${name} failed before and is asked again at ${clock(chain.retryAt)}`;
+  const what = chain.state === "failed" ? `${name} did not answer` : `${name} was not asked`;
+  const why = cause(chain);
+  return why ? `${what}: ${why}` : what;
 }
 
-/** "Polygon", "Polygon and Base", "Polygon, Base and Optimism". */
-export function list(names: readonly string[]): string {
-  return names.length < 2 ? (names[0] ?? "") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
-}
-
-/** How long a sync took. */
-export function duration(ms: number): string {
-  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
-  const seconds = Math.round(ms / 1000);
-  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+/** Why a chain is not fresh, or what its source can't know, as a sentence. */
+export function chainNote(reason: Reason): string {
+  const why = cause(reason);
+  return why ? `${capital(why)}.` : "It did not answer since.";
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { clock } from "../format/time";
-import { limitWords } from "./limit";
+import { limitWords } from "./syncLimit";
 
 const RESET = "2025-11-03T12:10:00Z";
 const NOW = Date.parse("2025-11-03T12:06:40Z");

@@ -1,5 +1,5 @@
 /** How many syncs a person may still ask for, in words. */
-import type { SyncStatus } from "../api/types";
+import type { SyncStatus } from "../api/schema";
 import { clock } from "../format/time";
 
 export interface LimitWords {

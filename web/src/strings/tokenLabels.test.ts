@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { flagNote, notCountedReason, notCountedShort, sourceName, spamReason, useOfQuote } from "./words";
+import { flagNote, notCountedReason, notCountedShort, sourceName, spamReason, useOfQuote } from "./tokenLabels";
 
 test("a code that this page does not know yet is uncertain, never nothing", () => {
   expect(notCountedShort("a_reason_of_tomorrow")).toBe("uncertain price");

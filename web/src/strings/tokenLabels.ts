@@ -111,8 +111,3 @@ export function useOfQuote(use: string, rule: string | null, why: string): strin
   const byRule = use === "chosen" && rule !== null ? RULES[rule] : undefined;
   return byRule ?? USES[use] ?? (safeText(why, 120) || "Not used");
 }
-
-/** As the first word of a sentence. */
-export function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}

@@ -1,22 +1,23 @@
 import type { CSSProperties } from "react";
+import { chainColour, chainMark } from "../chains";
 import { VisuallyHidden } from "../ui/VisuallyHidden";
 import styles from "./ChainMarks.module.css";
 import type { Mark } from "./marks";
 
 const SIGNS = { waiting: "", reading: "", done: "✓", failed: "!", skipped: "–" } as const;
 
-/** Five small marks that fill as each chain answers. */
+/** A small mark a chain, which fills as the chain answers. */
 export function ChainMarks({ marks }: { marks: readonly Mark[] }) {
   return (
     <ul className={styles.marks}>
       {marks.map(({ chain, state, words }) => (
         <li
-          key={chain.id}
+          key={chain.chainId}
           className={`${styles.mark} ${styles[state]}`}
-          style={{ "--chain": chain.colour } as CSSProperties}
+          style={{ "--chain": chainColour(chain.chainId) } as CSSProperties}
           title={state === "failed" || state === "skipped" ? words : `${chain.name}: ${words}`}
         >
-          <span aria-hidden>{chain.mark}</span>
+          <span aria-hidden>{chainMark(chain.name)}</span>
           <span aria-hidden className={styles.sign}>
             {SIGNS[state]}
           </span>

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
 import { Problem } from "../api/client";
-import type { Operation } from "../api/types";
+import type { Operation } from "../api/schema";
 import { useLive, useStore, useSyncStatus } from "../state/hooks";
 import { Button } from "../ui/Button";
 import { Drawer } from "../ui/Drawer";

@@ -1,20 +1,22 @@
 import { useEffect, useState } from "react";
 import { Problem } from "../api/client";
-import type { OperationDetail, OperationStatus } from "../api/types";
-import { chainName } from "../chains";
+import type { OperationDetail } from "../api/schema";
+import type { OperationStatus } from "../api/types";
+import type { Chains } from "../chains";
 import { counted, safeText, shortAddress } from "../format/text";
-import { useStore } from "../state/hooks";
+import { useChains, useStore } from "../state/hooks";
+import { chainSentence } from "../strings/syncLabels";
 import { Button } from "../ui/Button";
 import { CopyText } from "../ui/CopyText";
 import { ErrorNote } from "../ui/ErrorNote";
 import { ChainMarks } from "./ChainMarks";
 import { endedMarks } from "./marks";
 import styles from "./OperationDetails.module.css";
-import { chainSentence } from "./words";
 
 /** How each wallet was read on each chain. */
 export function OperationDetails({ id, status }: { id: string; status: OperationStatus }) {
   const { request, session } = useStore();
+  const chains = useChains();
   const [detail, setDetail] = useState<OperationDetail | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [tries, setTries] = useState(0);
@@ -46,7 +48,7 @@ export function OperationDetails({ id, status }: { id: string; status: Operation
       {detail.chains.length === 0 ? (
         <p className={styles.quiet}>{status === "running" ? "No chain has answered yet." : "No chain was asked."}</p>
       ) : (
-        <ChainMarks marks={endedMarks(detail.chains)} />
+        <ChainMarks marks={endedMarks(detail.chains, chains)} />
       )}
       {wallets.map((wallet) => (
         <section key={wallet}>
@@ -60,7 +62,7 @@ export function OperationDetails({ id, status }: { id: string; status: Operation
               .filter(({ walletAddress }) => walletAddress === wallet)
               .map((chain) => (
                 <li key={chain.chainId} className={styles.chain}>
-                  {chainWords(chain)}
+                  {chainWords(chain, chains)}
                   {session.isAdmin && chain.reason && <p className={styles.quiet}>{safeText(chain.reason, 400)}</p>}
                 </li>
               ))}
@@ -76,9 +78,12 @@ export function OperationDetails({ id, status }: { id: string; status: Operation
   );
 }
 
-function chainWords({ chainId, outcome, tokens, reason, retryAt }: OperationDetail["chains"][number]): string {
-  const name = chainName(chainId);
+function chainWords(
+  { chainId, outcome, tokens, reason, code, retryAt }: OperationDetail["chains"][number],
+  chains: Chains,
+): string {
+  const name = chains.name(chainId);
   if (outcome === "ok") return `${name}: ${counted(tokens, "token")}`;
   if (outcome === "kept") return `${name}: nothing had moved, so it was not asked`;
-  return chainSentence(name, { state: outcome, reason, retryAt });
+  return chainSentence(name, { state: outcome, reason, code, retryAt });
 }

@@ -1,16 +1,16 @@
 import { useId } from "react";
-import type { SyncStatus } from "../api/types";
+import type { SyncStatus } from "../api/schema";
 import { safeText } from "../format/text";
 import { clock, countdown, length } from "../format/time";
-import { useLive, useNow, useSyncStatus } from "../state/hooks";
+import { useChains, useLive, useNow, useSyncStatus } from "../state/hooks";
+import { type LimitWords, limitWords } from "../strings/syncLimit";
+import { triggerProblem } from "../strings/syncProblems";
+import { spoken } from "../strings/syncResult";
 import { Button } from "../ui/Button";
 import { ErrorNote } from "../ui/ErrorNote";
 import { VisuallyHidden } from "../ui/VisuallyHidden";
 import { ChainMarks } from "./ChainMarks";
-import { type LimitWords, limitWords } from "./limit";
 import { type Mark, marks } from "./marks";
-import { triggerProblem } from "./problems";
-import { spoken } from "./resultWords";
 import styles from "./SyncPanel.module.css";
 import { SyncResult } from "./SyncResult";
 import { useSyncRun } from "./useSyncRun";
@@ -20,13 +20,14 @@ export function SyncPanel() {
   const { status } = useSyncStatus();
   const { progress } = useLive();
   const { isUnderWay, result, problem, start } = useSyncRun();
+  const chains = useChains();
   const now = useNow();
   const title = useId();
 
   const limit = status && limitWords(status, now);
   // The limit has its own words, once the status knows of it.
   const words = problem && !(problem.code === "rate_limited" && limit?.reached) ? triggerProblem(problem) : null;
-  const chains = marks(progress, status?.runningOperation != null);
+  const shownMarks = marks(progress, status?.runningOperation != null, chains, status?.chains ?? []);
   const shown = problem || isUnderWay ? null : result;
   return (
     <section className={styles.panel} aria-labelledby={title}>
@@ -42,10 +43,10 @@ export function SyncPanel() {
         >
           {isUnderWay ? <VisuallyHidden>Syncing</VisuallyHidden> : "Sync now"}
         </Button>
-        {isUnderWay && <ChainMarks marks={chains} />}
+        {isUnderWay && <ChainMarks marks={shownMarks} />}
       </div>
       <p className={styles.quiet}>
-        {isUnderWay ? underWayWords(status, chains) : limit && <Standing status={status} limit={limit} now={now} />}
+        {isUnderWay ? underWayWords(status, shownMarks) : limit && <Standing status={status} limit={limit} now={now} />}
       </p>
       {words && (
         <ErrorNote what={words.what} next={words.next}>
@@ -54,7 +55,7 @@ export function SyncPanel() {
       )}
       {shown && <SyncResult result={shown} />}
       <VisuallyHidden role="status">
-        {isUnderWay ? "Sync started." : shown && !shown.failure ? spoken(shown) : ""}
+        {isUnderWay ? "Sync started." : shown && !shown.failure ? spoken(shown, chains) : ""}
       </VisuallyHidden>
     </section>
   );

@@ -1,8 +1,9 @@
 import { clock } from "../format/time";
+import { useChains } from "../state/hooks";
+import { changeWords, failureWords, summaryWords, unreadWords } from "../strings/syncResult";
 import { Disclosure } from "../ui/Disclosure";
 import { ErrorNote } from "../ui/ErrorNote";
 import type { Change } from "./changes";
-import { changeWords, failureWords, summaryWords, unreadWords } from "./resultWords";
 import type { Result } from "./run";
 import styles from "./SyncResult.module.css";
 
@@ -11,6 +12,7 @@ const SHOWN = 3;
 /** What a sync changed, and what it could not read. */
 export function SyncResult({ result }: { result: Result }) {
   const { changes, unread, failure, endedAt } = result;
+  const chains = useChains();
   if (failure) return <ErrorNote {...failureWords(failure)} />;
   const held = changes?.held ?? [];
   return (
@@ -33,7 +35,7 @@ export function SyncResult({ result }: { result: Result }) {
       {unread.length > 0 && (
         <ul className={styles.unread}>
           {unread.map((chain) => (
-            <li key={chain.chainId}>{unreadWords(chain)}</li>
+            <li key={chain.chainId}>{unreadWords(chain, chains)}</li>
           ))}
         </ul>
       )}
@@ -42,7 +44,7 @@ export function SyncResult({ result }: { result: Result }) {
 }
 
 function ChangeLine({ change }: { change: Change }) {
-  const { text, exact } = changeWords(change);
+  const { text, exact } = changeWords(change, useChains());
   return (
     <li className={styles.change} title={exact ?? undefined}>
       {text}

@@ -1,13 +1,13 @@
 import { useState } from "react";
-import styles from "./Changing.module.css";
+import styles from "./AnimatedText.module.css";
 
 /** Text that fades from its old to its new when it changes in place. */
-export function Changing({ text }: { text: string }) {
+export function AnimatedText({ text }: { text: string }) {
   const [shown, setShown] = useState<{ text: string; before: string | null }>({ text, before: null });
   if (shown.text !== text) setShown({ text, before: shown.text });
   if (shown.before === null) return text;
   return (
-    <span className={styles.changing} key={shown.text}>
+    <span className={styles.animated} key={shown.text}>
       <span className={styles.before} aria-hidden>
         {shown.before}
       </span>

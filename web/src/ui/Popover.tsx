@@ -1,6 +1,6 @@
 import { type ReactNode, useId } from "react";
-import { usePopover } from "../ui/usePopover";
-import styles from "./Why.module.css";
+import styles from "./Popover.module.css";
+import { usePopover } from "./usePopover";
 
 interface Props {
   /** The part of the sentence that opens. */
@@ -12,7 +12,7 @@ interface Props {
 }
 
 /** A part of a sentence that says why, over what is below it, so that nothing moves. */
-export function Why({ label, title, tone = "quiet", onOpen, children }: Props) {
+export function Popover({ label, title, tone = "quiet", onOpen, children }: Props) {
   const { isOpen, change, root, button } = usePopover(onOpen);
   const panel = useId();
 

@@ -1,8 +1,8 @@
 import { type FormEvent, useId, useRef, useState } from "react";
 import { Problem } from "../api/client";
+import { shapeProblem } from "../strings/addressProblem";
 import { Button } from "../ui/Button";
 import styles from "./AddressForm.module.css";
-import { shapeProblem } from "./address";
 
 interface Props {
   /** Addresses that are there already, in lower case. */

@@ -1,13 +1,11 @@
 import { useEffect } from "react";
-import { CHAINS } from "../chains";
-import { shortAddress } from "../format/text";
-import { useLive, usePortfolio, useSyncStatus } from "../state/hooks";
+import { list, shortAddress } from "../format/text";
+import { useChains, useLive, usePortfolio, useSyncStatus } from "../state/hooks";
+import { triggerProblem } from "../strings/syncProblems";
+import { failureWords } from "../strings/syncResult";
 import { ChainMarks } from "../sync/ChainMarks";
 import { marks } from "../sync/marks";
-import { triggerProblem } from "../sync/problems";
-import { failureWords } from "../sync/resultWords";
 import { useSyncRun } from "../sync/useSyncRun";
-import { list } from "../sync/words";
 import { Button } from "../ui/Button";
 import { ErrorNote } from "../ui/ErrorNote";
 import { AddressForm } from "./AddressForm";
@@ -18,6 +16,7 @@ import { useWallets } from "./useWallets";
 export function FirstVisit({ onDone }: { onDone: () => void }) {
   const { portfolio } = usePortfolio();
   const { wallets, problem, read, add } = useWallets();
+  const chains = useChains();
 
   const isRead = Boolean(portfolio?.asOf);
   useEffect(() => {
@@ -35,7 +34,7 @@ export function FirstVisit({ onDone }: { onDone: () => void }) {
             Which wallet is yours?
           </h1>
           <p className={styles.quiet}>
-            Paste its address. It is read on {list(CHAINS.map(({ name }) => name))}; reading takes no key and no
+            Paste its address. It is read on {list(chains.all.map(({ name }) => name))}; reading takes no key and no
             signature.
           </p>
           {problem ? (
@@ -55,6 +54,7 @@ export function FirstVisit({ onDone }: { onDone: () => void }) {
 function FirstSync({ addresses }: { addresses: readonly string[] }) {
   const { status } = useSyncStatus();
   const { progress } = useLive();
+  const chains = useChains();
   const { isUnderWay, result, problem, start } = useSyncRun();
   const refused = problem && triggerProblem(problem);
   const failed = result?.failure ? failureWords(result.failure).what : null;
@@ -63,7 +63,14 @@ function FirstSync({ addresses }: { addresses: readonly string[] }) {
       <h1 id="first-visit" className={styles.title}>
         {addresses.length === 1 ? `Reading ${shortAddress(addresses[0] ?? "")}` : `Reading ${addresses.length} wallets`}
       </h1>
-      <ChainMarks marks={marks(isUnderWay ? progress : [], isUnderWay && status?.runningOperation != null)} />
+      <ChainMarks
+        marks={marks(
+          isUnderWay ? progress : [],
+          isUnderWay && status?.runningOperation != null,
+          chains,
+          status?.chains ?? [],
+        )}
+      />
       <p className={styles.quiet} role="status">
         {status?.pause
           ? "All syncs are paused. Yours begins when the pause ends."

@@ -1,11 +1,12 @@
 import { type KeyboardEvent, type PointerEvent, useLayoutEffect, useMemo, useRef, useState } from "react";
-import type { History, HistoryPoint, Portfolio } from "../api/types";
-import { usd } from "../format/numbers";
-import { day, moment } from "../format/time";
-import { useHistory, useNow } from "../state/hooks";
-import { Choice } from "./Choice";
+import type { History, HistoryPoint, Portfolio } from "../../api/schema";
+import type { Chains } from "../../chains";
+import { usd } from "../../format/numbers";
+import { day, moment } from "../../format/time";
+import { useChains, useHistory, useNow } from "../../state/hooks";
+import { leftOut } from "../../strings/leftOut";
+import { Choice } from "../../ui/Choice";
 import styles from "./LineChart.module.css";
-import { leftOut } from "./leftOut";
 import { type Line, line, nearest, path } from "./line";
 
 const RANGES = [
@@ -78,6 +79,7 @@ interface PlotProps {
 
 function Plot({ drawn, width, chosen, onChoose, now }: PlotProps) {
   const last = drawn.spots.length - 1;
+  const chains = useChains();
   const spot = chosen === null ? undefined : drawn.spots[Math.min(chosen, last)];
   const paths = useMemo(() => drawn.runs.map(path), [drawn]);
 
@@ -102,7 +104,7 @@ function Plot({ drawn, width, chosen, onChoose, now }: PlotProps) {
       aria-valuemin={0}
       aria-valuemax={last}
       aria-valuenow={chosen ?? last}
-      aria-valuetext={readingText((spot ?? drawn.spots[last])?.point, now)}
+      aria-valuetext={readingText((spot ?? drawn.spots[last])?.point, now, chains)}
       onPointerMove={follow}
       onPointerDown={follow}
       onPointerLeave={() => onChoose(null)}
@@ -137,16 +139,17 @@ function Extent({ line: { low, high, spots } }: { line: Line }) {
 }
 
 function Reading({ point, now }: { point: HistoryPoint; now: number }) {
+  const chains = useChains();
   return (
     <>
       <b>{usd(point.totalValueUsd)}</b>{" "}
-      <span className={styles.quiet}>{`${moment(point.at, now)} · ${leftOut(point)}`}</span>
+      <span className={styles.quiet}>{`${moment(point.at, now)} · ${leftOut(point, chains)}`}</span>
     </>
   );
 }
 
-function readingText(point: HistoryPoint | undefined, now: number): string {
-  return point ? `${usd(point.totalValueUsd)}, ${moment(point.at, now)}, ${leftOut(point)}` : "";
+function readingText(point: HistoryPoint | undefined, now: number, chains: Chains): string {
+  return point ? `${usd(point.totalValueUsd)}, ${moment(point.at, now)}, ${leftOut(point, chains)}` : "";
 }
 
 /** With the portfolio that is shown as the last reading, where it is newer: the line ends in the number. */

@@ -1,6 +1,6 @@
 /** From readings to what an SVG draws. Pixels only: what is shown in digits comes from the readings themselves. */
-import type { History, HistoryPoint } from "../api/types";
-import { millis } from "../format/time";
+import type { History, HistoryPoint } from "../../api/schema";
+import { millis } from "../../format/time";
 
 export interface Spot {
   x: number;

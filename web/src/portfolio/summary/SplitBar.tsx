@@ -1,10 +1,12 @@
 import { type CSSProperties, useMemo, useState } from "react";
-import type { Portfolio } from "../api/types";
-import { usd } from "../format/numbers";
-import { counted } from "../format/text";
-import { Choice } from "./Choice";
+import type { Portfolio } from "../../api/schema";
+import { chainColour } from "../../chains";
+import { usd } from "../../format/numbers";
+import { counted } from "../../format/text";
+import { useChains } from "../../state/hooks";
+import { Choice } from "../../ui/Choice";
 import styles from "./SplitBar.module.css";
-import { chainColour, type Part, type SplitBy, split, tenthsText } from "./split";
+import { type Part, type SplitBy, split, tenthsText } from "./split";
 
 const WAYS: { value: SplitBy; label: string }[] = [
   { value: "token", label: "By token" },
@@ -14,8 +16,9 @@ const WAYS: { value: SplitBy; label: string }[] = [
 /** How the number is made up, as one bar; its legend sums to 100 %. */
 export function SplitBar({ portfolio }: { portfolio: Portfolio }) {
   const [by, setBy] = useState<SplitBy>("token");
+  const chains = useChains();
   const [isOtherOpen, setOtherOpen] = useState(false);
-  const { parts, other, otherTenths } = useMemo(() => split(portfolio, by), [portfolio, by]);
+  const { parts, other, otherTenths } = useMemo(() => split(portfolio, by, chains), [portfolio, by, chains]);
   if (parts.length === 0) return null;
   return (
     <section className={styles.split} aria-label="How it is made up">
@@ -72,7 +75,7 @@ function Entry({ part, colour }: { part: Part; colour: string }) {
 const OTHER_COLOUR = "var(--part-other)";
 
 function colourOf({ chainId }: Part, index: number): string {
-  return (chainId === null ? undefined : chainColour(chainId)) ?? `var(--part-${(index % 7) + 1})`;
+  return chainId === null ? `var(--part-${(index % 7) + 1})` : chainColour(chainId);
 }
 
 function paint(colour: string): CSSProperties {

@@ -1,10 +1,10 @@
-import type { Portfolio } from "../api/types";
-import { absolute, sign } from "../format/decimal";
-import { percent, usd, usdParts } from "../format/numbers";
-import { moment } from "../format/time";
-import { useHistory, useNow } from "../state/hooks";
-import { VisuallyHidden } from "../ui/VisuallyHidden";
-import { Changing } from "./Changing";
+import type { Portfolio } from "../../api/schema";
+import { absolute, sign } from "../../format/decimal";
+import { percent, usd, usdParts } from "../../format/numbers";
+import { moment } from "../../format/time";
+import { useHistory, useNow } from "../../state/hooks";
+import { AnimatedText } from "../../ui/AnimatedText";
+import { VisuallyHidden } from "../../ui/VisuallyHidden";
 import { type Change, dayChange } from "./change";
 import styles from "./Total.module.css";
 
@@ -20,9 +20,9 @@ export function Total({ portfolio, isOld }: { portfolio: Portfolio; isOld: boole
     <div className={styles.total}>
       <h1 className={`${styles.number} ${whole.length > 14 ? styles.long : ""}`} title={usd(portfolio.totalValueUsd)}>
         <VisuallyHidden>Worth </VisuallyHidden>
-        <Changing text={whole} />
+        <AnimatedText text={whole} />
         <span className={styles.cents}>
-          <Changing text={cents} />
+          <AnimatedText text={cents} />
         </span>
       </h1>
       <p className={styles.change}>{change && <ChangeText change={change} now={now} />}</p>

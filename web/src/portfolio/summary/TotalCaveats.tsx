@@ -1,20 +1,20 @@
 import { useState } from "react";
-import type { Portfolio, Position } from "../api/types";
-import { chainName } from "../chains";
-import { amount, usd } from "../format/numbers";
-import { counted, safeText, shortAddress } from "../format/text";
-import { ago, moment } from "../format/time";
-import { useHidden, useNow } from "../state/hooks";
-import { positionKey } from "../state/sharing";
-import { freshness } from "./freshness";
-import styles from "./Honesty.module.css";
-import { groupOf } from "./rows";
-import { Why } from "./Why";
-import why from "./Why.module.css";
-import { capital, notCountedReason, spamReason } from "./words";
+import type { Portfolio, Position } from "../../api/schema";
+import { amount, usd } from "../../format/numbers";
+import { capital, counted, safeText, shortAddress } from "../../format/text";
+import { ago, moment } from "../../format/time";
+import { useChains, useHidden, useNow } from "../../state/hooks";
+import { positionKey } from "../../state/sharing";
+import { freshness } from "../../strings/freshness";
+import { chainNote } from "../../strings/syncLabels";
+import { notCountedReason, spamReason } from "../../strings/tokenLabels";
+import { Popover } from "../../ui/Popover";
+import popover from "../../ui/Popover.module.css";
+import { groupOf } from "../table/rows";
+import styles from "./TotalCaveats.module.css";
 
 /** One quiet sentence that is always true; each part opens its why. */
-export function Honesty({ portfolio }: { portfolio: Portfolio }) {
+export function TotalCaveats({ portfolio }: { portfolio: Portfolio }) {
   const { omitted } = portfolio;
   return (
     <div className={styles.line}>
@@ -32,34 +32,34 @@ function Read({ portfolio }: { portfolio: Portfolio }) {
   const now = useNow(1_000);
   const { text, tone } = freshness(portfolio, now);
   return (
-    <Why label={text} tone={tone} title="When each chain was read">
-      <ul className={why.list}>
-        {portfolio.chains.map(({ chainId, status, syncedAt, error }) => (
+    <Popover label={text} tone={tone} title="When each chain was read">
+      <ul className={popover.list}>
+        {portfolio.chains.map(({ chainId, name, status, syncedAt, error, errorCode }) => (
           <li key={chainId}>
-            <span>{chainName(chainId)}</span>
-            <span className={why.number}>
+            <span>{name}</span>
+            <span className={popover.number}>
               {syncedAt ? `${moment(syncedAt, now)}, ${ago(syncedAt, now)}` : "never read"}
             </span>
-            {(error || status === "stale") && <small>{safeText(error, 200) || "It did not answer since."}</small>}
+            {(error || status === "stale") && <small>{chainNote({ reason: error, code: errorCode })}</small>}
           </li>
         ))}
       </ul>
-    </Why>
+    </Popover>
   );
 }
 
 function Unread({ count }: { count: number }) {
   const [it, has] = count === 1 ? ["it", "its contract"] : ["them", "their contracts"];
   return (
-    <Why
+    <Popover
       label={`${counted(count, "token")} could not be read`}
       tone="warn"
       title="Not in the number above, and not in the list below"
     >
-      <p className={why.note}>
+      <p className={popover.note}>
         How much of {it} you hold is not known: {has} did not say, and never did before. The next sync asks again.
       </p>
-    </Why>
+    </Popover>
   );
 }
 
@@ -67,23 +67,26 @@ function Unpriced({ portfolio }: { portfolio: Portfolio }) {
   const unpriced = portfolio.positions.filter(({ notCountedReason: reason }) => reason === "unpriced");
   const { unpriced: count } = portfolio.omitted;
   return (
-    <Why label={`${counted(count, "token")} ${count === 1 ? "has" : "have"} no price`} title="Not in the number above">
+    <Popover
+      label={`${counted(count, "token")} ${count === 1 ? "has" : "have"} no price`}
+      title="Not in the number above"
+    >
       <Positions positions={unpriced} right={(position) => amount(position.amount)} />
-      <p className={why.note}>No source that we trust has a price for {count === 1 ? "it" : "them"}.</p>
-    </Why>
+      <p className={popover.note}>No source that we trust has a price for {count === 1 ? "it" : "them"}.</p>
+    </Popover>
   );
 }
 
 function LowLiquidity({ portfolio }: { portfolio: Portfolio }) {
   const thin = portfolio.positions.filter((position) => groupOf(position) === "lowLiquidity");
   return (
-    <Why
+    <Popover
       label={`${counted(portfolio.omitted.lowLiquidity, "token")} hard to sell`}
       title="Shown below with their last price, and not in the number above"
     >
       <Positions positions={thin} right={({ valueUsd }) => `${usd(valueUsd)}, not counted`} />
-      <p className={why.note}>{notCountedReason("low_liquidity")}.</p>
-    </Why>
+      <p className={popover.note}>{notCountedReason("low_liquidity")}.</p>
+    </Popover>
   );
 }
 
@@ -92,13 +95,13 @@ function Flagged({ portfolio }: { portfolio: Portfolio }) {
     (position) => groupOf(position) === "unsure" && position.notCountedReason !== "unpriced",
   );
   return (
-    <Why label={`${counted(portfolio.omitted.flagged, "price")} not trusted`} title="Not in the number above">
+    <Popover label={`${counted(portfolio.omitted.flagged, "price")} not trusted`} title="Not in the number above">
       <Positions
         positions={flagged}
         right={({ valueUsd }) => `${usd(valueUsd)}, not counted`}
         note={({ notCountedReason: reason }) => `${notCountedReason(reason ?? "")}.`}
       />
-    </Why>
+    </Popover>
   );
 }
 
@@ -106,24 +109,24 @@ function Spam({ portfolio }: { portfolio: Portfolio }) {
   const [isOpen, setOpen] = useState(false);
   const { data, problem } = useHidden(isOpen);
   return (
-    <Why
+    <Popover
       label={`${portfolio.omitted.spam.toLocaleString("en-US")} hidden as spam`}
       title="Hidden, and not in the number above"
       onOpen={setOpen}
     >
       {data ? (
-        <ul className={why.list}>
+        <ul className={popover.list}>
           {reasons(data.positions).map(([reason, count]) => (
             <li key={reason}>
               <span>{capital(reason)}</span>
-              <span className={why.number}>{count}</span>
+              <span className={popover.number}>{count}</span>
             </li>
           ))}
         </ul>
       ) : (
-        <p className={why.note}>{problem ? "The list can't be read now." : "Reading the list"}</p>
+        <p className={popover.note}>{problem ? "The list can't be read now." : "Reading the list"}</p>
       )}
-    </Why>
+    </Popover>
   );
 }
 
@@ -133,14 +136,15 @@ function Positions(props: {
   note?: (position: Position) => string;
 }) {
   const most = 50;
+  const chains = useChains();
   return (
-    <ul className={why.list}>
+    <ul className={popover.list}>
       {props.positions.slice(0, most).map((position) => (
         <li key={positionKey(position)}>
           <span>
-            {safeText(position.symbol) || shortAddress(position.tokenAddress)} on {chainName(position.chainId)}
+            {safeText(position.symbol) || shortAddress(position.tokenAddress)} on {chains.name(position.chainId)}
           </span>
-          <span className={why.number}>{props.right(position)}</span>
+          <span className={popover.number}>{props.right(position)}</span>
           {props.note && <small>{props.note(position)}</small>}
         </li>
       ))}

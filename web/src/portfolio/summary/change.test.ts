@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { History } from "../api/types";
+import type { History } from "../../api/schema";
 import { dayChange } from "./change";
 
 const now = Date.parse("2025-11-03T12:00:00Z");

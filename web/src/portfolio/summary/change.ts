@@ -1,7 +1,7 @@
 /** What changed over a day. */
-import type { History, HistoryPoint } from "../api/types";
-import { absolute, percentOf, subtract } from "../format/decimal";
-import { millis } from "../format/time";
+import type { History, HistoryPoint } from "../../api/schema";
+import { absolute, percentOf, subtract } from "../../format/decimal";
+import { millis } from "../../format/time";
 
 const DAY_MS = 86_400_000;
 

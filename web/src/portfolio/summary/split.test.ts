@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FLAGGED, LOW_LIQUIDITY, PRICED, SPAM, UNPRICED } from "../../fixtures/positions";
-import { portfolio } from "../../fixtures/replies";
+import { FLAGGED, LOW_LIQUIDITY, PRICED, SPAM, UNPRICED } from "../../../fixtures/positions";
+import { CHAINS, portfolio } from "../../../fixtures/replies";
+import { Chains } from "../../chains";
 import { split, tenthsOf, tenthsText } from "./split";
+
+const chains = new Chains(CHAINS);
 
 test("shares sum to 100 %, and each is off by less than a tenth of a percent", () => {
   const values = fc.array(fc.bigInt({ min: 1n, max: 10n ** 40n }).map(String), { minLength: 1, maxLength: 40 });
@@ -23,6 +26,7 @@ test("a token is one over all chains; what does not count is no part", () => {
   const { parts, other, otherTenths } = split(
     portfolio([...PRICED, ...UNPRICED, ...FLAGGED, ...LOW_LIQUIDITY, ...SPAM]),
     "token",
+    chains,
   );
   expect(parts[0]).toMatchObject({ label: "ETH", chainId: null });
   expect([...parts, ...other].filter(({ label }) => label === "ETH")).toHaveLength(1);
@@ -32,7 +36,7 @@ test("a token is one over all chains; what does not count is no part", () => {
 });
 
 test("by chain there are as many parts as chains with a value", () => {
-  expect(split(portfolio(PRICED), "chain").parts.map(({ label }) => label)).toEqual([
+  expect(split(portfolio(PRICED), "chain", chains).parts.map(({ label }) => label)).toEqual([
     "Ethereum",
     "Base",
     "Arbitrum",
@@ -42,7 +46,7 @@ test("by chain there are as many parts as chains with a value", () => {
 });
 
 test("nothing has no parts", () => {
-  expect(split(portfolio(SPAM), "token")).toEqual({ parts: [], other: [], otherTenths: 0 });
+  expect(split(portfolio(SPAM), "token", chains)).toEqual({ parts: [], other: [], otherTenths: 0 });
 });
 
 test("what rounds to nothing is not called nothing", () => {

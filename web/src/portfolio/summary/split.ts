@@ -1,8 +1,8 @@
 /** How the total is made up: parts that sum to 100 %. */
-import type { Portfolio, Position } from "../api/types";
-import { CHAINS, chainName } from "../chains";
-import { add, compare, parse, sign } from "../format/decimal";
-import { safeText } from "../format/text";
+import type { Portfolio, Position } from "../../api/schema";
+import type { Chains } from "../../chains";
+import { add, compare, parse, sign } from "../../format/decimal";
+import { safeText } from "../../format/text";
 
 export type SplitBy = "token" | "chain";
 
@@ -23,10 +23,11 @@ export interface Split {
 }
 
 /** With at most `most` parts, and the others together. */
-export function split({ positions }: Portfolio, by: SplitBy, most = 6): Split {
+export function split({ positions }: Portfolio, by: SplitBy, chains: Chains, most = 6): Split {
   const parts = allParts(
     positions.filter(({ isCounted }) => isCounted),
     by,
+    chains,
   );
   // One part alone in "other" is better shown by its name.
   const shown = parts.length <= most + 1 ? parts.length : most;
@@ -34,10 +35,10 @@ export function split({ positions }: Portfolio, by: SplitBy, most = 6): Split {
   return { parts: parts.slice(0, shown), other, otherTenths: other.reduce((sum, { tenths }) => sum + tenths, 0) };
 }
 
-function allParts(positions: Position[], by: SplitBy): Part[] {
+function allParts(positions: Position[], by: SplitBy, chains: Chains): Part[] {
   const sums = new Map<string, Omit<Part, "tenths">>();
   for (const position of positions) {
-    const part = by === "chain" ? chainPart(position) : tokenPart(position);
+    const part = by === "chain" ? chainPart(position, chains) : tokenPart(position);
     const valueUsd = add(sums.get(part.key)?.valueUsd ?? "0", position.valueUsd ?? "0");
     sums.set(part.key, { ...part, valueUsd });
   }
@@ -47,8 +48,8 @@ function allParts(positions: Position[], by: SplitBy): Part[] {
   return parts.map((part, index) => ({ ...part, tenths: shares[index] ?? 0 }));
 }
 
-function chainPart({ chainId }: Position) {
-  return { key: String(chainId), label: chainName(chainId), chainId };
+function chainPart({ chainId }: Position, chains: Chains) {
+  return { key: String(chainId), label: chains.name(chainId), chainId };
 }
 
 /** A token is one on all chains where its symbol and name are the same; one without a symbol is its contract. */
@@ -84,9 +85,4 @@ export function tenthsOf(values: readonly string[]): number[] {
 /** "4.2%"; "<0.1%" of what is there but rounds to nothing. */
 export function tenthsText(tenths: number): string {
   return tenths === 0 ? "<0.1%" : `${Math.floor(tenths / 10)}.${tenths % 10}%`;
-}
-
-/** The colour of a chain's part. */
-export function chainColour(chainId: number): string | undefined {
-  return CHAINS.find(({ id }) => id === chainId)?.colour;
 }

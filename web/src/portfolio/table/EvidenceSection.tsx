@@ -1,10 +1,10 @@
 import { type ReactNode, useId } from "react";
-import type { Explanation } from "../api/explanation";
-import type { Position } from "../api/types";
-import { full, price } from "../format/numbers";
-import { ago, moment } from "../format/time";
-import { useNow, useWatched } from "../state/hooks";
-import { list } from "../sync/words";
+import type { Explanation, Position } from "../../api/schema";
+import { full, price } from "../../format/numbers";
+import { capital, list } from "../../format/text";
+import { ago, moment } from "../../format/time";
+import { useNow, useWatched } from "../../state/hooks";
+import { sourceName, spamReason } from "../../strings/tokenLabels";
 import styles from "./EvidenceSection.module.css";
 import {
   balanceText,
@@ -17,7 +17,6 @@ import {
   said,
 } from "./evidence";
 import { Fact, Facts } from "./Facts";
-import { capital, sourceName, spamReason } from "./words";
 
 /** How a position came to its price: read when it is opened. */
 export function EvidenceSection({ position }: { position: Position }) {

@@ -1,6 +1,6 @@
 import { useState } from "react";
-import { useStore } from "../state/hooks";
-import { Button } from "../ui/Button";
+import { useStore } from "../../state/hooks";
+import { Button } from "../../ui/Button";
 import styles from "./ExportButton.module.css";
 
 /** Saves the positions for a spreadsheet. A link could not carry the session, so the file is fetched. */

@@ -9,17 +9,18 @@ import {
   useRef,
   useState,
 } from "react";
-import type { Portfolio, Position } from "../api/types";
-import { percentOf } from "../format/decimal";
-import { percent } from "../format/numbers";
-import { moment } from "../format/time";
-import { useNow } from "../state/hooks";
+import type { Portfolio, Position } from "../../api/schema";
+import type { Chains } from "../../chains";
+import { percentOf } from "../../format/decimal";
+import { percent } from "../../format/numbers";
+import { moment } from "../../format/time";
+import { useChains, useNow } from "../../state/hooks";
 import styles from "./Grid.module.css";
-import { COLUMNS, Head } from "./Head";
 import { HEIGHTS, type Item, items, type View } from "./items";
 import { Row } from "./Row";
 import { RowDetail } from "./RowDetail";
 import type { Column, Group, Grouped, Sorting } from "./rows";
+import { COLUMNS, TableHeader } from "./TableHeader";
 
 interface Props {
   portfolio: Portfolio;
@@ -40,6 +41,7 @@ const STEPS: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10,
 export function Grid({ portfolio, groups, closed, onToggle, hiddenState, showWallet, sorting, onSort }: Props) {
   const [opened, setOpened] = useState<string | null>(null);
   const [active, setActive] = useState<string | null>(null);
+  const chains = useChains();
   const body = useRef<HTMLDivElement>(null);
   const top = useTop(body);
   const hiddenCount = portfolio.omitted.spam;
@@ -85,7 +87,7 @@ export function Grid({ portfolio, groups, closed, onToggle, hiddenState, showWal
     <div role="treegrid" aria-label="Tokens" aria-rowcount={lines.length + 1} aria-colcount={COLUMNS.length}>
       <div role="rowgroup" className={styles.head}>
         <div role="row" aria-rowindex={1} className={styles.columns}>
-          <Head sorting={sorting} onSort={onSort} />
+          <TableHeader sorting={sorting} onSort={onSort} />
         </div>
       </div>
       <div
@@ -117,7 +119,7 @@ export function Grid({ portfolio, groups, closed, onToggle, hiddenState, showWal
               onFocus={() => isReachable && setActive(item.key)}
               onClick={() => act(item)}
             >
-              <Line item={item} portfolio={portfolio} showWallet={showWallet} staleSince={staleSince} />
+              <Line item={item} portfolio={portfolio} chains={chains} showWallet={showWallet} staleSince={staleSince} />
             </div>
           );
         })}
@@ -129,16 +131,18 @@ export function Grid({ portfolio, groups, closed, onToggle, hiddenState, showWal
 interface LineProps {
   item: Item;
   portfolio: Portfolio;
+  chains: Chains;
   showWallet: boolean;
   staleSince: ReadonlyMap<number, string>;
 }
 
-function Line({ item, portfolio, showWallet, staleSince }: LineProps) {
+function Line({ item, portfolio, chains, showWallet, staleSince }: LineProps) {
   switch (item.kind) {
     case "position":
       return (
         <Row
           position={item.position}
+          chainName={chains.name(item.position.chainId)}
           share={share(item.position, portfolio)}
           showWallet={showWallet}
           staleSince={item.position.stale ? (staleSince.get(item.position.chainId) ?? null) : null}

@@ -1,7 +1,7 @@
 import { useDeferredValue, useMemo, useState } from "react";
-import type { Portfolio } from "../api/types";
-import { counted } from "../format/text";
-import { useHidden } from "../state/hooks";
+import type { Portfolio } from "../../api/schema";
+import { counted } from "../../format/text";
+import { useChains, useHidden } from "../../state/hooks";
 import { Grid } from "./Grid";
 import styles from "./Positions.module.css";
 import { type Column, type Group, grouped, NO_FILTER, nextSorting, type Sorting } from "./rows";
@@ -13,13 +13,14 @@ export function Positions({ portfolio }: { portfolio: Portfolio }) {
   const [sorting, setSorting] = useState<Sorting>({ column: "value", descending: true });
   const [closed, setClosed] = useState<ReadonlySet<Group>>(() => new Set(["hidden"]));
   const hidden = useHidden(!closed.has("hidden"));
+  const chains = useChains();
   const wanted = useDeferredValue(filter);
 
   const positions = useMemo(() => {
     const spam = hidden.data?.positions.filter(({ isSpam }) => isSpam) ?? [];
     return [...portfolio.positions.filter(({ isSpam }) => !isSpam), ...spam];
   }, [portfolio, hidden.data]);
-  const groups = useMemo(() => grouped(positions, wanted, sorting), [positions, wanted, sorting]);
+  const groups = useMemo(() => grouped(positions, wanted, sorting, chains), [positions, wanted, sorting, chains]);
   const wallets = useMemo(() => [...new Set(positions.map(({ walletAddress }) => walletAddress))].sort(), [positions]);
 
   const sort = (column: Column) => setSorting((current) => nextSorting(current, column));
@@ -42,6 +43,7 @@ export function Positions({ portfolio }: { portfolio: Portfolio }) {
         onFilter={setFilter}
         sorting={sorting}
         onSort={sort}
+        chains={chains.all}
         wallets={wallets}
         shown={
           matching === all ? counted(all, "token") : `${matching.toLocaleString("en-US")} of ${counted(all, "token")}`

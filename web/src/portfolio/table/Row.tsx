@@ -1,18 +1,19 @@
 import { memo } from "react";
-import type { Position } from "../api/types";
-import { CHAINS, chainName } from "../chains";
-import { sign } from "../format/decimal";
-import { amount, full, percent, price, usdShort } from "../format/numbers";
-import { escaped, safeText, shortAddress } from "../format/text";
-import { length, millis } from "../format/time";
-import { useNow } from "../state/hooks";
-import { Changing } from "./Changing";
+import type { Position } from "../../api/schema";
+import { chainColour } from "../../chains";
+import { sign } from "../../format/decimal";
+import { amount, full, percent, price, usdShort } from "../../format/numbers";
+import { capital, escaped, safeText, shortAddress } from "../../format/text";
+import { length, millis } from "../../format/time";
+import { useNow } from "../../state/hooks";
+import { notCountedReason, notCountedShort, sourceName, spamReason } from "../../strings/tokenLabels";
+import { AnimatedText } from "../../ui/AnimatedText";
 import styles from "./Row.module.css";
 import { TokenLogo } from "./TokenLogo";
-import { capital, notCountedReason, notCountedShort, sourceName, spamReason } from "./words";
 
 interface Props {
   position: Position;
+  chainName: string;
   /** Of the total, as text; null of what does not count. */
   share: string | null;
   /** Whose it is, where there are several wallets. */
@@ -22,7 +23,7 @@ interface Props {
 }
 
 /** The cells of one position. Drawn anew only when something in it changed. */
-export const Row = memo(function Row({ position, share, showWallet, staleSince }: Props) {
+export const Row = memo(function Row({ position, chainName, share, showWallet, staleSince }: Props) {
   const { symbol, name, tokenAddress, isSpam, valueUsd, priceUsd } = position;
   const shownSymbol = safeText(symbol, 24);
   const isUncounted = valueUsd !== null && !isSpam && !position.isCounted;
@@ -48,8 +49,8 @@ export const Row = memo(function Row({ position, share, showWallet, staleSince }
       </div>
       <div role="gridcell" className={`${styles.cell} ${styles.chain}`}>
         <span className={styles.chainName}>
-          <ChainDot chainId={position.chainId} />
-          {chainName(position.chainId)}
+          <ChainDot chainId={position.chainId} name={chainName} />
+          {chainName}
         </span>
         {staleSince && <span className={`${styles.small} ${styles.warn}`}>as of {staleSince}</span>}
       </div>
@@ -65,7 +66,7 @@ export const Row = memo(function Row({ position, share, showWallet, staleSince }
           <span className={styles.faint}>{isSpam ? "–" : "no price"}</span>
         ) : (
           <>
-            <Changing text={price(priceUsd)} />
+            <AnimatedText text={price(priceUsd)} />
             <PriceSource position={position} />
           </>
         )}
@@ -92,14 +93,14 @@ function Amount({ position }: { position: Position }) {
   return position.amount === null ? (
     <span className={styles.faint}>unknown</span>
   ) : (
-    <Changing text={amount(position.amount)} />
+    <AnimatedText text={amount(position.amount)} />
   );
 }
 
 function Value({ position }: { position: Position }) {
   if (position.isSpam) return <span className={styles.faint}>–</span>;
   if (position.valueUsd === null) return <span className={styles.faint}>unknown</span>;
-  const shown = <Changing text={usdShort(position.valueUsd)} />;
+  const shown = <AnimatedText text={usdShort(position.valueUsd)} />;
   return position.isCounted ? shown : <span className={styles.faint}>{shown}</span>;
 }
 
@@ -136,11 +137,10 @@ function DayChange({ value }: { value: string | null }) {
   );
 }
 
-function ChainDot({ chainId }: { chainId: number }) {
-  const chain = CHAINS.find(({ id }) => id === chainId);
+function ChainDot({ chainId, name }: { chainId: number; name: string }) {
   return (
-    <span className={styles.mark} style={{ background: chain?.colour }} aria-hidden="true">
-      {chain?.mark.slice(0, 1) ?? "?"}
+    <span className={styles.mark} style={{ background: chainColour(chainId) }} aria-hidden="true">
+      {[...name][0]}
     </span>
   );
 }

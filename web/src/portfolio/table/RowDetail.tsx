@@ -1,14 +1,13 @@
-import type { Position } from "../api/types";
-import { chainName } from "../chains";
-import { full, usd } from "../format/numbers";
-import { safeText, shortAddress } from "../format/text";
-import { ago, moment } from "../format/time";
-import { useNow } from "../state/hooks";
-import { CopyText } from "../ui/CopyText";
+import type { Position } from "../../api/schema";
+import { full, usd } from "../../format/numbers";
+import { capital, safeText, shortAddress } from "../../format/text";
+import { ago, moment } from "../../format/time";
+import { useChains, useNow } from "../../state/hooks";
+import { flagNote, notCountedReason, sourceName, spamReason } from "../../strings/tokenLabels";
+import { CopyText } from "../../ui/CopyText";
 import { EvidenceSection } from "./EvidenceSection";
 import { Fact, Facts } from "./Facts";
 import styles from "./RowDetail.module.css";
-import { capital, flagNote, notCountedReason, sourceName, spamReason } from "./words";
 
 /** All that is known of one position. */
 export function RowDetail({ position }: { position: Position }) {
@@ -20,7 +19,7 @@ export function RowDetail({ position }: { position: Position }) {
     <div className={styles.detail}>
       <Facts>
         <Fact name="Name">{safeText(position.name, 120) || "None"}</Fact>
-        <Fact name="Chain">{chainName(position.chainId)}</Fact>
+        <Fact name="Chain">{useChains().name(position.chainId)}</Fact>
         <Fact name="Amount">
           {amount === null ? (
             `${balance} of its smallest unit; how many make one is unknown`

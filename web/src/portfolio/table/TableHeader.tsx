@@ -1,5 +1,5 @@
-import styles from "./Head.module.css";
 import type { Column, Sorting } from "./rows";
+import styles from "./TableHeader.module.css";
 
 /** In the order in which they are shown. A share sorts as its value does. */
 export const COLUMNS: readonly { column: Column; label: string; isNumber: boolean }[] = [
@@ -13,7 +13,7 @@ export const COLUMNS: readonly { column: Column; label: string; isNumber: boolea
 ];
 
 /** The heads of the columns; each sorts. */
-export function Head({ sorting, onSort }: { sorting: Sorting; onSort: (column: Column) => void }) {
+export function TableHeader({ sorting, onSort }: { sorting: Sorting; onSort: (column: Column) => void }) {
   return (
     <>
       {COLUMNS.map(({ column, label, isNumber }) => {

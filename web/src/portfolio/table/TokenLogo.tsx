@@ -1,7 +1,7 @@
 import { type CSSProperties, memo, useState } from "react";
-import type { Position } from "../api/types";
-import { safeText } from "../format/text";
-import { useStore } from "../state/hooks";
+import type { Position } from "../../api/schema";
+import { safeText } from "../../format/text";
+import { useStore } from "../../state/hooks";
 import styles from "./TokenLogo.module.css";
 
 /** A token's logo by our own route, or its initials on a colour of its address. A hidden token has initials only. */

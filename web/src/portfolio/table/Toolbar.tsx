@@ -1,10 +1,10 @@
 import { type ReactNode, useId } from "react";
-import { CHAINS } from "../chains";
-import { shortAddress } from "../format/text";
-import { VisuallyHidden } from "../ui/VisuallyHidden";
+import type { ChainName } from "../../api/schema";
+import { shortAddress } from "../../format/text";
+import { VisuallyHidden } from "../../ui/VisuallyHidden";
 import { ExportButton } from "./ExportButton";
-import { COLUMNS } from "./Head";
 import type { Column, Filter, Sorting } from "./rows";
+import { COLUMNS } from "./TableHeader";
 import styles from "./Toolbar.module.css";
 
 interface Props {
@@ -12,13 +12,14 @@ interface Props {
   onFilter: (filter: Filter) => void;
   sorting: Sorting;
   onSort: (column: Column) => void;
+  chains: readonly ChainName[];
   wallets: readonly string[];
   /** How many are shown, as a sentence. */
   shown: string;
 }
 
 /** What the table below is narrowed to. */
-export function Toolbar({ filter, onFilter, sorting, onSort, wallets, shown }: Props) {
+export function Toolbar({ filter, onFilter, sorting, onSort, chains, wallets, shown }: Props) {
   const change = (changes: Partial<Filter>) => onFilter({ ...filter, ...changes });
   return (
     <div className={styles.bar}>
@@ -40,8 +41,8 @@ export function Toolbar({ filter, onFilter, sorting, onSort, wallets, shown }: P
         onChange={(value) => change({ chainId: value === "" ? null : Number(value) })}
       >
         <option value="">All chains</option>
-        {CHAINS.map(({ id, name }) => (
-          <option key={id} value={id}>
+        {chains.map(({ chainId, name }) => (
+          <option key={chainId} value={chainId}>
             {name}
           </option>
         ))}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { explanation } from "../../fixtures/explanation";
+import { explanation } from "../../../fixtures/explanation";
 import {
   DOUBTED,
   FLAGGED,
@@ -8,10 +8,9 @@ import {
   PRICED,
   SECOND_WALLET,
   UNPRICED,
-} from "../../fixtures/positions";
-import { portfolio } from "../../fixtures/replies";
-import type { TokenEvidence } from "../api/explanation";
-import type { Position } from "../api/types";
+} from "../../../fixtures/positions";
+import { portfolio } from "../../../fixtures/replies";
+import type { Position, TokenEvidence } from "../../api/schema";
 import { balanceText, depthText, evidenceOf, evidencePath, listingText, said } from "./evidence";
 
 const ALL = [...PRICED, ...UNPRICED, ...FLAGGED, ...LOW_LIQUIDITY, ...DOUBTED];

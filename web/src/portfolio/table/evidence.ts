@@ -1,10 +1,9 @@
 /** What sources said of a token, as lines in the order in which they matter. Pure. */
-import type { Explanation, PositionEvidence, TokenEvidence } from "../api/explanation";
-import type { Decimal, Position, Time } from "../api/types";
-import { usd } from "../format/numbers";
-import { safeText } from "../format/text";
-import { list } from "../sync/words";
-import { sourceName, useOfQuote } from "./words";
+import type { Explanation, Position, PositionEvidence, TokenEvidence } from "../../api/schema";
+import type { Decimal, Time } from "../../api/types";
+import { usd } from "../../format/numbers";
+import { list, safeText } from "../../format/text";
+import { sourceName, useOfQuote } from "../../strings/tokenLabels";
 
 /** The route that has the evidence of one position. */
 export function evidencePath({ walletAddress, chainId, tokenAddress }: Position): string {

@@ -1,7 +1,7 @@
 /** The table's lines, one after the other, as a virtual list wants them. Pure. */
-import type { Position } from "../api/types";
-import { usd } from "../format/numbers";
-import { positionKey } from "../state/sharing";
+import type { Position } from "../../api/schema";
+import { usd } from "../../format/numbers";
+import { positionKey } from "../../state/sharing";
 import type { Group, Grouped } from "./rows";
 
 export type Item =

@@ -8,16 +8,22 @@ import {
   SECOND_WALLET,
   SPAM,
   UNPRICED,
-} from "../../fixtures/positions";
+} from "../../../fixtures/positions";
+import { CHAINS } from "../../../fixtures/replies";
+import { Chains } from "../../chains";
 import { type Column, type Filter, grouped, NO_FILTER, nextSorting } from "./rows";
+
+const chains = new Chains(CHAINS);
 
 const ALL = [...SPAM, ...UNPRICED, ...FLAGGED, ...PRICED];
 const BY_VALUE = { column: "value", descending: true } as const;
 const shown = (filter: Partial<Filter>, sorting: { column: Column; descending: boolean } = BY_VALUE) =>
-  grouped(ALL, { ...NO_FILTER, ...filter }, sorting).map(({ positions }) => positions.map(({ symbol }) => symbol));
+  grouped(ALL, { ...NO_FILTER, ...filter }, sorting, chains).map(({ positions }) =>
+    positions.map(({ symbol }) => symbol),
+  );
 
 test("what counts, what is hard to sell, what has no sure price and what is hidden are apart", () => {
-  const groups = grouped([...ALL, ...LOW_LIQUIDITY, ...DOUBTED], NO_FILTER, BY_VALUE);
+  const groups = grouped([...ALL, ...LOW_LIQUIDITY, ...DOUBTED], NO_FILTER, BY_VALUE, chains);
   const unsure = UNPRICED.length + FLAGGED.length + DOUBTED.length;
   expect(groups.map(({ group, count }) => [group, count])).toEqual([
     ["counted", PRICED.length],
@@ -33,7 +39,7 @@ test("only the server says what counts, and only that has a sum", () => {
   if (!eth) throw new Error("There is no position.");
   const odd = { ...eth, isCounted: false, notCountedReason: "a_reason_of_tomorrow", flags: ["low_liquidity"] };
   const flagged = { ...eth, tokenAddress: "0x1", flags: ["price_jump", "low_liquidity"] };
-  const [counted, thin, unsure] = grouped([odd, flagged], NO_FILTER, BY_VALUE);
+  const [counted, thin, unsure] = grouped([odd, flagged], NO_FILTER, BY_VALUE, chains);
   expect(counted?.positions).toEqual([flagged]);
   expect([counted?.valueUsd, thin?.valueUsd, unsure?.valueUsd]).toEqual([eth.valueUsd, null, null]);
   expect(unsure?.positions).toEqual([odd]);
@@ -61,7 +67,7 @@ describe("sorted", () => {
     const near = ["1.000000000000000001", "1", "1.000000000000000002"].map((amount, index) =>
       position({ symbol: amount, name: null, chainId: 1, token: `0x${index}`, amount, price: "1" }),
     );
-    const [{ positions } = { positions: [] }] = grouped(near, NO_FILTER, BY_VALUE);
+    const [{ positions } = { positions: [] }] = grouped(near, NO_FILTER, BY_VALUE, chains);
     expect(positions.map(({ amount }) => amount)).toEqual(["1.000000000000000002", "1.000000000000000001", "1"]);
   });
 

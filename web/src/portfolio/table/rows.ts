@@ -1,8 +1,8 @@
 /** What the table shows: groups of positions, filtered and sorted. Pure. */
-import type { Position } from "../api/types";
-import { CHAINS } from "../chains";
-import { add, compare } from "../format/decimal";
-import { positionKey } from "../state/sharing";
+import type { Position } from "../../api/schema";
+import type { Chains } from "../../chains";
+import { add, compare } from "../../format/decimal";
+import { positionKey } from "../../state/sharing";
 
 export type Group = "counted" | "lowLiquidity" | "unsure" | "hidden";
 export type Column = "token" | "chain" | "amount" | "price" | "value" | "share" | "change";
@@ -38,10 +38,10 @@ export interface Grouped {
   positions: Position[];
 }
 
-export function grouped(positions: readonly Position[], filter: Filter, sorting: Sorting): Grouped[] {
+export function grouped(positions: readonly Position[], filter: Filter, sorting: Sorting, chains: Chains): Grouped[] {
   const groups: Record<Group, Position[]> = { counted: [], lowLiquidity: [], unsure: [], hidden: [] };
   for (const position of positions) groups[groupOf(position)].push(position);
-  const order = comparison(sorting);
+  const order = comparison(sorting, chains);
   return (Object.keys(groups) as Group[]).map((group) => ({
     group,
     count: groups[group].length,
@@ -66,10 +66,9 @@ function passes(position: Position, { text, chainId, wallet, hideSmall }: Filter
   return [symbol, name, tokenAddress].some((field) => field?.toLowerCase().includes(wanted));
 }
 
-const CHAIN_ORDER = new Map(CHAINS.map(({ id }, index) => [id, index]));
 const LABELS = new Intl.Collator("en", { sensitivity: "base", numeric: true });
 
-function comparison({ column, descending }: Sorting): (a: Position, b: Position) => number {
+function comparison({ column, descending }: Sorting, chains: Chains): (a: Position, b: Position) => number {
   const direction = descending ? -1 : 1;
   const byKey = (a: Position, b: Position) => (positionKey(a) < positionKey(b) ? -1 : 1);
   const byValue = (a: Position, b: Position) => numbers(a.valueUsd, b.valueUsd, -1);
@@ -78,7 +77,7 @@ function comparison({ column, descending }: Sorting): (a: Position, b: Position)
       case "token":
         return direction * LABELS.compare(a.symbol ?? "", b.symbol ?? "") || byValue(a, b) || byKey(a, b);
       case "chain":
-        return direction * (chainOrder(a) - chainOrder(b)) || byValue(a, b) || byKey(a, b);
+        return direction * (chains.place(a.chainId) - chains.place(b.chainId)) || byValue(a, b) || byKey(a, b);
       case "amount":
         return numbers(a.amount, b.amount, direction) || byKey(a, b);
       case "price":
@@ -90,10 +89,6 @@ function comparison({ column, descending }: Sorting): (a: Position, b: Position)
         return numbers(a.valueUsd, b.valueUsd, direction) || byKey(a, b);
     }
   };
-}
-
-function chainOrder({ chainId }: Position): number {
-  return CHAIN_ORDER.get(chainId) ?? CHAINS.length;
 }
 
 /** What is unknown comes last, whichever the direction. */
