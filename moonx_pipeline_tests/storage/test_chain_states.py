@@ -9,8 +9,8 @@ from moonx_pipeline.storage.portfolio import read_portfolio
 from moonx_pipeline_tests.storage.examples import OTHER_WALLET, WALLET, register
 
 _ADD = (
-    "INSERT INTO user_chain_status (user_id, wallet_address, chain_id, status, last_success_at, last_attempt_at, error, error_code) "
-    "VALUES ('ann', %s, 137, 'stale', now(), now(), %s, %s)"
+    "INSERT INTO user_chain_status (user_id, wallet_address, chain_id, status, last_success_at, last_attempt_at, "
+    "error, error_code) VALUES ('ann', %s, 137, 'stale', now(), now(), %s, %s)"
 )
 
 

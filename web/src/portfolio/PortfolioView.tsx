@@ -1,5 +1,6 @@
 import type { Portfolio } from "../api/schema";
 import { list } from "../format/text";
+import { NOTHING_HELD, nothingHeld, ONLY_SPAM } from "../strings/summary";
 import { SyncPanel } from "../sync/SyncPanel";
 import { LineChart } from "./chart/LineChart";
 import styles from "./PortfolioView.module.css";
@@ -24,18 +25,12 @@ export function PortfolioView({ portfolio, isOld }: { portfolio: Portfolio; isOl
         </div>
       </div>
       {isEmpty ? (
-        <Nothing title="These wallets hold nothing yet">
-          {`Whatever arrives on ${list(chains.map(({ name }) => name))} shows up here by itself.`}
-        </Nothing>
+        <Nothing title={NOTHING_HELD}>{nothingHeld(list(chains.map(({ name }) => name)))}</Nothing>
       ) : (
         <>
           <LineChart portfolio={portfolio} />
           <SplitBar portfolio={portfolio} />
-          {positions.every(({ isSpam }) => isSpam) && (
-            <Nothing title="All that these wallets hold looks like spam">
-              It is hidden, and counts for nothing. Open the list below to see what it is and why.
-            </Nothing>
-          )}
+          {positions.every(({ isSpam }) => isSpam) && <Nothing title={ONLY_SPAM.title}>{ONLY_SPAM.text}</Nothing>}
           <Positions portfolio={portfolio} />
         </>
       )}

@@ -2,6 +2,8 @@
 import type { Problem } from "../api/client";
 import { clock, length } from "../format/time";
 
+import { SERVER_UNREACHABLE } from "./common";
+
 export interface ProblemWords {
   what: string;
   next: string;
@@ -14,7 +16,7 @@ export function triggerProblem({ code, retryAfter, resetTime, status }: Problem)
   switch (code) {
     case "offline":
       return {
-        what: "The server can’t be reached.",
+        what: SERVER_UNREACHABLE,
         next: "Your amounts stay as last read. Check your connection and try again.",
         again: true,
       };
@@ -31,7 +33,7 @@ export function triggerProblem({ code, retryAfter, resetTime, status }: Problem)
     case "disabled":
       return {
         what: "Syncs are switched off for this account.",
-        next: "Whoever runs this service can switch them on.",
+        next: "The operator of this service can switch them on.",
         again: false,
       };
   }

@@ -1,5 +1,6 @@
 import type { CSSProperties } from "react";
 import { chainColour, chainMark } from "../chains";
+import { markText } from "../strings/syncPanel";
 import { VisuallyHidden } from "../ui/VisuallyHidden";
 import styles from "./ChainMarks.module.css";
 import type { Mark } from "./marks";
@@ -15,15 +16,13 @@ export function ChainMarks({ marks }: { marks: readonly Mark[] }) {
           key={chain.chainId}
           className={`${styles.mark} ${styles[state]}`}
           style={{ "--chain": chainColour(chain.chainId) } as CSSProperties}
-          title={state === "failed" || state === "skipped" ? words : `${chain.name}: ${words}`}
+          title={state === "failed" || state === "skipped" ? words : markText(chain.name, words)}
         >
           <span aria-hidden>{chainMark(chain.name)}</span>
           <span aria-hidden className={styles.sign}>
             {SIGNS[state]}
           </span>
-          <VisuallyHidden>
-            {chain.name}: {words}
-          </VisuallyHidden>
+          <VisuallyHidden>{markText(chain.name, words)}</VisuallyHidden>
         </li>
       ))}
     </ul>

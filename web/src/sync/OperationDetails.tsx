@@ -3,8 +3,10 @@ import { Problem } from "../api/client";
 import type { OperationDetail } from "../api/schema";
 import type { OperationStatus } from "../api/types";
 import type { Chains } from "../chains";
-import { counted, safeText, shortAddress } from "../format/text";
+import { safeText, shortAddress } from "../format/text";
 import { useChains, useStore } from "../state/hooks";
+import { COPY, LOADING, TRY_AGAIN } from "../strings/common";
+import { chainKept, chainRead, OPERATION } from "../strings/history";
 import { chainSentence } from "../strings/syncLabels";
 import { Button } from "../ui/Button";
 import { CopyText } from "../ui/CopyText";
@@ -37,23 +39,23 @@ export function OperationDetails({ id, status }: { id: string; status: Operation
 
   if (problem)
     return (
-      <ErrorNote what="This sync could not be read." next="It may be too old to be kept, or the server is away.">
-        <Button onClick={() => setTries(tries + 1)}>Try again</Button>
+      <ErrorNote {...OPERATION.failed}>
+        <Button onClick={() => setTries(tries + 1)}>{TRY_AGAIN}</Button>
       </ErrorNote>
     );
-  if (!detail) return <p className={styles.quiet}>Loading…</p>;
+  if (!detail) return <p className={styles.quiet}>{LOADING}</p>;
   const wallets = [...new Set(detail.chains.map(({ walletAddress }) => walletAddress))];
   return (
     <div className={styles.details}>
       {detail.chains.length === 0 ? (
-        <p className={styles.quiet}>{status === "running" ? "No chain has answered yet." : "No chain was asked."}</p>
+        <p className={styles.quiet}>{status === "running" ? OPERATION.noneYet : OPERATION.none}</p>
       ) : (
         <ChainMarks marks={endedMarks(detail.chains, chains)} />
       )}
       {wallets.map((wallet) => (
         <section key={wallet}>
           <h3 className={styles.wallet}>
-            <CopyText text={wallet} what="address">
+            <CopyText text={wallet} what={COPY.address}>
               {shortAddress(wallet)}
             </CopyText>
           </h3>
@@ -71,7 +73,7 @@ export function OperationDetails({ id, status }: { id: string; status: Operation
       ))}
       {session.isAdmin && detail.dagsterRunUrl && (
         <a href={detail.dagsterRunUrl} target="_blank" rel="noreferrer">
-          Its run in Dagster
+          {OPERATION.dagsterRun}
         </a>
       )}
     </div>
@@ -83,7 +85,7 @@ function chainWords(
   chains: Chains,
 ): string {
   const name = chains.name(chainId);
-  if (outcome === "ok") return `${name}: ${counted(tokens, "token")}`;
-  if (outcome === "kept") return `${name}: nothing had moved, so it was not asked`;
+  if (outcome === "ok") return chainRead(name, tokens);
+  if (outcome === "kept") return chainKept(name);
   return chainSentence(name, { state: outcome, reason, code, retryAt });
 }

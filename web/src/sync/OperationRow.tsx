@@ -2,8 +2,9 @@ import { useState } from "react";
 import type { Operation } from "../api/schema";
 import { usd } from "../format/numbers";
 import { counted } from "../format/text";
-import { clock, duration, length, moment } from "../format/time";
+import { duration, length, moment } from "../format/time";
 import { useNow } from "../state/hooks";
+import { beganAt } from "../strings/history";
 import { operationReason, STATUSES, TRIGGERS } from "../strings/syncLabels";
 import { Disclosure } from "../ui/Disclosure";
 import { CancelSync } from "./CancelSync";
@@ -31,7 +32,7 @@ export function OperationRow({ operation, onEnd }: Props) {
           <span className={styles.lines}>
             <span className={styles.first}>
               <span className={`${styles.status} ${styles[status]}`}>{STATUSES[status]}</span>
-              <time dateTime={startedAt} title={`Began at ${clock(startedAt)}`}>
+              <time dateTime={startedAt} title={beganAt(startedAt)}>
                 {moment(startedAt, now)}
               </time>
               <span className={styles.total}>{totalValueUsd === null ? "" : usd(totalValueUsd)}</span>

@@ -1,9 +1,10 @@
 import { useId } from "react";
 import type { SyncStatus } from "../api/schema";
-import { safeText } from "../format/text";
-import { clock, countdown, length } from "../format/time";
+import { countdown } from "../format/time";
 import { useChains, useLive, useNow, useSyncStatus } from "../state/hooks";
+import { TRY_AGAIN } from "../strings/common";
 import { type LimitWords, limitWords } from "../strings/syncLimit";
+import { IN, nextAutomatic, PANEL, pausedSince } from "../strings/syncPanel";
 import { triggerProblem } from "../strings/syncProblems";
 import { spoken } from "../strings/syncResult";
 import { Button } from "../ui/Button";
@@ -32,16 +33,16 @@ export function SyncPanel() {
   return (
     <section className={styles.panel} aria-labelledby={title}>
       <h2 id={title} className={styles.title}>
-        <VisuallyHidden>Sync</VisuallyHidden>
+        <VisuallyHidden>{PANEL.title}</VisuallyHidden>
       </h2>
       <div className={styles.action}>
         <Button
           kind="primary"
           className={isUnderWay ? `${styles.button} ${styles.behind}` : styles.button}
-          unavailable={isUnderWay ? "A sync is under way." : whyNot(status, limit)}
+          unavailable={isUnderWay ? PANEL.underWay : whyNot(status, limit)}
           onClick={start}
         >
-          {isUnderWay ? <VisuallyHidden>Syncing</VisuallyHidden> : "Sync now"}
+          {isUnderWay ? <VisuallyHidden>{PANEL.running}</VisuallyHidden> : PANEL.action}
         </Button>
         {isUnderWay && <ChainMarks marks={shownMarks} />}
       </div>
@@ -50,46 +51,43 @@ export function SyncPanel() {
       </p>
       {words && (
         <ErrorNote what={words.what} next={words.next}>
-          {words.again && <Button onClick={start}>Try again</Button>}
+          {words.again && <Button onClick={start}>{TRY_AGAIN}</Button>}
         </ErrorNote>
       )}
       {shown && <SyncResult result={shown} />}
       <VisuallyHidden role="status">
-        {isUnderWay ? "Sync started." : shown && !shown.failure ? spoken(shown, chains) : ""}
+        {isUnderWay ? PANEL.started : shown && !shown.failure ? spoken(shown, chains) : ""}
       </VisuallyHidden>
     </section>
   );
 }
 
 function whyNot(status: SyncStatus | null, limit: LimitWords | null): string | null {
-  if (status?.pause) return "All syncs are paused.";
+  if (status?.pause) return PANEL.paused;
   return limit?.reached ? `${limit.reached}.` : null;
 }
 
 function underWayWords(status: SyncStatus | null, chains: readonly Mark[]): string {
-  if (status?.pause) return pauseWords(status.pause);
+  if (status?.pause) return pausedSince(status.pause);
   const unread = chains.filter(({ state }) => state === "failed" || state === "skipped");
   if (unread.length > 0) return unread.map(({ words }) => `${words}.`).join(" ");
-  return status?.runningOperation ? "Reading your wallets on each chain" : "It begins in a moment";
-}
-
-function pauseWords({ since, reason }: NonNullable<SyncStatus["pause"]>): string {
-  return `All syncs are paused since ${clock(since)}: ${safeText(reason, 200)}`;
+  return status?.runningOperation ? PANEL.reading : PANEL.waiting;
 }
 
 /** What may be asked for, and what comes by itself. */
 function Standing({ status, limit, now }: { status: SyncStatus; limit: LimitWords; now: number }) {
-  if (status.pause) return <span className={styles.warn}>{pauseWords(status.pause)}</span>;
+  if (status.pause) return <span className={styles.warn}>{pausedSince(status.pause)}</span>;
   const next = status.nextScheduledSync === null ? null : Date.parse(status.nextScheduledSync) - now;
   return (
     <>
       {limit.reached ?? limit.left}
       {limit.returnsIn !== null && (
         <>
-          , in <span className={styles.countdown}>{countdown(limit.returnsIn)}</span>
+          {IN}
+          <span className={styles.countdown}>{countdown(limit.returnsIn)}</span>
         </>
       )}
-      {next !== null && ` · ${next > 0 ? `automatic sync in ${length(next)}` : "an automatic sync is due"}`}
+      {next !== null && nextAutomatic(next)}
     </>
   );
 }

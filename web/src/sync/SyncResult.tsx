@@ -1,5 +1,6 @@
 import { clock } from "../format/time";
 import { useChains } from "../state/hooks";
+import { moreChanges } from "../strings/syncPanel";
 import { changeWords, failureWords, summaryWords, unreadWords } from "../strings/syncResult";
 import { Disclosure } from "../ui/Disclosure";
 import { ErrorNote } from "../ui/ErrorNote";
@@ -24,7 +25,7 @@ export function SyncResult({ result }: { result: Result }) {
         <li className={styles.quiet}>{[summaryWords(changes), clock(endedAt)].filter(Boolean).join(" · ")}</li>
       </ul>
       {held.length > SHOWN && (
-        <Disclosure summary={`${held.length - SHOWN} more`}>
+        <Disclosure summary={moreChanges(held.length - SHOWN)}>
           <ul className={styles.more}>
             {held.slice(SHOWN).map((change) => (
               <ChangeLine key={`${change.chainId}:${change.tokenAddress}`} change={change} />
@@ -44,7 +45,8 @@ export function SyncResult({ result }: { result: Result }) {
 }
 
 function ChangeLine({ change }: { change: Change }) {
-  const { text, exact } = changeWords(change, useChains());
+  const chains = useChains();
+  const { text, exact } = changeWords(change, chains);
   return (
     <li className={styles.change} title={exact ?? undefined}>
       {text}

@@ -15,7 +15,7 @@ export interface Mark {
  * One mark a chain, in the order of the chains.
  *
  * @param progress What was heard of chains.
- * @param started Whether the sync has started: a chain of which nothing was heard is being read from then on.
+ * @param started Whether the sync has started: a chain that nothing was heard of is being read from then on.
  * @param read The chains that a sync reads; others are shown only where something was heard of them.
  */
 export function marks(

@@ -1,4 +1,4 @@
-/** A sync from its beginning to what it changed, whoever asked for it. Knows nothing of React. */
+/** A sync from its beginning to what it changed. Knows nothing of React. */
 import type { Portfolio } from "../api/schema";
 import type { ReasonCode, Time } from "../api/types";
 import type { Outcome, State, Store } from "../state/store";

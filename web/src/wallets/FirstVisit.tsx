@@ -1,8 +1,9 @@
 import { useEffect } from "react";
-import { list, shortAddress } from "../format/text";
 import { useChains, useLive, usePortfolio, useSyncStatus } from "../state/hooks";
+import { TRY_AGAIN } from "../strings/common";
 import { triggerProblem } from "../strings/syncProblems";
 import { failureWords } from "../strings/syncResult";
+import { FIRST_VISIT, pasteAddress, readingWallets } from "../strings/wallets";
 import { ChainMarks } from "../sync/ChainMarks";
 import { marks } from "../sync/marks";
 import { useSyncRun } from "../sync/useSyncRun";
@@ -31,18 +32,15 @@ export function FirstVisit({ onDone }: { onDone: () => void }) {
       ) : (
         <>
           <h1 id="first-visit" className={styles.title}>
-            Which wallet is yours?
+            {FIRST_VISIT.title}
           </h1>
-          <p className={styles.quiet}>
-            Paste its address. It is read on {list(chains.all.map(({ name }) => name))}; reading takes no key and no
-            signature.
-          </p>
+          <p className={styles.quiet}>{pasteAddress(chains.all.map(({ name }) => name))}</p>
           {problem ? (
-            <ErrorNote what="Your wallets could not be looked up." next="Check your connection and try again.">
-              <Button onClick={read}>Try again</Button>
+            <ErrorNote {...FIRST_VISIT.failed}>
+              <Button onClick={read}>{TRY_AGAIN}</Button>
             </ErrorNote>
           ) : (
-            <AddressForm registered={addresses} onAdd={add} action="Show it" autoFocus />
+            <AddressForm registered={addresses} onAdd={add} action={FIRST_VISIT.show} autoFocus />
           )}
         </>
       )}
@@ -61,7 +59,7 @@ function FirstSync({ addresses }: { addresses: readonly string[] }) {
   return (
     <>
       <h1 id="first-visit" className={styles.title}>
-        {addresses.length === 1 ? `Reading ${shortAddress(addresses[0] ?? "")}` : `Reading ${addresses.length} wallets`}
+        {readingWallets(addresses)}
       </h1>
       <ChainMarks
         marks={marks(
@@ -72,18 +70,11 @@ function FirstSync({ addresses }: { addresses: readonly string[] }) {
         )}
       />
       <p className={styles.quiet} role="status">
-        {status?.pause
-          ? "All syncs are paused. Yours begins when the pause ends."
-          : isUnderWay
-            ? "Each mark is a chain; it fills when that chain has answered."
-            : ""}
+        {status?.pause ? FIRST_VISIT.paused : isUnderWay ? FIRST_VISIT.marks : ""}
       </p>
       {!isUnderWay && status && (
-        <ErrorNote
-          what={refused?.what ?? failed ?? "Your wallet was not read yet."}
-          next={refused?.next ?? "Nothing is lost. Try again."}
-        >
-          {refused?.again !== false && <Button onClick={start}>Read it now</Button>}
+        <ErrorNote what={refused?.what ?? failed ?? FIRST_VISIT.notRead} next={refused?.next ?? FIRST_VISIT.notLost}>
+          {refused?.again !== false && <Button onClick={start}>{FIRST_VISIT.readNow}</Button>}
         </ErrorNote>
       )}
     </>

@@ -4,17 +4,12 @@ import type { Chains } from "../../chains";
 import { usd } from "../../format/numbers";
 import { day, moment } from "../../format/time";
 import { useChains, useHistory, useNow } from "../../state/hooks";
+import { CHART, extent, RANGES } from "../../strings/chart";
 import { leftOut } from "../../strings/leftOut";
 import { Choice } from "../../ui/Choice";
 import styles from "./LineChart.module.css";
 import { type Line, line, nearest, path } from "./line";
 
-const RANGES = [
-  { value: 1, label: "1 d" },
-  { value: 7, label: "7 d" },
-  { value: 30, label: "30 d" },
-  { value: 365, label: "1 y" },
-];
 const HEIGHT = 160;
 /** Room for the line's own thickness. */
 const STROKE = 4;
@@ -34,13 +29,13 @@ export function LineChart({ portfolio }: { portfolio: Portfolio }) {
   const spot = chosen === null ? undefined : drawn?.spots[Math.min(chosen, drawn.spots.length - 1)];
 
   return (
-    <section className={styles.chart} aria-label="Value over time">
+    <section className={styles.chart} aria-label={CHART.label}>
       <div className={styles.head}>
         <p className={styles.readout}>
           {spot ? <Reading point={spot.point} now={now} /> : drawn && <Extent line={drawn} />}
         </p>
         <Choice
-          label="Range"
+          label={CHART.range}
           options={RANGES}
           value={days}
           onChange={(value) => {
@@ -54,14 +49,14 @@ export function LineChart({ portfolio }: { portfolio: Portfolio }) {
           <Plot drawn={drawn} width={width} chosen={chosen} onChoose={setChosen} now={now} />
         )}
         {(problem || (drawn && drawn.spots.length === 0)) && (
-          <p className={styles.none}>{drawn ? "Nothing was read in this time." : "The past can't be read now."}</p>
+          <p className={styles.none}>{drawn ? CHART.empty : CHART.failed}</p>
         )}
       </div>
       <div className={styles.ends}>
         {drawn && (
           <>
             <span>{days === 1 ? moment(drawn.from, now) : day(drawn.from)}</span>
-            <span>now</span>
+            <span>{CHART.now}</span>
           </>
         )}
       </div>
@@ -100,7 +95,7 @@ function Plot({ drawn, width, chosen, onChoose, now }: PlotProps) {
       className={styles.plot}
       role="slider"
       tabIndex={0}
-      aria-label="Readings"
+      aria-label={CHART.readings}
       aria-valuemin={0}
       aria-valuemax={last}
       aria-valuenow={chosen ?? last}
@@ -134,8 +129,8 @@ function Plot({ drawn, width, chosen, onChoose, now }: PlotProps) {
 
 function Extent({ line: { low, high, spots } }: { line: Line }) {
   if (!low || !high) return null;
-  if (spots.length === 1) return <span className={styles.quiet}>The line begins with this first reading.</span>;
-  return <span className={styles.quiet}>{`Low ${usd(low.totalValueUsd)} · high ${usd(high.totalValueUsd)}`}</span>;
+  if (spots.length === 1) return <span className={styles.quiet}>{CHART.first}</span>;
+  return <span className={styles.quiet}>{extent(low.totalValueUsd, high.totalValueUsd)}</span>;
 }
 
 function Reading({ point, now }: { point: HistoryPoint; now: number }) {

@@ -2,15 +2,15 @@ import { type CSSProperties, useMemo, useState } from "react";
 import type { Portfolio } from "../../api/schema";
 import { chainColour } from "../../chains";
 import { usd } from "../../format/numbers";
-import { counted } from "../../format/text";
 import { useChains } from "../../state/hooks";
+import { otherParts, SPLIT } from "../../strings/summary";
 import { Choice } from "../../ui/Choice";
 import styles from "./SplitBar.module.css";
 import { type Part, type SplitBy, split, tenthsText } from "./split";
 
 const WAYS: { value: SplitBy; label: string }[] = [
-  { value: "token", label: "By token" },
-  { value: "chain", label: "By chain" },
+  { value: "token", label: SPLIT.token },
+  { value: "chain", label: SPLIT.chain },
 ];
 
 /** How the number is made up, as one bar; its legend sums to 100 %. */
@@ -21,10 +21,10 @@ export function SplitBar({ portfolio }: { portfolio: Portfolio }) {
   const { parts, other, otherTenths } = useMemo(() => split(portfolio, by, chains), [portfolio, by, chains]);
   if (parts.length === 0) return null;
   return (
-    <section className={styles.split} aria-label="How it is made up">
+    <section className={styles.split} aria-label={SPLIT.label}>
       <div className={styles.head}>
-        <h2 className={styles.title}>Made up of</h2>
-        <Choice label="Split" options={WAYS} value={by} onChange={setBy} />
+        <h2 className={styles.title}>{SPLIT.title}</h2>
+        <Choice label={SPLIT.ways} options={WAYS} value={by} onChange={setBy} />
       </div>
       <div className={styles.bar} aria-hidden="true">
         {parts.map((part, index) => (
@@ -45,14 +45,14 @@ export function SplitBar({ portfolio }: { portfolio: Portfolio }) {
               onClick={() => setOtherOpen(!isOtherOpen)}
             >
               <span className={styles.dot} style={paint(OTHER_COLOUR)} />
-              <span className={styles.label}>{counted(other.length, "other")}</span>
+              <span className={styles.label}>{otherParts(other.length)}</span>
               <span className={styles.share}>{tenthsText(otherTenths)}</span>
             </button>
           </li>
         )}
       </ul>
       {isOtherOpen && (
-        <ul className={`${styles.legend} ${styles.opened}`} aria-label="Others">
+        <ul className={`${styles.legend} ${styles.opened}`} aria-label={SPLIT.others}>
           {other.slice(0, 100).map((part) => (
             <Entry key={part.key} part={part} colour={OTHER_COLOUR} />
           ))}

@@ -1,14 +1,14 @@
 import type { Portfolio } from "../../api/schema";
 import { absolute, sign } from "../../format/decimal";
 import { percent, usd, usdParts } from "../../format/numbers";
-import { moment } from "../../format/time";
 import { useHistory, useNow } from "../../state/hooks";
+import { changeSpan, DIRECTIONS, WORTH } from "../../strings/summary";
 import { AnimatedText } from "../../ui/AnimatedText";
 import { VisuallyHidden } from "../../ui/VisuallyHidden";
 import { type Change, dayChange } from "./change";
 import styles from "./Total.module.css";
 
-const SIGNS = { "1": ["▲", "+", "up"], "0": ["", "", ""], "-1": ["▼", "−", "down"] } as const;
+const SIGNS = { "1": ["▲", "+", DIRECTIONS.up], "0": ["", "", ""], "-1": ["▼", "−", DIRECTIONS.down] } as const;
 
 /** What all of it is worth, and what that changed over a day. */
 export function Total({ portfolio, isOld }: { portfolio: Portfolio; isOld: boolean }) {
@@ -19,7 +19,7 @@ export function Total({ portfolio, isOld }: { portfolio: Portfolio; isOld: boole
   return (
     <div className={styles.total}>
       <h1 className={`${styles.number} ${whole.length > 14 ? styles.long : ""}`} title={usd(portfolio.totalValueUsd)}>
-        <VisuallyHidden>Worth </VisuallyHidden>
+        <VisuallyHidden>{WORTH}</VisuallyHidden>
         <AnimatedText text={whole} />
         <span className={styles.cents}>
           <AnimatedText text={cents} />
@@ -41,14 +41,14 @@ function ChangeText({ change, now }: { change: Change; now: number }) {
             <span aria-hidden className={styles.arrow}>
               {arrow}
             </span>
-            <VisuallyHidden>{word} </VisuallyHidden>
+            <VisuallyHidden>{word}</VisuallyHidden>
           </>
         )}
         {mark}
         {usd(absolute(change.usd))}
         {change.percent !== null && ` (${percent(change.percent, true)})`}
       </span>
-      <span className={styles.span}>{change.isDay ? "24 h" : `since ${moment(change.since, now)}`}</span>
+      <span className={styles.span}>{changeSpan(change, now)}</span>
     </>
   );
 }

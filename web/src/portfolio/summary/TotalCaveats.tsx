@@ -1,11 +1,28 @@
 import { useState } from "react";
 import type { Portfolio, Position } from "../../api/schema";
 import { amount, usd } from "../../format/numbers";
-import { capital, counted, safeText, shortAddress } from "../../format/text";
+import { capital, safeText, shortAddress } from "../../format/text";
 import { ago, moment } from "../../format/time";
 import { useChains, useHidden, useNow } from "../../state/hooks";
 import { positionKey } from "../../state/sharing";
 import { freshness } from "../../strings/freshness";
+import {
+  flaggedLabel,
+  LOW_LIQUIDITY,
+  lowLiquidityLabel,
+  moreBelow,
+  NOT_COUNTED_SUFFIX,
+  NOT_IN_TOTAL,
+  READ,
+  SPAM,
+  spamLabel,
+  tokenOnChain,
+  UNREAD,
+  unpricedLabel,
+  unpricedNote,
+  unreadLabel,
+  unreadNote,
+} from "../../strings/summary";
 import { chainNote } from "../../strings/syncLabels";
 import { notCountedReason, spamReason } from "../../strings/tokenLabels";
 import { Popover } from "../../ui/Popover";
@@ -32,13 +49,13 @@ function Read({ portfolio }: { portfolio: Portfolio }) {
   const now = useNow(1_000);
   const { text, tone } = freshness(portfolio, now);
   return (
-    <Popover label={text} tone={tone} title="When each chain was read">
+    <Popover label={text} tone={tone} title={READ.title}>
       <ul className={popover.list}>
         {portfolio.chains.map(({ chainId, name, status, syncedAt, error, errorCode }) => (
           <li key={chainId}>
             <span>{name}</span>
             <span className={popover.number}>
-              {syncedAt ? `${moment(syncedAt, now)}, ${ago(syncedAt, now)}` : "never read"}
+              {syncedAt ? `${moment(syncedAt, now)}, ${ago(syncedAt, now)}` : READ.never}
             </span>
             {(error || status === "stale") && <small>{chainNote({ reason: error, code: errorCode })}</small>}
           </li>
@@ -49,16 +66,9 @@ function Read({ portfolio }: { portfolio: Portfolio }) {
 }
 
 function Unread({ count }: { count: number }) {
-  const [it, has] = count === 1 ? ["it", "its contract"] : ["them", "their contracts"];
   return (
-    <Popover
-      label={`${counted(count, "token")} could not be read`}
-      tone="warn"
-      title="Not in the number above, and not in the list below"
-    >
-      <p className={popover.note}>
-        How much of {it} you hold is not known: {has} did not say, and never did before. The next sync asks again.
-      </p>
+    <Popover label={unreadLabel(count)} tone="warn" title={UNREAD.title}>
+      <p className={popover.note}>{unreadNote(count)}</p>
     </Popover>
   );
 }
@@ -67,12 +77,9 @@ function Unpriced({ portfolio }: { portfolio: Portfolio }) {
   const unpriced = portfolio.positions.filter(({ notCountedReason: reason }) => reason === "unpriced");
   const { unpriced: count } = portfolio.omitted;
   return (
-    <Popover
-      label={`${counted(count, "token")} ${count === 1 ? "has" : "have"} no price`}
-      title="Not in the number above"
-    >
+    <Popover label={unpricedLabel(count)} title={NOT_IN_TOTAL}>
       <Positions positions={unpriced} right={(position) => amount(position.amount)} />
-      <p className={popover.note}>No source that we trust has a price for {count === 1 ? "it" : "them"}.</p>
+      <p className={popover.note}>{unpricedNote(count)}</p>
     </Popover>
   );
 }
@@ -80,12 +87,9 @@ function Unpriced({ portfolio }: { portfolio: Portfolio }) {
 function LowLiquidity({ portfolio }: { portfolio: Portfolio }) {
   const thin = portfolio.positions.filter((position) => groupOf(position) === "lowLiquidity");
   return (
-    <Popover
-      label={`${counted(portfolio.omitted.lowLiquidity, "token")} hard to sell`}
-      title="Shown below with their last price, and not in the number above"
-    >
-      <Positions positions={thin} right={({ valueUsd }) => `${usd(valueUsd)}, not counted`} />
-      <p className={popover.note}>{notCountedReason("low_liquidity")}.</p>
+    <Popover label={lowLiquidityLabel(portfolio.omitted.lowLiquidity)} title={LOW_LIQUIDITY.title}>
+      <Positions positions={thin} right={({ valueUsd }) => usd(valueUsd) + NOT_COUNTED_SUFFIX} />
+      <p className={popover.note}>{`${notCountedReason("low_liquidity")}.`}</p>
     </Popover>
   );
 }
@@ -95,10 +99,10 @@ function Flagged({ portfolio }: { portfolio: Portfolio }) {
     (position) => groupOf(position) === "unsure" && position.notCountedReason !== "unpriced",
   );
   return (
-    <Popover label={`${counted(portfolio.omitted.flagged, "price")} not trusted`} title="Not in the number above">
+    <Popover label={flaggedLabel(portfolio.omitted.flagged)} title={NOT_IN_TOTAL}>
       <Positions
         positions={flagged}
-        right={({ valueUsd }) => `${usd(valueUsd)}, not counted`}
+        right={({ valueUsd }) => usd(valueUsd) + NOT_COUNTED_SUFFIX}
         note={({ notCountedReason: reason }) => `${notCountedReason(reason ?? "")}.`}
       />
     </Popover>
@@ -109,11 +113,7 @@ function Spam({ portfolio }: { portfolio: Portfolio }) {
   const [isOpen, setOpen] = useState(false);
   const { data, problem } = useHidden(isOpen);
   return (
-    <Popover
-      label={`${portfolio.omitted.spam.toLocaleString("en-US")} hidden as spam`}
-      title="Hidden, and not in the number above"
-      onOpen={setOpen}
-    >
+    <Popover label={spamLabel(portfolio.omitted.spam)} title={SPAM.title} onOpen={setOpen}>
       {data ? (
         <ul className={popover.list}>
           {reasons(data.positions).map(([reason, count]) => (
@@ -124,7 +124,7 @@ function Spam({ portfolio }: { portfolio: Portfolio }) {
           ))}
         </ul>
       ) : (
-        <p className={popover.note}>{problem ? "The list can't be read now." : "Reading the list"}</p>
+        <p className={popover.note}>{problem ? SPAM.failed : SPAM.reading}</p>
       )}
     </Popover>
   );
@@ -142,13 +142,16 @@ function Positions(props: {
       {props.positions.slice(0, most).map((position) => (
         <li key={positionKey(position)}>
           <span>
-            {safeText(position.symbol) || shortAddress(position.tokenAddress)} on {chains.name(position.chainId)}
+            {tokenOnChain(
+              safeText(position.symbol) || shortAddress(position.tokenAddress),
+              chains.name(position.chainId),
+            )}
           </span>
           <span className={popover.number}>{props.right(position)}</span>
           {props.note && <small>{props.note(position)}</small>}
         </li>
       ))}
-      {props.positions.length > most && <li>and {props.positions.length - most} more, in the list below</li>}
+      {props.positions.length > most && <li>{moreBelow(props.positions.length - most)}</li>}
     </ul>
   );
 }

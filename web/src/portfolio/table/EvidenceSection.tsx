@@ -1,21 +1,14 @@
 import { type ReactNode, useId } from "react";
 import type { Explanation, Position } from "../../api/schema";
 import { full, price } from "../../format/numbers";
-import { capital, list } from "../../format/text";
+import { capital } from "../../format/text";
 import { ago, moment } from "../../format/time";
 import { useNow, useWatched } from "../../state/hooks";
-import { sourceName, spamReason } from "../../strings/tokenLabels";
+import { NOTHING } from "../../strings/common";
+import { askedAt, EVIDENCE, evidenceTitle, listingText, notAsked, together } from "../../strings/position";
+import { spamReason } from "../../strings/tokenLabels";
 import styles from "./EvidenceSection.module.css";
-import {
-  balanceText,
-  depthText,
-  type Evidence,
-  evidenceOf,
-  evidencePath,
-  listingText,
-  type Said,
-  said,
-} from "./evidence";
+import { balanceText, depthText, type Evidence, evidenceOf, evidencePath, type Said, said } from "./evidence";
 import { Fact, Facts } from "./Facts";
 
 /** How a position came to its price: read when it is opened. */
@@ -27,26 +20,17 @@ export function EvidenceSection({ position }: { position: Position }) {
   return (
     <section aria-labelledby={title}>
       <h3 id={title} className={styles.title}>
-        {question(position)}
+        {evidenceTitle(position)}
       </h3>
       {evidence && data ? (
         <Found evidence={evidence} at={data.at} isNative={position.isNative} />
       ) : (
         <p className={styles.quiet}>
-          {isNothingKept
-            ? "How this came about was not kept. The next sync keeps it."
-            : problem
-              ? "How this came about can't be read now."
-              : "Reading who said what"}
+          {isNothingKept ? EVIDENCE.notKept : problem ? EVIDENCE.failed : EVIDENCE.reading}
         </p>
       )}
     </section>
   );
-}
-
-function question({ isSpam, priceUsd }: Position): string {
-  if (isSpam) return "Why is it hidden?";
-  return priceUsd === null ? "Why has it no price?" : "Why this price?";
 }
 
 function Found({ evidence: { token, position }, at, isNative }: { evidence: Evidence; at: string; isNative: boolean }) {
@@ -60,39 +44,37 @@ function Found({ evidence: { token, position }, at, isNative }: { evidence: Evid
         {said(token).map((one) => (
           <Line key={`${one.source} ${one.askedAt}`} said={one} now={now} />
         ))}
-        {token.notAsked.length > 0 && (
-          <li className={styles.quiet}>{`Not asked: ${list(token.notAsked.map(sourceName))}`}</li>
-        )}
+        {token.notAsked.length > 0 && <li className={styles.quiet}>{notAsked(token.notAsked)}</li>}
       </ul>
       <Facts>
-        {(lists.length > 0 || !isNative) && <Fact name="Lists">{listingText(lists)}</Fact>}
+        {(lists.length > 0 || !isNative) && <Fact name={EVIDENCE.lists}>{listingText(lists)}</Fact>}
         {depth && (
-          <Fact name="Its pools hold">
+          <Fact name={EVIDENCE.pools}>
             {depth}
             <Quiet>{`, ${moment(token.depth?.at ?? at, now)}`}</Quiet>
           </Fact>
         )}
         {token.suspicions.length > 0 && (
-          <Fact name="Suspicious">{capital(`${token.suspicions.map(spamReason).join(", and ")}.`)}</Fact>
+          <Fact name={EVIDENCE.suspicious}>{capital(together(token.suspicions.map(spamReason)))}</Fact>
         )}
-        <Fact name="Amount by">
-          {balance ?? "an earlier sync"}
+        <Fact name={EVIDENCE.amountBy}>
+          {balance ?? EVIDENCE.earlierSync}
           {position.balanceAt && <Quiet>{`, ${moment(position.balanceAt, now)}`}</Quiet>}
         </Fact>
-        <Fact name="Worked out">{`${moment(at, now)} (${ago(at, now)})`}</Fact>
+        <Fact name={EVIDENCE.workedOut}>{`${moment(at, now)} (${ago(at, now)})`}</Fact>
       </Facts>
     </>
   );
 }
 
-function Line({ said: { source, priceUsd, at, askedAt, isUsed, words }, now }: { said: Said; now: number }) {
+function Line({ said: { source, priceUsd, at, askedAt: readAt, isUsed, words }, now }: { said: Said; now: number }) {
   return (
     <li className={`${styles.line} ${isUsed ? styles.used : ""}`}>
       <span className={styles.source}>{source}</span>
       <span className={styles.price} title={priceUsd === null ? undefined : `$${full(priceUsd)}`}>
-        {priceUsd === null ? "–" : price(priceUsd)}
+        {priceUsd === null ? NOTHING : price(priceUsd)}
       </span>
-      <span className={styles.quiet} title={`Asked ${moment(askedAt, now)}`}>
+      <span className={styles.quiet} title={askedAt(moment(readAt, now))}>
         {moment(at, now)}
       </span>
       <span className={isUsed ? undefined : styles.quiet}>{words}</span>

@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { useStore } from "../../state/hooks";
+import { EXPORT } from "../../strings/table";
 import { Button } from "../../ui/Button";
 import styles from "./ExportButton.module.css";
 
@@ -24,10 +25,10 @@ export function ExportButton() {
   return (
     <>
       <span role="status" className={styles.failed}>
-        {state === "failed" && "Not saved. Try again."}
+        {state === "failed" && EXPORT.failed}
       </span>
-      <Button onClick={save} unavailable={state === "busy" ? "The file is on its way." : null}>
-        Export CSV
+      <Button onClick={save} unavailable={state === "busy" ? EXPORT.busy : null}>
+        {EXPORT.action}
       </Button>
     </>
   );

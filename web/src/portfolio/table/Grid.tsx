@@ -15,6 +15,7 @@ import { percentOf } from "../../format/decimal";
 import { percent } from "../../format/numbers";
 import { moment } from "../../format/time";
 import { useChains, useNow } from "../../state/hooks";
+import { NEVER_READ, TABLE } from "../../strings/table";
 import styles from "./Grid.module.css";
 import { HEIGHTS, type Item, items, type View } from "./items";
 import { Row } from "./Row";
@@ -84,7 +85,7 @@ export function Grid({ portfolio, groups, closed, onToggle, hiddenState, showWal
   };
 
   return (
-    <div role="treegrid" aria-label="Tokens" aria-rowcount={lines.length + 1} aria-colcount={COLUMNS.length}>
+    <div role="treegrid" aria-label={TABLE} aria-rowcount={lines.length + 1} aria-colcount={COLUMNS.length}>
       <div role="rowgroup" className={styles.head}>
         <div role="row" aria-rowindex={1} className={styles.columns}>
           <TableHeader sorting={sorting} onSort={onSort} />
@@ -198,7 +199,7 @@ function withIndex(indexes: number[], index: number): number[] {
 function useStaleSince({ chains }: Portfolio): ReadonlyMap<number, string> {
   const now = useNow(60_000);
   return useMemo(
-    () => new Map(chains.map(({ chainId, syncedAt }) => [chainId, syncedAt ? moment(syncedAt, now) : "never"])),
+    () => new Map(chains.map(({ chainId, syncedAt }) => [chainId, syncedAt ? moment(syncedAt, now) : NEVER_READ])),
     [chains, now],
   );
 }

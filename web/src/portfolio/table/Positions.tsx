@@ -1,7 +1,7 @@
 import { useDeferredValue, useMemo, useState } from "react";
 import type { Portfolio } from "../../api/schema";
-import { counted } from "../../format/text";
 import { useChains, useHidden } from "../../state/hooks";
+import { shownOf, TABLE } from "../../strings/table";
 import { Grid } from "./Grid";
 import styles from "./Positions.module.css";
 import { type Column, type Group, grouped, NO_FILTER, nextSorting, type Sorting } from "./rows";
@@ -36,7 +36,7 @@ export function Positions({ portfolio }: { portfolio: Portfolio }) {
   return (
     <section className={styles.positions} aria-labelledby="tokens">
       <h2 id="tokens" className={styles.title}>
-        Tokens
+        {TABLE}
       </h2>
       <Toolbar
         filter={filter}
@@ -45,9 +45,7 @@ export function Positions({ portfolio }: { portfolio: Portfolio }) {
         onSort={sort}
         chains={chains.all}
         wallets={wallets}
-        shown={
-          matching === all ? counted(all, "token") : `${matching.toLocaleString("en-US")} of ${counted(all, "token")}`
-        }
+        shown={shownOf(matching, all)}
       />
       <Grid
         portfolio={portfolio}

@@ -6,6 +6,8 @@ import { amount, full, percent, price, usdShort } from "../../format/numbers";
 import { capital, escaped, safeText, shortAddress } from "../../format/text";
 import { length, millis } from "../../format/time";
 import { useNow } from "../../state/hooks";
+import { NOTHING } from "../../strings/common";
+import { asOf, ROW } from "../../strings/table";
 import { notCountedReason, notCountedShort, sourceName, spamReason } from "../../strings/tokenLabels";
 import { AnimatedText } from "../../ui/AnimatedText";
 import styles from "./Row.module.css";
@@ -43,7 +45,7 @@ export const Row = memo(function Row({ position, chainName, share, showWallet, s
             className={`${styles.small} ${isSpam ? styles.reason : ""}`}
             title={isSpam ? under : name === null ? undefined : escaped(name)}
           >
-            {under || "No name"}
+            {under || ROW.noName}
           </span>
         </span>
       </div>
@@ -52,18 +54,18 @@ export const Row = memo(function Row({ position, chainName, share, showWallet, s
           <ChainDot chainId={position.chainId} name={chainName} />
           {chainName}
         </span>
-        {staleSince && <span className={`${styles.small} ${styles.warn}`}>as of {staleSince}</span>}
+        {staleSince && <span className={`${styles.small} ${styles.warn}`}>{asOf(staleSince)}</span>}
       </div>
       <div
         role="gridcell"
         className={`${styles.cell} ${styles.number} ${styles.amount} ${isSpam ? styles.spam : ""}`}
-        title={position.amount === null ? "How many decimals it has is unknown" : full(position.amount)}
+        title={position.amount === null ? ROW.unknownDecimals : full(position.amount)}
       >
         <Amount position={position} />
       </div>
       <div role="gridcell" className={`${styles.cell} ${styles.number} ${styles.price}`} title={priceUsd ?? undefined}>
         {priceUsd === null ? (
-          <span className={styles.faint}>{isSpam ? "–" : "no price"}</span>
+          <span className={styles.faint}>{isSpam ? NOTHING : ROW.noPrice}</span>
         ) : (
           <>
             <AnimatedText text={price(priceUsd)} />
@@ -75,12 +77,12 @@ export const Row = memo(function Row({ position, chainName, share, showWallet, s
         <Value position={position} />
         {isUncounted && (
           <span className={styles.small} title={notCountedReason(position.notCountedReason ?? "")}>
-            not counted
+            {ROW.notCounted}
           </span>
         )}
       </div>
       <div role="gridcell" className={`${styles.cell} ${styles.number} ${styles.share}`}>
-        {share ?? <span className={styles.faint}>–</span>}
+        {share ?? <span className={styles.faint}>{NOTHING}</span>}
       </div>
       <div role="gridcell" className={`${styles.cell} ${styles.number} ${styles.change} ${uncounted}`}>
         <DayChange value={position.change24h} />
@@ -91,15 +93,15 @@ export const Row = memo(function Row({ position, chainName, share, showWallet, s
 
 function Amount({ position }: { position: Position }) {
   return position.amount === null ? (
-    <span className={styles.faint}>unknown</span>
+    <span className={styles.faint}>{ROW.unknown}</span>
   ) : (
     <AnimatedText text={amount(position.amount)} />
   );
 }
 
 function Value({ position }: { position: Position }) {
-  if (position.isSpam) return <span className={styles.faint}>–</span>;
-  if (position.valueUsd === null) return <span className={styles.faint}>unknown</span>;
+  if (position.isSpam) return <span className={styles.faint}>{NOTHING}</span>;
+  if (position.valueUsd === null) return <span className={styles.faint}>{ROW.unknown}</span>;
   const shown = <AnimatedText text={usdShort(position.valueUsd)} />;
   return position.isCounted ? shown : <span className={styles.faint}>{shown}</span>;
 }
@@ -121,11 +123,11 @@ function PriceSource({ position }: { position: Position }) {
 /** The one thing to know of a price: why it does not count, or else that there is something about it. */
 function priceNote({ valueUsd, notCountedReason: reason, flags }: Position): string {
   if (valueUsd !== null && reason !== null) return notCountedShort(reason);
-  return flags.includes("old_price") ? "old" : flags.includes("sources_disagree") ? "sources differ" : "";
+  return flags.includes("old_price") ? ROW.oldPrice : flags.includes("sources_disagree") ? ROW.sourcesDiffer : "";
 }
 
 function DayChange({ value }: { value: string | null }) {
-  if (value === null) return <span className={styles.faint}>–</span>;
+  if (value === null) return <span className={styles.faint}>{NOTHING}</span>;
   const direction = sign(value);
   return (
     <span className={direction > 0 ? styles.up : direction < 0 ? styles.down : styles.faint}>

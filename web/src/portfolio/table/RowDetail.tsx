@@ -1,9 +1,10 @@
 import type { Position } from "../../api/schema";
 import { full, usd } from "../../format/numbers";
 import { capital, safeText, shortAddress } from "../../format/text";
-import { ago, moment } from "../../format/time";
 import { useChains, useNow } from "../../state/hooks";
-import { flagNote, notCountedReason, sourceName, spamReason } from "../../strings/tokenLabels";
+import { COPY } from "../../strings/common";
+import { FACTS, inSmallestUnit, priceText, together } from "../../strings/position";
+import { flagNote, notCountedReason, spamReason } from "../../strings/tokenLabels";
 import { CopyText } from "../../ui/CopyText";
 import { EvidenceSection } from "./EvidenceSection";
 import { Fact, Facts } from "./Facts";
@@ -14,48 +15,45 @@ export function RowDetail({ position }: { position: Position }) {
   const { amount, balance, priceUsd, priceAt, priceSource, valueUsd, isSpam, spamReasons } = position;
   const reason = position.notCountedReason;
   const notes = position.flags.filter((flag) => flag !== reason);
+  const chains = useChains();
   const now = useNow(60_000);
   return (
     <div className={styles.detail}>
       <Facts>
-        <Fact name="Name">{safeText(position.name, 120) || "None"}</Fact>
-        <Fact name="Chain">{useChains().name(position.chainId)}</Fact>
-        <Fact name="Amount">
+        <Fact name={FACTS.name}>{safeText(position.name, 120) || FACTS.noName}</Fact>
+        <Fact name={FACTS.chain}>{chains.name(position.chainId)}</Fact>
+        <Fact name={FACTS.amount}>
           {amount === null ? (
-            `${balance} of its smallest unit; how many make one is unknown`
+            inSmallestUnit(balance)
           ) : (
-            <CopyText text={amount} what="amount">
+            <CopyText text={amount} what={COPY.amount}>
               {full(amount)}
             </CopyText>
           )}
         </Fact>
-        <Fact name="Price">
-          {priceUsd === null
-            ? "No source that we trust has one"
-            : `$${full(priceUsd)} by ${sourceName(priceSource)}${priceAt ? `, ${moment(priceAt, now)} (${ago(priceAt, now)})` : ""}`}
+        <Fact name={FACTS.price}>
+          {priceUsd === null ? FACTS.noPrice : priceText(priceUsd, priceSource, priceAt, now)}
         </Fact>
-        {valueUsd !== null && <Fact name="Value">{usd(valueUsd)}</Fact>}
-        <Fact name="Contract">
+        {valueUsd !== null && <Fact name={FACTS.value}>{usd(valueUsd)}</Fact>}
+        <Fact name={FACTS.contract}>
           {position.isNative ? (
-            "The chain's own coin"
+            FACTS.native
           ) : (
-            <CopyText text={position.tokenAddress} what="address of the contract">
+            <CopyText text={position.tokenAddress} what={COPY.contract}>
               {shortAddress(position.tokenAddress)}
             </CopyText>
           )}
         </Fact>
-        <Fact name="Wallet">
-          <CopyText text={position.walletAddress} what="address of the wallet">
+        <Fact name={FACTS.wallet}>
+          <CopyText text={position.walletAddress} what={COPY.wallet}>
             {shortAddress(position.walletAddress)}
           </CopyText>
         </Fact>
         {reason !== null && valueUsd !== null && !isSpam && (
-          <Fact name="Not in the total because">{notCountedReason(reason)}.</Fact>
+          <Fact name={FACTS.notCounted}>{`${notCountedReason(reason)}.`}</Fact>
         )}
-        {notes.length > 0 && <Fact name="Note">{notes.map((flag) => `${flagNote(flag)}.`).join(" ")}</Fact>}
-        {spamReasons.length > 0 && (
-          <Fact name="Hidden because">{capital(`${spamReasons.map(spamReason).join(", and ")}.`)}</Fact>
-        )}
+        {notes.length > 0 && <Fact name={FACTS.note}>{notes.map((flag) => `${flagNote(flag)}.`).join(" ")}</Fact>}
+        {spamReasons.length > 0 && <Fact name={FACTS.hidden}>{capital(together(spamReasons.map(spamReason)))}</Fact>}
       </Facts>
       <EvidenceSection position={position} />
     </div>

@@ -1,6 +1,7 @@
 import { type ReactNode, useId } from "react";
 import type { ChainName } from "../../api/schema";
 import { shortAddress } from "../../format/text";
+import { sortedBy, TOOLBAR } from "../../strings/table";
 import { VisuallyHidden } from "../../ui/VisuallyHidden";
 import { ExportButton } from "./ExportButton";
 import type { Column, Filter, Sorting } from "./rows";
@@ -24,11 +25,11 @@ export function Toolbar({ filter, onFilter, sorting, onSort, chains, wallets, sh
   return (
     <div className={styles.bar}>
       <label className={styles.search}>
-        <VisuallyHidden>Search tokens by name, symbol or contract</VisuallyHidden>
+        <VisuallyHidden>{TOOLBAR.searchLabel}</VisuallyHidden>
         <input
           type="search"
           className={styles.field}
-          placeholder="Search tokens"
+          placeholder={TOOLBAR.search}
           autoComplete="off"
           spellCheck={false}
           value={filter.text}
@@ -36,11 +37,11 @@ export function Toolbar({ filter, onFilter, sorting, onSort, chains, wallets, sh
         />
       </label>
       <Select
-        label="Chain"
+        label={TOOLBAR.chain}
         value={filter.chainId === null ? "" : String(filter.chainId)}
         onChange={(value) => change({ chainId: value === "" ? null : Number(value) })}
       >
-        <option value="">All chains</option>
+        <option value="">{TOOLBAR.allChains}</option>
         {chains.map(({ chainId, name }) => (
           <option key={chainId} value={chainId}>
             {name}
@@ -49,11 +50,11 @@ export function Toolbar({ filter, onFilter, sorting, onSort, chains, wallets, sh
       </Select>
       {wallets.length > 1 && (
         <Select
-          label="Wallet"
+          label={TOOLBAR.wallet}
           value={filter.wallet ?? ""}
           onChange={(value) => change({ wallet: value === "" ? null : value })}
         >
-          <option value="">All wallets</option>
+          <option value="">{TOOLBAR.allWallets}</option>
           {wallets.map((wallet) => (
             <option key={wallet} value={wallet}>
               {shortAddress(wallet)}
@@ -63,13 +64,13 @@ export function Toolbar({ filter, onFilter, sorting, onSort, chains, wallets, sh
       )}
       <Select
         className={styles.sort}
-        label="Sort by"
+        label={TOOLBAR.sortBy}
         value={sorting.column}
         onChange={(value) => onSort(value as Column)}
       >
-        {COLUMNS.map(({ column, label }) => (
-          <option key={label} value={column}>
-            By {label.toLowerCase()}
+        {COLUMNS.map(({ column }) => (
+          <option key={column} value={column}>
+            {sortedBy(column)}
           </option>
         ))}
       </Select>
@@ -79,7 +80,7 @@ export function Toolbar({ filter, onFilter, sorting, onSort, chains, wallets, sh
           checked={filter.hideSmall}
           onChange={(event) => change({ hideSmall: event.target.checked })}
         />
-        Hide below $1
+        {TOOLBAR.hideSmall}
       </label>
       <span className={styles.end}>
         <span role="status" className={styles.shown}>

@@ -11,7 +11,8 @@ import {
 } from "../../../fixtures/positions";
 import { portfolio } from "../../../fixtures/replies";
 import type { Position, TokenEvidence } from "../../api/schema";
-import { balanceText, depthText, evidenceOf, evidencePath, listingText, said } from "./evidence";
+import { listingText } from "../../strings/position";
+import { balanceText, depthText, evidenceOf, evidencePath, said } from "./evidence";
 
 const ALL = [...PRICED, ...UNPRICED, ...FLAGGED, ...LOW_LIQUIDITY, ...DOUBTED];
 const EXPLAINED = explanation(portfolio(ALL));
@@ -57,7 +58,7 @@ test("a price is as old as its source says, and says when it was asked", () => {
   expect(quote && said({ ...token("RELIC"), quotes: [{ ...quote, priceAt: null }] })[0]?.at).toBe(quote?.readAt);
 });
 
-test("a source whose last price is kept, and that had none since, is told of with both", () => {
+test("a source whose last price is kept and that has had none since is shown with both", () => {
   const evidence = token("VELO");
   const twice = { ...evidence, answeredNothing: [{ source: "defillama", at: "2025-11-03T12:04:00Z" }] };
   const words = said(twice).filter(({ source }) => source === "DefiLlama");

@@ -1,8 +1,9 @@
 /** What sources said of a token, as lines in the order in which they matter. Pure. */
+
 import type { Explanation, Position, PositionEvidence, TokenEvidence } from "../../api/schema";
 import type { Decimal, Time } from "../../api/types";
-import { usd } from "../../format/numbers";
-import { list, safeText } from "../../format/text";
+import { safeText } from "../../format/text";
+import { blockText, EVIDENCE, poolsText } from "../../strings/position";
 import { sourceName, useOfQuote } from "../../strings/tokenLabels";
 
 /** The route that has the evidence of one position. */
@@ -53,34 +54,19 @@ export function said({ quotes, price, answeredNothing }: TokenEvidence): Said[] 
     at,
     askedAt: at,
     isUsed: false,
-    words: withPrice.has(source) ? "Has none since" : "Has no price",
+    words: withPrice.has(source) ? EVIDENCE.noPriceSince : EVIDENCE.noPrice,
   }));
   return [...prices.filter(({ isUsed }) => isUsed), ...prices.filter(({ isUsed }) => !isUsed), ...without];
 }
 
-/** "CoinGecko, Superchain and Aave name this contract". */
-export function listingText(lists: readonly string[]): string {
-  if (lists.length === 0) return "No list of tokens that we read names it";
-  return `${list(lists.map(sourceName))} ${lists.length === 1 ? "names" : "name"} this contract`;
-}
-
 /** What its pools hold; null where none were seen. */
 export function depthText({ depth }: TokenEvidence): string | null {
-  if (!depth) return null;
-  const held = depth.usd === null ? null : usd(depth.usd);
-  switch (depth.state) {
-    case "deep":
-      return held ? `${held} of well-known tokens` : "Enough of well-known tokens";
-    case "thin":
-      return held ? `Only ${held} of well-known tokens` : "Too little of well-known tokens";
-    default:
-      return "There are some; what they hold is not known";
-  }
+  return depth && poolsText(depth.state, depth.usd);
 }
 
 /** "Alchemy, block 23,714,002"; null where that is not known. */
 export function balanceText({ balanceSource, block }: PositionEvidence): string | null {
   if (balanceSource === null && block === null) return null;
   const source = safeText(sourceName(balanceSource));
-  return [source, block === null ? "" : `block ${block.toLocaleString("en-US")}`].filter(Boolean).join(", ");
+  return [source, block === null ? "" : blockText(block)].filter(Boolean).join(", ");
 }

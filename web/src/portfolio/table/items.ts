@@ -1,7 +1,8 @@
 /** The table's lines, one after the other, as a virtual list wants them. Pure. */
+
 import type { Position } from "../../api/schema";
-import { usd } from "../../format/numbers";
 import { positionKey } from "../../state/sharing";
+import { EMPTY_GROUP, GROUPS, groupNote } from "../../strings/table";
 import type { Group, Grouped } from "./rows";
 
 export type Item =
@@ -21,13 +22,6 @@ export interface View {
   hiddenState: "read" | "reading" | "failed";
 }
 
-const TITLES: Record<Group, string> = {
-  counted: "In the total",
-  lowLiquidity: "Hard to sell",
-  unsure: "Without a sure price",
-  hidden: "Hidden",
-};
-
 export function items(groups: readonly Grouped[], view: View): Item[] {
   return groups.flatMap((group): Item[] => {
     const count = group.group === "hidden" ? view.hiddenCount : group.count;
@@ -37,8 +31,8 @@ export function items(groups: readonly Grouped[], view: View): Item[] {
       kind: "group",
       key: group.group,
       group: group.group,
-      title: TITLES[group.group],
-      note: note(group, count),
+      title: GROUPS[group.group],
+      note: groupNote(group.group, count, group.valueUsd),
       isOpen,
     };
     return isOpen ? [head, ...content(group, view)] : [head];
@@ -47,8 +41,8 @@ export function items(groups: readonly Grouped[], view: View): Item[] {
 
 function content({ group, positions }: Grouped, { opened, hiddenState }: View): Item[] {
   if (positions.length === 0) {
-    const waiting = hiddenState === "failed" ? "The list can't be read now." : "Reading the list";
-    const text = group === "hidden" && hiddenState !== "read" ? waiting : "None of these match.";
+    const waiting = hiddenState === "failed" ? EMPTY_GROUP.failed : EMPTY_GROUP.reading;
+    const text = group === "hidden" && hiddenState !== "read" ? waiting : EMPTY_GROUP.noMatch;
     return [{ kind: "note", key: `${group}/note`, text }];
   }
   return positions.flatMap((position): Item[] => {
@@ -56,10 +50,4 @@ function content({ group, positions }: Grouped, { opened, hiddenState }: View): 
     const row: Item = { kind: "position", key, position };
     return key === opened ? [row, { kind: "detail", key: `${key}/detail`, position }] : [row];
   });
-}
-
-function note({ group, valueUsd }: Grouped, count: number): string {
-  const number = count.toLocaleString("en-US");
-  if (group === "counted") return `${number} · ${usd(valueUsd)}`;
-  return group === "hidden" ? `${number} · they look like spam` : `${number} · not in the total`;
 }
