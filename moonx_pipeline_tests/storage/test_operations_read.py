@@ -158,6 +158,7 @@ def test_of_somebody_who_was_never_seen_there_is_nothing(engine: Engine) -> None
         "runningOperation": None,
         "lastError": None,
         "pause": None,
+        "chains": [{"chainId": chain.id, "name": chain.name} for chain in CHAINS],
     }
 
 
