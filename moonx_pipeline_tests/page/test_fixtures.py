@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from fnmatch import fnmatch
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import jsonschema
 import pytest
@@ -80,7 +80,7 @@ def test_progress_in_the_fixtures_has_codes_that_the_api_knows() -> None:
 
     codes = {event["data"]["code"] for event in events}
     assert codes - {None}
-    assert codes - {None} <= set(ReasonCode.__args__)  # type: ignore[attr-defined]
+    assert codes - {None} <= set(get_args(ReasonCode))
 
 
 def test_description_that_the_pages_types_are_made_of_is_up_to_date() -> None:
