@@ -1,7 +1,6 @@
 /** Why a sync could not be asked for, and what to do about it. */
 import type { Problem } from "../api/client";
 import { clock, length } from "../format/time";
-
 import { SERVER_UNREACHABLE } from "./common";
 
 export interface ProblemWords {

@@ -78,7 +78,7 @@ function Unpriced({ portfolio }: { portfolio: Portfolio }) {
   const { unpriced: count } = portfolio.omitted;
   return (
     <Popover label={unpricedLabel(count)} title={NOT_IN_TOTAL}>
-      <Positions positions={unpriced} right={(position) => amount(position.amount)} />
+      <PositionList positions={unpriced} right={(position) => amount(position.amount)} />
       <p className={popover.note}>{unpricedNote(count)}</p>
     </Popover>
   );
@@ -88,7 +88,7 @@ function LowLiquidity({ portfolio }: { portfolio: Portfolio }) {
   const thin = portfolio.positions.filter((position) => groupOf(position) === "lowLiquidity");
   return (
     <Popover label={lowLiquidityLabel(portfolio.omitted.lowLiquidity)} title={LOW_LIQUIDITY.title}>
-      <Positions positions={thin} right={({ valueUsd }) => usd(valueUsd) + NOT_COUNTED_SUFFIX} />
+      <PositionList positions={thin} right={({ valueUsd }) => usd(valueUsd) + NOT_COUNTED_SUFFIX} />
       <p className={popover.note}>{`${notCountedReason("low_liquidity")}.`}</p>
     </Popover>
   );
@@ -100,7 +100,7 @@ function Flagged({ portfolio }: { portfolio: Portfolio }) {
   );
   return (
     <Popover label={flaggedLabel(portfolio.omitted.flagged)} title={NOT_IN_TOTAL}>
-      <Positions
+      <PositionList
         positions={flagged}
         right={({ valueUsd }) => usd(valueUsd) + NOT_COUNTED_SUFFIX}
         note={({ notCountedReason: reason }) => `${notCountedReason(reason ?? "")}.`}
@@ -130,7 +130,7 @@ function Spam({ portfolio }: { portfolio: Portfolio }) {
   );
 }
 
-function Positions(props: {
+function PositionList(props: {
   positions: readonly Position[];
   right: (position: Position) => string;
   note?: (position: Position) => string;
