@@ -39,7 +39,8 @@ test("white text is readable on the colour of any chain", () => {
 });
 
 test("a mark is the beginning of the name", () => {
-  expect(["Ethereum", "BNB Chain", "Ö"].map(chainMark)).toEqual(["ET", "BN", "Ö"]);
+  expect(["Ethereum", "BNB Chain", "Ö"].map((name) => chainMark(name))).toEqual(["ET", "BN", "Ö"]);
+  expect(chainMark("BNB Chain", 1)).toBe("B");
 });
 
 function rgb(colour: string): number[] {

@@ -19,9 +19,9 @@ export function chainColour(chainId: number): string {
   return COLOURS[chainId] ?? `hsl(${(chainId * 137) % 360} 45% 30%)`;
 }
 
-/** Two letters for where the name does not fit. */
-export function chainMark(name: string): string {
-  return [...name].slice(0, 2).join("").toUpperCase();
+/** One or two letters for where the name does not fit. */
+export function chainMark(name: string, letters: 1 | 2 = 2): string {
+  return [...name].slice(0, letters).join("").toUpperCase();
 }
 
 /** The chains that the API has named. */

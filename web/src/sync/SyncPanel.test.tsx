@@ -88,6 +88,14 @@ test("the keyboard asks for a sync as the pointer does", async () => {
   await waitFor(() => expect(server.of(TRIGGER)).toHaveLength(1));
 });
 
+test("every chain that a sync reads has a mark, however many there are", async () => {
+  const nine = [56, 43114, 59144, 130].map((chainId) => ({ chainId, name: `Network ${chainId}` }));
+  const { server } = await visit(<SyncPanel />, "fresh", withStatus({ ...running, chains: [...CHAINS, ...nine] }));
+  await server.emit("sync_started", started);
+  await waitFor(() => expect(marks()).toHaveLength(9));
+  expect(marks().at(-1)).toBe("Network 130: being read");
+});
+
 test("a chain that fails meanwhile says why, by its code", async () => {
   const { server } = await visit(<SyncPanel />, "fresh", withStatus(running));
   await server.emit("sync_started", started);

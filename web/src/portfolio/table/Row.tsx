@@ -1,6 +1,6 @@
 import { memo } from "react";
 import type { Position } from "../../api/schema";
-import { chainColour } from "../../chains";
+import { chainColour, chainMark } from "../../chains";
 import { sign } from "../../format/decimal";
 import { amount, full, percent, price, usdShort } from "../../format/numbers";
 import { capital, escaped, safeText, shortAddress } from "../../format/text";
@@ -142,7 +142,7 @@ function DayChange({ value }: { value: string | null }) {
 function ChainDot({ chainId, name }: { chainId: number; name: string }) {
   return (
     <span className={styles.mark} style={{ background: chainColour(chainId) }} aria-hidden="true">
-      {[...name][0]}
+      {chainMark(name, 1)}
     </span>
   );
 }
