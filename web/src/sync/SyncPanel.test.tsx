@@ -89,8 +89,8 @@ test("the keyboard asks for a sync as the pointer does", async () => {
 });
 
 test("every chain that a sync reads has a mark, however many there are", async () => {
-  const nine = [56, 43114, 59144, 130].map((chainId) => ({ chainId, name: `Network ${chainId}` }));
-  const { server } = await visit(<SyncPanel />, "fresh", withStatus({ ...running, chains: [...CHAINS, ...nine] }));
+  const more = [56, 43114, 59144, 130].map((chainId) => ({ chainId, name: `Network ${chainId}` }));
+  const { server } = await visit(<SyncPanel />, "fresh", withStatus({ ...running, chains: [...CHAINS, ...more] }));
   await server.emit("sync_started", started);
   await waitFor(() => expect(marks()).toHaveLength(9));
   expect(marks().at(-1)).toBe("Network 130: being read");
