@@ -1,5 +1,5 @@
 # Verbs: install, demo, test, check, bench, up. Each makes the environment it needs.
-.PHONY: help install demo web web-test test check bench up lock
+.PHONY: help install demo web web-test api-types test check bench up lock
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -12,7 +12,7 @@ export UV_NATIVE_TLS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 install: $(STAMP) ## Make .venv/ from the locked requirements.
 
@@ -48,6 +48,10 @@ $(PAGE): $(NODE_MODULES) $(shell find web/src web/public web/index.html web/vite
 
 web-test: $(NODE_MODULES)
 	@$(WITH_NODE) npm test --silent
+
+api-types: install $(NODE_MODULES) ## Write the page's types of the API anew, after a change of the API.
+	@$(BIN)/python -m moonx_pipeline_tests.page.generated
+	@$(WITH_NODE) npm run --silent api-types
 
 test: install ## Run the whole suite.
 	@$(MAKE) --no-print-directory web || echo "The page could not be built (see above): what needs it is skipped."

@@ -31,7 +31,7 @@ from moonx_pipeline.gateway.routes import admin, explain, health, logos, portfol
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.service import GatewaySettings
 
-_ABOUT = """Portfolios on Ethereum, Polygon, Optimism, Arbitrum and Base, and their syncs.
+_ABOUT = """Portfolios on EVM chains, and their syncs.
 
 Decimals are strings in plain notation, exact; times are RFC 3339 in UTC; what is unknown is null, never 0.
 Live updates come by Socket.IO at `/socket.io`, with `auth: {token}`."""

@@ -11,6 +11,27 @@ from moonx_pipeline.domain.flags import LOW_LIQUIDITY, NOT_COUNTED_REASONS
 from moonx_pipeline.gateway.answers import Address, DecimalText, Model, Time
 
 Priority = Literal["high", "medium", "low"]
+ReasonCode = Literal[
+    "unavailable",
+    "timeout",
+    "deadline_over",
+    "malformed",
+    "oversized",
+    "parts_refused",
+    "rate_limited",
+    "banned",
+    "quota_exhausted",
+    "key_rejected",
+    "restricted",
+    "bad_request",
+    "batch_too_large",
+    "breaker_open",
+    "no_source",
+    "unread_tokens",
+    "other",
+]
+"""Why a chain was not read, or not in full. Beside each is a sentence, which may change; the code does not."""
+
 OperationStatus = Literal["pending", "running", "completed", "partial", "failed", "cancelled", "refused"]
 
 
@@ -45,6 +66,7 @@ class Chain(Model):
     status: Literal["fresh", "stale", "never"]
     syncedAt: Time | None = Field(description="End of the last reading that succeeded.")
     error: str | None = Field(description="Why it is not fresh, or what its source can't know.")
+    errorCode: ReasonCode | None = Field(description="The same as a code; null where there is none.")
 
 
 class Position(Model):
@@ -141,6 +163,13 @@ class SyncTriggered(Model):
     resetTime: Time | None = Field(description="When the next one comes back.")
 
 
+class ChainName(Model):
+    """A chain, and what it is called."""
+
+    chainId: int = Field(examples=[137])
+    name: str = Field(examples=["Polygon"])
+
+
 class RunningOperation(Model):
     """A sync under way."""
 
@@ -184,6 +213,7 @@ class SyncStatus(Model):
     runningOperation: RunningOperation | None
     lastError: LastError | None
     pause: PauseState | None
+    chains: list[ChainName] = Field(description="The chains that a sync reads, in the order in which they are shown.")
 
 
 class Operation(Model):
@@ -215,6 +245,7 @@ class ChainReading(Model):
     source: str | None
     tokens: int
     reason: str | None
+    code: ReasonCode | None = Field(description="The reason as a code; null where there is none.")
     retryAt: Time | None
 
 

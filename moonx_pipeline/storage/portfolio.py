@@ -19,7 +19,8 @@ class ChainState(NamedTuple):
     one of them was not read yet.
 
     ``error`` is why it is not fresh, or what its source can't know; ``known_tokens_only``: new tokens are
-    not seen; ``unread``: tokens whose balance nobody could read and that have none from before.
+    not seen; ``unread``: tokens whose balance nobody could read and that have none from before; ``error_code``: the
+    code of ``error``, ``None`` where it has none.
     """
 
     chain_id: int
@@ -28,6 +29,7 @@ class ChainState(NamedTuple):
     error: str | None
     known_tokens_only: bool
     unread: int = 0
+    error_code: str | None = None
 
 
 class StoredPortfolio(NamedTuple):
@@ -60,7 +62,8 @@ class StoredPortfolio(NamedTuple):
 _CHAINS = """
 SELECT chain_id, CASE WHEN bool_or(status = 'never') OR count(*) < min(w.wallets) THEN 'never'
                       WHEN bool_or(status = 'stale') THEN 'stale' ELSE 'fresh' END,
-       min(last_success_at), min(error), bool_or(coverage IS NOT DISTINCT FROM 'known_tokens'), sum(s.unread)
+       min(last_success_at), min(error), bool_or(coverage IS NOT DISTINCT FROM 'known_tokens'), sum(s.unread),
+       (array_agg(error_code ORDER BY error))[1]
 FROM user_chain_status s, (SELECT count(*) AS wallets FROM user_wallets WHERE user_id = %(user)s) w
 WHERE s.user_id = %(user)s GROUP BY chain_id
 ORDER BY array_position(%(display_order)s, chain_id), chain_id

@@ -41,7 +41,8 @@ def operation_detail_json(row: OperationDetailRow, dagster_url: str | None) -> d
     linked = dagster_url is not None and row.run_id is not None
     return {
         **operation_json(row.operation),
-        "chains": [{**chain, "retryAt": _time(chain["retryAt"])} for chain in row.chains],
+        # Reports stored before codes existed have none.
+        "chains": [{"code": None, **chain, "retryAt": _time(chain["retryAt"])} for chain in row.chains],
         "providerCalls": row.provider_calls,
         "computeUnits": row.compute_units,
         "requestId": str(row.request_id) if row.request_id else None,

@@ -44,6 +44,7 @@ def portfolio_json(
                 "status": chain.status,
                 "syncedAt": rfc3339(chain.synced_at) if chain.synced_at else None,
                 "error": chain.error,
+                "errorCode": chain.error_code,
             }
             for chain in stored.chains
         ],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from moonx_pipeline.domain.chains import Chain
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.schedule import ACTIVE_FOR, Intervals
@@ -30,6 +32,7 @@ def status_json(
     remaining: int | None,
     maximum: int | None,
     reset_at: datetime | None,
+    chains: Iterable[Chain],
 ) -> dict[str, Any]:
     """How a user's syncs stand.
 
@@ -40,6 +43,7 @@ def status_json(
         remaining: What is left of the syncs that he may ask for.
         maximum: How many he may ask for within a window.
         reset_at: When the next of them comes back.
+        chains: The chains that a sync reads, in display order.
     """
     running, error, pause = state.running, state.last_error, state.pause
     return {
@@ -65,6 +69,7 @@ def status_json(
         },
         "lastError": None if error is None else {"message": error[0], "at": rfc3339(error[1])},
         "pause": None if pause is None else {"since": rfc3339(pause.paused_at), "reason": pause.reason},
+        "chains": [{"chainId": chain.id, "name": chain.name} for chain in chains],
     }
 
 

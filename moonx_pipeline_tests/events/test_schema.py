@@ -4,6 +4,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import jsonschema
+import pytest
 import yaml
 
 from moonx_pipeline.domain.event_types import TOPIC_NAMES
@@ -40,3 +41,12 @@ def test_a_portfolio_is_as_its_schema_says_and_so_is_one_of_before_a_version_tha
 
     for told in (event, earlier):
         jsonschema.validate(told, schema, cls=jsonschema.Draft202012Validator)
+
+
+def test_chain_that_was_not_read_may_have_a_code_and_one_of_an_earlier_version_has_none() -> None:
+    failed = event_schemas()["sync.completed"]["properties"]["data"]["properties"]["failedChains"]
+    chain = {"chainId": 137, "reason": "It took too long.", "staleSince": None}
+
+    jsonschema.validate([chain, {**chain, "code": "timeout"}], failed, cls=jsonschema.Draft202012Validator)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate([{**chain, "code": 7}], failed, cls=jsonschema.Draft202012Validator)

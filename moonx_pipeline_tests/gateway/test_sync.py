@@ -39,6 +39,8 @@ def test_asking_answers_at_once_with_what_is_left_of_the_limit(gateway: GatewayP
     assert timedelta(minutes=14) < reset - datetime.now(UTC) <= timedelta(minutes=15)
     status = gateway.get("/sync/status", ann)
     assert (status["pendingRequestId"], status["remainingRequests"]) == (data["requestId"], 4)
+    assert status["chains"][0] == {"chainId": 1, "name": "Ethereum"}
+    assert [chain["chainId"] for chain in status["chains"]] == [1, 137, 10, 42161, 8453]
 
 
 def test_the_same_key_gives_the_same_answer_however_often_it_is_sent_at_once(gateway: GatewayProcess, ann: str) -> None:

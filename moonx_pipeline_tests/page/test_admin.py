@@ -35,7 +35,7 @@ def test_an_operator_pauses_all_syncs_with_a_reason_that_users_see(site: Site, v
     operators = visits.open(site.link("operator", "/admin", role="admin"))
 
     operators.get_by_role("button", name="Pause all syncs").click()
-    expect(operators.get_by_role("alert")).to_have_text("Say why, for whoever finds syncs paused.")
+    expect(operators.get_by_role("alert")).to_have_text("Say why, for the operators who find syncs paused.")
     operators.get_by_label("Reason").fill("The database moves.")
     operators.get_by_role("button", name="Pause all syncs").click()
     expect(operators.get_by_text(re.compile(r"Paused since .* by operator: The database moves\."))).to_be_visible()

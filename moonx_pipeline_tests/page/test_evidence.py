@@ -25,7 +25,7 @@ from moonx_pipeline_tests.page.test_states import THEMES, problems_for_some
 from moonx_pipeline_tests.page.visits import Visits
 
 STATE: Final = "low-liquidity-and-unread"
-WORDS: Final = ROOT / "web" / "src" / "portfolio" / "words.ts"
+WORDS: Final = ROOT / "web" / "src" / "strings" / "tokenLabels.ts"
 
 
 @pytest.fixture

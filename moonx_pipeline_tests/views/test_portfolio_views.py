@@ -54,6 +54,19 @@ def test_filters_leave_positions_out_and_totals_are_of_the_whole() -> None:
     assert filtered["totalValueUsd"] == "10"
 
 
+def test_chain_that_was_not_read_has_its_reason_as_a_code() -> None:
+    failed = ChainState(137, "stale", NOON, "It took too long.", False, error_code="timeout")
+    earlier = ChainState(10, "stale", NOON, "It took too long.", False)
+    portfolio = stored()._replace(chains=(failed, earlier))
+
+    shown = portfolio_json(portfolio)["chains"]
+
+    assert [(chain["error"], chain["errorCode"]) for chain in shown] == [
+        ("It took too long.", "timeout"),
+        ("It took too long.", None),
+    ]
+
+
 def test_what_counts_has_its_share_of_the_whole_total() -> None:
     data = holdings_json(_MIXED, include_spam=True)
 

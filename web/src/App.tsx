@@ -1,6 +1,6 @@
 import { lazy, Suspense, useCallback, useContext, useEffect, useState } from "react";
 import styles from "./App.module.css";
-import type { Wallets } from "./api/types";
+import type { Wallets } from "./api/schema";
 import { ago } from "./format/time";
 import { PortfolioView } from "./portfolio/PortfolioView";
 import { Skeleton } from "./portfolio/Skeleton";
@@ -8,6 +8,8 @@ import type { Place } from "./shell/AccountMenu";
 import { Header } from "./shell/Header";
 import { Notice, Strip } from "./shell/Notice";
 import { StoreContext, useLive, useNow, usePortfolio, useStore } from "./state/hooks";
+import { ENDED, FIRST_READING, lastKnown, notReadAnew, UNREACHABLE, UNSHOWABLE, unshowable } from "./strings/app";
+import { TRY_AGAIN } from "./strings/common";
 import { HistoryDrawer } from "./sync/HistoryDrawer";
 import { SyncPanel } from "./sync/SyncPanel";
 import { Button } from "./ui/Button";
@@ -58,18 +60,18 @@ function SignedIn() {
 function Main() {
   const { portfolio, isKept, problem, refresh } = usePortfolio();
   const { connection } = useLive();
-  const again = <Button onClick={refresh}>Try again</Button>;
+  const again = <Button onClick={refresh}>{TRY_AGAIN}</Button>;
 
   if (!portfolio) {
     if (connection === "ended") return <Ended />;
     if (!problem) return <Skeleton />;
     return problem.isOutage ? (
-      <Notice title="The server can't be reached" action={again}>
-        There is nothing kept in this browser to show meanwhile. Check your connection; the page tries again by itself.
+      <Notice title={UNREACHABLE.title} action={again}>
+        {UNREACHABLE.text}
       </Notice>
     ) : (
-      <Notice title="Your portfolio can't be shown now" action={again}>
-        {problem.message} Your money is not touched by this. Try again in a minute.
+      <Notice title={UNSHOWABLE.title} action={again}>
+        {unshowable(problem.message)}
       </Notice>
     );
   }
@@ -79,11 +81,11 @@ function Main() {
     <>
       <PortfolioView portfolio={portfolio} isOld={isOld} />
       {connection === "ended" ? (
-        <Strip>Your session ended, so this is no longer kept up to date. {WAY_BACK}</Strip>
+        <Strip>{ENDED.strip}</Strip>
       ) : isOld ? (
         <LastKnown action={again} />
       ) : (
-        problem && <Strip action={again}>What changed just now could not be read: {problem.message}</Strip>
+        problem && <Strip action={again}>{notReadAnew(problem.message)}</Strip>
       )}
     </>
   );
@@ -92,11 +94,7 @@ function Main() {
 function LastKnown({ action }: { action: React.ReactNode }) {
   const { receivedAt } = usePortfolio();
   const now = useNow(1_000);
-  return (
-    <Strip action={action}>
-      The server can't be reached. This is what was known {receivedAt === null ? "last" : ago(receivedAt, now)}.
-    </Strip>
-  );
+  return <Strip action={action}>{lastKnown(receivedAt === null ? null : ago(receivedAt, now))}</Strip>;
 }
 
 /** No chain was ever read: nobody has told of a wallet yet, or the first reading is under way. */
@@ -117,14 +115,12 @@ function BeforeFirstSync() {
   if (hasWallets === false) return <FirstVisit onDone={refresh} />;
   if (hasWallets === null) return <Skeleton />;
   return (
-    <Skeleton title="Reading your wallets for the first time">
+    <Skeleton title={FIRST_READING}>
       <SyncPanel />
     </Skeleton>
   );
 }
 
-const WAY_BACK = "Open it again from where you signed in: the new link brings a new session.";
-
 function Ended() {
-  return <Notice title="Your session ended">To see your portfolio, sign in once more. {WAY_BACK}</Notice>;
+  return <Notice title={ENDED.title}>{ENDED.text}</Notice>;
 }

@@ -20,6 +20,7 @@ class Progress(msgspec.Struct, rename="camel", frozen=True):
     chain_id: int
     state: str
     reason: str | None = None
+    code: str | None = None
     retry_at: str | None = None
 
     def data(self) -> dict[str, Any]:

@@ -63,11 +63,29 @@ class Noted(Model):
     usersDue: int = Field(description="Users who are due now.")
 
 
+def _in_one_piece(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a model that is not recursive, without references: inside OpenAPI they would lead nowhere."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def resolved(part: Any) -> Any:
+        if isinstance(part, list):
+            return [resolved(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return resolved(definitions[part["$ref"].removeprefix("#/$defs/")])
+        return {key: resolved(value) for key, value in part.items()}
+
+    whole: dict[str, Any] = resolved(schema)
+    return whole
+
+
 @router.post(
     "/webhooks/alchemy",
     response_model=Answer[Noted],
     responses=documented(400, 401, 404, 409, 413, 429),
-    openapi_extra={"requestBody": {"content": {"application/json": {"schema": Delivery.model_json_schema()}}}},
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": _in_one_piece(Delivery)}}}},
 )
 async def alchemy(
     request: Request, gateway: Shared, x_alchemy_signature: Annotated[str | None, Header()] = None

@@ -96,7 +96,14 @@ def test_alerts_reach_everybody_but_those_about_a_user_only_him_and_administrato
 
 
 def test_progress_of_a_sync_reaches_its_user_and_is_not_kept(live: Live) -> None:
-    step = {"syncOperationId": str(uuid.uuid4()), "chainId": 137, "state": "done", "reason": None, "retryAt": None}
+    step = {
+        "syncOperationId": str(uuid.uuid4()),
+        "chainId": 137,
+        "state": "failed",
+        "reason": "It took too long.",
+        "code": "timeout",
+        "retryAt": None,
+    }
     with connected(live.gateway, "ann") as ann, connected(live.gateway, "bob") as bob:
         notify(live.gateway, "no json")
         notify(live.gateway, json.dumps({**step, "userId": 7}))

@@ -1,6 +1,7 @@
 import { useCallback } from "react";
-import type { Breaker, DayOfSyncs, Queue } from "../api/types";
+import type { Breaker, DayOfSyncs, SyncQueue } from "../api/schema";
 import { useStore } from "../state/hooks";
+import { ADMIN } from "../strings/admin";
 import { ErrorNote } from "../ui/ErrorNote";
 import styles from "./AdminView.module.css";
 import { Breakers } from "./Breakers";
@@ -19,8 +20,8 @@ export function AdminView() {
   const { session } = useStore();
   return (
     <div className={styles.view}>
-      <h1 className={styles.title}>Operations</h1>
-      {session.isAdmin ? <Operations /> : <p>This view is for operators. Your account is not one of them.</p>}
+      <h1 className={styles.title}>{ADMIN.title}</h1>
+      {session.isAdmin ? <Operations /> : <p>{ADMIN.refused}</p>}
     </div>
   );
 }
@@ -31,7 +32,7 @@ function Operations() {
   const askNow = useCallback(
     async (signal: AbortSignal) => {
       const [queue, breakers] = await Promise.all([
-        request<Queue>("/sync/queue", { signal }),
+        request<SyncQueue>("/sync/queue", { signal }),
         request<Breaker[]>("/breakers", { signal }),
       ]);
       return { queue, breakers };
@@ -48,9 +49,7 @@ function Operations() {
   const failed = now.failed ?? parts.failed ?? days.failed;
   return (
     <div className={styles.sections}>
-      {failed && (
-        <ErrorNote what={failed.message} next="What is shown is the last that was read. It is read again by itself." />
-      )}
+      {failed && <ErrorNote what={failed.message} next={ADMIN.old} />}
       {parts.data && <Parts readiness={parts.data} />}
       {now.data && (
         <>

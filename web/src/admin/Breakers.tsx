@@ -1,19 +1,17 @@
 import { useState } from "react";
 import { Problem } from "../api/client";
-import type { Breaker } from "../api/types";
+import type { Breaker } from "../api/schema";
 import { safeText } from "../format/text";
 import { moment } from "../format/time";
 import { useNow, useStore } from "../state/hooks";
+import { BREAKER_STATES, BREAKERS } from "../strings/admin";
 import { Button } from "../ui/Button";
 import { VisuallyHidden } from "../ui/VisuallyHidden";
 import { State } from "./State";
 import { Table } from "./Table";
 
-const STATES = {
-  closed: { tone: "good", word: "closed" },
-  half_open: { tone: "warn", word: "half-open" },
-  open: { tone: "danger", word: "open" },
-} as const;
+const TONES = { closed: "good", half_open: "warn", open: "danger" } as const;
+const { columns } = BREAKERS;
 
 interface Props {
   breakers: readonly Breaker[];
@@ -25,23 +23,23 @@ export function Breakers({ breakers, onReset }: Props) {
   const now = useNow(60_000);
   return (
     <Table
-      title="Circuit breakers"
-      none="None has counted a failure."
+      title={BREAKERS.title}
+      none={BREAKERS.none}
       columns={[
-        { name: "Key" },
-        { name: "State" },
-        { name: "Since" },
-        { name: "Next probe" },
-        { name: "Failures", kind: "number" },
-        { name: "Last error", kind: "prose" },
-        { name: "Action" },
+        { name: columns.key },
+        { name: columns.state },
+        { name: columns.since },
+        { name: columns.probe },
+        { name: columns.failures, kind: "number" },
+        { name: columns.error, kind: "prose" },
+        { name: columns.action },
       ]}
       rows={breakers.map(({ key, state, since, retryAt, cause, failureCount, lastError, lastFailureAt }) => ({
         key,
         cells: [
           safeText(key, 80),
-          <State key="state" tone={STATES[state].tone}>
-            {STATES[state].word}
+          <State key="state" tone={TONES[state]}>
+            {BREAKER_STATES[state]}
           </State>,
           moment(since, now),
           retryAt && state !== "closed" ? moment(retryAt, now) : "",
@@ -72,10 +70,11 @@ function Reset({ breaker, onReset }: { breaker: string; onReset: () => void }) {
 
   return (
     <>
-      <Button unavailable={state === "asking" ? "It is being closed." : null} onClick={reset}>
-        Reset<VisuallyHidden> {breaker}</VisuallyHidden>
+      <Button unavailable={state === "asking" ? BREAKERS.isResetting : null} onClick={reset}>
+        {BREAKERS.reset}
+        <VisuallyHidden> {breaker}</VisuallyHidden>
       </Button>
-      {state === "failed" && <p role="alert">Not reset. Try again.</p>}
+      {state === "failed" && <p role="alert">{BREAKERS.notReset}</p>}
     </>
   );
 }

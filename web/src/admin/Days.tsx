@@ -1,25 +1,27 @@
-import type { DayOfSyncs } from "../api/types";
-import { duration } from "../sync/words";
+import type { DayOfSyncs } from "../api/schema";
+import { duration } from "../format/time";
+import { DAYS } from "../strings/admin";
 import { Table } from "./Table";
 
+const { columns } = DAYS;
 const count = (value: number) => value.toLocaleString("en-US");
 
 /** Each day in numbers. */
 export function Days({ days }: { days: readonly DayOfSyncs[] }) {
   return (
     <Table
-      title="Days (UTC)"
-      none="No sync has ended yet."
+      title={DAYS.title}
+      none={DAYS.none}
       columns={[
-        { name: "Day" },
-        { name: "Syncs", kind: "number" },
-        { name: "Completed", kind: "number" },
-        { name: "Partial", kind: "number" },
-        { name: "Failed", kind: "number" },
-        { name: "Users", kind: "number" },
-        { name: "Average", kind: "number" },
-        { name: "Calls", kind: "number" },
-        { name: "Compute units", kind: "number" },
+        { name: columns.day },
+        { name: columns.syncs, kind: "number" },
+        { name: columns.completed, kind: "number" },
+        { name: columns.partial, kind: "number" },
+        { name: columns.failed, kind: "number" },
+        { name: columns.users, kind: "number" },
+        { name: columns.average, kind: "number" },
+        { name: columns.calls, kind: "number" },
+        { name: columns.units, kind: "number" },
       ]}
       rows={days.map((day) => ({
         key: day.date,

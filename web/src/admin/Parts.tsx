@@ -1,5 +1,6 @@
-import type { Readiness } from "../api/types";
+import type { Readiness } from "../api/schema";
 import { safeText } from "../format/text";
+import { milliseconds, PARTS } from "../strings/admin";
 import { State } from "./State";
 import { Table } from "./Table";
 
@@ -8,23 +9,23 @@ export function Parts({ readiness }: { readiness: Readiness }) {
   const isReady = readiness.status === "ready";
   return (
     <Table
-      title="Parts"
-      none="None is looked at."
-      aside={<State tone={isReady ? "good" : "danger"}>{isReady ? "Ready" : "Not ready"}</State>}
+      title={PARTS.title}
+      none={PARTS.none}
+      aside={<State tone={isReady ? "good" : "danger"}>{isReady ? PARTS.ready : PARTS.notReady}</State>}
       columns={[
-        { name: "Part" },
-        { name: "State" },
-        { name: "Latency", kind: "number" },
-        { name: "What is wrong", kind: "prose" },
+        { name: PARTS.columns.part },
+        { name: PARTS.columns.state },
+        { name: PARTS.columns.latency, kind: "number" },
+        { name: PARTS.columns.wrong, kind: "prose" },
       ]}
       rows={Object.entries(readiness.dependencies).map(([name, { ok, needed, latencyMs, error }]) => ({
         key: name,
         cells: [
           name,
           <State key="state" tone={ok ? "good" : needed ? "danger" : "warn"}>
-            {ok ? "up" : needed ? "down" : "down, not needed"}
+            {ok ? PARTS.up : needed ? PARTS.down : PARTS.notNeeded}
           </State>,
-          latencyMs === null ? "" : `${latencyMs} ms`,
+          milliseconds(latencyMs),
           safeText(error, 400),
         ],
       }))}

@@ -1,19 +1,20 @@
 import { type FormEvent, useId, useState } from "react";
 import { Problem } from "../api/client";
-import type { Queue } from "../api/types";
+import type { SyncQueue } from "../api/schema";
 import { safeText } from "../format/text";
 import { clock } from "../format/time";
 import { useStore } from "../state/hooks";
+import { notChanged, PAUSE, pausedBy } from "../strings/admin";
 import { Button } from "../ui/Button";
 import styles from "./PauseControl.module.css";
 import { State } from "./State";
 
 interface Props {
-  pause: Queue["pause"];
+  pause: SyncQueue["pause"];
   onChange: () => void;
 }
 
-/** Holds all syncs, with a reason for whoever finds them held, and lets them go on. */
+/** Holds all syncs, with a reason for the operators who find them held, and lets them go on. */
 export function PauseControl({ pause, onChange }: Props) {
   const { request } = useStore();
   const [reason, setReason] = useState("");
@@ -25,7 +26,7 @@ export function PauseControl({ pause, onChange }: Props) {
     event.preventDefault();
     if (isAsking) return;
     if (!pause && !reason.trim()) {
-      setProblem("Say why, for whoever finds syncs paused.");
+      setProblem(PAUSE.noReason);
       return;
     }
     setAsking(true);
@@ -37,7 +38,7 @@ export function PauseControl({ pause, onChange }: Props) {
       onChange();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      setProblem(`${error.message} Nothing was changed: try again.`);
+      setProblem(notChanged(error.message));
     } finally {
       setAsking(false);
     }
@@ -45,16 +46,16 @@ export function PauseControl({ pause, onChange }: Props) {
 
   return (
     <section aria-labelledby="pause" className={styles.section}>
-      <h2 id="pause">Pause</h2>
+      <h2 id="pause">{PAUSE.title}</h2>
       <form className={styles.form} onSubmit={put} noValidate>
         {pause ? (
           <p className={styles.state}>
-            <State tone="warn">Paused</State> since {clock(pause.since)} by {safeText(pause.by)}:{" "}
-            {safeText(pause.reason, 500)}
+            <State tone="warn">{PAUSE.paused}</State>
+            {pausedBy(clock(pause.since), safeText(pause.by), safeText(pause.reason, 500))}
           </p>
         ) : (
           <label className={styles.label}>
-            Reason
+            {PAUSE.reason}
             <input
               value={reason}
               onChange={(event) => setReason(event.target.value)}
@@ -64,18 +65,14 @@ export function PauseControl({ pause, onChange }: Props) {
             />
           </label>
         )}
-        <Button type="submit" kind={pause ? "primary" : "danger"} unavailable={isAsking ? "It is under way." : null}>
-          {pause ? "Resume all syncs" : "Pause all syncs"}
+        <Button type="submit" kind={pause ? "primary" : "danger"} unavailable={isAsking ? PAUSE.isAsking : null}>
+          {pause ? PAUSE.resume : PAUSE.pause}
         </Button>
         <p id={wrong} className={styles.wrong} role="alert">
           {problem}
         </p>
       </form>
-      <p className={styles.quiet}>
-        {pause
-          ? "Requests wait, and nobody is swept. Syncs that ran were let finish."
-          : "No sync starts while paused: those that run go on, requests wait."}
-      </p>
+      <p className={styles.quiet}>{pause ? PAUSE.whilePaused : PAUSE.beforePause}</p>
     </section>
   );
 }

@@ -1,30 +1,31 @@
-import type { Queue } from "../api/types";
+import type { SyncQueue } from "../api/schema";
 import { counted, safeText } from "../format/text";
 import { clock, length, moment } from "../format/time";
 import { useNow } from "../state/hooks";
+import { BLOCKS, forUpTo, milliseconds, ofAll, QUEUE, RUNNING, WORKERS } from "../strings/admin";
 import styles from "./QueueTables.module.css";
 import { State } from "./State";
 import { Table } from "./Table";
 
 /** What waits: users, requests, events. */
-export function Backlog({ queue: { users, requests, outbox, dagsterUrl } }: { queue: Queue }) {
+export function Backlog({ queue: { users, requests, outbox, dagsterUrl } }: { queue: SyncQueue }) {
   const figures = [
     {
-      name: "Users due",
+      name: QUEUE.due,
       value: users.due,
-      more: `of ${users.registered.toLocaleString("en-US")}`,
+      more: ofAll(users.registered),
       age: users.longestDueSeconds,
     },
-    { name: "Requests waiting", value: requests.pending, more: "", age: requests.oldestSeconds },
-    { name: "Events unpublished", value: outbox.unpublished, more: "", age: outbox.oldestSeconds },
+    { name: QUEUE.requests, value: requests.pending, more: "", age: requests.oldestSeconds },
+    { name: QUEUE.events, value: outbox.unpublished, more: "", age: outbox.oldestSeconds },
   ];
   return (
     <section aria-labelledby="queue" className={styles.backlog}>
       <div className={styles.head}>
-        <h2 id="queue">Queue</h2>
+        <h2 id="queue">{QUEUE.title}</h2>
         {dagsterUrl && (
           <a href={dagsterUrl} target="_blank" rel="noreferrer">
-            Dagster’s pages
+            {QUEUE.dagster}
           </a>
         )}
       </div>
@@ -34,7 +35,7 @@ export function Backlog({ queue: { users, requests, outbox, dagsterUrl } }: { qu
             <dt>{name}</dt>
             <dd>
               <span className={styles.value}>{value.toLocaleString("en-US")}</span> {more}
-              {value > 0 && <span className={styles.age}>for up to {length(age * 1000)}</span>}
+              {value > 0 && <span className={styles.age}>{forUpTo(age)}</span>}
             </dd>
           </div>
         ))}
@@ -44,19 +45,19 @@ export function Backlog({ queue: { users, requests, outbox, dagsterUrl } }: { qu
 }
 
 /** The syncs under way. */
-export function Running({ running, dagsterUrl }: Pick<Queue, "running" | "dagsterUrl">) {
+export function Running({ running, dagsterUrl }: Pick<SyncQueue, "running" | "dagsterUrl">) {
   const now = useNow();
   return (
     <Table
-      title="Running syncs"
-      none="None runs."
+      title={RUNNING.title}
+      none={RUNNING.none}
       aside={running.length > 0 && counted(running.length, "sync")}
       columns={[
-        { name: "User" },
-        { name: "Trigger" },
-        { name: "For", kind: "number" },
-        { name: "Worker" },
-        { name: "Run" },
+        { name: RUNNING.columns.user },
+        { name: RUNNING.columns.trigger },
+        { name: RUNNING.columns.lasts, kind: "number" },
+        { name: RUNNING.columns.worker },
+        { name: RUNNING.columns.run },
       ]}
       rows={running.map(({ syncOperationId, userId, trigger, startedAt, workerId, runId }) => ({
         key: syncOperationId,
@@ -79,31 +80,31 @@ export function Running({ running, dagsterUrl }: Pick<Queue, "running" | "dagste
 }
 
 /** The processes that carry syncs. */
-export function Workers({ workers }: Pick<Queue, "workers">) {
+export function Workers({ workers }: Pick<SyncQueue, "workers">) {
   const now = useNow(60_000);
   return (
     <Table
-      title="Workers"
-      none="None is registered: requests wait."
+      title={WORKERS.title}
+      none={WORKERS.none}
       columns={[
-        { name: "Worker" },
-        { name: "State" },
-        { name: "Host" },
-        { name: "Process", kind: "number" },
-        { name: "Since" },
-        { name: "Recovered in", kind: "number" },
+        { name: WORKERS.columns.worker },
+        { name: WORKERS.columns.state },
+        { name: WORKERS.columns.host },
+        { name: WORKERS.columns.process, kind: "number" },
+        { name: WORKERS.columns.since },
+        { name: WORKERS.columns.recovered, kind: "number" },
       ]}
       rows={workers.map(({ id, host, pid, startedAt, alive, recoveryMs }) => ({
         key: id,
         cells: [
           safeText(id, 60),
           <State key="state" tone={alive ? "good" : "danger"}>
-            {alive ? "alive" : "lost"}
+            {alive ? WORKERS.alive : WORKERS.lost}
           </State>,
           safeText(host, 60),
           pid,
           moment(startedAt, now),
-          recoveryMs === null ? "" : `${recoveryMs.toLocaleString("en-US")} ms`,
+          recoveryMs === null ? "" : milliseconds(recoveryMs),
         ],
       }))}
     />
@@ -111,12 +112,17 @@ export function Workers({ workers }: Pick<Queue, "workers">) {
 }
 
 /** Rate limits that grant nothing for a while. */
-export function Blocks({ blocks }: Pick<Queue, "blocks">) {
+export function Blocks({ blocks }: Pick<SyncQueue, "blocks">) {
   return (
     <Table
-      title="Rate limit blocks"
-      none="None."
-      columns={[{ name: "Key" }, { name: "Since" }, { name: "Until" }, { name: "Reason", kind: "prose" }]}
+      title={BLOCKS.title}
+      none={BLOCKS.none}
+      columns={[
+        { name: BLOCKS.columns.key },
+        { name: BLOCKS.columns.since },
+        { name: BLOCKS.columns.until },
+        { name: BLOCKS.columns.reason, kind: "prose" },
+      ]}
       rows={blocks.map(({ key, since, until, reason }) => ({
         key,
         cells: [safeText(key, 80), clock(since), clock(until), safeText(reason, 300)],

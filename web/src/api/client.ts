@@ -1,4 +1,5 @@
-import type { Answer, Portfolio } from "./types";
+import type { Portfolio } from "./schema";
+import type { Answer } from "./types";
 
 /** Why a request was not answered as hoped. */
 export class Problem extends Error {
@@ -110,8 +111,8 @@ export class Client {
       throw this.told(
         new Problem("unavailable", "The server did not answer as it should.", response.status, retryAfter),
       );
-    const { code, message, details = [], resetTime = null } = answer.error;
-    throw this.told(new Problem(code, message, response.status, retryAfter, details, resetTime));
+    const { code, message, details, resetTime = null } = answer.error;
+    throw this.told(new Problem(code, message, response.status, retryAfter, details ?? [], resetTime));
   }
 
   private told(problem: Problem): Problem {

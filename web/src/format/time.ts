@@ -50,3 +50,10 @@ export function countdown(ms: number): string {
 export function millis(time: string | number): number {
   return typeof time === "number" ? time : Date.parse(time);
 }
+
+/** How long something took: "1.8 s", "42 s", "3 min 5 s". */
+export function duration(ms: number): string {
+  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}

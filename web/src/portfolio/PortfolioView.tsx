@@ -1,13 +1,13 @@
-import type { Portfolio } from "../api/types";
-import { chainName } from "../chains";
+import type { Portfolio } from "../api/schema";
+import { list } from "../format/text";
+import { NOTHING_HELD, nothingHeld, ONLY_SPAM } from "../strings/summary";
 import { SyncPanel } from "../sync/SyncPanel";
-import { list } from "../sync/words";
-import { Honesty } from "./Honesty";
-import { LineChart } from "./LineChart";
+import { LineChart } from "./chart/LineChart";
 import styles from "./PortfolioView.module.css";
-import { Positions } from "./Positions";
-import { SplitBar } from "./SplitBar";
-import { Total } from "./Total";
+import { SplitBar } from "./summary/SplitBar";
+import { Total } from "./summary/Total";
+import { TotalCaveats } from "./summary/TotalCaveats";
+import { Positions } from "./table/Positions";
 
 /** What am I worth, is that true now, what changed: in this order. */
 export function PortfolioView({ portfolio, isOld }: { portfolio: Portfolio; isOld: boolean }) {
@@ -21,22 +21,16 @@ export function PortfolioView({ portfolio, isOld }: { portfolio: Portfolio; isOl
           <SyncPanel />
         </div>
         <div className={styles.line}>
-          <Honesty portfolio={portfolio} />
+          <TotalCaveats portfolio={portfolio} />
         </div>
       </div>
       {isEmpty ? (
-        <Nothing title="These wallets hold nothing yet">
-          {`Whatever arrives on ${list(chains.map(({ chainId }) => chainName(chainId)))} shows up here by itself.`}
-        </Nothing>
+        <Nothing title={NOTHING_HELD}>{nothingHeld(list(chains.map(({ name }) => name)))}</Nothing>
       ) : (
         <>
           <LineChart portfolio={portfolio} />
           <SplitBar portfolio={portfolio} />
-          {positions.every(({ isSpam }) => isSpam) && (
-            <Nothing title="All that these wallets hold looks like spam">
-              It is hidden, and counts for nothing. Open the list below to see what it is and why.
-            </Nothing>
-          )}
+          {positions.every(({ isSpam }) => isSpam) && <Nothing title={ONLY_SPAM.title}>{ONLY_SPAM.text}</Nothing>}
           <Positions portfolio={portfolio} />
         </>
       )}

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
+import { READING } from "../strings/app";
 import { VisuallyHidden } from "../ui/VisuallyHidden";
-import chart from "./LineChart.module.css";
+import chart from "./chart/LineChart.module.css";
 import view from "./PortfolioView.module.css";
 import styles from "./Skeleton.module.css";
 
@@ -20,7 +21,7 @@ export function Skeleton({ title, children }: Props) {
         ) : (
           <div className={styles.number}>
             <h1>
-              <VisuallyHidden>Reading your portfolio</VisuallyHidden>
+              <VisuallyHidden>{READING}</VisuallyHidden>
             </h1>
             <Bone width={280} height={44} />
           </div>

@@ -3,6 +3,7 @@ import { forgetSession } from "../api/session";
 import { safeText } from "../format/text";
 import { forgetKept } from "../state/cache";
 import { useStore } from "../state/hooks";
+import { accountOf, MENU } from "../strings/app";
 import { usePopover } from "../ui/usePopover";
 import styles from "./AccountMenu.module.css";
 
@@ -34,7 +35,7 @@ export function AccountMenu({ onOpen }: { onOpen: (place: Place) => void }) {
         className={styles.button}
         aria-expanded={isOpen}
         aria-controls={isOpen ? list : undefined}
-        aria-label={`Account of ${name}`}
+        aria-label={accountOf(name)}
         onClick={() => change(!isOpen)}
       >
         <span className={styles.name}>{name}</span>
@@ -44,24 +45,24 @@ export function AccountMenu({ onOpen }: { onOpen: (place: Place) => void }) {
         <ul id={list} className={styles.list}>
           <li>
             <button type="button" className={styles.item} onClick={() => open("wallets")}>
-              Wallets
+              {MENU.wallets}
             </button>
           </li>
           <li>
             <button type="button" className={styles.item} onClick={() => open("history")}>
-              History of syncs
+              {MENU.history}
             </button>
           </li>
           {session.isAdmin && (
             <li>
               <a href="/admin" className={styles.item}>
-                Admin
+                {MENU.admin}
               </a>
             </li>
           )}
           <li className={styles.last}>
             <button type="button" className={styles.item} onClick={leave}>
-              Sign out
+              {MENU.signOut}
             </button>
           </li>
         </ul>

@@ -1,6 +1,6 @@
 import { useState } from "react";
-import type { Connection } from "../live/socket";
 import { useLive, useStore } from "../state/hooks";
+import { BRAND, CONNECTIONS, signedInAs, themeSwitch } from "../strings/app";
 import { chooseTheme, currentTheme } from "../theme/theme";
 import { AccountMenu, type Place } from "./AccountMenu";
 import styles from "./Header.module.css";
@@ -13,7 +13,7 @@ export function Header({ onOpen }: { onOpen?: (place: Place) => void }) {
         <svg width="20" height="20" viewBox="0 0 32 32" aria-hidden="true">
           <path d="M26 20A12 12 0 1 1 14 4a10 10 0 0 0 12 16z" fill="currentColor" />
         </svg>
-        MoonX
+        {BRAND}
       </a>
       {onOpen && <LiveState />}
       <span className={styles.end}>
@@ -24,20 +24,13 @@ export function Header({ onOpen }: { onOpen?: (place: Place) => void }) {
   );
 }
 
-const STATES: Record<Connection, string> = {
-  live: "Live",
-  reconnecting: "Reconnecting",
-  offline: "Offline",
-  ended: "Session ended",
-};
-
 function LiveState() {
   const { connection } = useLive();
   const { session } = useStore();
   return (
-    <span className={styles.state} role="status" title={`As ${session.userId}`}>
+    <span className={styles.state} role="status" title={signedInAs(session.userId)}>
       <span className={`${styles.dot} ${styles[connection]}`} aria-hidden="true" />
-      {STATES[connection]}
+      {CONNECTIONS[connection]}
     </span>
   );
 }
@@ -49,8 +42,8 @@ function ThemeSwitch() {
     <button
       type="button"
       className={styles.icon}
-      aria-label={`Use the ${other} theme`}
-      title={`Use the ${other} theme`}
+      aria-label={themeSwitch(other)}
+      title={themeSwitch(other)}
       onClick={() => {
         chooseTheme(other);
         setTheme(other);

@@ -1,5 +1,5 @@
 /** The last portfolio, kept in the browser for when the server can't be reached. One user's at a time. */
-import type { Portfolio } from "../api/types";
+import type { Portfolio } from "../api/schema";
 
 export interface Kept {
   portfolio: Portfolio;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { SingleFlight } from "./flight";
 
-test("whoever asks meanwhile shares one more run, after the running one", async () => {
+test("all who ask meanwhile share one more run, after the running one", async () => {
   const runs: boolean[] = [];
   const gates: (() => void)[] = [];
   const flight = new SingleFlight((fresh: boolean) => {

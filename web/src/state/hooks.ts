@@ -1,7 +1,8 @@
 /** What components ask the store. */
-import { createContext, useContext, useEffect, useSyncExternalStore } from "react";
+import { createContext, useContext, useEffect, useMemo, useSyncExternalStore } from "react";
 import type { Problem } from "../api/client";
-import type { History, Portfolio } from "../api/types";
+import type { History, Portfolio } from "../api/schema";
+import { Chains } from "../chains";
 import type { State, Store } from "./store";
 
 export const StoreContext = createContext<Store | null>(null);
@@ -33,6 +34,13 @@ export function usePortfolio() {
 export function useSyncStatus() {
   const { refreshStatus, trigger } = useStore();
   return { status: useStored((state) => state.status), refresh: refreshStatus, trigger };
+}
+
+/** The chains that are known, and what they are called. */
+export function useChains(): Chains {
+  const read = useStored((state) => state.status?.chains);
+  const held = useStored((state) => state.portfolio?.chains);
+  return useMemo(() => new Chains(read ?? [], held ?? []), [read, held]);
 }
 
 export function useLive() {

@@ -1,5 +1,5 @@
 /** A portfolio that is read anew is mostly the old one: what did not change stays the same object, and is not drawn. */
-import type { Portfolio, Position } from "../api/types";
+import type { Portfolio, Position } from "../api/schema";
 
 /** Of one wallet, chain and token there is one position. */
 export function positionKey({ walletAddress, chainId, tokenAddress }: Position): string {

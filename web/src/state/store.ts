@@ -1,7 +1,8 @@
 /** All that the page knows, in one place, and what makes it read anew. Knows nothing of React. */
 import { Client, Problem, type RequestOptions, type Tagged } from "../api/client";
+import type { Portfolio, SyncStatus, SyncTriggered } from "../api/schema";
 import type { Session } from "../api/session";
-import type { ChainProgress, Portfolio, ServerEvents, SyncStatus, SyncTriggered } from "../api/types";
+import type { ChainProgress, ServerEvents } from "../api/types";
 import { afterCompleted, afterFailed, afterProgress, afterStarted, allChains } from "../live/progress";
 import { type Connection, openSocket } from "../live/socket";
 import { keep, readKept } from "./cache";
@@ -113,7 +114,7 @@ export class Store {
 
   /** Asks for a sync. Throws `Problem`: `rate_limited` with its `resetTime`, `no_wallets`, `disabled`, … */
   readonly trigger = async (): Promise<SyncTriggered> => {
-    this.change({ progress: allChains("waiting"), lastOutcome: null });
+    this.change({ progress: allChains("waiting", this.chainIds()), lastOutcome: null });
     this.unanswered ??= randomName();
     this.clicks += 1;
     try {
@@ -166,7 +167,7 @@ export class Store {
       // A later sync took its place, and that one is shown.
       if (event.error.code === "superseded") return;
       const lastOutcome: Outcome = { type: "failed", ...event };
-      this.change({ progress: afterFailed(this.state.progress, event.error.message), lastOutcome });
+      this.change({ progress: afterFailed(this.state.progress), lastOutcome });
       this.portfolioReads.run(true);
       this.refreshStatus();
     },
@@ -207,7 +208,8 @@ export class Store {
     try {
       const status = await this.client.request<SyncStatus>("/sync/status");
       this.change({ status });
-      if (status.runningOperation && this.state.progress.length === 0) this.change({ progress: allChains("reading") });
+      if (status.runningOperation && this.state.progress.length === 0)
+        this.change({ progress: allChains("reading", this.chainIds()) });
       // Ended while nobody listened, unless what was asked for since is not in this answer yet.
       const isOver =
         !status.isRunning &&
@@ -219,6 +221,12 @@ export class Store {
     } catch {
       // The connection's state and the portfolio's problem say it.
     }
+  }
+
+  /** The chains that a sync reads, as far as they are known. */
+  private chainIds(): number[] {
+    const { status, portfolio } = this.state;
+    return (status?.chains ?? portfolio?.chains ?? []).map(({ chainId }) => chainId);
   }
 
   private rereadWatched(): void {

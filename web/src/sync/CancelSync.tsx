@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { Problem } from "../api/client";
 import { useStore } from "../state/hooks";
+import { CANCEL } from "../strings/syncPanel";
 import { Button } from "../ui/Button";
 
 interface Props {
@@ -32,10 +33,10 @@ export function CancelSync({ id, onEnd }: Props) {
 
   return (
     <>
-      <Button kind="danger" unavailable={state === "asking" ? "It is being cancelled." : null} onClick={cancel}>
-        {state === "asking" ? "Cancelling" : "Cancel this sync"}
+      <Button kind="danger" unavailable={state === "asking" ? CANCEL.isBusy : null} onClick={cancel}>
+        {state === "asking" ? CANCEL.busy : CANCEL.action}
       </Button>
-      {state === "failed" && <span role="alert">It could not be cancelled. Try again.</span>}
+      {state === "failed" && <span role="alert">{CANCEL.failed}</span>}
     </>
   );
 }

@@ -1,7 +1,9 @@
 import { useCallback, useEffect, useState } from "react";
 import { Problem } from "../api/client";
-import type { Operation } from "../api/types";
+import type { Operation } from "../api/schema";
 import { useLive, useStore, useSyncStatus } from "../state/hooks";
+import { LOADING, TRY_AGAIN } from "../strings/common";
+import { HISTORY, noneWithin, onlyLast } from "../strings/history";
 import { Button } from "../ui/Button";
 import { Drawer } from "../ui/Drawer";
 import { ErrorNote } from "../ui/ErrorNote";
@@ -15,18 +17,21 @@ interface Props {
   onClose: () => void;
 }
 
-/** The syncs of the last 90 days. */
+const MOST = 100;
+const DAYS = 90;
+
+/** The syncs of the last days. */
 export function HistoryDrawer({ open, onClose }: Props) {
   const [operations, setOperations] = useState<Operation[] | null>(null);
   return (
     <Drawer
       open={open}
       onClose={onClose}
-      title="Syncs"
+      title={HISTORY.title}
       actions={
         operations?.length ? (
           <Button kind="quiet" onClick={() => save(operations)}>
-            Save as CSV
+            {HISTORY.save}
           </Button>
         ) : null
       }
@@ -49,7 +54,7 @@ function HistoryList({ operations, onRead }: ListProps) {
 
   const read = useCallback(async () => {
     try {
-      onRead(await request<Operation[]>("/sync/operations?limit=100&days=90"));
+      onRead(await request<Operation[]>(`/sync/operations?limit=${MOST}&days=${DAYS}`));
       setProblem(null);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -65,18 +70,18 @@ function HistoryList({ operations, onRead }: ListProps) {
   return (
     <>
       {problem && (
-        <ErrorNote what="The syncs could not be read." next="What is shown may be old.">
-          <Button onClick={read}>Try again</Button>
+        <ErrorNote {...HISTORY.failed}>
+          <Button onClick={read}>{TRY_AGAIN}</Button>
         </ErrorNote>
       )}
       {status?.pendingRequestId && (
         <div className={styles.waiting}>
-          <span>A sync waits to begin.</span>
+          <span>{HISTORY.waiting}</span>
           <CancelSync id={status.pendingRequestId} onEnd={read} />
         </div>
       )}
       {operations === null && !problem && <Skeleton />}
-      {operations?.length === 0 && <p className={styles.none}>No sync in the last 90 days.</p>}
+      {operations?.length === 0 && <p className={styles.none}>{noneWithin(DAYS)}</p>}
       {operations && operations.length > 0 && (
         <ul className={styles.list}>
           {operations.map((operation) => (
@@ -86,14 +91,14 @@ function HistoryList({ operations, onRead }: ListProps) {
           ))}
         </ul>
       )}
-      {operations?.length === 100 && <p className={styles.none}>These are the last 100.</p>}
+      {operations?.length === MOST && <p className={styles.none}>{onlyLast(MOST)}</p>}
     </>
   );
 }
 
 function Skeleton() {
   return (
-    <ul className={styles.list} aria-label="Loading">
+    <ul className={styles.list} aria-label={LOADING}>
       {Array.from({ length: 8 }, (_, row) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: they are all alike.
         <li key={row} className={styles.bone} />
@@ -106,7 +111,7 @@ function save(operations: readonly Operation[]): void {
   const url = URL.createObjectURL(new Blob([historyCsv(operations)], { type: "text/csv" }));
   const link = document.createElement("a");
   link.href = url;
-  link.download = "syncs.csv";
+  link.download = HISTORY.file;
   link.click();
   URL.revokeObjectURL(url);
 }

@@ -1,14 +1,15 @@
 import { useState } from "react";
-import type { Operation } from "../api/types";
+import type { Operation } from "../api/schema";
 import { usd } from "../format/numbers";
 import { counted } from "../format/text";
-import { clock, length, moment } from "../format/time";
+import { duration, length, moment } from "../format/time";
 import { useNow } from "../state/hooks";
+import { beganAt } from "../strings/history";
+import { operationReason, STATUSES, TRIGGERS } from "../strings/syncLabels";
 import { Disclosure } from "../ui/Disclosure";
 import { CancelSync } from "./CancelSync";
 import { OperationDetails } from "./OperationDetails";
 import styles from "./OperationRow.module.css";
-import { duration, operationReason, STATUS_WORDS, TRIGGER_WORDS } from "./words";
 
 interface Props {
   operation: Operation;
@@ -30,14 +31,14 @@ export function OperationRow({ operation, onEnd }: Props) {
         summary={
           <span className={styles.lines}>
             <span className={styles.first}>
-              <span className={`${styles.status} ${styles[status]}`}>{STATUS_WORDS[status]}</span>
-              <time dateTime={startedAt} title={`Began at ${clock(startedAt)}`}>
+              <span className={`${styles.status} ${styles[status]}`}>{STATUSES[status]}</span>
+              <time dateTime={startedAt} title={beganAt(startedAt)}>
                 {moment(startedAt, now)}
               </time>
               <span className={styles.total}>{totalValueUsd === null ? "" : usd(totalValueUsd)}</span>
             </span>
             <span className={styles.second}>
-              {[TRIGGER_WORDS[trigger], took, tokensSynced > 0 && counted(tokensSynced, "token"), reason]
+              {[TRIGGERS[trigger], took, tokensSynced > 0 && counted(tokensSynced, "token"), reason]
                 .filter(Boolean)
                 .join(" · ")}
             </span>

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Portfolio, Position } from "../api/types";
+import type { Portfolio, Position } from "../api/schema";
 import { changesBetween } from "./changes";
 
 const USDC = held({ symbol: "USDC", chainId: 8453, decimals: 6, priceUsd: "1" });

@@ -1,5 +1,6 @@
 /** What a sync changed: two portfolios compared, by the exact balances. */
-import type { Decimal, Portfolio, Position } from "../api/types";
+import type { Portfolio, Position } from "../api/schema";
+import type { Decimal } from "../api/types";
 import { absolute, compare, multiply, subtract, toText } from "../format/decimal";
 
 export interface Change {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Operation } from "../api/types";
+import type { Operation } from "../api/schema";
 import { historyCsv } from "./historyCsv";
 
 test("each sync is a row; what holds a comma is quoted and what is unknown is empty", () => {

@@ -1,13 +1,13 @@
 /** The history of syncs as a spreadsheet. */
-import type { Operation } from "../api/types";
-import { operationReason, STATUS_WORDS, TRIGGER_WORDS } from "./words";
+import type { Operation } from "../api/schema";
+import { operationReason, STATUSES, TRIGGERS } from "../strings/syncLabels";
 
 const COLUMNS: [string, (operation: Operation) => string | number | null][] = [
   ["started", (operation) => operation.startedAt],
   ["ended", (operation) => operation.completedAt],
   ["duration_ms", (operation) => operation.durationMs],
-  ["outcome", (operation) => STATUS_WORDS[operation.status]],
-  ["why", (operation) => TRIGGER_WORDS[operation.trigger]],
+  ["outcome", (operation) => STATUSES[operation.status]],
+  ["why", (operation) => TRIGGERS[operation.trigger]],
   ["chains", (operation) => operation.chainsSynced],
   ["tokens", (operation) => operation.tokensSynced],
   ["total_usd", (operation) => operation.totalValueUsd],

@@ -1,46 +1,53 @@
 /** The progress of a sync as one mark a chain. */
-import type { ChainProgress, ChainProgressState, OperationDetail } from "../api/types";
-import { CHAINS, type ChainInfo } from "../chains";
-import { chainSentence } from "./words";
+import type { ChainName, OperationDetail } from "../api/schema";
+import type { ChainProgress, ChainProgressState } from "../api/types";
+import type { Chains } from "../chains";
+import { CHAIN_STATES, chainSentence } from "../strings/syncLabels";
 
 export interface Mark {
-  chain: ChainInfo;
+  chain: ChainName;
   state: ChainProgressState;
   /** What there is to say of it: the state in a word, or why it was not read. */
   words: string;
 }
 
-const STATE_WORDS = { waiting: "waiting", reading: "being read", done: "read" } as const;
-
 /**
  * One mark a chain, in the order of the chains.
  *
- * A chain of which nothing was heard waits until the sync has started, and is being read from then on.
+ * @param progress What was heard of chains.
+ * @param started Whether the sync has started: a chain that nothing was heard of is being read from then on.
+ * @param read The chains that a sync reads; others are shown only where something was heard of them.
  */
-export function marks(progress: readonly ChainProgress[], started: boolean): Mark[] {
+export function marks(
+  progress: readonly ChainProgress[],
+  started: boolean,
+  chains: Chains,
+  read: readonly ChainName[],
+): Mark[] {
   const heard = new Map(progress.map((chain) => [chain.chainId, chain]));
-  return CHAINS.map((chain) => {
-    const { state, reason, retryAt } = heard.get(chain.id) ?? UNHEARD;
-    if (state === "failed" || state === "skipped") {
-      return { chain, state, words: chainSentence(chain.name, { state, reason, retryAt }) };
-    }
+  const ids = [...new Set([...read.map(({ chainId }) => chainId), ...heard.keys()])];
+  ids.sort((a, b) => chains.place(a) - chains.place(b));
+  return ids.map((chainId) => {
+    const chain = { chainId, name: chains.name(chainId) };
+    const { state, ...why } = heard.get(chainId) ?? UNHEARD;
+    if (state === "failed" || state === "skipped")
+      return { chain, state, words: chainSentence(chain.name, { state, ...why }) };
     const shown = state === "waiting" && started ? "reading" : state;
-    return { chain, state: shown, words: STATE_WORDS[shown] };
+    return { chain, state: shown, words: CHAIN_STATES[shown] };
   });
 }
 
-const UNHEARD = { state: "waiting", reason: null, retryAt: null } as const;
+const UNHEARD = { state: "waiting", reason: null, code: null, retryAt: null } as const;
 
-/** The marks of a sync that has ended: of several wallets on a chain, the worst counts. */
-export function endedMarks(chains: OperationDetail["chains"]): Mark[] {
+/** The marks of the chains that a sync was asked to read, once it has ended: of several wallets, the worst counts. */
+export function endedMarks(report: OperationDetail["chains"], chains: Chains): Mark[] {
   const worst = new Map<number, ChainProgress>();
-  for (const { chainId, outcome, reason, retryAt } of chains) {
+  for (const { chainId, outcome, reason, code, retryAt } of report) {
     const state = outcome === "ok" || outcome === "kept" ? "done" : outcome;
-    if (SEVERITY[state] >= SEVERITY[worst.get(chainId)?.state ?? "waiting"]) {
-      worst.set(chainId, { chainId, state, reason, retryAt });
-    }
+    if (SEVERITY[state] >= SEVERITY[worst.get(chainId)?.state ?? "waiting"])
+      worst.set(chainId, { chainId, state, reason, code, retryAt });
   }
-  return marks([...worst.values()], false);
+  return marks([...worst.values()], false, chains, []);
 }
 
 const SEVERITY: Record<ChainProgressState, number> = { waiting: 0, reading: 0, done: 1, skipped: 2, failed: 3 };

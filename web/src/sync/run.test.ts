@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { position } from "../../fixtures/positions";
 import { portfolio, status } from "../../fixtures/replies";
-import type { Portfolio } from "../api/types";
+import type { Portfolio } from "../api/schema";
 import { allChains } from "../live/progress";
 import type { Outcome } from "../state/store";
 import { followRuns, type Known, type Run } from "./run";
@@ -66,11 +66,11 @@ const heldOf = (run: Run | undefined) => run?.result?.changes?.held.map(({ amoun
 
 test("a sync that was asked for is under way until its end is told, and then says what it changed", async () => {
   const { server, change, runs, settled, stop } = page();
-  change({ progress: allChains("waiting") });
-  change({ progress: allChains("reading"), status: status(BEFORE, RUNNING) });
+  change({ progress: allChains("waiting", [1, 137, 10, 42161, 8453]) });
+  change({ progress: allChains("reading", [1, 137, 10, 42161, 8453]), status: status(BEFORE, RUNNING) });
   expect(runs).toEqual([{ isUnderWay: true, result: null }]);
   server.portfolio = AFTER;
-  change({ progress: allChains("done"), lastOutcome: COMPLETED });
+  change({ progress: allChains("done", [1]), lastOutcome: COMPLETED });
   await settled();
   expect(runs).toHaveLength(2);
   expect(heldOf(runs[1])).toEqual(["12.5"]);
@@ -79,7 +79,7 @@ test("a sync that was asked for is under way until its end is told, and then say
 
 test("the portfolio that comes before the end of its sync is what it changed to, not from", async () => {
   const { server, change, runs, settled, stop } = page();
-  change({ progress: allChains("reading") });
+  change({ progress: allChains("reading", [1, 137, 10, 42161, 8453]) });
   server.portfolio = AFTER;
   change({ portfolio: AFTER });
   change({ lastOutcome: COMPLETED });
@@ -114,7 +114,7 @@ test("an outcome that is told after its end was found changes nothing of what it
   change({ lastOutcome: COMPLETED });
   await settled();
   expect(heldOf(runs.at(-1))).toEqual(["12.5"]);
-  change({ progress: allChains("reading"), lastOutcome: null });
+  change({ progress: allChains("reading", [1, 137, 10, 42161, 8453]), lastOutcome: null });
   change({ lastOutcome: { ...COMPLETED, syncOperationId: "c" } });
   await settled();
   expect(heldOf(runs.at(-1))).toEqual([]);
@@ -136,7 +136,7 @@ test("what the browser had kept is not what a sync began with", async () => {
 });
 
 test("a sync that failed says so, and nothing of what is held", async () => {
-  const { change, runs, settled, stop } = page({ progress: allChains("reading") });
+  const { change, runs, settled, stop } = page({ progress: allChains("reading", [1, 137, 10, 42161, 8453]) });
   change({ lastOutcome: failed("no_chain_read") });
   await settled();
   expect(runs.at(-1)?.result).toMatchObject({ changes: null, unread: [], failure: { code: "no_chain_read" } });
@@ -144,7 +144,10 @@ test("a sync that failed says so, and nothing of what is held", async () => {
 });
 
 test("a sync that gave way to a later one has not ended while that one runs", async () => {
-  const { change, runs, settled, stop } = page({ progress: allChains("reading"), status: status(BEFORE, RUNNING) });
+  const { change, runs, settled, stop } = page({
+    progress: allChains("reading", [1, 137, 10, 42161, 8453]),
+    status: status(BEFORE, RUNNING),
+  });
   change({ lastOutcome: failed("superseded") });
   await settled();
   expect(runs).toEqual([{ isUnderWay: true, result: null }]);
@@ -157,17 +160,20 @@ test("a sync that gave way to a later one has not ended while that one runs", as
 test("chains that were not read are told with since when they stand, those not asked with until when", async () => {
   const retryAt = "2025-11-03T12:10:00Z";
   const { change, runs, settled, stop } = page({
-    progress: [{ chainId: 137, state: "skipped", reason: "open", retryAt }, ...allChains("reading", [1])],
+    progress: [
+      { chainId: 137, state: "skipped", reason: "open", code: "breaker_open", retryAt },
+      ...allChains("reading", [1]),
+    ],
   });
   const failedChains = [
-    { chainId: 137, reason: "open", staleSince: "2025-11-03T11:00:00Z" },
+    { chainId: 137, reason: "open", code: "breaker_open" as const, staleSince: "2025-11-03T11:00:00Z" },
     { chainId: 1, reason: "slow", staleSince: null },
   ];
   change({ lastOutcome: { ...COMPLETED, complete: false, failedChains } });
   await settled();
   expect(runs.at(-1)?.result?.unread).toMatchObject([
-    { chainId: 137, state: "skipped", retryAt, staleSince: "2025-11-03T11:00:00Z" },
-    { chainId: 1, state: "failed", retryAt: null, staleSince: null },
+    { chainId: 137, state: "skipped", code: "breaker_open", retryAt, staleSince: "2025-11-03T11:00:00Z" },
+    { chainId: 1, state: "failed", code: null, retryAt: null, staleSince: null },
   ]);
   stop();
 });

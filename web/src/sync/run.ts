@@ -1,5 +1,6 @@
-/** A sync from its beginning to what it changed, whoever asked for it. Knows nothing of React. */
-import type { Portfolio, Time } from "../api/types";
+/** A sync from its beginning to what it changed. Knows nothing of React. */
+import type { Portfolio } from "../api/schema";
+import type { ReasonCode, Time } from "../api/types";
 import type { Outcome, State, Store } from "../state/store";
 import { type Changes, changesBetween } from "./changes";
 
@@ -23,6 +24,7 @@ export interface UnreadChain {
   chainId: number;
   state: "failed" | "skipped";
   reason: string | null;
+  code: ReasonCode | null;
   retryAt: Time | null;
   /** Since when its amounts stand; null of a chain that was never read. */
   staleSince: Time | null;
@@ -111,6 +113,7 @@ function resultOf(before: Portfolio | null, { lastOutcome, portfolio, progress }
       ? []
       : unread.map((chain) => ({
           ...chain,
+          code: chain.code ?? null,
           state: skipped.has(chain.chainId) ? "skipped" : "failed",
           retryAt: skipped.get(chain.chainId)?.retryAt ?? null,
         })),
@@ -121,5 +124,10 @@ function resultOf(before: Portfolio | null, { lastOutcome, portfolio, progress }
 /** Where the end was not told, the portfolio says which chains were not read. */
 function staleChains(portfolio: Portfolio | null) {
   const chains = portfolio?.chains.filter(({ status }) => status !== "fresh") ?? [];
-  return chains.map(({ chainId, error, syncedAt }) => ({ chainId, reason: error, staleSince: syncedAt }));
+  return chains.map(({ chainId, error, errorCode, syncedAt }) => ({
+    chainId,
+    reason: error,
+    code: errorCode,
+    staleSince: syncedAt,
+  }));
 }

@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useState } from "react";
+import { COPIED, copyWhole, NOT_COPIED } from "../strings/common";
 import styles from "./CopyText.module.css";
 import { VisuallyHidden } from "./VisuallyHidden";
 
@@ -12,7 +13,7 @@ interface Props {
 
 /** Shows something short and copies the whole of it. */
 export function CopyText({ text, what, children }: Props) {
-  const [said, setSaid] = useState<"" | "Copied" | "Not copied: the browser refused">("");
+  const [said, setSaid] = useState("");
 
   useEffect(() => {
     if (!said) return;
@@ -23,16 +24,16 @@ export function CopyText({ text, what, children }: Props) {
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);
-      setSaid("Copied");
+      setSaid(COPIED);
     } catch {
-      setSaid("Not copied: the browser refused");
+      setSaid(NOT_COPIED);
     }
   };
 
   return (
     <button type="button" className={styles.copy} title={text} onClick={copy}>
       {children}
-      <VisuallyHidden>, copy the whole {what}</VisuallyHidden>
+      <VisuallyHidden>{copyWhole(what)}</VisuallyHidden>
       <span role="status" className={styles.said}>
         {said}
       </span>

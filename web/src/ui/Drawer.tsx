@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
+import { CLOSE } from "../strings/common";
 import { Button } from "./Button";
 import styles from "./Drawer.module.css";
 
@@ -38,7 +39,7 @@ export function Drawer({ open, onClose, title, actions, children }: Props) {
               {title}
             </h2>
             {actions}
-            <Button kind="quiet" aria-label="Close" onClick={() => dialog.current?.close()}>
+            <Button kind="quiet" aria-label={CLOSE} onClick={() => dialog.current?.close()}>
               <span aria-hidden>✕</span>
             </Button>
           </header>

@@ -1,8 +1,9 @@
 import { type FormEvent, useId, useRef, useState } from "react";
 import { Problem } from "../api/client";
+import { shapeProblem } from "../strings/addressProblem";
+import { ADDRESS_FORM, refusalText } from "../strings/wallets";
 import { Button } from "../ui/Button";
 import styles from "./AddressForm.module.css";
-import { shapeProblem } from "./address";
 
 interface Props {
   /** Addresses that are there already, in lower case. */
@@ -40,7 +41,7 @@ export function AddressForm({ registered, onAdd, action, autoFocus }: Props) {
       setTried(false);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      setRefusal(refusalWords(error));
+      setRefusal(refusalText(error));
     } finally {
       setAdding(false);
       field.current?.focus();
@@ -50,7 +51,7 @@ export function AddressForm({ registered, onAdd, action, autoFocus }: Props) {
   return (
     <form className={styles.form} onSubmit={submit} noValidate>
       <label id={label} className={styles.label}>
-        Wallet address
+        {ADDRESS_FORM.label}
         <input
           ref={field}
           className={styles.field}
@@ -59,7 +60,7 @@ export function AddressForm({ registered, onAdd, action, autoFocus }: Props) {
             setText(event.target.value);
             setRefusal(null);
           }}
-          placeholder="0x…"
+          placeholder={ADDRESS_FORM.placeholder}
           // biome-ignore lint/a11y/noAutofocus: it is all that there is to do here.
           autoFocus={autoFocus}
           autoComplete="off"
@@ -74,19 +75,13 @@ export function AddressForm({ registered, onAdd, action, autoFocus }: Props) {
         type="submit"
         kind="primary"
         className={styles.action}
-        unavailable={isAdding ? "It is being added." : null}
+        unavailable={isAdding ? ADDRESS_FORM.isAdding : null}
       >
-        {isAdding ? "Adding" : action}
+        {isAdding ? ADDRESS_FORM.adding : action}
       </Button>
       <p id={wrong} className={styles.wrong} role="alert">
         {problem}
       </p>
     </form>
   );
-}
-
-function refusalWords({ code, message, details }: Problem): string {
-  if (code === "offline") return "The server can’t be reached. Check your connection and try again.";
-  if (code === "invalid_request") return `${details[0]?.message ?? message}.`.replace(/\.\.$/, ".");
-  return "It could not be added, for a fault on our side. Try again in a moment.";
 }

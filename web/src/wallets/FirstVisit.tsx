@@ -1,13 +1,12 @@
 import { useEffect } from "react";
-import { CHAINS } from "../chains";
-import { shortAddress } from "../format/text";
-import { useLive, usePortfolio, useSyncStatus } from "../state/hooks";
+import { useChains, useLive, usePortfolio, useSyncStatus } from "../state/hooks";
+import { TRY_AGAIN } from "../strings/common";
+import { triggerProblem } from "../strings/syncProblems";
+import { failureWords } from "../strings/syncResult";
+import { FIRST_VISIT, pasteAddress, readingWallets } from "../strings/wallets";
 import { ChainMarks } from "../sync/ChainMarks";
 import { marks } from "../sync/marks";
-import { triggerProblem } from "../sync/problems";
-import { failureWords } from "../sync/resultWords";
 import { useSyncRun } from "../sync/useSyncRun";
-import { list } from "../sync/words";
 import { Button } from "../ui/Button";
 import { ErrorNote } from "../ui/ErrorNote";
 import { AddressForm } from "./AddressForm";
@@ -18,6 +17,7 @@ import { useWallets } from "./useWallets";
 export function FirstVisit({ onDone }: { onDone: () => void }) {
   const { portfolio } = usePortfolio();
   const { wallets, problem, read, add } = useWallets();
+  const chains = useChains();
 
   const isRead = Boolean(portfolio?.asOf);
   useEffect(() => {
@@ -32,18 +32,15 @@ export function FirstVisit({ onDone }: { onDone: () => void }) {
       ) : (
         <>
           <h1 id="first-visit" className={styles.title}>
-            Which wallet is yours?
+            {FIRST_VISIT.title}
           </h1>
-          <p className={styles.quiet}>
-            Paste its address. It is read on {list(CHAINS.map(({ name }) => name))}; reading takes no key and no
-            signature.
-          </p>
+          <p className={styles.quiet}>{pasteAddress(chains.all.map(({ name }) => name))}</p>
           {problem ? (
-            <ErrorNote what="Your wallets could not be looked up." next="Check your connection and try again.">
-              <Button onClick={read}>Try again</Button>
+            <ErrorNote {...FIRST_VISIT.failed}>
+              <Button onClick={read}>{TRY_AGAIN}</Button>
             </ErrorNote>
           ) : (
-            <AddressForm registered={addresses} onAdd={add} action="Show it" autoFocus />
+            <AddressForm registered={addresses} onAdd={add} action={FIRST_VISIT.show} autoFocus />
           )}
         </>
       )}
@@ -55,28 +52,29 @@ export function FirstVisit({ onDone }: { onDone: () => void }) {
 function FirstSync({ addresses }: { addresses: readonly string[] }) {
   const { status } = useSyncStatus();
   const { progress } = useLive();
+  const chains = useChains();
   const { isUnderWay, result, problem, start } = useSyncRun();
   const refused = problem && triggerProblem(problem);
   const failed = result?.failure ? failureWords(result.failure).what : null;
   return (
     <>
       <h1 id="first-visit" className={styles.title}>
-        {addresses.length === 1 ? `Reading ${shortAddress(addresses[0] ?? "")}` : `Reading ${addresses.length} wallets`}
+        {readingWallets(addresses)}
       </h1>
-      <ChainMarks marks={marks(isUnderWay ? progress : [], isUnderWay && status?.runningOperation != null)} />
+      <ChainMarks
+        marks={marks(
+          isUnderWay ? progress : [],
+          isUnderWay && status?.runningOperation != null,
+          chains,
+          status?.chains ?? [],
+        )}
+      />
       <p className={styles.quiet} role="status">
-        {status?.pause
-          ? "All syncs are paused. Yours begins when the pause ends."
-          : isUnderWay
-            ? "Each mark is a chain; it fills when that chain has answered."
-            : ""}
+        {status?.pause ? FIRST_VISIT.paused : isUnderWay ? FIRST_VISIT.marks : ""}
       </p>
       {!isUnderWay && status && (
-        <ErrorNote
-          what={refused?.what ?? failed ?? "Your wallet was not read yet."}
-          next={refused?.next ?? "Nothing is lost. Try again."}
-        >
-          {refused?.again !== false && <Button onClick={start}>Read it now</Button>}
+        <ErrorNote what={refused?.what ?? failed ?? FIRST_VISIT.notRead} next={refused?.next ?? FIRST_VISIT.notLost}>
+          {refused?.again !== false && <Button onClick={start}>{FIRST_VISIT.readNow}</Button>}
         </ErrorNote>
       )}
     </>

@@ -1,6 +1,8 @@
 import { useState } from "react";
 import { Problem } from "../api/client";
-import { counted, shortAddress } from "../format/text";
+import { shortAddress } from "../format/text";
+import { COPY, LOADING, TRY_AGAIN } from "../strings/common";
+import { removalNote, removeAddress, removed, WALLETS, walletCount, walletLimit } from "../strings/wallets";
 import { Button } from "../ui/Button";
 import { CopyText } from "../ui/CopyText";
 import { Drawer } from "../ui/Drawer";
@@ -18,7 +20,7 @@ interface Props {
 /** The wallets that make up the portfolio. */
 export function WalletsDrawer({ open, onClose }: Props) {
   return (
-    <Drawer open={open} onClose={onClose} title="Wallets">
+    <Drawer open={open} onClose={onClose} title={WALLETS.title}>
       <WalletList />
     </Drawer>
   );
@@ -29,28 +31,26 @@ function WalletList() {
   const [said, setSaid] = useState("");
   if (problem && !wallets)
     return (
-      <ErrorNote what="Your wallets could not be read." next="Check your connection and try again.">
-        <Button onClick={read}>Try again</Button>
+      <ErrorNote {...WALLETS.failed}>
+        <Button onClick={read}>{TRY_AGAIN}</Button>
       </ErrorNote>
     );
-  if (!wallets) return <p className={styles.quiet}>Loading…</p>;
+  if (!wallets) return <p className={styles.quiet}>{LOADING}</p>;
   const { wallets: addresses, maxWallets } = wallets;
   const removeOne = async (address: string) => {
     await remove(address);
-    setSaid(`${shortAddress(address)} is removed.`);
+    setSaid(removed(address));
   };
   const isFull = addresses.length >= maxWallets;
   return (
     <div className={styles.wallets}>
       {isFull ? (
-        <p className={styles.quiet}>
-          {counted(maxWallets, "wallet")} are the most there can be. Remove one to add another.
-        </p>
+        <p className={styles.quiet}>{walletLimit(maxWallets)}</p>
       ) : (
-        <AddressForm registered={addresses} onAdd={add} action="Add" />
+        <AddressForm registered={addresses} onAdd={add} action={WALLETS.add} />
       )}
       <p className={styles.quiet}>
-        {addresses.length} of {counted(maxWallets, "wallet")}
+        {walletCount(addresses.length, maxWallets)}
         <VisuallyHidden role="status">{said}</VisuallyHidden>
       </p>
       <ul>
@@ -87,7 +87,7 @@ function WalletRow({ address, isLast, onRemove }: RowProps) {
   return (
     <>
       <div className={styles.line}>
-        <CopyText text={address} what="address">
+        <CopyText text={address} what={COPY.address}>
           {shortAddress(address)}
         </CopyText>
         {isListed && (
@@ -95,32 +95,29 @@ function WalletRow({ address, isLast, onRemove }: RowProps) {
           <Button
             kind="quiet"
             autoFocus={state === "kept"}
-            aria-label={`Remove ${shortAddress(address)}`}
+            aria-label={removeAddress(address)}
             onClick={() => setState("asked")}
           >
-            Remove
+            {WALLETS.remove}
           </Button>
         )}
       </div>
       {!isListed && (
         // biome-ignore lint/a11y/useSemanticElements: a fieldset has a look of its own.
-        <div className={styles.confirm} role="group" aria-label={`Remove ${shortAddress(address)}?`}>
-          <p>
-            Its tokens and their history leave {isLast ? "your portfolio, which is empty then" : "your portfolio"}. On
-            the chain nothing happens, and you can add it again.
-          </p>
+        <div className={styles.confirm} role="group" aria-label={`${removeAddress(address)}?`}>
+          <p>{removalNote(isLast)}</p>
           {state === "failed" && (
             <p className={styles.failed} role="alert">
-              It could not be removed. Check your connection and try again.
+              {WALLETS.notRemoved}
             </p>
           )}
           <div className={styles.choice}>
-            <Button kind="danger" unavailable={state === "removing" ? "It is being removed." : null} onClick={remove}>
-              {state === "removing" ? "Removing" : "Remove wallet"}
+            <Button kind="danger" unavailable={state === "removing" ? WALLETS.isRemoving : null} onClick={remove}>
+              {state === "removing" ? WALLETS.removing : WALLETS.removeWallet}
             </Button>
             {/* The button that asked is gone; the harmless answer comes first. */}
             <Button kind="quiet" autoFocus onClick={() => setState("kept")}>
-              Keep it
+              {WALLETS.keep}
             </Button>
           </div>
         </div>

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
 import { Problem } from "../api/client";
-import type { Wallets } from "../api/types";
+import type { Wallets } from "../api/schema";
 import { useStore } from "../state/hooks";
 
 const TRIES = 5;

@@ -1,0 +1,54 @@
+import type { Portfolio } from "../../api/schema";
+import { absolute, sign } from "../../format/decimal";
+import { percent, usd, usdParts } from "../../format/numbers";
+import { useHistory, useNow } from "../../state/hooks";
+import { changeSpan, DIRECTIONS, WORTH } from "../../strings/summary";
+import { AnimatedText } from "../../ui/AnimatedText";
+import { VisuallyHidden } from "../../ui/VisuallyHidden";
+import { type Change, dayChange } from "./change";
+import styles from "./Total.module.css";
+
+const SIGNS = { "1": ["▲", "+", DIRECTIONS.up], "0": ["", "", ""], "-1": ["▼", "−", DIRECTIONS.down] } as const;
+
+/** What all of it is worth, and what that changed over a day. */
+export function Total({ portfolio, isOld }: { portfolio: Portfolio; isOld: boolean }) {
+  const { whole, cents } = usdParts(portfolio.totalValueUsd);
+  const { data: history } = useHistory(1);
+  const now = useNow(60_000);
+  const change = history && !isOld ? dayChange(portfolio.totalValueUsd, history, now) : null;
+  return (
+    <div className={styles.total}>
+      <h1 className={`${styles.number} ${whole.length > 14 ? styles.long : ""}`} title={usd(portfolio.totalValueUsd)}>
+        <VisuallyHidden>{WORTH}</VisuallyHidden>
+        <AnimatedText text={whole} />
+        <span className={styles.cents}>
+          <AnimatedText text={cents} />
+        </span>
+      </h1>
+      <p className={styles.change}>{change && <ChangeText change={change} now={now} />}</p>
+    </div>
+  );
+}
+
+function ChangeText({ change, now }: { change: Change; now: number }) {
+  const direction = sign(change.usd);
+  const [arrow, mark, word] = SIGNS[direction];
+  return (
+    <>
+      <span className={direction > 0 ? styles.up : direction < 0 ? styles.down : undefined}>
+        {arrow && (
+          <>
+            <span aria-hidden className={styles.arrow}>
+              {arrow}
+            </span>
+            <VisuallyHidden>{word}</VisuallyHidden>
+          </>
+        )}
+        {mark}
+        {usd(absolute(change.usd))}
+        {change.percent !== null && ` (${percent(change.percent, true)})`}
+      </span>
+      <span className={styles.span}>{changeSpan(change, now)}</span>
+    </>
+  );
+}
