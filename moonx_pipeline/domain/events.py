@@ -174,6 +174,7 @@ def sync_completed(
                 "chainId": chain.chain_id,
                 "reason": chain.reason,
                 "staleSince": rfc3339(chain.stale_since) if chain.stale_since else None,
+                **({"code": chain.code} if chain.code else {}),
             }
             for chain in failed
         ],

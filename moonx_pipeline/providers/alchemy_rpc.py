@@ -133,6 +133,7 @@ class AlchemyRpc:
             without_balance=found.without_balance,
             source="alchemy",
             reason=reason,
+            error_code=None if key is None else "unread_tokens",
             resume_key=key,
         )
 

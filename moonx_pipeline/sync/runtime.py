@@ -188,8 +188,6 @@ def _open_providers(settings: Settings, database: Database) -> Providers:
     chains = settings.chains
     keys = {chain.id: key.get_secret_value() for chain in chains if (key := alchemy.key_for(chain.slug))}
     nodes = {chain.id: url.get_secret_value() for chain in chains if (url := settings.nodes.url_for(chain.slug))}
-        chain.id: url.get_secret_value() for chain in settings.chains if (url := settings.nodes.url_for(chain.slug))
-    }
     coingecko_key = prices.coingecko_key.get_secret_value() if prices.coingecko_key else None
 
     def client(

@@ -144,8 +144,6 @@ def test_every_source_of_prices_knows_the_chain(
         "coingecko by contract": runtime.providers.coingecko.token_prices(chain.id, [key.address], scope).get(
             key.address
         ),
-            key.address
-        ),
         "coingecko by coin": runtime.providers.coingecko.coin_prices([coin.coingecko_id], scope).get(coin.coingecko_id),
         "defillama": runtime.providers.defillama.prices([key], scope).get(key),
         "defillama native": runtime.providers.defillama.prices([TokenKey(chain.id, NATIVE_TOKEN)], scope).get(

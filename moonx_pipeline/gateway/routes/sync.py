@@ -10,7 +10,6 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
 from starlette.background import BackgroundTask
 
-from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, ApiError, Model, answer, documented, not_found
 from moonx_pipeline.gateway.auth import Caller
@@ -133,7 +132,7 @@ def get_status(gateway: Shared, caller: SignedIn) -> Response:
         remaining=limit.most if remaining is None else remaining,
         maximum=limit.most,
         reset_at=reset_at,
-        chains=CHAINS,
+        chains=gateway.settings.chains,
     )
     return answer(data)
 
