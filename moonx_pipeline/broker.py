@@ -18,7 +18,7 @@ from kombu.transport.sqlalchemy import Transport
 from sqlalchemy import Engine, make_url
 
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.database import database_url, ready_engine
+from moonx_pipeline.storage.connection.engine import database_url, ready_engine
 
 QUEUE: Final = "dagster"
 LONGEST_RUN_SECONDS: Final = 3600

@@ -21,9 +21,9 @@ from moonx_pipeline.bench.setting import LATENCY_MS, UNLIMITED
 from moonx_pipeline.providers.alchemy import Alchemy
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import free_port, provider_settings
-from moonx_pipeline.storage.database import ready_engine
-from moonx_pipeline.storage.embedded import release
-from moonx_pipeline.storage.retries import autocommit
+from moonx_pipeline.storage.connection.embedded import release
+from moonx_pipeline.storage.connection.engine import ready_engine
+from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 
 _USERS = """

@@ -10,13 +10,13 @@ from multiprocessing.queues import SimpleQueue
 from typing import Final
 
 from moonx_pipeline.bench.setting import Bench, milliseconds
-from moonx_pipeline.storage.breakers import Report, closed
-from moonx_pipeline.storage.breakers import report as tell
-from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.storage.limiter import Limit, take
-from moonx_pipeline.storage.retries import autocommit
-from moonx_pipeline.sync.breaking import read_breakers
-from moonx_pipeline.sync.requests import manual_sync_limit
+from moonx_pipeline.storage.connection.engine import open_engine
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.protection.breaker_rows import Report, closed
+from moonx_pipeline.storage.protection.breaker_rows import report as tell
+from moonx_pipeline.storage.protection.rate_limits import Limit, take
+from moonx_pipeline.sync.protection.breakers import load_breakers
+from moonx_pipeline.sync.requests.ask import manual_sync_limit
 
 SECONDS: Final = 3.0
 _MINUTE: Final = timedelta(minutes=1)
@@ -38,7 +38,7 @@ def breakers(running: Bench) -> None:
     keys = [*runtime.providers.breaker_keys, "user:plain"]
     running.add(
         "breakers_read_ms",
-        milliseconds(lambda: read_breakers(runtime.db, runtime.policy.breakers, keys), 50),
+        milliseconds(lambda: load_breakers(runtime.db, runtime.policy.breakers, keys), 50),
         "ms",
         "< 100",
     )

@@ -14,7 +14,7 @@ from contextlib import suppress
 import psutil
 
 from moonx_pipeline.bench.setting import Bench
-from moonx_pipeline.storage.database import open_engine
+from moonx_pipeline.storage.connection.engine import open_engine
 from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.runtime import open_runtime
 from moonx_pipeline.sync.spec import SyncSpec
@@ -22,7 +22,7 @@ from moonx_pipeline.sync.spec import SyncSpec
 _FIRST_SYNC = """
 import uuid
 from moonx_pipeline.settings import load_settings
-from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline.storage.connection.engine import ready_engine
 from moonx_pipeline.sync.spec import SyncSpec
 from moonx_pipeline.sync.runtime import open_runtime
 from moonx_pipeline.sync.pipeline import SyncPipeline

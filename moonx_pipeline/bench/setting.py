@@ -23,9 +23,9 @@ from sqlalchemy import Engine
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator, running_simulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
-from moonx_pipeline.storage.database import ready_engine
-from moonx_pipeline.storage.embedded import release
-from moonx_pipeline.storage.users import add_wallets
+from moonx_pipeline.storage.connection.embedded import release
+from moonx_pipeline.storage.connection.engine import ready_engine
+from moonx_pipeline.storage.portfolios.users import add_wallets
 from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.spec import SyncSpec

@@ -32,7 +32,7 @@ from moonx_pipeline.domain.events import Event, SyncRef, portfolio_updated
 from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.domain.valuation import totals_of
 from moonx_pipeline.simulator.server import free_port
-from moonx_pipeline.storage.outbox import insert_events
+from moonx_pipeline.storage.syncs.outbox import insert_events
 
 _EVENTS_PER_SECOND: Final = 100
 _SECONDS: Final = 10

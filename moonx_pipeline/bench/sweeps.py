@@ -14,8 +14,8 @@ from sqlalchemy import Engine, event
 from moonx_pipeline.bench.crowd import Crowd
 from moonx_pipeline.bench.setting import Bench
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.storage.users import wallets_of
-from moonx_pipeline.storage.webhooks import NO_WEBHOOKS, Webhooks, note_delivery
+from moonx_pipeline.storage.portfolios.users import wallets_of
+from moonx_pipeline.storage.syncs.webhooks import NO_WEBHOOKS, Webhooks, note_delivery
 from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.spec import SyncSpec
 from moonx_pipeline.sync.sweep import Sweep, SweepReport, SweepSpec

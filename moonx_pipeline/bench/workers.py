@@ -25,11 +25,11 @@ from moonx_pipeline.bench.crowd import Crowd
 from moonx_pipeline.bench.setting import Bench, milliseconds
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import free_port
-from moonx_pipeline.storage.retries import autocommit
+from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.sync import run_tags
-from moonx_pipeline.sync.doorbell import JOB, ring
 from moonx_pipeline.sync.pipeline import SyncPipeline
-from moonx_pipeline.sync.requests import ask_for_sync
+from moonx_pipeline.sync.requests.ask import ask_for_sync
+from moonx_pipeline.sync.requests.run_trigger import JOB, ring
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.spec import SyncSpec
 

@@ -11,7 +11,7 @@ from moonx_pipeline.errors import WrongUse
 from moonx_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from moonx_pipeline.storage.backup import Settled
+    from moonx_pipeline.storage.upkeep.backup import Settled
 
 
 @click.command()
@@ -21,8 +21,8 @@ def backup(file: Path) -> None:
 
     It holds wallets, holdings, events and Dagster's runs, and no key of a provider.
     """
-    from moonx_pipeline.storage.backup import back_up
-    from moonx_pipeline.storage.database import database_url
+    from moonx_pipeline.storage.connection.engine import database_url
+    from moonx_pipeline.storage.upkeep.backup import back_up
 
     settings = load_settings()
     _refuse_database_of_the_operators_own(settings, "pg_dump --format=custom --file=FILE DATABASE_URL")
@@ -48,8 +48,8 @@ def restore(file: Path | None, only_settle: bool) -> None:
 
 
 def _restore(settings: Settings, file: Path) -> Settled:
-    from moonx_pipeline.storage.backup import restore as bring_back
-    from moonx_pipeline.storage.database import database_url, open_engine
+    from moonx_pipeline.storage.connection.engine import database_url, open_engine
+    from moonx_pipeline.storage.upkeep.backup import restore as bring_back
 
     _refuse_database_of_the_operators_own(
         settings,
@@ -60,8 +60,8 @@ def _restore(settings: Settings, file: Path) -> Settled:
 
 
 def _settle(settings: Settings) -> Settled:
-    from moonx_pipeline.storage.backup import settle
-    from moonx_pipeline.storage.database import ready_engine
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.storage.upkeep.backup import settle
 
     with ready_engine(settings).begin() as connection:
         return settle(connection)

@@ -20,9 +20,9 @@ def breaker() -> None:
 def reset(keys: tuple[str, ...]) -> None:
     """Close the breakers KEY..., such as alchemy:137, binance or user:ann; alchemy stands for all of its chains."""
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.breakers import breakers
-    from moonx_pipeline.storage.database import ready_engine
-    from moonx_pipeline.sync.breaking import reset as close
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.storage.protection.breaker_rows import breakers
+    from moonx_pipeline.sync.protection.breakers import reset as close
 
     engine = ready_engine(load_settings())
     with engine.connect() as connection:

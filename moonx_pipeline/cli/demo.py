@@ -121,8 +121,8 @@ def _pipeline(console: Console, users: list[DemoUser]) -> Iterator[tuple[Engine,
     import dagster as dg
 
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import ready_engine
-    from moonx_pipeline.storage.users import add_wallets, wallets_of
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.storage.portfolios.users import add_wallets, wallets_of
 
     settings = load_settings()
     engine = ready_engine(settings)
@@ -146,7 +146,7 @@ def _sync_and_show(
 ) -> None:
     from rich.rule import Rule
 
-    from moonx_pipeline.storage.portfolio import read_portfolio
+    from moonx_pipeline.storage.portfolios.portfolio import read_portfolio
     from moonx_pipeline.views.tables import portfolio_table
 
     console.print()
@@ -176,7 +176,7 @@ def _sync(console: Console, instance: dg.DagsterInstance, user: DemoUser, tally:
 
 
 def _newest(engine: Engine) -> Any:
-    from moonx_pipeline.storage.outbox import newest
+    from moonx_pipeline.storage.syncs.outbox import newest
 
     with engine.connect() as connection:
         return newest(connection)
@@ -188,7 +188,7 @@ def _show_events(console: Console, engine: Engine, cursor: Any, source: str) -> 
 
     from moonx_pipeline.events.stream import event_stream
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.outbox import read_after
+    from moonx_pipeline.storage.syncs.outbox import read_after
 
     with engine.connect() as connection:
         rows, _ = read_after(connection, cursor, 10_000)

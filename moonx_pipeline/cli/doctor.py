@@ -14,8 +14,8 @@ from moonx_pipeline.errors import EXIT_FAILED
 def doctor(as_json: bool) -> int:
     """Check every invariant of the stored data, and say what is wrong; nothing is changed."""
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import ready_engine
-    from moonx_pipeline.storage.invariants import INVARIANTS, check_invariants
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.storage.monitoring.invariants import INVARIANTS, check_invariants
 
     with ready_engine(load_settings()).connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         violations = check_invariants(connection)

@@ -28,7 +28,7 @@ def tail(topic: str | None, user_id: str | None, from_beginning: bool, as_json: 
 
     from moonx_pipeline.events.stream import event_stream
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import ready_engine
+    from moonx_pipeline.storage.connection.engine import ready_engine
 
     settings = load_settings()
     encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -53,7 +53,7 @@ def replay(since: str, user_id: str | None) -> None:
     """Publish kept events to Kafka again, in order and with their ids; consumers drop those they have seen."""
     from moonx_pipeline.events.replay import replay_events
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import ready_engine
+    from moonx_pipeline.storage.connection.engine import ready_engine
 
     try:
         moment = datetime.fromisoformat(since)

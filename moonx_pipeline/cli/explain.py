@@ -29,8 +29,8 @@ def explain(
     TOKEN is a symbol or a contract.
     """
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import ready_engine
-    from moonx_pipeline.storage.explain import read_explanation
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.storage.syncs.evidence_log import read_explanation
     from moonx_pipeline.views.explain_words import lines, with_words
 
     moment = _moment(at)

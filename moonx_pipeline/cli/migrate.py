@@ -12,8 +12,8 @@ import click
 def migrate(as_json: bool) -> None:
     """Bring the database's schema up to this version; doing it again does nothing."""
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import database_url, open_engine, reach
-    from moonx_pipeline.storage.migrations import migrate as apply
+    from moonx_pipeline.storage.connection.engine import database_url, open_engine, reach
+    from moonx_pipeline.storage.connection.migrations import migrate as apply
 
     engine = open_engine(database_url(load_settings()))
     reach(engine)

@@ -18,9 +18,9 @@ def pause(reason: str) -> None:
         raise WrongUse("A pause needs a reason: --reason 'why'. Nothing was changed.")
     from moonx_pipeline.domain.events import rfc3339
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import ready_engine
-    from moonx_pipeline.storage.pause import current_pause
-    from moonx_pipeline.storage.pause import pause as begin
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.storage.requests.pause import current_pause
+    from moonx_pipeline.storage.requests.pause import pause as begin
 
     with ready_engine(load_settings()).begin() as connection:
         before = current_pause(connection)
@@ -36,9 +36,9 @@ def resume() -> None:
     """Let syncs be started again."""
     from moonx_pipeline.domain.events import rfc3339
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import ready_engine
-    from moonx_pipeline.storage.launches import read_queue
-    from moonx_pipeline.storage.pause import resume as end
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.storage.requests.dispatches import read_queue
+    from moonx_pipeline.storage.requests.pause import resume as end
 
     with ready_engine(load_settings()).begin() as connection:
         ended = end(connection)

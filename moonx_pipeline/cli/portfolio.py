@@ -7,7 +7,7 @@ import json
 import click
 
 from moonx_pipeline.errors import OperatorError, WrongUse
-from moonx_pipeline.storage.portfolio import StoredPortfolio
+from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio
 
 
 @click.command()
@@ -20,8 +20,8 @@ def portfolio(user_id: str, as_json: bool, as_csv: bool, spam: bool) -> None:
     if as_json and as_csv:
         raise WrongUse("--json and --csv are two answers: give one of them.")
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import ready_engine
-    from moonx_pipeline.storage.portfolio import read_portfolio
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.storage.portfolios.portfolio import read_portfolio
     from moonx_pipeline.views.csv import positions_csv
     from moonx_pipeline.views.portfolio import portfolio_json
 

@@ -16,7 +16,7 @@ def relay() -> None:
     from moonx_pipeline.events.relay import Relay
     from moonx_pipeline.logs import set_up_logs
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import ready_engine
+    from moonx_pipeline.storage.connection.engine import ready_engine
     from moonx_pipeline.tracing import start_tracing
 
     settings = load_settings()

@@ -25,9 +25,9 @@ _SECONDS = 2.0
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def status(as_json: bool) -> None:
     """Show health, backlog, running syncs, breakers, rate limit blocks and outbox lag."""
-    from moonx_pipeline.storage.database import ready_engine
-    from moonx_pipeline.storage.overview import read_overview
-    from moonx_pipeline.storage.webhooks import Webhooks, webhook_networks
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.storage.monitoring.overview import read_overview
+    from moonx_pipeline.storage.syncs.webhooks import Webhooks, webhook_networks
     from moonx_pipeline.views.overview import overview_json
     from moonx_pipeline.views.webhooks import webhooks_json
 
@@ -59,7 +59,7 @@ def _parts(settings: Settings) -> dict[str, dict[str, Any]]:
 
 
 def _daemon(settings: Settings) -> dict[str, Any]:
-    from moonx_pipeline.storage.daemon import daemon_lives
+    from moonx_pipeline.storage.monitoring.dagster_daemon import daemon_lives
 
     started = time.monotonic()
     try:

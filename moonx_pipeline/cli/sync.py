@@ -18,7 +18,7 @@ from moonx_pipeline.settings import Settings, load_settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from moonx_pipeline.storage.request_progress import RequestState
+    from moonx_pipeline.storage.requests.states import RequestState
 
 _NAMED = 3
 
@@ -58,8 +58,8 @@ def sync(users: tuple[str, ...], every: bool, stale: bool, failed: bool, wait: b
     _refuse_wrong_use(users, selections)
     from moonx_pipeline.cli.sync_report import follow_to_end, print_asked, report
     from moonx_pipeline.logs import set_up_logs
-    from moonx_pipeline.storage.database import ready_engine
-    from moonx_pipeline.sync.doorbell import ring
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.sync.requests.run_trigger import ring
 
     settings = load_settings()
     set_up_logs(settings)
@@ -89,7 +89,7 @@ def _refuse_wrong_use(users: tuple[str, ...], selections: list[str]) -> None:
 
 
 def _ask_users(engine: Engine, settings: Settings, users: tuple[str, ...]) -> list[AskedUser]:
-    from moonx_pipeline.sync.requests import ask_for_sync
+    from moonx_pipeline.sync.requests.ask import ask_for_sync
 
     wanted = list(dict.fromkeys(users))
     _refuse_unknown(engine, wanted)
@@ -102,7 +102,7 @@ def _ask_users(engine: Engine, settings: Settings, users: tuple[str, ...]) -> li
 
 
 def _refuse_unknown(engine: Engine, users: list[str]) -> None:
-    from moonx_pipeline.storage.bulk_requests import similar_users, unknown_users
+    from moonx_pipeline.storage.requests.bulk import similar_users, unknown_users
 
     with engine.connect() as connection:
         unknown = unknown_users(connection, users)
@@ -118,8 +118,8 @@ def _refuse_unknown(engine: Engine, users: list[str]) -> None:
 
 
 def _ask_selection(engine: Engine, settings: Settings, selection: str) -> list[AskedUser]:
-    from moonx_pipeline.storage.bulk_requests import Selection
-    from moonx_pipeline.sync.requests import ask_for_many
+    from moonx_pipeline.storage.requests.bulk import Selection
+    from moonx_pipeline.sync.requests.ask import ask_for_many
 
     rows = ask_for_many(engine, settings, Selection(selection))
     return [AskedUser(row.user_id, row.request_id, row.is_new) for row in rows if row.request_id is not None]
@@ -127,9 +127,9 @@ def _ask_selection(engine: Engine, settings: Settings, selection: str) -> list[A
 
 def _say_what_holds_it_up(engine: Engine, settings: Settings, *, all_rung: bool) -> None:
     """Who waits for something that does not come should know."""
-    from moonx_pipeline.storage.daemon import daemon_lives
-    from moonx_pipeline.storage.pause import current_pause
-    from moonx_pipeline.storage.workers import list_workers
+    from moonx_pipeline.storage.monitoring.dagster_daemon import daemon_lives
+    from moonx_pipeline.storage.requests.pause import current_pause
+    from moonx_pipeline.storage.syncs.workers import list_workers
 
     with engine.connect() as connection:
         pause = current_pause(connection)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from moonx_pipeline.cli.sync import AskedUser
-    from moonx_pipeline.storage.request_progress import RequestState
+    from moonx_pipeline.storage.requests.states import RequestState
 
 _NOBODY = {"all": "No user is registered", "stale": "No user is stale", "failed": "No user's last sync failed"}
 _THEY_STAY = "The requests stay, and are served"
@@ -46,7 +46,7 @@ def follow_to_end(engine: Engine, asked: Sequence[AskedUser], *, quiet: bool) ->
     import psycopg2
     from sqlalchemy.exc import DBAPIError
 
-    from moonx_pipeline.sync.following import follow
+    from moonx_pipeline.sync.requests.watch import follow
 
     by_request = {user.request_id: user for user in asked if user.request_id is not None}
     began = time.monotonic()

@@ -28,7 +28,7 @@ def up() -> None:
     from honcho.manager import Manager
 
     from moonx_pipeline.cli.up_lines import LinePrinter
-    from moonx_pipeline.storage.database import ready_engine
+    from moonx_pipeline.storage.connection.engine import ready_engine
 
     settings = load_settings()
     _refuse_taken_ports(settings)
@@ -119,7 +119,7 @@ def _refuse_taken_ports(settings: Settings) -> None:
 def _register_demo_user(engine: Engine) -> None:
     """Somebody whose page has something to show, in a world that is made up anyway."""
     from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
-    from moonx_pipeline.storage.users import add_wallets, wallets_of
+    from moonx_pipeline.storage.portfolios.users import add_wallets, wallets_of
 
     with engine.begin() as connection:
         if not wallets_of(connection, DEMO_USER):

@@ -39,8 +39,8 @@ def add(user_id: str, addresses: tuple[str, ...]) -> None:
         raise WrongUse(str(problem)) from None
     wallets = _checked_wallets(addresses)
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import ready_engine
-    from moonx_pipeline.storage.users import MAX_WALLETS, add_wallets, wallets_of
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.storage.portfolios.users import MAX_WALLETS, add_wallets, wallets_of
 
     engine = ready_engine(load_settings())
     with engine.begin() as connection:
@@ -74,8 +74,8 @@ def list_all(as_json: bool) -> None:
     from moonx_pipeline.domain.money import plain
     from moonx_pipeline.domain.show import usd
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import ready_engine
-    from moonx_pipeline.storage.users import list_users
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.storage.portfolios.users import list_users
 
     with ready_engine(load_settings()).connect() as connection:
         users = list_users(connection)
@@ -104,8 +104,8 @@ def list_all(as_json: bool) -> None:
 def remove(user_id: str) -> None:
     """Forget USER's wallets, holdings and history."""
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.database import ready_engine
-    from moonx_pipeline.storage.users import remove_user
+    from moonx_pipeline.storage.connection.engine import ready_engine
+    from moonx_pipeline.storage.portfolios.users import remove_user
 
     with ready_engine(load_settings()).begin() as connection:
         known = remove_user(connection, user_id)

@@ -12,7 +12,7 @@ from moonx_pipeline.defs.resources import Database
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
-from moonx_pipeline.storage.portfolio import StoredPortfolio, read_portfolio
+from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio, read_portfolio
 
 # A check of partitions is a preview feature, but without it all users would share one state of a check.
 warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec", category=PreviewWarning)

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.defs.partitions import users
 from moonx_pipeline.defs.runs import ENDED, UNDER_WAY
-from moonx_pipeline.storage.unused import inactive_users
+from moonx_pipeline.storage.upkeep.garbage import inactive_users
 from moonx_pipeline.sync.run_tags import PARTITION
 
 _AT_ONCE: Final = 100

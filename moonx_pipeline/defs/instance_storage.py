@@ -20,7 +20,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import load_settings
-from moonx_pipeline.storage.database import KEEPALIVE, dagster_database_url
+from moonx_pipeline.storage.connection.engine import KEEPALIVE, dagster_database_url
 
 _CREATING_TABLES = 0x6D6F6F6E  # advisory lock: several processes may start on an empty database at once
 

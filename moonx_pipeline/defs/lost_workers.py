@@ -10,7 +10,7 @@ import dagster as dg
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.defs.resources import PipelineRuntime
 from moonx_pipeline.defs.runs import worker_of
-from moonx_pipeline.storage.workers import known_workers
+from moonx_pipeline.storage.syncs.workers import known_workers
 from moonx_pipeline.sync.recovery import Recovery, recover_lost
 from moonx_pipeline.sync.runtime import Runtime
 

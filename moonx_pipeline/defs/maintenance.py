@@ -15,8 +15,10 @@ from moonx_pipeline.defs.metadata import Metadata
 from moonx_pipeline.defs.portfolio import portfolio
 from moonx_pipeline.defs.resources import Database, PipelineSettings
 from moonx_pipeline.settings import load_settings
-from moonx_pipeline.storage import explain, history, retention, unused
-from moonx_pipeline.storage.database import dagster_database_url, open_engine
+from moonx_pipeline.storage.connection.engine import dagster_database_url, open_engine
+from moonx_pipeline.storage.syncs import evidence_log as explain
+from moonx_pipeline.storage.upkeep import garbage as unused
+from moonx_pipeline.storage.upkeep import history, retention
 
 PARTITION_UNUSED: Final = timedelta(days=30)
 TOKEN_UNUSED: Final = timedelta(days=90)

@@ -15,7 +15,7 @@ from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.portfolio import ChainBalances, Position
 from moonx_pipeline.domain.show import safe_text, usd
-from moonx_pipeline.sync.breaking import Breakers
+from moonx_pipeline.sync.protection.breakers import Breakers
 from moonx_pipeline.sync.store import StoredSync
 from moonx_pipeline.sync.value import ValuedSync
 

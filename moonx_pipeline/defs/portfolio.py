@@ -21,8 +21,8 @@ from moonx_pipeline.domain.chains import Chain
 from moonx_pipeline.domain.portfolio import ChainBalances
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.sync import run_tags
+from moonx_pipeline.sync.balances.progress import trace_chain_end
 from moonx_pipeline.sync.pipeline import BatchFetch
-from moonx_pipeline.sync.progress import trace_chain_end
 from moonx_pipeline.sync.spec import OpenSync, SyncRefused, SyncSpec
 from moonx_pipeline.sync.store import StoredSync
 from moonx_pipeline.sync.value import ValuedSync

@@ -10,13 +10,13 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.domain.events import Event
 from moonx_pipeline.settings import Settings, load_settings
-from moonx_pipeline.storage.breakers import Standing, breakers, closed
-from moonx_pipeline.storage.database import ready_engine
-from moonx_pipeline.storage.limiter import Block, Grant, Limit, current_blocks, take
-from moonx_pipeline.storage.retries import autocommit
-from moonx_pipeline.sync.breaking import Breakers, read_breakers, reset, settle
+from moonx_pipeline.storage.connection.engine import ready_engine
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.protection.breaker_rows import BreakerState, breakers, closed
+from moonx_pipeline.storage.protection.rate_limits import Block, Grant, Limit, current_blocks, take
 from moonx_pipeline.sync.pipeline import SyncPipeline
-from moonx_pipeline.sync.requests import manual_sync_limit
+from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers, reset, settle
+from moonx_pipeline.sync.requests.ask import manual_sync_limit
 from moonx_pipeline.sync.runtime import Runtime, process_runtime
 from moonx_pipeline.tracing import start_tracing
 
@@ -65,13 +65,13 @@ class CircuitBreaker(dg.ConfigurableResource[None]):
 
     runtime: PipelineRuntime
 
-    def standing(self, key: str) -> Standing:
+    def standing(self, key: str) -> BreakerState:
         """How a breaker stands; nothing is changed, and no probe begun."""
         with self.runtime.database.engine.connect() as connection:
             row = next((row for row in breakers(connection) if row.key == key), None)
         if row is None or not self.runtime.value.policy.breakers.enabled:
             return closed(key)
-        return Standing(
+        return BreakerState(
             key,
             row.state == "closed",
             row.state,
@@ -85,7 +85,7 @@ class CircuitBreaker(dg.ConfigurableResource[None]):
 
     def ask(self, *keys: str) -> Breakers:
         """The breakers of keys as a caller who will report by ``tell`` has them; he may be a probe."""
-        return read_breakers(self.runtime.value.db, self.runtime.value.policy.breakers, keys)
+        return load_breakers(self.runtime.value.db, self.runtime.value.policy.breakers, keys)
 
     def tell(self, found: Breakers) -> list[Event]:
         """Takes in what a caller noted; returns the alert of each breaker that opened or closed."""

@@ -17,8 +17,8 @@ from dagster._serdes import ConfigurableClassData
 
 from moonx_pipeline.defs.runs import cancel_sync, forget_parents_worker
 from moonx_pipeline.settings import load_settings
-from moonx_pipeline.storage.database import ready_engine
-from moonx_pipeline.storage.workers import list_workers
+from moonx_pipeline.storage.connection.engine import ready_engine
+from moonx_pipeline.storage.syncs.workers import list_workers
 from moonx_pipeline.sync import run_tags
 
 _DEQUEUE_SECONDS: Final = 1

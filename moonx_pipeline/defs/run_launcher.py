@@ -1,7 +1,7 @@
 """Launching runs on the workers, and what Celery does not know of them: whether they live, and how to end them.
 
 The broker is only the way to a worker. That a worker is dead shows in its lock in the database (see
-``storage.workers``), and a run is told to end by a notification.
+``storage.syncs.workers``), and a run is told to end by a notification.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from moonx_pipeline.broker import LONGEST_RUN_SECONDS, QUEUE, broker_url, celery
 from moonx_pipeline.defs.runs import cancel_sync, worker_of
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings
-from moonx_pipeline.storage.database import ready_engine
-from moonx_pipeline.storage.workers import cancel_run, known_workers
+from moonx_pipeline.storage.connection.engine import ready_engine
+from moonx_pipeline.storage.syncs.workers import cancel_run, known_workers
 
 _SYNC_MARGIN_SECONDS: Final = 15.0
 """A sync ends itself by its own deadline, with a word about what was missing; the limit is for one that can't."""

@@ -1,14 +1,14 @@
-"""The sensor that gives requests their runs. Its rules are in ``sync.launching``."""
+"""The sensor that gives requests their runs. Its rules are in ``sync.requests.dispatch``."""
 
 import dagster as dg
 
 from moonx_pipeline.defs.partitions import users
 from moonx_pipeline.defs.portfolio import portfolio_sync
 from moonx_pipeline.defs.resources import Database, PipelineSettings
-from moonx_pipeline.storage.launches import Launch, Look
+from moonx_pipeline.storage.requests.dispatches import Launch, Look
 from moonx_pipeline.sync import run_tags
-from moonx_pipeline.sync.launching import judge, next_turn, overdue, paused
-from moonx_pipeline.sync.requests import launch_tags
+from moonx_pipeline.sync.requests.ask import launch_tags
+from moonx_pipeline.sync.requests.dispatch import judge, next_turn, overdue, paused
 
 INTERVAL_SECONDS = 1
 """The daemon looks at sensors every five seconds. With an interval as long as that, every other look would come a

@@ -7,7 +7,7 @@ from moonx_pipeline.defs.partitions import users
 from moonx_pipeline.defs.resources import PipelineRuntime, PipelineSettings
 from moonx_pipeline.domain.show import safe_text
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.webhooks import Webhooks
+from moonx_pipeline.storage.syncs.webhooks import Webhooks
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.sweep import Sweep, SweepReport, SweepSpec
 from moonx_pipeline.tracing import span

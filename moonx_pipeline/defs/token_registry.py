@@ -7,7 +7,7 @@ import dagster as dg
 from moonx_pipeline.defs.metadata import Metadata
 from moonx_pipeline.defs.resources import PipelineRuntime, PipelineSettings
 from moonx_pipeline.settings import load_settings
-from moonx_pipeline.sync.token_registry import RefreshedList, RegistryRefresh, refresh_registry
+from moonx_pipeline.sync.pricing.registry_refresh import RefreshedList, RegistryRefresh, refresh_registry
 
 
 @dg.asset(

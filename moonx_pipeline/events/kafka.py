@@ -15,7 +15,7 @@ from moonx_pipeline.domain.events import EVENT_SOURCE, rfc3339
 from moonx_pipeline.events.brokers import connect, why
 from moonx_pipeline.metrics.kafka import count_error, count_published
 from moonx_pipeline.settings.events import KafkaSettings
-from moonx_pipeline.storage.outbox import OutboxRow
+from moonx_pipeline.storage.syncs.outbox import OutboxRow
 from moonx_pipeline.tracing import OpenSpan, begin_span
 
 _WORDS_SECONDS: Final = 0.25

@@ -12,7 +12,7 @@ from moonx_pipeline.events.relay import Relay
 from moonx_pipeline.metrics.health import Check, Readiness
 from moonx_pipeline.metrics.serving import is_wanted, listen, serve
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.database import why_unusable
+from moonx_pipeline.storage.connection.engine import why_unusable
 
 _FIRST_PORT: Final = 3002
 

@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer
 from moonx_pipeline.events.relay import publish_batch
 from moonx_pipeline.settings.events import KafkaSettings
-from moonx_pipeline.storage.outbox import CHANNEL, SHARDS, lock_shards, shards_of, unlock_shards
-from moonx_pipeline.storage.retries import autocommit
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.syncs.outbox import CHANNEL, SHARDS, lock_shards, shards_of, unlock_shards
 
 DEADLINE_SECONDS: Final = 3.0
 """What a sync waits for Kafka at most, in all, whether that refuses or is silent."""

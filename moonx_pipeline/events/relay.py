@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 
 from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer, EventRefused, rounds
 from moonx_pipeline.settings.events import KafkaSettings
-from moonx_pipeline.storage.outbox import (
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.syncs.outbox import (
     CHANNEL,
     SHARDS,
     lock_shards,
@@ -23,7 +24,6 @@ from moonx_pipeline.storage.outbox import (
     set_aside,
     unpublished,
 )
-from moonx_pipeline.storage.retries import autocommit
 
 BATCH: Final = 500
 POLL_SECONDS: Final = 5.0

@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer, EventRefused, rounds
 from moonx_pipeline.settings.events import KafkaSettings
-from moonx_pipeline.storage.outbox import OutboxRow, read_since
-from moonx_pipeline.storage.retries import autocommit
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.syncs.outbox import OutboxRow, read_since
 
 _BATCH = 500
 

@@ -16,9 +16,9 @@ from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.metrics.gauges import AGE_BOUNDS, gauge, gauges, portfolio_ages
 from moonx_pipeline.metrics.protection import breaker_labels
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.daemon import DagsterGauges, read_dagster
-from moonx_pipeline.storage.gauges import DatabaseGauges, becomes_exporter, read_gauges
-from moonx_pipeline.storage.retries import autocommit
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.monitoring.dagster_daemon import DagsterGauges, read_dagster
+from moonx_pipeline.storage.monitoring.gauges import DatabaseGauges, becomes_exporter, read_gauges
 
 _FEWEST_SECONDS: Final = 30.0
 _STATES: Final = {"closed": 0, "half_open": 1, "open": 2}

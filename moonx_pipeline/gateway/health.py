@@ -12,9 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.gateway.callers import Gateway
 from moonx_pipeline.metrics.health import Check, Readiness
-from moonx_pipeline.storage.daemon import daemon_lives
-from moonx_pipeline.storage.database import why_unusable
-from moonx_pipeline.storage.workers import list_workers
+from moonx_pipeline.storage.connection.engine import why_unusable
+from moonx_pipeline.storage.monitoring.dagster_daemon import daemon_lives
+from moonx_pipeline.storage.syncs.workers import list_workers
 
 _SECONDS: Final = 2.0
 

@@ -14,7 +14,7 @@ import requests
 from cachetools import TTLCache
 from sqlalchemy import Engine
 
-from moonx_pipeline.storage.token_book import logo_url_of
+from moonx_pipeline.storage.tokens.token_store import logo_url_of
 
 _LARGEST: Final = 256 * 1024
 _KEPT_BYTES: Final = 32 * 1024 * 1024

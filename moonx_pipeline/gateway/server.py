@@ -12,7 +12,7 @@ import uvicorn
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.gateway.app import create_app
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline.storage.connection.engine import ready_engine
 
 _LARGEST_MESSAGE: Final = 64 * 1024
 _DRAIN_SECONDS: Final = 5

@@ -33,7 +33,7 @@ from moonx_pipeline.providers.errors import (
     RateLimited,
     Unavailable,
 )
-from moonx_pipeline.providers.gate import Gate, Ungated
+from moonx_pipeline.providers.rate_limiter import NullRateLimiter, RateLimiterProtocol
 from moonx_pipeline.providers.scope import CallScope, ProviderCall
 from moonx_pipeline.tracing import span
 
@@ -61,7 +61,7 @@ class HttpClient:
         retries: int,
         retry_delay_s: float,
         max_body_bytes: int,
-        gate: Gate | None = None,
+        gate: RateLimiterProtocol | None = None,
         patience_s: float = PATIENCE_SECONDS,
         pool_size: int = 32,
         headers: Mapping[str, str] | None = None,
@@ -87,7 +87,7 @@ class HttpClient:
         self._retries = retries
         self._retry_delay_s = retry_delay_s
         self._max_body_bytes = max_body_bytes
-        self._gate: Gate = gate or Ungated()
+        self._gate: RateLimiterProtocol = gate or NullRateLimiter()
         self._patience_s = patience_s
         self._secrets = tuple(secret for secret in secrets if secret)
         self._session = requests.Session()
@@ -105,7 +105,7 @@ class HttpClient:
         return self._gate.room(compute_units)
 
     def reserve(self, calls: int, *, compute_units: int) -> datetime | None:
-        """Takes the turns of calls that are made now; see ``Gate.reserve``.
+        """Takes the turns of calls that are made now; see ``RateLimiterProtocol.reserve``.
 
         Raises:
             RateLimited: There is no room for them now.

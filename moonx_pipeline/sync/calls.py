@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.sync.breaking import Breakers, chain_key
+from moonx_pipeline.sync.protection.breakers import Breakers, chain_key
 from moonx_pipeline.sync.runtime import Providers
 
 T = TypeVar("T")

@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.reasons import CANCELLED
-from moonx_pipeline.storage.cancelling import cancel_waiting_request, open_operation, owner_of
-from moonx_pipeline.storage.operations import lock_users
-from moonx_pipeline.storage.workers import cancel_run
+from moonx_pipeline.storage.syncs.operations import lock_users
+from moonx_pipeline.storage.syncs.unfinished import cancel_waiting_request, open_operation, owner_of
+from moonx_pipeline.storage.syncs.workers import cancel_run
 from moonx_pipeline.sync.ending import count_endings, without_result, write_endings
 
 

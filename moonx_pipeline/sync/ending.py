@@ -12,8 +12,8 @@ from moonx_pipeline.domain.events import Event, SyncRef, sync_failed
 from moonx_pipeline.domain.reasons import Reason
 from moonx_pipeline.domain.schedule import Intervals, next_due
 from moonx_pipeline.metrics.syncs import count_sync
-from moonx_pipeline.storage.operations import ChainStatusRow, LockedUser, OperationEnd, end_operations
-from moonx_pipeline.storage.outbox import insert_events
+from moonx_pipeline.storage.syncs.operations import ChainStatusRow, LockedUser, OperationEnd, end_operations
+from moonx_pipeline.storage.syncs.outbox import insert_events
 
 ENDED_STATUSES = frozenset({"completed", "partial", "failed", "cancelled", "refused"})
 

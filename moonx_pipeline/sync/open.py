@@ -23,21 +23,21 @@ from moonx_pipeline.domain.reasons import (
 )
 from moonx_pipeline.domain.schedule import lease_until
 from moonx_pipeline.metrics.syncs import count_sync
-from moonx_pipeline.storage.claims import Claim, DueUser, lock_due
-from moonx_pipeline.storage.opening import (
+from moonx_pipeline.storage.connection.retries import with_retries
+from moonx_pipeline.storage.requests.queue import refuse_request
+from moonx_pipeline.storage.syncs.claims import Claim, DueUser, lock_due
+from moonx_pipeline.storage.syncs.opening import (
     NewOperation,
     OpenedOperation,
     lock_requested,
     open_operations,
     refuse_operation,
 )
-from moonx_pipeline.storage.operations import lock_users
-from moonx_pipeline.storage.outbox import insert_events
-from moonx_pipeline.storage.requests import refuse_request
-from moonx_pipeline.storage.retries import with_retries
-from moonx_pipeline.storage.webhooks import Webhooks, alive_since
-from moonx_pipeline.sync.breaking import Breakers, read_breakers, settle, user_key
+from moonx_pipeline.storage.syncs.operations import lock_users
+from moonx_pipeline.storage.syncs.outbox import insert_events
+from moonx_pipeline.storage.syncs.webhooks import Webhooks, alive_since
 from moonx_pipeline.sync.ending import Ending, count_endings, failed_event, without_result, write_endings
+from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers, settle, user_key
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, TRIGGERS, OpenSync, SyncRefused, SyncSpec, TimeBudget
@@ -178,7 +178,7 @@ def open_requested(runtime: Runtime, spec: SyncSpec, now: datetime) -> OpenSync:
     db, budget = runtime.db, TimeBudget.starting_now(runtime.policy.sync_seconds)
     worker_id = with_retries(db.retries, budget.deadline, partial(process_worker, runtime, now))
     keys = [*runtime.providers.breaker_keys, user_key(spec.user_id)]
-    breakers = read_breakers(db, runtime.policy.breakers, keys, deadline=budget.deadline)
+    breakers = load_breakers(db, runtime.policy.breakers, keys, deadline=budget.deadline)
     try:
         _check_breaker(spec, breakers)
         (sync,) = _open(runtime, Requested(spec), breakers, budget, worker_id, now)
@@ -223,7 +223,7 @@ def _open(
     count_endings(replaced)
     failing = [user_key(candidate.spec.user_id) for candidate in candidates if candidate.has_failed]
     if failing:
-        breakers = breakers.joined(read_breakers(runtime.db, policy.breakers, failing, deadline=budget.deadline))
+        breakers = breakers.joined(load_breakers(runtime.db, policy.breakers, failing, deadline=budget.deadline))
     return [
         OpenSync(
             candidate.spec,

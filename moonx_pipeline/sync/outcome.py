@@ -12,7 +12,7 @@ from moonx_pipeline.domain.portfolio import ChainOutcome
 from moonx_pipeline.domain.reasons import CHAINS_FAILED, NO_CHAIN_READ
 from moonx_pipeline.domain.schedule import Intervals, next_due
 from moonx_pipeline.domain.valuation import content_hash
-from moonx_pipeline.storage.operations import ChainStatusRow, LockedUser, OperationEnd
+from moonx_pipeline.storage.syncs.operations import ChainStatusRow, LockedUser, OperationEnd
 from moonx_pipeline.sync.ending import Ending, milliseconds, without_result
 from moonx_pipeline.sync.value import ValuedSync
 

@@ -20,12 +20,12 @@ from moonx_pipeline.domain.events import Event
 from moonx_pipeline.domain.portfolio import ChainBalances
 from moonx_pipeline.domain.reasons import DATABASE_AWAY, DEADLINE_EXCEEDED, INTERNAL_ERROR, INTERRUPTED, Reason
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.sync.breaking import settle, user_key
+from moonx_pipeline.sync.balances.fetch import MANY_TOKENS, BalanceFetch
+from moonx_pipeline.sync.balances.memory import StoredMemory
+from moonx_pipeline.sync.balances.progress import notify_chain_end
 from moonx_pipeline.sync.calls import ProviderCalls
-from moonx_pipeline.sync.fetch import MANY_TOKENS, BalanceFetch
-from moonx_pipeline.sync.memory import StoredMemory
 from moonx_pipeline.sync.open import open_requested
-from moonx_pipeline.sync.progress import notify_chain_end
+from moonx_pipeline.sync.protection.breakers import settle, user_key
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import OpenSync, SyncSpec
 from moonx_pipeline.sync.store import StoredSync, fail_sync, store_syncs
@@ -146,7 +146,7 @@ class SyncPipeline:
         stored = store_syncs(self.runtime, valued, self.clock())
         for ended in stored:
             if ended.status in ("completed", "partial"):
-                valued[0].sync.breakers.note_ok(user_key(ended.user_id))
+                valued[0].sync.breakers.record_success(user_key(ended.user_id))
         return stored
 
     def store_one(self, valued: ValuedSync) -> StoredSync:

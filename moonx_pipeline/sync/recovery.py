@@ -15,18 +15,18 @@ from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.reasons import BROKEN_OFF, WORKER_LOST, Reason
 from moonx_pipeline.metrics.syncs import time_recovery
-from moonx_pipeline.storage.operations import lock_users
-from moonx_pipeline.storage.outbox import insert_events
-from moonx_pipeline.storage.requests import requeue_requests
-from moonx_pipeline.storage.workers import (
+from moonx_pipeline.storage.requests.queue import requeue_requests
+from moonx_pipeline.storage.syncs.operations import lock_users
+from moonx_pipeline.storage.syncs.outbox import insert_events
+from moonx_pipeline.storage.syncs.workers import (
     LostOperation,
     WorkerPresence,
     dead_workers,
     forget_workers,
     lost_operations,
 )
-from moonx_pipeline.sync.alerts import worker_lost_alert
 from moonx_pipeline.sync.ending import Ending, count_endings, without_result, write_endings
+from moonx_pipeline.sync.protection.alerts import worker_lost_alert
 from moonx_pipeline.sync.runtime import Runtime, SyncPolicy
 
 _log = structlog.get_logger("recovery")

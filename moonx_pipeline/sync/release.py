@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from moonx_pipeline.domain.reasons import HANDED_BACK
-from moonx_pipeline.storage.claims import unfinished_claims
-from moonx_pipeline.storage.operations import lock_users
-from moonx_pipeline.storage.retries import Database
+from moonx_pipeline.storage.connection.retries import Database
+from moonx_pipeline.storage.syncs.claims import unfinished_claims
+from moonx_pipeline.storage.syncs.operations import lock_users
 from moonx_pipeline.sync.ending import Ending, count_endings, without_result, write_endings
 
 _SECONDS: Final = 20.0

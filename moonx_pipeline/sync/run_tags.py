@@ -17,7 +17,7 @@ SHARD: Final = "moonx/shard"
 """The share of the users that a sweep is for."""
 
 WORKER: Final = "moonx/worker"
-"""The process that took the run; see ``storage.workers``."""
+"""The process that took the run; see ``storage.syncs.workers``."""
 
 PARTITION: Final = "dagster/partition"
 BACKFILL: Final = "dagster/backfill"

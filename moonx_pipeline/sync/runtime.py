@@ -24,8 +24,9 @@ from moonx_pipeline.providers.dexscreener import ADDRESSES_A_CALL, DexScreener
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.retries import Database, RetryPolicy
-from moonx_pipeline.sync.breaking import (
+from moonx_pipeline.storage.connection.retries import Database, RetryPolicy
+from moonx_pipeline.sync.intervals import intervals_of
+from moonx_pipeline.sync.protection.breakers import (
     ALCHEMY_DATA,
     ALCHEMY_PRICES,
     BINANCE,
@@ -36,9 +37,8 @@ from moonx_pipeline.sync.breaking import (
     chain_key,
     node_key,
 )
-from moonx_pipeline.sync.context_pool import ContextPool
-from moonx_pipeline.sync.intervals import intervals_of
-from moonx_pipeline.sync.throttle import ProviderGate
+from moonx_pipeline.sync.protection.context_pool import ContextPool
+from moonx_pipeline.sync.protection.rate_limiter import ProviderRateLimiter
 
 _THREADS = 64
 """Calls of one process that are in progress at most; a thread is started when it is first needed."""
@@ -102,7 +102,7 @@ class SyncPolicy:
         price_limits: Bounds of trust in prices.
         fresh_for: How long a price serves unattended syncs.
         first_looks: Tokens never looked up before about which one sync may ask for pools.
-        most_described: Tokens whose metadata one sync may ask for; the following syncs ask for the others.
+        most_metadata: Tokens whose metadata one sync may ask for; the following syncs ask for the others.
         most_tries: How often a request may lose its worker before it is given up.
     """
 
@@ -113,7 +113,7 @@ class SyncPolicy:
     price_limits: PriceLimits
     fresh_for: timedelta
     first_looks: int
-    most_described: int
+    most_metadata: int
     most_tries: int
 
     @property
@@ -178,7 +178,7 @@ def sync_policy(settings: Settings) -> SyncPolicy:
         fresh_for=timedelta(milliseconds=prices.fresh_for_ms),
         first_looks=int(prices.dexscreener_rpm * _FIRST_LOOKS_SHARE) * ADDRESSES_A_CALL,
         # As many as Alchemy's plan takes within its window of ten seconds, at ten compute units each.
-        most_described=min(alchemy.max_compute_units, _MOST_DESCRIBED),
+        most_metadata=min(alchemy.max_compute_units, _MOST_DESCRIBED),
         most_tries=worker.retries,
     )
 
@@ -207,7 +207,7 @@ def _open_providers(settings: Settings, database: Database) -> Providers:
             retries=alchemy.retries,
             retry_delay_s=alchemy.retry_delay_ms / 1000,
             max_body_bytes=settings.http.max_body_bytes,
-            gate=ProviderGate(database, provider, key or provider, per_minute, compute_units, patience_s),
+            gate=ProviderRateLimiter(database, provider, key or provider, per_minute, compute_units, patience_s),
             patience_s=patience_s,
             pool_size=_THREADS,
             headers=headers,

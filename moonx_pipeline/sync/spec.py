@@ -10,7 +10,7 @@ from uuid import UUID
 
 from moonx_pipeline.domain.events import SyncRef
 from moonx_pipeline.domain.reasons import Reason
-from moonx_pipeline.sync.breaking import Breakers
+from moonx_pipeline.sync.protection.breakers import Breakers
 
 PERSONAL_TRIGGERS: Final = frozenset({"manual", "login"})
 """Triggers that are a person's act: they count as activity, and prices are read anew for them."""

@@ -15,9 +15,9 @@ from moonx_pipeline.domain.events import Event
 from moonx_pipeline.domain.explanation import pack
 from moonx_pipeline.domain.reasons import SUPERSEDED, Reason
 from moonx_pipeline.domain.schedule import Intervals
-from moonx_pipeline.storage.explain import SyncEvidence, keep_evidence
-from moonx_pipeline.storage.holdings import HoldingsChange, snapshot_holdings, stored_states, write_holdings
-from moonx_pipeline.storage.operations import LockedUser, lock_users
+from moonx_pipeline.storage.portfolios.holdings import HoldingsChange, snapshot_holdings, stored_states, write_holdings
+from moonx_pipeline.storage.syncs.evidence_log import SyncEvidence, keep_evidence
+from moonx_pipeline.storage.syncs.operations import LockedUser, lock_users
 from moonx_pipeline.sync.ending import ENDED_STATUSES, Ending, count_endings, without_result, write_endings
 from moonx_pipeline.sync.outcome import chain_statuses, nothing_read, success
 from moonx_pipeline.sync.runtime import Runtime

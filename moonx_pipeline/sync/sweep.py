@@ -19,13 +19,13 @@ from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.schedule import ACTIVE_FOR, Intervals, due_until, lease_until, sweep_seconds
 from moonx_pipeline.providers.errors import RateLimited
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.storage.claims import Claim, is_anybody_due, rest_inactive
-from moonx_pipeline.storage.pause import current_pause
-from moonx_pipeline.storage.webhooks import NO_WEBHOOKS, Webhooks
-from moonx_pipeline.sync.breaking import Breakers, chain_key, node_key, read_breakers
-from moonx_pipeline.sync.fetch import MANY_TOKENS
+from moonx_pipeline.storage.requests.pause import current_pause
+from moonx_pipeline.storage.syncs.claims import Claim, is_anybody_due, unschedule_inactive
+from moonx_pipeline.storage.syncs.webhooks import NO_WEBHOOKS, Webhooks
+from moonx_pipeline.sync.balances.fetch import MANY_TOKENS
 from moonx_pipeline.sync.open import Due, open_due
 from moonx_pipeline.sync.pipeline import BatchFetch, SyncPipeline
+from moonx_pipeline.sync.protection.breakers import Breakers, chain_key, load_breakers, node_key
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.release import release_claims
 from moonx_pipeline.sync.runtime import Runtime
@@ -151,7 +151,7 @@ class Sweep:
         # A process carries one sweep at a time: what is still open was left by one that lost the database.
         release_claims(self._runtime.db, self._worker_id, now)
         with self._runtime.db.engine.begin() as connection:
-            rest_inactive(connection, until=due_until(now, intervals), active_since=now - ACTIVE_FOR)
+            unschedule_inactive(connection, until=due_until(now, intervals), active_since=now - ACTIVE_FOR)
         pool = ThreadPoolExecutor(self._spec.batches_at_once, thread_name_prefix="sweep")
         carriers = [pool.submit(self._carry) for _ in range(self._spec.batches_at_once)]
         try:
@@ -207,7 +207,7 @@ class Sweep:
     def _open_next(self) -> list[OpenSync]:
         """Opens the syncs of the next users; of none when the sweep is over."""
         policy, providers = self._runtime.policy, self._runtime.providers
-        breakers = read_breakers(self._runtime.db, policy.breakers, providers.breaker_keys)
+        breakers = load_breakers(self._runtime.db, policy.breakers, providers.breaker_keys)
         refusal = _nothing_readable(self._runtime, breakers)
         if refusal:
             self.stop(refusal)
@@ -268,7 +268,7 @@ def why_no_sweep(engine: Engine, intervals: Intervals, now: datetime) -> str | N
         until, active_since = due_until(now, intervals), now - ACTIVE_FOR
         if is_anybody_due(connection, until=until, active_since=active_since):
             return None
-        rest_inactive(connection, until=until, active_since=active_since)
+        unschedule_inactive(connection, until=until, active_since=active_since)
     return "Nobody is due."
 
 

@@ -24,10 +24,10 @@ from moonx_pipeline.domain.portfolio import ChainBalances, Position, TokenKey
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.domain.valuation import Totals, Valuer, totals_of
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.storage.holdings import StoredState, stored_states
-from moonx_pipeline.storage.token_book import TokenBook, read_book
+from moonx_pipeline.storage.portfolios.holdings import StoredState, stored_states
+from moonx_pipeline.storage.tokens.token_store import TokenStore, read_tokens
 from moonx_pipeline.sync.calls import ProviderCalls
-from moonx_pipeline.sync.enrich import Enrichment, TokenDemand
+from moonx_pipeline.sync.pricing.enrich import Enrichment, TokenDemand
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import OpenSync
 
@@ -150,7 +150,7 @@ def value_syncs(runtime: Runtime, fetched: Fetched) -> list[ValuedSync]:
         for read in reads
         if (pairs := [(reading.wallet, reading.chain_id) for reading in read.readings if needs_stored(reading)])
     }
-    book_at = time.monotonic()
+    read_at_start = time.monotonic()
     stored, holdings, keys, book = runtime.db.read(budget.deadline, _read_held, reads, wanting)
     demand = TokenDemand(
         keys,
@@ -161,7 +161,7 @@ def value_syncs(runtime: Runtime, fetched: Fetched) -> list[ValuedSync]:
         trigger=reads[0].sync.spec.trigger,
         now=fetched.read_at,
     )
-    valuer, outages = Enrichment(runtime, calls, demand, budget.deadline).value_by(book, book_at)
+    valuer, outages = Enrichment(runtime, calls, demand, budget.deadline).value_by(book, read_at_start)
     valued = []
     for read, mine, cost in zip(reads, holdings, _costs(calls.scope, len(reads)), strict=True):
         state = stored.get(read.sync.user_id)
@@ -185,11 +185,11 @@ def value_syncs(runtime: Runtime, fetched: Fetched) -> list[ValuedSync]:
 
 def _read_held(
     connection: Connection, reads: Sequence[ReadSync], wanting: Mapping[str, Sequence[Pair]]
-) -> tuple[dict[str, StoredState], list[list[Holding]], set[TokenKey], TokenBook]:
+) -> tuple[dict[str, StoredState], list[list[Holding]], set[TokenKey], TokenStore]:
     stored = stored_states(connection, wanting)
     holdings = [holdings_after(read.readings, _balances(stored, read.sync)) for read in reads]
     keys = {TokenKey(holding.chain_id, holding.token) for mine in holdings for holding in mine}
-    return stored, holdings, keys, read_book(connection, keys | ALWAYS_KNOWN)
+    return stored, holdings, keys, read_tokens(connection, keys | ALWAYS_KNOWN)
 
 
 def _costs(scope: CallScope, syncs: int) -> list[Costs]:

@@ -11,7 +11,7 @@ def narrowed(
     """The positions that fit, and the tokens that they are of; the total stays the whole portfolio's.
 
     Args:
-        explanation: As ``storage.explain`` reads it.
+        explanation: As ``storage.syncs.evidence_log`` reads it.
         wallet: Lower-case address; ``None`` for all wallets.
         chain_id: ``None`` for all chains.
         token: Lower-case address of the contract; ``None`` for all tokens.

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
-from moonx_pipeline.storage.series import Reading, Series
+from moonx_pipeline.storage.portfolios.series import Reading, Series
 
 # A total of before they were counted does not say how many there were, which is not none.
 _NOT_KEPT: Final = {"lowLiquidity": None, "unread": None}

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from moonx_pipeline.domain.events import rfc3339
-from moonx_pipeline.storage.breakers import BreakerRow
-from moonx_pipeline.storage.overview import Overview
+from moonx_pipeline.storage.monitoring.overview import Overview
+from moonx_pipeline.storage.protection.breaker_rows import BreakerRow
 
 
 def overview_json(overview: Overview) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.portfolio import Position
-from moonx_pipeline.storage.portfolio import StoredPortfolio
+from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio
 
 _CENT: Final = Decimal("0.01")
 _WIDE: Final = Context(prec=512, rounding=ROUND_HALF_EVEN)

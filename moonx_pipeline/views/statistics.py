@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from moonx_pipeline.storage.statistics import DayOfSyncs
+from moonx_pipeline.storage.monitoring.statistics import DayOfSyncs
 
 
 def day_json(day: DayOfSyncs) -> dict[str, Any]:

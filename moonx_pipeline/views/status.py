@@ -10,7 +10,7 @@ from moonx_pipeline.domain.chains import Chain
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.schedule import ACTIVE_FOR, Intervals
-from moonx_pipeline.storage.sync_state import SyncState
+from moonx_pipeline.storage.portfolios.sync_state import SyncState
 
 CURRENT_FOR: Final = timedelta(minutes=5)
 RECENT_FOR: Final = timedelta(minutes=30)

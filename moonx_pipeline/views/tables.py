@@ -12,7 +12,7 @@ from rich.text import Text
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.domain.show import safe_text, significant, usd
-from moonx_pipeline.storage.portfolio import ChainState, StoredPortfolio
+from moonx_pipeline.storage.portfolios.portfolio import ChainState, StoredPortfolio
 
 
 def portfolio_table(stored: StoredPortfolio, *, include_spam: bool = False, most: int | None = None) -> Group:

@@ -8,7 +8,7 @@ from typing import Any
 
 from moonx_pipeline.domain.chains import KNOWN_CHAINS
 from moonx_pipeline.domain.events import rfc3339
-from moonx_pipeline.storage.webhooks import WebhookNetwork, Webhooks
+from moonx_pipeline.storage.syncs.webhooks import WebhookNetwork, Webhooks
 
 
 def webhooks_json(webhooks: Webhooks, networks: Iterable[WebhookNetwork], now: datetime) -> list[dict[str, Any]]:

@@ -24,8 +24,8 @@ from moonx_pipeline.defs.runs import cancel_sync, request_of, worker_of
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.metrics.prefork import take_place
 from moonx_pipeline.settings import Settings, load_settings
-from moonx_pipeline.storage.cancelling import why_not_begun
-from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline.storage.connection.engine import ready_engine
+from moonx_pipeline.storage.syncs.unfinished import why_not_begun
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.recovery import close_unfinished, leave_worker, process_worker
 from moonx_pipeline.sync.runtime import process_runtime

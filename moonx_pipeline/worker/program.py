@@ -29,13 +29,13 @@ from moonx_pipeline.defs.lost_workers import LostWork, close_lost
 from moonx_pipeline.defs.run_lines import write_runs_as_lines
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.database import ready_engine
-from moonx_pipeline.storage.workers import list_workers
+from moonx_pipeline.storage.connection.engine import ready_engine
+from moonx_pipeline.storage.syncs.workers import list_workers
 from moonx_pipeline.sync.runtime import process_runtime
 from moonx_pipeline.tracing import load_tracing
 from moonx_pipeline.worker.app import worker_app
 from moonx_pipeline.worker.monitoring import Processes, serve_worker
-from moonx_pipeline.worker.rehearsal import rehearse
+from moonx_pipeline.worker.warm_up import warm_up
 
 _NOTICED_SECONDS: Final = 10.0
 
@@ -162,7 +162,7 @@ def run_worker(settings: Settings, listening: socket.socket | None) -> int:
     """
     # Celery warns whoever is root of messages that are code; ours are JSON, and a container has no other user.
     warnings.simplefilter("ignore", SecurityWarning)
-    rehearse()
+    warm_up()
     load_tracing(settings)
     write_runs_as_lines()
     program = WorkerProgram(settings)

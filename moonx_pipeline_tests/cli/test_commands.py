@@ -13,8 +13,8 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
-from moonx_pipeline_tests.cli.commands import ROOT, moonx
-from moonx_pipeline_tests.sync.acts import register, sync
+from moonx_pipeline_tests.support.commands import ROOT, moonx
+from moonx_pipeline_tests.support.syncs import register, sync
 
 RIGHT = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 

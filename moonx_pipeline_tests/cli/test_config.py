@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from moonx_pipeline_tests.cli.commands import moonx
+from moonx_pipeline_tests.support.commands import moonx
 
 
 def test_every_setting_is_shown_with_its_source(tmp_path: Path) -> None:

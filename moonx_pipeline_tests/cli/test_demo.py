@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from moonx_pipeline.simulator.evm_toolchain import Toolchain
-from moonx_pipeline_tests.cli.commands import ROOT, environment_with, moonx
+from moonx_pipeline_tests.support.commands import ROOT, environment_with, moonx
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from moonx_pipeline.domain.chains import DEFAULT_CHAINS
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
-from moonx_pipeline.storage.webhooks import note_delivery
+from moonx_pipeline.storage.syncs.webhooks import note_delivery
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline_tests.cli.commands import ROOT, moonx
-from moonx_pipeline_tests.sync.acts import alerts, register, sync
+from moonx_pipeline_tests.support.commands import ROOT, moonx
+from moonx_pipeline_tests.support.syncs import alerts, register, sync
 
 
 @pytest.fixture

@@ -19,12 +19,12 @@ from sqlalchemy import Engine
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
-from moonx_pipeline.storage.launches import mark_next
-from moonx_pipeline.storage.retries import autocommit
-from moonx_pipeline.sync.requests import ask_for_sync
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.requests.dispatches import mark_next
+from moonx_pipeline.sync.requests.ask import ask_for_sync
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline_tests.cli.commands import ROOT, moonx
-from moonx_pipeline_tests.sync.acts import operation, register, sync
+from moonx_pipeline_tests.support.commands import ROOT, moonx
+from moonx_pipeline_tests.support.syncs import operation, register, sync
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from moonx_pipeline.simulator.server import RunningSimulator, free_port
 from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET, POLYGON_WALLET
-from moonx_pipeline_tests.cli.commands import ROOT, moonx
-from moonx_pipeline_tests.sync.acts import held, operation
-from moonx_pipeline_tests.sync.test_user_sync import expected
+from moonx_pipeline_tests.support.commands import ROOT, moonx
+from moonx_pipeline_tests.support.expected import expected
+from moonx_pipeline_tests.support.syncs import held, operation
 
 _LAUNCH = """mutation L($p: ExecutionParams!) { launchRun(executionParams: $p) {
   __typename ... on LaunchRunSuccess { run { runId } } } }"""

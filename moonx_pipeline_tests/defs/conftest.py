@@ -11,9 +11,9 @@ from sqlalchemy import Engine, create_engine, make_url
 
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.simulator.server import RunningSimulator
-from moonx_pipeline.storage.database import ready_engine
-from moonx_pipeline_tests.defs.ticks import Ticks
+from moonx_pipeline.storage.connection.engine import ready_engine
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
+from moonx_pipeline_tests.support.sensor_ticks import Ticks
 
 _INSTANCE = """
 storage:

@@ -14,13 +14,13 @@ import pytest
 
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.storage.pause import pause, resume
-from moonx_pipeline.sync.doorbell import ring
-from moonx_pipeline.sync.following import follow
-from moonx_pipeline.sync.requests import ask_for_many, ask_for_sync
-from moonx_pipeline_tests.defs.ticks import Ticks, ask, let_time_pass, row
+from moonx_pipeline.storage.requests.pause import pause, resume
+from moonx_pipeline.sync.requests.ask import ask_for_many, ask_for_sync
+from moonx_pipeline.sync.requests.run_trigger import ring
+from moonx_pipeline.sync.requests.watch import follow
 from moonx_pipeline_tests.fixtures.dagster import System, running_system
-from moonx_pipeline_tests.sync.acts import register
+from moonx_pipeline_tests.support.sensor_ticks import Ticks, ask, let_time_pass, row
+from moonx_pipeline_tests.support.syncs import register
 
 
 def test_a_bell_that_nobody_hears_leaves_all_to_the_sensor_and_raises_nothing(

@@ -16,11 +16,11 @@ from moonx_pipeline.simulator.fault_answers import OF_ANY_PROVIDER, has_answer
 from moonx_pipeline.simulator.faults import IN_ANSWER
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.storage.breakers import breakers
-from moonx_pipeline.storage.database import ready_engine
+from moonx_pipeline.storage.connection.engine import ready_engine
+from moonx_pipeline.storage.protection.breaker_rows import breakers
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.sweep import Sweep, SweepSpec
-from moonx_pipeline_tests.sync.acts import age_prices, event_types, operation, portfolio, register, sync, violations
+from moonx_pipeline_tests.support.syncs import age_prices, event_types, operation, portfolio, register, sync, violations
 
 PROVIDERS = ("alchemy", "dexscreener", "coingecko", "binance", "defillama")
 WHOLE_ANSWERS = frozenset(

@@ -11,11 +11,11 @@ from sqlalchemy import Engine, make_url
 
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
-from moonx_pipeline.storage.requests import add_request
+from moonx_pipeline.storage.requests.queue import add_request
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
-from moonx_pipeline_tests.sync.acts import event_types, held, operation, portfolio, register, status
-from moonx_pipeline_tests.sync.test_progress import Listener
-from moonx_pipeline_tests.sync.test_user_sync import expected
+from moonx_pipeline_tests.support.expected import expected
+from moonx_pipeline_tests.support.listening import Listener
+from moonx_pipeline_tests.support.syncs import event_types, held, operation, portfolio, register, status
 
 ROOT = Path(__file__).parents[2]
 

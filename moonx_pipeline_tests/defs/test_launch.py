@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from moonx_pipeline import launch
 from moonx_pipeline.defs.executor import sync_executor
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline_tests.sync.acts import operation, register
+from moonx_pipeline_tests.support.syncs import operation, register
 
 
 @pytest.fixture(autouse=True)

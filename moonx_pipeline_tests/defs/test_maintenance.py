@@ -16,9 +16,9 @@ from moonx_pipeline.defs.maintenance import nightly_maintenance
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.storage.invariants import check_invariants
+from moonx_pipeline.storage.monitoring.invariants import check_invariants
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
-from moonx_pipeline_tests.sync.acts import register
+from moonx_pipeline_tests.support.syncs import register
 
 PORTFOLIO = dg.AssetKey("portfolio")
 OPS = {

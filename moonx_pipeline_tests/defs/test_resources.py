@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 from moonx_pipeline.defs.resources import CircuitBreaker, Database, PipelineRuntime, PipelineSettings, RateLimiter
 from moonx_pipeline.providers.errors import Unavailable
 from moonx_pipeline.settings import load_settings
-from moonx_pipeline.storage.breakers import breakers
-from moonx_pipeline.storage.limiter import Limit
+from moonx_pipeline.storage.protection.breaker_rows import breakers
+from moonx_pipeline.storage.protection.rate_limits import Limit
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_an_op_asks_and_tells_the_breaker(resources, engine: Engine) -> None:
         asked = circuit_breaker.ask("binance")
         if asked.is_open("binance"):
             return True
-        asked.note_error("binance", Unavailable("It is down.", provider="binance"))
+        asked.record_error("binance", Unavailable("It is down.", provider="binance"))
         circuit_breaker.tell(asked)
         return circuit_breaker.standing("binance").state == "open"
 

@@ -12,9 +12,9 @@ import dagster as dg
 from sqlalchemy import event
 
 from moonx_pipeline.defs.resources import Database, PipelineSettings
-from moonx_pipeline.storage.pause import pause, resume
-from moonx_pipeline.storage.requests import add_request, requeue_requests
-from moonx_pipeline_tests.defs.ticks import Ticks, ask, let_time_pass, living_workers, row
+from moonx_pipeline.storage.requests.pause import pause, resume
+from moonx_pipeline.storage.requests.queue import add_request, requeue_requests
+from moonx_pipeline_tests.support.sensor_ticks import Ticks, ask, let_time_pass, living_workers, row
 
 
 def test_each_request_is_one_run_of_its_users_partition_and_no_second_one(ticks: Ticks) -> None:

@@ -16,9 +16,9 @@ from moonx_pipeline.settings import Settings, load_settings
 from moonx_pipeline.settings.load import InvalidSettings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET
-from moonx_pipeline.storage.pause import pause
+from moonx_pipeline.storage.requests.pause import pause
 from moonx_pipeline.sync import run_tags
-from moonx_pipeline_tests.sync.acts import operation, register
+from moonx_pipeline_tests.support.syncs import operation, register
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from moonx_pipeline.definitions import defs
 from moonx_pipeline.defs.token_registry import daily_token_registry
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
-from moonx_pipeline_tests.providers.list_server import LISTING, ListServer, serving_lists
+from moonx_pipeline_tests.support.list_server import LISTING, ListServer, serving_lists
 
 A, B, C = ("0x" + digit * 40 for digit in "abc")
 

@@ -25,15 +25,15 @@ from moonx_pipeline.domain.event_types import TOPIC_NAMES
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator, free_port
 from moonx_pipeline.simulator.tokens import derived_address
-from moonx_pipeline.storage.database import open_engine
+from moonx_pipeline.storage.connection.engine import open_engine
 from moonx_pipeline_tests.deploy.conftest import Image
 from moonx_pipeline_tests.deploy.tools import ROOT
-from moonx_pipeline_tests.events.acts import consume, unpublished_count
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.gateway import AUDIENCE, ISSUER, SECRET, token_of
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.fixtures.simulator import UNLIMITED
-from moonx_pipeline_tests.sync.acts import register, violations
+from moonx_pipeline_tests.support.outbox import consume, unpublished_count
+from moonx_pipeline_tests.support.syncs import register, violations
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -13,8 +13,8 @@ from moonx_pipeline.simulator.server import RunningSimulator, free_port
 from moonx_pipeline_tests.deploy_monitoring.monitoring import RULES, expressions, tool
 from moonx_pipeline_tests.fixtures.dagster import System, Worker, eventually, running_system
 from moonx_pipeline_tests.fixtures.gateway import running_gateway
-from moonx_pipeline_tests.metrics.samples import samples
-from moonx_pipeline_tests.worker.acts import new_user
+from moonx_pipeline_tests.support.samples import samples
+from moonx_pipeline_tests.support.workers import new_user
 
 _MAY_BE_EMPTY = {
     "Failures by reason A": "no sync failed",

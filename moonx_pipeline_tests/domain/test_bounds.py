@@ -14,8 +14,8 @@ from moonx_pipeline.domain.holdings import Holding
 from moonx_pipeline.domain.market import Known
 from moonx_pipeline.domain.portfolio import Position, TokenInfo
 from moonx_pipeline.domain.valuation import Valuer, totals_of
-from moonx_pipeline_tests.domain.choosing import A_DAY, A_SECOND
-from moonx_pipeline_tests.domain.examples import (
+from moonx_pipeline_tests.support.choices import A_DAY, A_SECOND
+from moonx_pipeline_tests.support.examples import (
     LIMITS,
     LISTED,
     NOW,

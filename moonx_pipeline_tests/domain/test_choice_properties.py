@@ -18,8 +18,8 @@ from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
 from moonx_pipeline.domain.pricing import Choice
 from moonx_pipeline.domain.quotes import PriceSource
 from moonx_pipeline.domain.valuation import Valuer, is_counted, totals_of
-from moonx_pipeline_tests.domain.choosing import DOLLAR, MAJOR, NAMED, choose
-from moonx_pipeline_tests.domain.examples import (
+from moonx_pipeline_tests.support.choices import DOLLAR, MAJOR, NAMED, choose
+from moonx_pipeline_tests.support.examples import (
     FRESH,
     LIMITS,
     NOON,

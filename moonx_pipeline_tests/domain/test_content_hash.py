@@ -14,7 +14,7 @@ from moonx_pipeline.domain.chains import NATIVE_TOKEN
 from moonx_pipeline.domain.holdings import Holding
 from moonx_pipeline.domain.portfolio import Position, TokenInfo
 from moonx_pipeline.domain.valuation import Valuer, content_hash
-from moonx_pipeline_tests.domain.examples import (
+from moonx_pipeline_tests.support.examples import (
     OTHER_WALLET,
     WALLET,
     evidence,

@@ -15,8 +15,8 @@ from moonx_pipeline.domain.flags import (
 )
 from moonx_pipeline.domain.identity import UNLISTED, Identity
 from moonx_pipeline.domain.pricing import REFERENCE_AGE
-from moonx_pipeline_tests.domain.choosing import A_SECOND, AN_HOUR, MAJOR, NAMED, choose, said, use_of
-from moonx_pipeline_tests.domain.examples import DEEP, FRESH, NOON, NOW, UNKNOWN, depth, evidence, quote
+from moonx_pipeline_tests.support.choices import A_SECOND, AN_HOUR, MAJOR, NAMED, choose, said, use_of
+from moonx_pipeline_tests.support.examples import DEEP, FRESH, NOON, NOW, UNKNOWN, depth, evidence, quote
 
 # -- outvoted
 

@@ -21,7 +21,7 @@ from moonx_pipeline.domain.events import (
     sync_started,
 )
 from moonx_pipeline.domain.valuation import Totals, totals_of
-from moonx_pipeline_tests.domain.examples import FACTS, LATER, NOON, WALLET, envelope, updated, without_floats
+from moonx_pipeline_tests.support.examples import FACTS, LATER, NOON, WALLET, envelope, updated, without_floats
 
 OTHER_FACTS = replace(FACTS, operation_id=UUID(int=2))
 NOTHING = totals_of([], [])

@@ -21,7 +21,7 @@ from moonx_pipeline.domain.evidence import (
     with_quotes_of,
 )
 from moonx_pipeline.domain.quotes import PriceSource, Quote
-from moonx_pipeline_tests.domain.examples import (
+from moonx_pipeline_tests.support.examples import (
     DEEP,
     NOON,
     NOW,

@@ -11,7 +11,7 @@ from moonx_pipeline.domain.chains import KNOWN_CHAINS, NATIVE_TOKEN, POLYGON, ZE
 from moonx_pipeline.domain.flags import BALANCE_UNKNOWN
 from moonx_pipeline.domain.holdings import Holding, holdings_after, needs_stored, unread_after
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Coverage
-from moonx_pipeline_tests.domain.examples import (
+from moonx_pipeline_tests.support.examples import (
     NOON,
     OTHER_WALLET,
     WALLET,

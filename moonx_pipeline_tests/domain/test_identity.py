@@ -19,7 +19,7 @@ from moonx_pipeline.domain.majors import MAJORS, WELL_KNOWN_SYMBOLS
 from moonx_pipeline.domain.market import ALWAYS_KNOWN, USDT_KEY
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, TokenInfo, TokenKey
 from moonx_pipeline.registry.snapshot import shipped_lists
-from moonx_pipeline_tests.domain.examples import LISTED, key_of
+from moonx_pipeline_tests.support.examples import LISTED, key_of
 
 SHIPPED = {
     (token.chain_id, token.token_address): token for named in reversed(shipped_lists()) for token in named.tokens

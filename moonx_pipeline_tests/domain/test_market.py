@@ -13,8 +13,8 @@ from moonx_pipeline.domain.flags import OLD_PRICE
 from moonx_pipeline.domain.market import ALWAYS_KNOWN, USDT_KEY, WAITS_AT_MOST, Known
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
-from moonx_pipeline_tests.domain.choosing import A_DAY, A_SECOND, AN_HOUR, OLD
-from moonx_pipeline_tests.domain.examples import (
+from moonx_pipeline_tests.support.choices import A_DAY, A_SECOND, AN_HOUR, OLD
+from moonx_pipeline_tests.support.examples import (
     FRESH,
     LISTED,
     NOON,

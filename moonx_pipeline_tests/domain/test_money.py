@@ -19,7 +19,7 @@ from moonx_pipeline.domain.money import (
     without_zeros,
 )
 from moonx_pipeline.domain.portfolio import MAX_BALANCE
-from moonx_pipeline_tests.domain.examples import balances, decimals, prices
+from moonx_pipeline_tests.support.examples import balances, decimals, prices
 
 PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 

@@ -14,7 +14,7 @@ from moonx_pipeline.domain.market import other_side_key
 from moonx_pipeline.domain.pools import OUTLIER_FACTOR, Pool, PoolFinding, judge_pools
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
-from moonx_pipeline_tests.domain.examples import DEEP, NOON, THIN, UNKNOWN
+from moonx_pipeline_tests.support.examples import DEEP, NOON, THIN, UNKNOWN
 
 MINE, WETH, OTHER, STRANGE = (f"0x{letter * 40}" for letter in "abcd")
 TOKEN = TokenKey(8453, MINE)

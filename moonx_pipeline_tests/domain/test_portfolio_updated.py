@@ -15,8 +15,8 @@ from moonx_pipeline.domain.events import MAX_TOKENS
 from moonx_pipeline.domain.flags import LOW_LIQUIDITY, OLD_PRICE, PRICE_JUMP, SUSPECTED
 from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.domain.valuation import totals_of
-from moonx_pipeline_tests.domain.examples import envelope, portfolios, updated, without_floats
-from moonx_pipeline_tests.storage.examples import OTHER_WALLET, WALLET, position, token
+from moonx_pipeline_tests.support.examples import envelope, portfolios, updated, without_floats
+from moonx_pipeline_tests.support.rows import OTHER_WALLET, WALLET, position, token
 
 
 def test_an_updated_portfolio_tells_its_tokens_and_what_is_left_out() -> None:

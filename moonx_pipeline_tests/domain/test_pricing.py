@@ -19,7 +19,7 @@ from moonx_pipeline.domain.flags import (
 )
 from moonx_pipeline.domain.identity import UNLISTED, Identity
 from moonx_pipeline.domain.pricing import Choice, age_factor
-from moonx_pipeline_tests.domain.choosing import (
+from moonx_pipeline_tests.support.choices import (
     A_DAY,
     A_SECOND,
     AN_HOUR,
@@ -31,7 +31,7 @@ from moonx_pipeline_tests.domain.choosing import (
     said,
     use_of,
 )
-from moonx_pipeline_tests.domain.examples import (
+from moonx_pipeline_tests.support.examples import (
     DEEP,
     FRESH,
     LIMITS,

@@ -14,8 +14,8 @@ from moonx_pipeline.domain.chains import BASE
 from moonx_pipeline.domain.flags import BLOCKING_FLAGS, NOT_COUNTED_REASONS, not_counted_reason
 from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.domain.valuation import is_counted, totals_of
-from moonx_pipeline_tests.domain.examples import portfolios, without_floats
-from moonx_pipeline_tests.storage.examples import position
+from moonx_pipeline_tests.support.examples import portfolios, without_floats
+from moonx_pipeline_tests.support.rows import position
 
 TOLD = (flags.SOURCES_DISAGREE, flags.USDT_AT_PAR, flags.OLD_PRICE, flags.BALANCE_UNKNOWN)
 FIVE = Decimal(5)

@@ -25,8 +25,8 @@ from moonx_pipeline.domain.holdings import Holding
 from moonx_pipeline.domain.market import Known
 from moonx_pipeline.domain.portfolio import MAX_BALANCE, Position, TokenInfo, TokenKey
 from moonx_pipeline.domain.valuation import Valuer, is_counted, totals_of
-from moonx_pipeline_tests.domain.choosing import OLD
-from moonx_pipeline_tests.domain.examples import (
+from moonx_pipeline_tests.support.choices import OLD
+from moonx_pipeline_tests.support.examples import (
     LISTED,
     NOON,
     NOW,

@@ -10,9 +10,9 @@ from moonx_pipeline.events.publish import publish_pending
 from moonx_pipeline.events.stream import KafkaStream, StreamUnavailable
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
-from moonx_pipeline_tests.events.acts import event, put, unpublished_count
-from moonx_pipeline_tests.events.test_stream import opened, versions
 from moonx_pipeline_tests.fixtures.kafka import PASSWORD, PLAIN_USER, KafkaBroker, KafkaTopics
+from moonx_pipeline_tests.support.outbox import event, put, unpublished_count
+from moonx_pipeline_tests.support.streams import opened, versions
 
 
 def settings(topics: KafkaTopics, **more: str) -> KafkaSettings:

@@ -23,11 +23,11 @@ from moonx_pipeline.events.relay import Relay
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.simulator.server import free_port
-from moonx_pipeline.storage.outbox import SHARDS, lock_shards, unpublished
-from moonx_pipeline.storage.retries import autocommit
-from moonx_pipeline_tests.events.acts import consume, event, put, unpublished_count
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.syncs.outbox import SHARDS, lock_shards, unpublished
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
+from moonx_pipeline_tests.support.outbox import consume, event, put, unpublished_count
 
 USERS = [f"user{number}" for number in range(120)]
 MARGIN_SECONDS = 1.0  # of a machine that does much else

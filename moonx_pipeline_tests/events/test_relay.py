@@ -20,10 +20,10 @@ from moonx_pipeline.events.relay import Relay
 from moonx_pipeline.events.replay import replay_events
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
-from moonx_pipeline.storage.outbox import SHARDS, lock_shards
-from moonx_pipeline.storage.retries import autocommit
-from moonx_pipeline_tests.events.acts import consume, event, put, unpublished_count
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.syncs.outbox import SHARDS, lock_shards
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
+from moonx_pipeline_tests.support.outbox import consume, event, put, unpublished_count
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moonx_pipeline.events.kafka import rounds
-from moonx_pipeline.storage.outbox import OutboxRow
+from moonx_pipeline.storage.syncs.outbox import OutboxRow
 
 rows = st.lists(st.sampled_from("abcd")).map(
     lambda keys: [

@@ -9,8 +9,8 @@ import yaml
 
 from moonx_pipeline.domain.event_types import TOPIC_NAMES
 from moonx_pipeline.events.schema import event_schemas
-from moonx_pipeline_tests.domain.examples import updated
-from moonx_pipeline_tests.storage.examples import position
+from moonx_pipeline_tests.support.examples import updated
+from moonx_pipeline_tests.support.rows import position
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
 

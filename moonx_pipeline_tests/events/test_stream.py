@@ -2,8 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from itertools import islice
 
@@ -15,51 +13,25 @@ from sqlalchemy import Engine, create_engine
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.events.publish import publish_pending
 from moonx_pipeline.events.stream import (
-    EventStream,
     KafkaStream,
     OutboxStream,
-    StreamedEvent,
     StreamUnavailable,
     event_stream,
 )
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.simulator.server import free_port
-from moonx_pipeline.storage.outbox import OLDEST, Position, insert_events, newest, read_after
-from moonx_pipeline.storage.retries import autocommit
-from moonx_pipeline_tests.events.acts import event, put
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.syncs.outbox import OLDEST, Position, insert_events, newest, read_after
 from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
+from moonx_pipeline_tests.support.outbox import event, put
+from moonx_pipeline_tests.support.streams import opened, versions
 
 
 @pytest.fixture
 def kafka(kafka_topics: KafkaTopics) -> KafkaSettings:
     return Settings.from_environment(kafka_topics.environment).kafka
-
-
-@contextmanager
-def opened(stream: EventStream) -> Iterator[Callable[[int], list[StreamedEvent]]]:
-    """An open stream, as a function that waits for so many events."""
-
-    def take(count: int) -> list[StreamedEvent]:
-        found: list[StreamedEvent] = []
-        end = time.monotonic() + 60
-        while len(found) < count and time.monotonic() < end:
-            try:
-                found += stream.read(0.5)
-            except StreamUnavailable:
-                time.sleep(0.05)
-        return found
-
-    stream.open()
-    try:
-        yield take
-    finally:
-        stream.close()
-
-
-def versions(events: list[StreamedEvent], key: str = "ann") -> list[int]:
-    return [e.value["version"] for e in events if e.key == key]
 
 
 def test_a_commit_that_comes_late_is_delivered_and_nothing_twice(engine: Engine) -> None:

@@ -16,7 +16,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, token_of
-from moonx_pipeline_tests.gateway.test_portfolio import sync
+from moonx_pipeline_tests.support.gateway_syncs import sync
 
 
 @pytest.fixture

@@ -15,16 +15,9 @@ from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
-from moonx_pipeline.sync.pipeline import SyncPipeline
-from moonx_pipeline.sync.runtime import open_runtime
-from moonx_pipeline.sync.spec import SyncSpec
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, token_of
-
-
-def sync(gateway: GatewayProcess, settings: Settings, user_id: str) -> None:
-    order = SyncSpec(operation_id=uuid4(), user_id=user_id, trigger="manual", priority="high")
-    SyncPipeline(open_runtime(settings, gateway.engine)).run(order)
+from moonx_pipeline_tests.support.gateway_syncs import sync
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_WEBHOOK
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.webhooks import Webhooks, note_delivery
+from moonx_pipeline.storage.syncs.webhooks import Webhooks, note_delivery
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway
-from moonx_pipeline_tests.gateway.webhook_acts import (
+from moonx_pipeline_tests.support.webhook_deliveries import (
     a_user,
     activity,
     deliver,

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway, token_of
-from moonx_pipeline_tests.gateway.webhook_acts import (
+from moonx_pipeline_tests.support.webhook_deliveries import (
     a_user,
     activity,
     deliver,

@@ -14,15 +14,15 @@ from sqlalchemy import Engine
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.metrics.gauges import AGE_BOUNDS, OF_DATABASE
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.storage.gauges import read_gauges
-from moonx_pipeline.storage.pause import pause
-from moonx_pipeline.storage.users import add_wallets
+from moonx_pipeline.storage.monitoring.gauges import read_gauges
+from moonx_pipeline.storage.portfolios.users import add_wallets
+from moonx_pipeline.storage.requests.pause import pause
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway, token_of
-from moonx_pipeline_tests.gateway.live.acts import started, tell
 from moonx_pipeline_tests.gateway.live.clients import connected
-from moonx_pipeline_tests.metrics.samples import Samples, samples
-from moonx_pipeline_tests.worker.acts import ask
+from moonx_pipeline_tests.support.live_events import started, tell
+from moonx_pipeline_tests.support.samples import Samples, samples
+from moonx_pipeline_tests.support.workers import ask
 
 _SOON = {"MONITORING_METRICS_INTERVAL": "1000"}
 

@@ -14,7 +14,7 @@ from moonx_pipeline.simulator.server import RunningSimulator, free_port
 from moonx_pipeline.simulator.world import POLYGON_WALLET
 from moonx_pipeline_tests.fixtures.dagster import System, eventually, running_system
 from moonx_pipeline_tests.fixtures.gateway import SECRET, WEBHOOK_KEY, gateway_environment, token_of
-from moonx_pipeline_tests.worker.acts import new_user
+from moonx_pipeline_tests.support.workers import new_user
 
 SECRETS = {
     "ALCHEMY_API_KEY": "sekrit-alchemy",

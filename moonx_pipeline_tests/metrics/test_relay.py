@@ -12,10 +12,10 @@ import requests
 from sqlalchemy import Engine
 
 from moonx_pipeline.simulator.server import free_port
-from moonx_pipeline_tests.events.acts import event, put
 from moonx_pipeline_tests.fixtures.dagster import ROOT, eventually
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
-from moonx_pipeline_tests.metrics.samples import samples
+from moonx_pipeline_tests.support.outbox import event, put
+from moonx_pipeline_tests.support.samples import samples
 
 
 @contextmanager

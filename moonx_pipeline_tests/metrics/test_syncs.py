@@ -14,16 +14,16 @@ from moonx_pipeline.metrics.protection import bounded, breaker_labels
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.storage.limiter import Limit, take
-from moonx_pipeline.storage.retries import autocommit
-from moonx_pipeline.sync.breaking import user_key
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.protection.rate_limits import Limit, take
 from moonx_pipeline.sync.open import open_requested
+from moonx_pipeline.sync.protection.breakers import user_key
 from moonx_pipeline.sync.recovery import recover_lost
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import SyncRefused, SyncSpec
 from moonx_pipeline.sync.store import fail_sync
 from moonx_pipeline.sync.sweep import Sweep, SweepSpec
-from moonx_pipeline_tests.sync.acts import register, sync
+from moonx_pipeline_tests.support.syncs import register, sync
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from sqlalchemy import create_engine, make_url
 from moonx_pipeline.simulator.server import RunningSimulator, free_port
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline_tests.fixtures.dagster import System, Worker, eventually, running_system
-from moonx_pipeline_tests.metrics.samples import samples
-from moonx_pipeline_tests.worker.acts import in_the_middle, new_user, pid_of, stuck_user
+from moonx_pipeline_tests.support.samples import samples
+from moonx_pipeline_tests.support.workers import in_the_middle, new_user, pid_of, stuck_user
 
 PROCESSES = 2
 MAX_JOBS = 2

@@ -21,7 +21,7 @@ from moonx_pipeline_tests.fixtures.dagster import ROOT
 from moonx_pipeline_tests.fixtures.database import running_postgres
 from moonx_pipeline_tests.page.look import panel, sync_button, until_live
 from moonx_pipeline_tests.page.site import BASE, POLYGON, Site, running_site, sim_token
-from moonx_pipeline_tests.sync.acts import portfolio, register
+from moonx_pipeline_tests.support.syncs import portfolio, register
 
 FOLDER: Final = ROOT / "docs" / "images"
 USER: Final = "ada"

@@ -11,10 +11,10 @@ from uuid import uuid4
 
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS, SimToken, derived_address
-from moonx_pipeline.storage.pause import resume
+from moonx_pipeline.storage.requests.pause import resume
 from moonx_pipeline_tests.fixtures.dagster import System, running_system
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway, token_of
-from moonx_pipeline_tests.sync.acts import register, sync
+from moonx_pipeline_tests.support.syncs import register, sync
 
 ETHEREUM: Final = 1
 POLYGON: Final = 137

@@ -21,8 +21,8 @@ from moonx_pipeline_tests.fixtures.dagster import ROOT
 from moonx_pipeline_tests.page.look import row, until_live
 from moonx_pipeline_tests.page.site import Site
 from moonx_pipeline_tests.page.states import State
-from moonx_pipeline_tests.page.test_states import THEMES, problems_for_some
 from moonx_pipeline_tests.page.visits import Visits
+from moonx_pipeline_tests.support.accessibility import THEMES, problems_for_some
 
 STATE: Final = "low-liquidity-and-unread"
 WORDS: Final = ROOT / "web" / "src" / "strings" / "tokenLabels.ts"

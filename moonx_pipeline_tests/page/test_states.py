@@ -6,17 +6,15 @@ import re
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from moonx_pipeline_tests.fixtures.dagster import ROOT
 from moonx_pipeline_tests.page.look import open_account
 from moonx_pipeline_tests.page.states import NAMES, State
 from moonx_pipeline_tests.page.visits import Visits
+from moonx_pipeline_tests.support.accessibility import THEMES, problems_for_some
 
 pytestmark = pytest.mark.usefixtures("built_page")
 
-AXE: Final = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-THEMES: Final = ("light", "dark")
 SAYS: Final = {
     "admin": r"Circuit breakers",
     "all-stale": r"No chain has answered since",
@@ -59,17 +57,6 @@ def test_a_state_opens_and_says_what_it_is(name: str, visits: Visits, blank: int
 
     expect(page.locator("body")).to_contain_text(re.compile(SAYS[name]))
     assert len(page.screenshot()) > 2 * blank
-
-
-def problems_for_some(page: Page) -> list[str]:
-    """What axe finds that keeps somebody from using the page. Evaluated, since the page's policy allows no script."""
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{rule['id']}: {rule['help']}: {node['html'][:200]} ({node['failureSummary']})"
-        for rule in found["violations"]
-        for node in rule["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -17,10 +17,10 @@ from moonx_pipeline.simulator.pools import Pool
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.simulator.world import EMPTY_WALLET, World
-from moonx_pipeline.storage.explain import read_explanation
+from moonx_pipeline.storage.syncs.evidence_log import read_explanation
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.store import StoredSync
-from moonx_pipeline_tests.sync.acts import register, sync
+from moonx_pipeline_tests.support.syncs import register, sync
 
 WALLET = EMPTY_WALLET
 STALE_LIMIT = timedelta(hours=1)

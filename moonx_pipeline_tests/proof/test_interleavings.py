@@ -16,7 +16,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.proof.story import STALE_LIMIT, Seen, Step, Story, steps
-from moonx_pipeline_tests.sync.acts import violations
+from moonx_pipeline_tests.support.syncs import violations
 
 _REFERENCE_AGE = timedelta(hours=24)
 _BEGINNING = timedelta(days=9)

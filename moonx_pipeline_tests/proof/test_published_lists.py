@@ -22,7 +22,7 @@ from moonx_pipeline.simulator.world import World
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.fixtures.simulator import UNLIMITED
 from moonx_pipeline_tests.proof.published import Entry, published_lists
-from moonx_pipeline_tests.sync.acts import portfolio, register, sync, violations
+from moonx_pipeline_tests.support.syncs import portfolio, register, sync, violations
 
 LISTS = ("optimism", "aave", "uniswap")
 TOKENS_A_WALLET = 200

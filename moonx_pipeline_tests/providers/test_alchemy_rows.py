@@ -24,8 +24,8 @@ from moonx_pipeline.providers.errors import (
 )
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline_tests.providers.odd_json import encoded, odd_rows, odd_values
-from moonx_pipeline_tests.providers.raw_server import answering, http
+from moonx_pipeline_tests.support.odd_json import encoded, odd_rows, odd_values
+from moonx_pipeline_tests.support.raw_server import answering, http
 
 WALLET = "0x" + "ab" * 20
 GOOD, OTHER = "0x" + "11" * 20, "0x" + "22" * 20

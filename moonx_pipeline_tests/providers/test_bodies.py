@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moonx_pipeline.providers.bodies import UNREADABLE, by_row, clean_text, leniently, malformed, repaired
-from moonx_pipeline_tests.providers.odd_json import encoded, odd_rows
+from moonx_pipeline_tests.support.odd_json import encoded, odd_rows
 
 Row = TypeVar("Row")
 

@@ -11,7 +11,7 @@ from moonx_pipeline.providers.coingecko_listing import CoinGeckoListing, parse_l
 from moonx_pipeline.providers.errors import Oversized
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline_tests.providers.list_server import LISTING, ListServer, serving_lists
+from moonx_pipeline_tests.support.list_server import LISTING, ListServer, serving_lists
 
 EVERYWHERE = "0x" + "1" * 40
 

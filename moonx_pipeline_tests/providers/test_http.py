@@ -22,7 +22,7 @@ from moonx_pipeline.providers.errors import (
 )
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline_tests.providers.raw_server import answering, http
+from moonx_pipeline_tests.support.raw_server import answering, http
 
 
 def ask(

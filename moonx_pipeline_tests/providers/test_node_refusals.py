@@ -17,7 +17,7 @@ from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import Meaning, Refusal
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.simulator.evm_world import EvmWorld
-from moonx_pipeline_tests.providers.node_proxy import Forward, Rule, node_proxy
+from moonx_pipeline_tests.support.node_proxy import Forward, Rule, node_proxy
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import World
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
-from moonx_pipeline_tests.providers.raw_server import answering, http
+from moonx_pipeline_tests.support.raw_server import answering, http
 
 LINK = next(TokenKey(*key) for key, token in TOKENS.items() if (key[0], token.symbol) == (1, "LINK"))
 MESA = next(TokenKey(*key) for key, token in TOKENS.items() if (key[0], token.symbol) == (137, "MESA"))

@@ -13,9 +13,9 @@ from moonx_pipeline.providers.errors import BadRequest, CallTimeout, Malformed, 
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.providers.token_lists import TokenLists, list_name, parse_token_list
-from moonx_pipeline_tests.providers.list_server import ListServer, serving_lists
-from moonx_pipeline_tests.providers.raw_server import answering
-from moonx_pipeline_tests.providers.raw_server import http as raw_answer
+from moonx_pipeline_tests.support.list_server import ListServer, serving_lists
+from moonx_pipeline_tests.support.raw_server import answering
+from moonx_pipeline_tests.support.raw_server import http as raw_answer
 
 USDC = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
 FLUX = "0x469eda64aed3a3ad6f868c44564291aa415cb1d9"

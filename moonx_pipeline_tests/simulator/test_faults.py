@@ -15,7 +15,7 @@ from moonx_pipeline.simulator.pools import Pool
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline_tests.simulator.asking import answers, asking, data, gecko, get, llama, pools, row_of, rows
+from moonx_pipeline_tests.support.simulator_calls import answers, asking, data, gecko, get, llama, pools, row_of, rows
 
 LINK = next(token for token in TOKENS.values() if (token.chain_id, token.symbol) == (1, "LINK"))
 UNI = next(token for token in TOKENS.values() if (token.chain_id, token.symbol) == (1, "UNI"))

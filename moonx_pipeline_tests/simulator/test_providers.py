@@ -13,7 +13,7 @@ from moonx_pipeline.simulator.rare_tokens import POOLED, RARE_TOKENS, VIRTUAL
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS, derived_address
 from moonx_pipeline.simulator.world import EMPTY_WALLET, MIRROR_WALLET, PLAIN_WALLET, POLYGON_WALLET
-from moonx_pipeline_tests.simulator.asking import answers, asking, data, gecko, get, llama, pools, rows, rpc
+from moonx_pipeline_tests.support.simulator_calls import answers, asking, data, gecko, get, llama, pools, rows, rpc
 
 WALLET = derived_address("wallet: of this test")
 LINK = next(token for token in TOKENS.values() if (token.chain_id, token.symbol) == (1, "LINK"))

@@ -10,7 +10,7 @@ from moonx_pipeline.simulator.networks import NATIVE_TOKEN
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET, initial_holdings
-from moonx_pipeline_tests.simulator.asking import asking, data, rpc
+from moonx_pipeline_tests.support.simulator_calls import asking, data, rpc
 
 LINK = next(address for (chain_id, address), token in TOKENS.items() if (chain_id, token.symbol) == (1, "LINK"))
 

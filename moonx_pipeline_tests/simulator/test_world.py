@@ -13,7 +13,7 @@ from moonx_pipeline.simulator.pools import Pool
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import derived_address
 from moonx_pipeline.simulator.world import PLAIN_WALLET, World
-from moonx_pipeline_tests.simulator.asking import gecko, get, llama, pools, row_of
+from moonx_pipeline_tests.support.simulator_calls import gecko, get, llama, pools, row_of
 
 WALLET = derived_address("wallet: of this test")
 

@@ -18,17 +18,17 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS, derived_address
-from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.storage.embedded import embedded_url, release
-from moonx_pipeline.storage.migrations import ensure_schema
-from moonx_pipeline.storage.outbox import OLDEST, newest, read_after
-from moonx_pipeline.storage.retries import autocommit
+from moonx_pipeline.storage.connection.embedded import embedded_url, release
+from moonx_pipeline.storage.connection.engine import open_engine
+from moonx_pipeline.storage.connection.migrations import ensure_schema
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.syncs.outbox import OLDEST, newest, read_after
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
-from moonx_pipeline_tests.cli.commands import ROOT, moonx
-from moonx_pipeline_tests.events.acts import consume, unpublished_count
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
-from moonx_pipeline_tests.sync.acts import events, held, register, status, sync, violations
+from moonx_pipeline_tests.support.commands import ROOT, moonx
+from moonx_pipeline_tests.support.outbox import consume, unpublished_count
+from moonx_pipeline_tests.support.syncs import events, held, register, status, sync, violations
 
 USERS = [f"user{number}" for number in range(8)]
 USDC = next(token for token in TOKENS.values() if (token.chain_id, token.symbol) == (1, "USDC"))

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Engine
 
-from moonx_pipeline.storage.breakers import Report, Standing, admit, breakers, close, closed, report
-from moonx_pipeline.storage.retries import autocommit
-from moonx_pipeline_tests.storage.clocks import START, connections
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.protection.breaker_rows import BreakerState, Report, admit, breakers, close, closed, report
+from moonx_pipeline_tests.support.clocks import START, connections
 
 THRESHOLD = 3
 LEASE = timedelta(seconds=30)
@@ -94,20 +94,20 @@ class BreakerMachine(RuleBasedStateMachine):
         self.clock.advance(seconds)
 
     @rule(target=callers, connection=st.integers(0, 2))
-    def a_caller_asks(self, connection: int) -> dict[str, Standing]:
-        standings = admit(self.clock[connection], self.keys, LEASE)
+    def a_caller_asks(self, connection: int) -> dict[str, BreakerState]:
+        states = admit(self.clock[connection], self.keys, LEASE)
         for key in self.keys:
-            standing = standings.get(key, closed(key))
+            standing = states.get(key, closed(key))
             admitted = self.model[key].admit(self.now)
             assert (standing.admitted, standing.state, standing.epoch) == (
                 admitted, self.model[key].state, self.model[key].epoch,
             )  # fmt: skip
             if admitted and standing.state == "half_open":
                 self.probes[key].append(self.now)
-        return {key: standings.get(key, closed(key)) for key in self.keys}
+        return {key: states.get(key, closed(key)) for key in self.keys}
 
     @rule(caller=callers, outcomes=st.tuples(*[st.sampled_from(OUTCOMES)] * 2), connection=st.integers(0, 2))
-    def a_caller_tells(self, caller: dict[str, Standing], outcomes: tuple[str, str], connection: int) -> None:
+    def a_caller_tells(self, caller: dict[str, BreakerState], outcomes: tuple[str, str], connection: int) -> None:
         reports = [
             Report(key, caller[key].epoch, outcome, "it broke", LONG if outcome == "key_rejected" else OPEN_FOR)
             for key, outcome in zip(self.keys, outcomes, strict=True)

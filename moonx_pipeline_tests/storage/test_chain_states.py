@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.storage.portfolio import read_portfolio
-from moonx_pipeline_tests.storage.examples import OTHER_WALLET, WALLET, register
+from moonx_pipeline.storage.portfolios.portfolio import read_portfolio
+from moonx_pipeline_tests.support.rows import OTHER_WALLET, WALLET, register
 
 _ADD = (
     "INSERT INTO user_chain_status (user_id, wallet_address, chain_id, status, last_success_at, last_attempt_at, "

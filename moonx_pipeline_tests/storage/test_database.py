@@ -9,7 +9,7 @@ from sqlalchemy import Engine, make_url
 
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.database import dagster_database_url, open_engine, reach
+from moonx_pipeline.storage.connection.engine import dagster_database_url, open_engine, reach
 
 
 def refused(url: str) -> str:

@@ -16,13 +16,13 @@ from sqlalchemy import create_engine
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from moonx_pipeline.errors import OperatorError
-from moonx_pipeline.storage.embedded import embedded_url
+from moonx_pipeline.storage.connection.embedded import embedded_url
 
 _USE = """
 import sys
 from pathlib import Path
 from sqlalchemy import create_engine
-from moonx_pipeline.storage.embedded import embedded_url
+from moonx_pipeline.storage.connection.embedded import embedded_url
 url = embedded_url(Path(sys.argv[1]))
 with create_engine(url).connect() as connection:
     print(connection.exec_driver_sql("SELECT current_database()").scalar_one(), flush=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
-from moonx_pipeline.storage.history import (
+from moonx_pipeline.storage.upkeep.history import (
     KEPT_HOURLY,
     KEPT_WHOLE,
     delete_stray_history,
@@ -22,7 +22,7 @@ from moonx_pipeline.storage.history import (
     first_kept_month,
     thin_history,
 )
-from moonx_pipeline_tests.storage.examples import token
+from moonx_pipeline_tests.support.rows import token
 
 NOW = datetime(2026, 3, 15, 10, 20, tzinfo=UTC)
 OLDEST = date(2026, 2, 1)

@@ -5,14 +5,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.portfolio import MAX_BALANCE
-from moonx_pipeline.storage.holdings import HoldingsChange, snapshot_holdings, stored_states, write_holdings
-from moonx_pipeline.storage.portfolio import read_portfolio
-from moonx_pipeline_tests.storage.examples import NOON, OTHER_WALLET, WALLET, begin, position, register, token
-
-
-def write(engine: Engine, user_id: str, *positions) -> HoldingsChange:
-    with engine.begin() as connection:
-        return write_holdings(connection, {user_id: positions})
+from moonx_pipeline.storage.portfolios.holdings import HoldingsChange, snapshot_holdings, stored_states
+from moonx_pipeline.storage.portfolios.portfolio import read_portfolio
+from moonx_pipeline_tests.support.holdings import write
+from moonx_pipeline_tests.support.rows import NOON, OTHER_WALLET, WALLET, begin, position, register, token
 
 
 def read(engine: Engine, user_id: str):

@@ -5,11 +5,11 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET, SPAM_WALLET
-from moonx_pipeline.storage.invariants import INVARIANTS, check_invariants
-from moonx_pipeline.storage.requests import add_request
-from moonx_pipeline.storage.users import add_wallets
+from moonx_pipeline.storage.monitoring.invariants import INVARIANTS, check_invariants
+from moonx_pipeline.storage.portfolios.users import add_wallets
+from moonx_pipeline.storage.requests.queue import add_request
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline_tests.sync.acts import register, sync, violations
+from moonx_pipeline_tests.support.syncs import register, sync, violations
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from uuid import uuid4
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.storage.bulk_requests import (
+from moonx_pipeline.storage.requests.bulk import (
     Selection,
     select_users,
     similar_users,
     unknown_users,
 )
-from moonx_pipeline.storage.launches import (
+from moonx_pipeline.storage.requests.dispatches import (
     Finding,
     Launch,
     Queue,
@@ -24,10 +24,10 @@ from moonx_pipeline.storage.launches import (
     to_look_at,
     unmark,
 )
-from moonx_pipeline.storage.pause import current_pause, pause, resume
-from moonx_pipeline.storage.requests import refuse_request
-from moonx_pipeline_tests.storage.examples import NOON, register
-from moonx_pipeline_tests.storage.request_acts import ask, claim, let_time_pass, mark, requeue, row
+from moonx_pipeline.storage.requests.pause import current_pause, pause, resume
+from moonx_pipeline.storage.requests.queue import refuse_request
+from moonx_pipeline_tests.support.requests import ask, claim, let_time_pass, mark, requeue, row
+from moonx_pipeline_tests.support.rows import NOON, register
 
 
 def test_a_click_on_what_waits_behind_a_backfill_is_given_a_run_of_its_own(engine: Engine) -> None:

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.storage.limiter import Limit, block, blocked_seconds, current_blocks, take
-from moonx_pipeline.storage.retries import autocommit
-from moonx_pipeline_tests.storage.clocks import START, connections
+from moonx_pipeline.storage.connection.engine import open_engine
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.protection.rate_limits import Limit, block, blocked_seconds, current_blocks, take
+from moonx_pipeline_tests.support.clocks import START, connections
 
 MINUTE = timedelta(minutes=1)
 _keys = count(1)

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.errors import OperatorError
-from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.storage.migrations import (
+from moonx_pipeline.storage.connection.engine import open_engine
+from moonx_pipeline.storage.connection.migrations import (
     SQL_FOLDER,
     SchemaStanding,
     ensure_schema,
@@ -112,7 +112,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(empty: Engine, tmp_path
 def test_several_processes_may_start_on_an_empty_database_at_once(empty: Engine, empty_database_url: str) -> None:
     code = (
         "from moonx_pipeline.settings import load_settings\n"
-        "from moonx_pipeline.storage.database import ready_engine\n"
+        "from moonx_pipeline.storage.connection.engine import ready_engine\n"
         "ready_engine(load_settings())\n"
     )
     environment = {**os.environ, "DATABASE_URL": empty_database_url}

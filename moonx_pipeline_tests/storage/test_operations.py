@@ -5,32 +5,12 @@ from uuid import uuid4
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.storage.opening import lock_requested, open_operations
-from moonx_pipeline.storage.operations import ChainStatusRow, OperationEnd, end_operations, lock_users
-from moonx_pipeline.storage.requests import add_request, refuse_request
-from moonx_pipeline.storage.users import add_wallets, list_users, remove_user, wallets_of
-from moonx_pipeline_tests.storage.examples import NOON, OTHER_WALLET, WALLET, begin, new_operation, register
-
-
-def status_of(engine: Engine, user_id: str):
-    with engine.connect() as connection:
-        return connection.exec_driver_sql("SELECT * FROM user_sync_status WHERE user_id = %s", (user_id,)).one()
-
-
-def end(engine: Engine, operation, user_id: str = "ann", **changes) -> None:
-    values = {
-        "operation_id": operation,
-        "user_id": user_id,
-        "status": "completed",
-        "completed_at": NOON,
-        "duration_ms": 5,
-        "version": 1,
-        "chains_synced": 5,
-        "total_value_usd": Decimal("1.25"),
-        **changes,
-    }
-    with engine.begin() as connection:
-        end_operations(connection, [OperationEnd(**values)], changes.pop("statuses", ()))
+from moonx_pipeline.storage.portfolios.users import add_wallets, list_users, remove_user, wallets_of
+from moonx_pipeline.storage.requests.queue import add_request, refuse_request
+from moonx_pipeline.storage.syncs.opening import lock_requested, open_operations
+from moonx_pipeline.storage.syncs.operations import ChainStatusRow, end_operations, lock_users
+from moonx_pipeline_tests.support.operations import end, status_of
+from moonx_pipeline_tests.support.rows import NOON, OTHER_WALLET, WALLET, begin, new_operation, register
 
 
 def test_each_sync_takes_the_next_number_and_a_repeated_one_keeps_its_own(engine: Engine) -> None:

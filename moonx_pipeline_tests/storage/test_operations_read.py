@@ -12,15 +12,15 @@ from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
-from moonx_pipeline.storage.operations_read import is_own, list_operations, read_operation
-from moonx_pipeline.storage.pause import pause
-from moonx_pipeline.storage.requests import add_request
-from moonx_pipeline.storage.sync_state import SyncState, read_sync_state
+from moonx_pipeline.storage.portfolios.sync_state import SyncState, read_sync_state
+from moonx_pipeline.storage.requests.pause import pause
+from moonx_pipeline.storage.requests.queue import add_request
+from moonx_pipeline.storage.syncs.operation_reads import is_own, list_operations, read_operation
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.views.operations import operation_detail_json, operation_json
 from moonx_pipeline.views.status import freshness, status_json
-from moonx_pipeline_tests.storage.examples import begin
-from moonx_pipeline_tests.sync.acts import operation, portfolio, register, status, sync
+from moonx_pipeline_tests.support.rows import begin
+from moonx_pipeline_tests.support.syncs import operation, portfolio, register, status, sync
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

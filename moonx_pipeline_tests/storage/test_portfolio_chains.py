@@ -10,12 +10,12 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import DEFAULT_CHAINS, KNOWN_CHAINS
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.holdings import write_holdings
-from moonx_pipeline.storage.portfolio import StoredPortfolio, read_portfolio
-from moonx_pipeline.storage.users import add_wallets
+from moonx_pipeline.storage.portfolios.holdings import write_holdings
+from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio, read_portfolio
+from moonx_pipeline.storage.portfolios.users import add_wallets
 from moonx_pipeline.views.portfolio import portfolio_json
 from moonx_pipeline.views.tables import portfolio_table
-from moonx_pipeline_tests.storage.examples import NOON, WALLET, position
+from moonx_pipeline_tests.support.rows import NOON, WALLET, position
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from sqlalchemy import Engine
 from moonx_pipeline.domain.token_list import ListedToken, TokenList, trust_of
 from moonx_pipeline.providers.token_lists import listed_token
 from moonx_pipeline.registry.snapshot import shipped_lists
-from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.storage.migrations import SQL_FOLDER, ensure_schema, known_migrations, migrate
-from moonx_pipeline.storage.registry import (
+from moonx_pipeline.storage.connection.engine import open_engine
+from moonx_pipeline.storage.connection.migrations import SQL_FOLDER, ensure_schema, known_migrations, migrate
+from moonx_pipeline.storage.tokens.registry import (
     ListChange,
     contracts_of,
     forget_lists,

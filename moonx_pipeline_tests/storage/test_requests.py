@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.storage.bulk_requests import (
+from moonx_pipeline.storage.connection.engine import open_engine
+from moonx_pipeline.storage.connection.migrations import SQL_FOLDER, known_migrations, migrate
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.requests.bulk import (
     add_requests,
 )
-from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.storage.migrations import SQL_FOLDER, known_migrations, migrate
-from moonx_pipeline.storage.requests import refuse_request
-from moonx_pipeline.storage.retries import autocommit
-from moonx_pipeline_tests.storage.examples import register
-from moonx_pipeline_tests.storage.request_acts import ask, claim, mark, requeue, row
+from moonx_pipeline.storage.requests.queue import refuse_request
+from moonx_pipeline_tests.support.requests import ask, claim, mark, requeue, row
+from moonx_pipeline_tests.support.rows import register
 
 
 def test_the_same_key_of_a_user_is_the_same_request_also_when_that_one_has_ended(engine: Engine) -> None:

@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
-from moonx_pipeline.storage.history import thin_history
-from moonx_pipeline.storage.requests import add_request
-from moonx_pipeline.storage.retention import (
+from moonx_pipeline.storage.requests.queue import add_request
+from moonx_pipeline.storage.upkeep.history import thin_history
+from moonx_pipeline.storage.upkeep.retention import (
     CHANGING_TABLES,
     analyze,
     prune_operations,
@@ -20,22 +20,9 @@ from moonx_pipeline.storage.retention import (
     prune_requests,
 )
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline_tests.storage.examples import register
-from moonx_pipeline_tests.sync.acts import portfolio, sync, violations
-
-NOW = datetime(2026, 3, 15, 3, 30, tzinfo=UTC)
-CUT = NOW - timedelta(days=30)
-
-
-def rows(engine: Engine, sql: str, parameters: tuple = ()) -> list[tuple]:
-    with engine.begin() as connection:
-        return [tuple(row) for row in connection.exec_driver_sql(sql, parameters)]
-
-
-def execute(engine: Engine, sql: str, parameters: tuple = ()) -> None:
-    with engine.begin() as connection:
-        connection.exec_driver_sql(sql, parameters)
-
+from moonx_pipeline_tests.support.rows import register
+from moonx_pipeline_tests.support.sql import CUT, NOW, execute, rows
+from moonx_pipeline_tests.support.syncs import portfolio, sync, violations
 
 # Events ------------------------------------------------------------------------------------------------
 

@@ -17,12 +17,12 @@ from sqlalchemy import Engine
 from moonx_pipeline.domain.flags import BLOCKING_FLAGS, OLD_PRICE
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import SPAM_WALLET
-from moonx_pipeline.storage.holdings import snapshot_holdings, write_holdings
-from moonx_pipeline.storage.series import Reading, Series, bucket_of, read_series
+from moonx_pipeline.storage.portfolios.holdings import snapshot_holdings, write_holdings
+from moonx_pipeline.storage.portfolios.series import Reading, Series, bucket_of, read_series
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.views.history import history_json
-from moonx_pipeline_tests.storage.examples import position
-from moonx_pipeline_tests.sync.acts import operation, portfolio, register, sync
+from moonx_pipeline_tests.support.rows import position
+from moonx_pipeline_tests.support.syncs import operation, portfolio, register, sync
 
 NOW = datetime(2026, 3, 15, 10, 20, 30, tzinfo=UTC)
 OMITTED = {"unpriced": 1, "spam": 2, "flagged": 0, "staleChains": [137]}

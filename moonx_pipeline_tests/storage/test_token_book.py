@@ -19,9 +19,15 @@ from moonx_pipeline.domain.identity import Listing
 from moonx_pipeline.domain.market import Known
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
-from moonx_pipeline.storage.retries import autocommit
-from moonx_pipeline.storage.token_book import Described, TokenBook, logo_url_of, read_book, write_book
-from moonx_pipeline_tests.domain.examples import (
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.tokens.token_store import (
+    FetchedMetadata,
+    TokenStore,
+    logo_url_of,
+    read_tokens,
+    write_tokens,
+)
+from moonx_pipeline_tests.support.examples import (
     DEEP,
     NOON,
     NOW,
@@ -43,21 +49,21 @@ def write(engine: Engine, *parts: Evidence, key: TokenKey = MINE) -> None:
     """Writes evidence of a token, part after part."""
     for part in parts:
         with engine.begin() as connection:
-            write_book(connection, tokens={}, evidence={key: part})
+            write_tokens(connection, tokens={}, evidence={key: part})
 
 
 def read(engine: Engine, key: TokenKey = MINE) -> Evidence:
     with engine.connect() as connection:
-        return read_book(connection, [key]).known[key].evidence
+        return read_tokens(connection, [key]).known[key].evidence
 
 
-def describe(engine: Engine, *described: Described, key: TokenKey = MINE) -> TokenBook:
+def describe(engine: Engine, *described: FetchedMetadata, key: TokenKey = MINE) -> TokenStore:
     """Writes metadata of a token, and reads what is stored then."""
     for what in described:
         with engine.begin() as connection:
-            write_book(connection, tokens={key: what}, evidence={})
+            write_tokens(connection, tokens={key: what}, evidence={})
     with engine.connect() as connection:
-        return read_book(connection, [key])
+        return read_tokens(connection, [key])
 
 
 FULL = evidence(
@@ -90,8 +96,8 @@ def test_what_is_written_is_read_back(engine: Engine, known: Evidence) -> None:
 
 def test_a_token_of_which_nothing_is_stored_has_an_entry_of_nothing(engine: Engine) -> None:
     with engine.connect() as connection:
-        book = read_book(connection, [MINE, key_of(8, 137)])
-        assert read_book(connection, []) == ({}, {}, {})
+        book = read_tokens(connection, [MINE, key_of(8, 137)])
+        assert read_tokens(connection, []) == ({}, {}, {})
     assert book == ({}, {}, {MINE: Known(), key_of(8, 137): Known()})
 
 
@@ -99,10 +105,10 @@ def test_many_tokens_are_read_and_written_in_a_round_trip_each(engine: Engine) -
     keys = [key_of(number, chain_id) for number in range(40) for chain_id in (1, 137)]
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
-    tokens = {key: Described(TokenInfo(f"T{n}", "Token", n % 19, None), "alchemy") for n, key in enumerate(keys)}
+    tokens = {key: FetchedMetadata(TokenInfo(f"T{n}", "Token", n % 19, None), "alchemy") for n, key in enumerate(keys)}
     with engine.begin() as connection:
-        write_book(connection, tokens=tokens, evidence=dict.fromkeys(keys, FULL))
-        book = read_book(connection, keys)
+        write_tokens(connection, tokens=tokens, evidence=dict.fromkeys(keys, FULL))
+        book = read_tokens(connection, keys)
     assert len(statements) == 2
     assert book.tokens == {key: what.info for key, what in tokens.items()}
     assert book.known == dict.fromkeys(keys, Known(None, FULL))
@@ -116,8 +122,8 @@ def test_what_lists_say_comes_along(engine: Engine) -> None:
             "VALUES (1, %s, 'TKN', NULL, 'https://logos.test/r.png', 'some-coin', '{aave,coingecko}')",
             (MINE.address,),
         )
-        write_book(connection, tokens={}, evidence={MINE: FULL})
-        known = read_book(connection, [MINE, weth]).known
+        write_tokens(connection, tokens={}, evidence={MINE: FULL})
+        known = read_tokens(connection, [MINE, weth]).known
         assert logo_url_of(connection, *MINE) == "https://logos.test/r.png"
         assert logo_url_of(connection, *key_of(9)) is None
     listing = Listing("TKN", None, "https://logos.test/r.png", "some-coin", ("aave", "coingecko"))
@@ -202,11 +208,11 @@ def test_two_who_write_at_one_time_keep_the_latest_of_each(engine: Engine, first
     first, second = (new, old) if first_is_newer else (old, new)
     with engine.connect() as one, engine.connect() as other, ThreadPoolExecutor(1) as beside:
         transaction = one.begin()
-        write_book(one, tokens={}, evidence={MINE: first})
+        write_tokens(one, tokens={}, evidence={MINE: first})
 
         def write_beside() -> None:
             with other.begin():
-                write_book(other, tokens={}, evidence={MINE: second})
+                write_tokens(other, tokens={}, evidence={MINE: second})
 
         writing = beside.submit(write_beside)
         wait_until_blocked(engine)
@@ -233,7 +239,7 @@ def test_two_who_write_of_the_same_tokens_in_other_orders_wait_for_nobody_in_a_r
         for n in range(5):
             known = evidence(quote("alchemy", usd, read=timedelta(seconds=-n)))
             with engine.begin() as connection:
-                write_book(connection, tokens={}, evidence=dict.fromkeys(order, known))
+                write_tokens(connection, tokens={}, evidence=dict.fromkeys(order, known))
 
     with ThreadPoolExecutor(2) as threads:
         for writing in [threads.submit(write_all, keys, "1"), threads.submit(write_all, keys[::-1], "2")]:
@@ -250,13 +256,13 @@ def read_at(connection: Connection) -> datetime:
 
 
 def test_metadata_that_lacks_something_says_how_often_it_was_asked_for(engine: Engine) -> None:
-    first = describe(engine, Described(LACKING, "alchemy", 1))
+    first = describe(engine, FetchedMetadata(LACKING, "alchemy", 1))
     assert first.tokens == {MINE: LACKING}
     assert first.incomplete[MINE].tries == 1
-    again = describe(engine, Described(LACKING, "alchemy", 2))
+    again = describe(engine, FetchedMetadata(LACKING, "alchemy", 2))
     assert again.incomplete[MINE].tries == 2
     assert again.incomplete[MINE].read_at > first.incomplete[MINE].read_at
-    whole = describe(engine, Described(WHOLE, "rpc"))
+    whole = describe(engine, FetchedMetadata(WHOLE, "rpc"))
     assert (whole.tokens, whole.incomplete) == ({MINE: WHOLE}, {})
 
 
@@ -271,17 +277,17 @@ def test_metadata_that_lacks_something_says_how_often_it_was_asked_for(engine: E
     ],
 )
 def test_a_position_needs_decimals_and_a_name(engine: Engine, info: TokenInfo, is_incomplete: bool) -> None:
-    assert (MINE in describe(engine, Described(info, "alchemy", int(is_incomplete))).incomplete) == is_incomplete
+    assert (MINE in describe(engine, FetchedMetadata(info, "alchemy", int(is_incomplete))).incomplete) == is_incomplete
 
 
 def test_metadata_that_did_not_change_is_not_written_again(engine: Engine) -> None:
-    describe(engine, Described(WHOLE, "alchemy"))
+    describe(engine, FetchedMetadata(WHOLE, "alchemy"))
     with engine.connect() as connection:
         before = read_at(connection)
-    describe(engine, Described(WHOLE, "rpc"))
+    describe(engine, FetchedMetadata(WHOLE, "rpc"))
     with engine.connect() as connection:
         assert read_at(connection) == before
-    describe(engine, Described(WHOLE._replace(logo_url="https://logos.test/1.png"), "rpc"))
+    describe(engine, FetchedMetadata(WHOLE._replace(logo_url="https://logos.test/1.png"), "rpc"))
     with engine.connect() as connection:
         assert read_at(connection) > before
         assert logo_url_of(connection, *MINE) == "https://logos.test/1.png"

@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.storage.breakers import Report, breakers, report
-from moonx_pipeline.storage.limiter import Limit, block, take
-from moonx_pipeline.storage.requests import add_request
-from moonx_pipeline.storage.retries import autocommit
-from moonx_pipeline.storage.unused import inactive_users, prune_breakers, prune_limits, prune_tokens
-from moonx_pipeline_tests.storage.examples import begin, position, register, token
-from moonx_pipeline_tests.storage.test_holdings import write
-from moonx_pipeline_tests.storage.test_retention import CUT, execute, rows
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.protection.breaker_rows import Report, breakers, report
+from moonx_pipeline.storage.protection.rate_limits import Limit, block, take
+from moonx_pipeline.storage.requests.queue import add_request
+from moonx_pipeline.storage.upkeep.garbage import inactive_users, prune_breakers, prune_limits, prune_tokens
+from moonx_pipeline_tests.support.holdings import write
+from moonx_pipeline_tests.support.rows import begin, position, register, token
+from moonx_pipeline_tests.support.sql import CUT, execute, rows
 
 
 def test_tokens_that_nobody_holds_are_forgotten_when_they_were_not_read_for_long(engine: Engine) -> None:

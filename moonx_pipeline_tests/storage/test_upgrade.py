@@ -19,8 +19,8 @@ from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS, derived_address
-from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.storage.migrations import (
+from moonx_pipeline.storage.connection.engine import open_engine
+from moonx_pipeline.storage.connection.migrations import (
     SQL_FOLDER,
     SchemaStanding,
     ensure_schema,
@@ -32,7 +32,7 @@ from moonx_pipeline.sync.runtime import open_runtime
 from moonx_pipeline.sync.sweep import Sweep, SweepSpec
 from moonx_pipeline_tests.fixtures.dagster import ROOT
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
-from moonx_pipeline_tests.sync.acts import held, register, status, sync, violations
+from moonx_pipeline_tests.support.syncs import held, register, status, sync, violations
 
 BEFORE = "970340874f743d414856ef1681b0514c7593fdb2"
 """The version before 0011.gateway."""
@@ -234,7 +234,7 @@ def test_code_refuses_a_schema_of_another_history(engine: Engine, tmp_path: Path
 
 
 def test_every_declaration_names_an_earlier_migration() -> None:
-    from moonx_pipeline.storage.migrations import runs_with
+    from moonx_pipeline.storage.connection.migrations import runs_with
 
     known = known_migrations()
     for number, name in enumerate(known):

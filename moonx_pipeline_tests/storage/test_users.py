@@ -5,12 +5,12 @@ from decimal import Decimal
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.flags import BLOCKING_FLAGS, OLD_PRICE
-from moonx_pipeline.storage.holdings import write_holdings
-from moonx_pipeline.storage.operations import ChainStatusRow, OperationEnd, end_operations
-from moonx_pipeline.storage.portfolio import read_portfolio
-from moonx_pipeline.storage.users import WalletsSet, set_wallets
-from moonx_pipeline_tests.storage.examples import NOON, OTHER_WALLET, WALLET, begin, position, register
-from moonx_pipeline_tests.storage.test_operations import end, status_of
+from moonx_pipeline.storage.portfolios.holdings import write_holdings
+from moonx_pipeline.storage.portfolios.portfolio import read_portfolio
+from moonx_pipeline.storage.portfolios.users import WalletsSet, set_wallets
+from moonx_pipeline.storage.syncs.operations import ChainStatusRow, OperationEnd, end_operations
+from moonx_pipeline_tests.support.operations import end, status_of
+from moonx_pipeline_tests.support.rows import NOON, OTHER_WALLET, WALLET, begin, position, register
 
 
 def set_(engine: Engine, *wallets: str) -> WalletsSet:

@@ -17,7 +17,7 @@ from moonx_pipeline.simulator.world import EVERY_CHAIN_WALLET, PLAIN_WALLET, Wor
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.views.portfolio import portfolio_json
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
-from moonx_pipeline_tests.sync.acts import events, held, portfolio, register, sync, violations
+from moonx_pipeline_tests.support.syncs import events, held, portfolio, register, sync, violations
 
 ALL = ",".join(chain.slug for chain in KNOWN_CHAINS)
 ALL_IDS = [chain.id for chain in KNOWN_CHAINS]

@@ -12,13 +12,13 @@ from moonx_pipeline.events.schema import event_schemas
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
-from moonx_pipeline.storage.breakers import breakers
-from moonx_pipeline.storage.requests import add_request
-from moonx_pipeline.sync.breaking import reset
+from moonx_pipeline.storage.protection.breaker_rows import breakers
+from moonx_pipeline.storage.requests.queue import add_request
+from moonx_pipeline.sync.protection.breakers import reset
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.spec import SyncRefused
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
-from moonx_pipeline_tests.sync.acts import alerts, events, held, operation, portfolio, register, status, sync
+from moonx_pipeline_tests.support.syncs import alerts, events, held, operation, portfolio, register, status, sync
 
 
 def sources_with(simulator: RunningSimulator, engine: Engine, **changes: str) -> Runtime:

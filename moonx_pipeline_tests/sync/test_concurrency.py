@@ -14,16 +14,16 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET, THREE_WALLETS
-from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.storage.invariants import check_invariants
-from moonx_pipeline.storage.users import add_wallets
+from moonx_pipeline.storage.connection.engine import open_engine
+from moonx_pipeline.storage.monitoring.invariants import check_invariants
+from moonx_pipeline.storage.portfolios.users import add_wallets
 from moonx_pipeline.sync.open import open_requested
 from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.spec import OpenSync, SyncSpec
 from moonx_pipeline.sync.store import fail_sync, store_syncs
 from moonx_pipeline.sync.value import ValuedSync
-from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, portfolio, register, status, sync
+from moonx_pipeline_tests.support.syncs import event_types, events, held, operation, portfolio, register, status, sync
 
 USDC = next(t for t in TOKENS.values() if (t.chain_id, t.symbol) == (1, "USDC"))
 

@@ -13,12 +13,12 @@ from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.simulator.world import World
-from moonx_pipeline.storage.token_book import Described, TokenBook, read_book, write_book
-from moonx_pipeline.sync.breaking import Breakers
+from moonx_pipeline.storage.tokens.token_store import FetchedMetadata, TokenStore, read_tokens, write_tokens
 from moonx_pipeline.sync.calls import ProviderCalls
-from moonx_pipeline.sync.describe import describe_tokens, undescribed, waits_for
+from moonx_pipeline.sync.pricing.metadata import fetch_metadata, lacks_metadata, waits_for
+from moonx_pipeline.sync.protection.breakers import Breakers
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline_tests.sync.rounds import key, list_token, stored_market
+from moonx_pipeline_tests.support.quote_rounds import key, list_token, stored_market
 
 WHOLE = TokenInfo("TKN", "Token", 6)
 
@@ -28,14 +28,14 @@ def _world(simulator: RunningSimulator) -> World:
     return simulator.simulation.world
 
 
-def stored(engine: Engine, keys: set[TokenKey]) -> TokenBook:
+def stored(engine: Engine, keys: set[TokenKey]) -> TokenStore:
     with engine.connect() as connection:
-        return read_book(connection, keys)
+        return read_tokens(connection, keys)
 
 
 def describe(
     runtime: Runtime, *tokens: SimToken, came_along: Mapping[SimToken, TokenInfo] | None = None
-) -> dict[TokenKey, Described]:
+) -> dict[TokenKey, FetchedMetadata]:
     """Describes tokens, and stores what was learned."""
     keys = {key(token) for token in tokens}
     book, market = stored(runtime.db.engine, keys), stored_market(runtime, keys)
@@ -44,9 +44,9 @@ def describe(
         for token, info in (came_along or {}).items()
     ]
     calls = ProviderCalls(runtime.providers, Breakers(runtime.policy.breakers, {}), CallScope.lasting(20))
-    described = describe_tokens(keys, book, readings, market, calls, most=runtime.policy.most_described)
+    described = fetch_metadata(keys, book, readings, market, calls, most=runtime.policy.most_metadata)
     with runtime.db.engine.begin() as connection:
-        write_book(connection, tokens=described, evidence={})
+        write_tokens(connection, tokens=described, evidence={})
     return described
 
 
@@ -65,7 +65,7 @@ def test_the_wait_grows_and_has_an_end() -> None:
 
 def test_a_whole_answer_is_asked_for_once(engine: Engine, runtime: Runtime, simulator, world: World) -> None:
     token = world.add_token("TKN", name="Token", decimals=6)
-    assert describe(runtime, token) == {key(token): Described(WHOLE, "alchemy", 0)}
+    assert describe(runtime, token) == {key(token): FetchedMetadata(WHOLE, "alchemy", 0)}
     before = simulator.requests("alchemy")
     assert describe(runtime, token) == {}
     assert simulator.requests("alchemy") == before
@@ -73,7 +73,7 @@ def test_a_whole_answer_is_asked_for_once(engine: Engine, runtime: Runtime, simu
 
 def test_what_came_along_costs_no_call(engine: Engine, runtime: Runtime, simulator, world: World) -> None:
     token = world.add_token("TKN", name="Token", decimals=6)
-    assert describe(runtime, token, came_along={token: WHOLE}) == {key(token): Described(WHOLE, "alchemy", 0)}
+    assert describe(runtime, token, came_along={token: WHOLE}) == {key(token): FetchedMetadata(WHOLE, "alchemy", 0)}
     assert simulator.requests("alchemy") == 0
 
 
@@ -86,7 +86,7 @@ def test_an_answer_that_lacks_something_is_asked_for_again_later(
     assert describe(runtime, token) == {}
     world.set_metadata(token, symbol="TKN", name="Token", decimals=6)
     let_pass(engine, timedelta(seconds=6))
-    assert describe(runtime, token)[key(token)] == Described(WHOLE, "alchemy", 0)
+    assert describe(runtime, token)[key(token)] == FetchedMetadata(WHOLE, "alchemy", 0)
 
 
 def test_an_answer_that_lacks_something_takes_nothing_away(engine: Engine, runtime: Runtime, world: World) -> None:
@@ -105,7 +105,7 @@ def test_a_source_that_fails_leaves_tokens_as_they_were(
     simulator.fault("outage", endpoint="eth_call")
     assert describe(runtime, token) == {}
     market = stored_market(runtime, {key(token)})
-    assert undescribed({key(token)}, stored(engine, {key(token)}), [], market)
+    assert lacks_metadata({key(token)}, stored(engine, {key(token)}), [], market)
 
 
 @pytest.mark.parametrize("fault", ["null_metadata", "null_decimals", "odd_decimals"])

@@ -23,7 +23,7 @@ from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import OpenSync, SyncSpec
 from moonx_pipeline.sync.store import store_syncs
 from moonx_pipeline.sync.value import Costs, ValuedSync
-from moonx_pipeline_tests.sync.acts import events, held, register, status
+from moonx_pipeline_tests.support.syncs import events, held, register, status
 
 WALLET = "0x" + "ab" * 20
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -9,13 +9,13 @@ from threading import Barrier
 from sqlalchemy import Engine
 
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.storage.invariants import check_invariants
-from moonx_pipeline.storage.launches import mark_next
-from moonx_pipeline.sync.requests import launch_tags, trigger_of
+from moonx_pipeline.storage.monitoring.invariants import check_invariants
+from moonx_pipeline.storage.requests.dispatches import mark_next
+from moonx_pipeline.sync.requests.ask import launch_tags, trigger_of
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import SyncRefused
-from moonx_pipeline_tests.sync.acts import register, sync
-from moonx_pipeline_tests.sync.test_requests import ask, rows
+from moonx_pipeline_tests.support.asking import ask, rows
+from moonx_pipeline_tests.support.syncs import register, sync
 
 
 def test_the_run_of_a_request_is_tagged_with_what_asked_for_it(engine: Engine) -> None:

@@ -14,13 +14,13 @@ from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET, initial_holdings
-from moonx_pipeline.sync.breaking import Breakers, read_breakers
+from moonx_pipeline.sync.balances.fallback import PlaceInList
+from moonx_pipeline.sync.balances.fetch import BalanceFetch
 from moonx_pipeline.sync.calls import ProviderCalls
-from moonx_pipeline.sync.fallback import PlaceInList
-from moonx_pipeline.sync.fetch import BalanceFetch
+from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
-from moonx_pipeline_tests.sync.acts import events, held, operation, portfolio, register, sync, violations
+from moonx_pipeline_tests.support.syncs import events, held, operation, portfolio, register, sync, violations
 
 CHAIN_IDS = [chain.id for chain in CHAINS]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -171,7 +171,7 @@ def test_six_thousand_tokens_are_read_in_the_first_sync_under_the_limits_of_the_
         world.add_token(f"J{number}", address=f"0x{0xB00000 + number:040x}", held={wallet: "1"})
     environment = {**simulator.environment(), "WORKER_TIMEOUT": "60000"}
     runtime = open_runtime(Settings.from_environment(environment), engine)  # 500 units/s, 300 requests/min
-    breakers = read_breakers(runtime.db, runtime.policy.breakers, runtime.providers.breaker_keys)
+    breakers = load_breakers(runtime.db, runtime.policy.breakers, runtime.providers.breaker_keys)
     calls = ProviderCalls(runtime.providers, breakers, CallScope.lasting(36))
     fetch = BalanceFetch(calls, [wallet], CHAIN_IDS, with_metadata=True, many_tokens=(), memory=NoMemory()).start()
 

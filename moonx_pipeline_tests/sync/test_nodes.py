@@ -7,7 +7,7 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.evm_world import EvmWorld
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.sync.runtime import open_runtime
-from moonx_pipeline_tests.sync.acts import event_types, held, portfolio, register, sync
+from moonx_pipeline_tests.support.syncs import event_types, held, portfolio, register, sync
 
 
 def node_settings(simulator: RunningSimulator, world: EvmWorld, **more: str) -> Settings:

@@ -13,9 +13,9 @@ from moonx_pipeline.domain.evidence import NO_EVIDENCE, Evidence
 from moonx_pipeline.domain.market import ALWAYS_KNOWN, JUDGED_AGAIN, USDT_KEY, Known, Market
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.sync.price import MAX_ASKED, PERSON_MAX_AGE, PricePlan, max_price_age, plan_prices
+from moonx_pipeline.sync.pricing.plan import MAX_ASKED, PERSON_MAX_AGE, PricePlan, max_price_age, plan_prices
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
-from moonx_pipeline_tests.domain.examples import (
+from moonx_pipeline_tests.support.examples import (
     FRESH,
     LISTED,
     NOON,

@@ -17,8 +17,8 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.simulator.world import World
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline_tests.sync.acts import age_prices
-from moonx_pipeline_tests.sync.rounds import SIX_MINUTES, Asked, ask, key, list_token
+from moonx_pipeline_tests.support.quote_rounds import SIX_MINUTES, Asked, ask, key, list_token
+from moonx_pipeline_tests.support.syncs import age_prices
 
 DEEP, THIN, UNKNOWN = DepthState
 

@@ -17,11 +17,11 @@ from moonx_pipeline.simulator.pools import Pool
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS, SimToken
 from moonx_pipeline.simulator.world import World
-from moonx_pipeline.sync.price import MAX_ASKED
-from moonx_pipeline.sync.quotes import MAX_ALCHEMY_ASKED
+from moonx_pipeline.sync.pricing.plan import MAX_ASKED
+from moonx_pipeline.sync.pricing.quote_round import MAX_ALCHEMY_ASKED
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline_tests.sync.acts import age_prices
-from moonx_pipeline_tests.sync.rounds import SIX_MINUTES, Asked, ask, key, list_token
+from moonx_pipeline_tests.support.quote_rounds import SIX_MINUTES, Asked, ask, key, list_token
+from moonx_pipeline_tests.support.syncs import age_prices
 
 ETHER, WETH = TokenKey(1, NATIVE_TOKEN), TokenKey(1, ETHEREUM.wrapped_native)
 NIMB = next(TokenKey(*key) for key, token in TOKENS.items() if (key[0], token.symbol) == (8453, "NIMB"))

@@ -14,8 +14,8 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.simulator.world import EMPTY_WALLET, World
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline_tests.sync.acts import age_prices, portfolio, register, sync, violations
-from moonx_pipeline_tests.sync.rounds import SIX_MINUTES, list_token
+from moonx_pipeline_tests.support.quote_rounds import SIX_MINUTES, list_token
+from moonx_pipeline_tests.support.syncs import age_prices, portfolio, register, sync, violations
 
 WALLET = EMPTY_WALLET
 LONGER = timedelta(minutes=50)

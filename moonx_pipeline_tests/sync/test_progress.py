@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-import psycopg2
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -15,40 +13,19 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.storage.progress import CHANNEL, notify_progress
-from moonx_pipeline.storage.retries import autocommit
+from moonx_pipeline.storage.connection.engine import open_engine
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.syncs.progress import notify_progress
+from moonx_pipeline.sync.balances.progress import ChainEnd, chain_end, notify_chain_end
 from moonx_pipeline.sync.pipeline import SyncPipeline
-from moonx_pipeline.sync.progress import ChainEnd, chain_end, notify_chain_end
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import SyncSpec
 from moonx_pipeline.sync.sweep import Sweep, SweepSpec
-from moonx_pipeline_tests.sync.acts import register, sync
+from moonx_pipeline_tests.support.listening import Listener
+from moonx_pipeline_tests.support.syncs import register, sync
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OK, FAILED, SKIPPED, KEPT = ChainOutcome.OK, ChainOutcome.FAILED, ChainOutcome.SKIPPED, ChainOutcome.KEPT
-
-
-class Listener:
-    """A connection that listens."""
-
-    def __init__(self, engine: Engine) -> None:
-        arguments, options = engine.dialect.create_connect_args(engine.url)
-        self._connection = psycopg2.connect(*arguments, **options)
-        self._connection.autocommit = True
-        with self._connection.cursor() as cursor:
-            cursor.execute(f"LISTEN {CHANNEL}")
-
-    def heard(self) -> list[dict]:
-        """What was told so far."""
-        with self._connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        told = [json.loads(message.payload) for message in self._connection.notifies]
-        self._connection.notifies.clear()
-        return told
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 @pytest.fixture

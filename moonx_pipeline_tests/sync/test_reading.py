@@ -13,10 +13,10 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import MIRROR_WALLET, PLAIN_WALLET, initial_holdings
-from moonx_pipeline.storage.breakers import breakers
+from moonx_pipeline.storage.protection.breaker_rows import breakers
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
-from moonx_pipeline_tests.sync.acts import held, portfolio, register, sync, violations
+from moonx_pipeline_tests.support.syncs import held, portfolio, register, sync, violations
 
 LINK = next(token for (chain_id, _), token in TOKENS.items() if (chain_id, token.symbol) == (1, "LINK"))
 SLUGS = {"arb-mainnet": "arbitrum", "polygon-mainnet": "polygon", "eth-mainnet": "ethereum"}

@@ -15,24 +15,24 @@ from subprocess import DEVNULL
 import psutil
 import pytest
 from sqlalchemy import Engine, event
-from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.storage.embedded import embedded_url, release
-from moonx_pipeline.storage.migrations import migrate
-from moonx_pipeline.storage.requests import add_request
-from moonx_pipeline.storage.workers import LostOperation, list_workers
+from moonx_pipeline.storage.connection.embedded import embedded_url, release
+from moonx_pipeline.storage.connection.engine import open_engine
+from moonx_pipeline.storage.connection.migrations import migrate
+from moonx_pipeline.storage.requests.queue import add_request
+from moonx_pipeline.storage.syncs.workers import list_workers
 from moonx_pipeline.sync.open import open_requested
 from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.recovery import process_worker, recover_lost
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.spec import SyncSpec
-from moonx_pipeline_tests.sync.acts import (
+from moonx_pipeline_tests.support.recovering import recover
+from moonx_pipeline_tests.support.syncs import (
     alerts,
     event_types,
     events,
@@ -80,19 +80,6 @@ def run_and_kill(
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode != 0
-
-
-def recover(runtime: Runtime) -> list[LostOperation]:
-    """Recovers once the server has seen that the killed process is gone."""
-    own = {process_worker(runtime, utc_now())}
-    lost: list[LostOperation] = []
-    for attempt in Retrying(stop=stop_after_delay(15), wait=wait_fixed(0.01)):
-        with attempt, runtime.db.engine.connect() as connection:
-            lost += recover_lost(runtime, utc_now()).operations
-            assert {worker.id for worker in list_workers(connection)} == own
-            held_by_others = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
-            assert connection.exec_driver_sql(held_by_others).scalar_one() == len(own)
-    return lost
 
 
 @pytest.mark.parametrize(

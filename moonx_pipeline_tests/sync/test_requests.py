@@ -20,33 +20,17 @@ from sqlalchemy.exc import IntegrityError
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.events.schema import event_schemas
-from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.storage.bulk_requests import Selection
-from moonx_pipeline.storage.launches import mark_next
-from moonx_pipeline.storage.requests import requeue_requests
-from moonx_pipeline.sync.requests import Asked, ask_for_many, ask_for_sync
-from moonx_pipeline_tests.sync.acts import event_types, events, register, status
+from moonx_pipeline.storage.requests.bulk import Selection
+from moonx_pipeline.storage.requests.dispatches import mark_next
+from moonx_pipeline.storage.requests.queue import requeue_requests
+from moonx_pipeline.sync.requests.ask import Asked, ask_for_many
+from moonx_pipeline_tests.support.asking import SETTINGS, ask, rows
+from moonx_pipeline_tests.support.syncs import event_types, events, register, status
 
 LIMIT = 5
-SETTINGS = Settings.from_environment({"WORKER_RETRY_DELAY": "1"})
 RANK = {"high": 1, "medium": 2, "low": 3}
 _numbers = count(1)
-
-
-def ask(engine: Engine, user_id: str = "ann", **more) -> Asked:
-    given = {"source": "api", "priority": "medium", "limited": True, **more}
-    return ask_for_sync(engine, SETTINGS, user_id, **given)
-
-
-def rows(engine: Engine, user_id: str = "ann"):
-    with engine.connect() as connection:
-        found = connection.exec_driver_sql(
-            "SELECT id, status, priority, source, served_by, attempts, sync_operation_id FROM sync_requests "
-            "WHERE user_id = %s ORDER BY created_at, id",
-            (user_id,),
-        )
-        return found.all()
 
 
 def permits_taken(engine: Engine, user_id: str = "ann") -> int:

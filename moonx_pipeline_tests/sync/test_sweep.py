@@ -10,21 +10,21 @@ from itertools import pairwise
 from multiprocessing.process import BaseProcess
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import NoResultFound
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
-from moonx_pipeline.simulator.tokens import derived_address
 from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET, POLYGON_WALLET, SPAM_WALLET
-from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.storage.pause import pause, resume
+from moonx_pipeline.storage.connection.engine import open_engine
+from moonx_pipeline.storage.requests.pause import pause, resume
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
-from moonx_pipeline.sync.sweep import Sweep, SweepReport, SweepSpec, why_no_sweep
+from moonx_pipeline.sync.sweep import why_no_sweep
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
-from moonx_pipeline_tests.sync.acts import (
+from moonx_pipeline_tests.support.expected import expected
+from moonx_pipeline_tests.support.recovering import recover
+from moonx_pipeline_tests.support.sweeps import execute, make_due, sweep, wait_for_running, wallet
+from moonx_pipeline_tests.support.syncs import (
     event_types,
     events,
     held,
@@ -35,29 +35,9 @@ from moonx_pipeline_tests.sync.acts import (
     sync,
     violations,
 )
-from moonx_pipeline_tests.sync.test_recovery import recover
-from moonx_pipeline_tests.sync.test_user_sync import expected
 
 NIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 _fork = multiprocessing.get_context("fork")
-
-
-def sweep(runtime: Runtime, *, at: datetime | None = None, **order) -> SweepReport:
-    made = SweepSpec(**{"batch_size": 50, **order})
-    return Sweep(runtime, made, clock=(lambda: at) if at else utc_now).run()
-
-
-def execute(engine: Engine, sql: str, *parameters: object) -> None:
-    with engine.begin() as connection:
-        connection.exec_driver_sql(sql, parameters)
-
-
-def make_due(engine: Engine, at: datetime | None = None) -> None:
-    execute(engine, "UPDATE user_sync_status SET next_sync_at = %s", at or utc_now())
-
-
-def wallet(number: int) -> str:
-    return derived_address(f"swept: {number}")
 
 
 def crowd(engine: Engine, count: int) -> list[str]:
@@ -294,13 +274,6 @@ def test_a_person_who_asks_during_a_sweep_takes_its_place(
     assert events(engine, "ann")[1]["data"]["error"]["code"] == "superseded"
     assert most_at_once(engine) == 1
     assert violations(engine) == []
-
-
-def wait_for_running(engine: Engine, user_id: str) -> None:
-    retry = retry_if_exception_type((AssertionError, NoResultFound))
-    for attempt in Retrying(retry=retry, stop=stop_after_delay(20), wait=wait_fixed(0.01), reraise=True):
-        with attempt:
-            assert operation(engine, user_id).status == "running"
 
 
 def most_at_once(engine: Engine) -> int:

@@ -13,13 +13,13 @@ from moonx_pipeline.domain.chains import CHAINS
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
-from moonx_pipeline.storage.claims import note_movement
-from moonx_pipeline.storage.webhooks import Webhooks, distrust_webhooks, note_delivery
+from moonx_pipeline.storage.syncs.claims import note_movement
+from moonx_pipeline.storage.syncs.webhooks import Webhooks, distrust_webhooks, note_delivery
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.sweep import SweepReport
-from moonx_pipeline_tests.sync.acts import held, operation, portfolio, register, status, violations
-from moonx_pipeline_tests.sync.test_sweep import make_due, sweep, wait_for_running, wallet
-from moonx_pipeline_tests.sync.test_user_sync import expected
+from moonx_pipeline_tests.support.expected import expected
+from moonx_pipeline_tests.support.sweeps import make_due, sweep, wait_for_running, wallet
+from moonx_pipeline_tests.support.syncs import held, operation, portfolio, register, status, violations
 
 ALL = frozenset(chain.id for chain in CHAINS)
 LIMIT = timedelta(minutes=10)

@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.breakers import breakers
-from moonx_pipeline.storage.limiter import current_blocks
-from moonx_pipeline.storage.registry import ListChange, list_states
-from moonx_pipeline.storage.retries import Database, RetryPolicy
-from moonx_pipeline.sync.breaking import BreakerRules
-from moonx_pipeline.sync.token_registry import RefreshedList, RegistryRefresh, refresh_registry
+from moonx_pipeline.storage.connection.retries import Database, RetryPolicy
+from moonx_pipeline.storage.protection.breaker_rows import breakers
+from moonx_pipeline.storage.protection.rate_limits import current_blocks
+from moonx_pipeline.storage.tokens.registry import ListChange, list_states
+from moonx_pipeline.sync.pricing.registry_refresh import RefreshedList, RegistryRefresh, refresh_registry
+from moonx_pipeline.sync.protection.breakers import BreakerRules
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
-from moonx_pipeline_tests.providers.list_server import LISTING, ListServer, serving_lists
+from moonx_pipeline_tests.support.list_server import LISTING, ListServer, serving_lists
 
 A, B, C, D = ("0x" + digit * 40 for digit in "abcd")
 USDT_OPTIMISM = "0x94b008aa00579c1307b0ef2c499ad98a8ce58e58"

@@ -21,14 +21,14 @@ from moonx_pipeline.simulator.world import (
     POLYGON_WALLET,
     SPAM_WALLET,
     THREE_WALLETS,
-    initial_holdings,
 )
-from moonx_pipeline.storage.holdings import HoldingsChange
+from moonx_pipeline.storage.portfolios.holdings import HoldingsChange
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.spec import SyncRefused
 from moonx_pipeline_tests.fixtures.database import cut_connections
-from moonx_pipeline_tests.sync.acts import (
+from moonx_pipeline_tests.support.expected import expected
+from moonx_pipeline_tests.support.syncs import (
     age_prices,
     event_types,
     events,
@@ -39,15 +39,6 @@ from moonx_pipeline_tests.sync.acts import (
     status,
     sync,
 )
-
-
-def expected(*wallets: str) -> dict[tuple[int, str], int]:
-    return {
-        (chain_id, holding.token.address): holding.balance
-        for wallet in wallets
-        for chain_id, holdings in initial_holdings(wallet).items()
-        for holding in holdings
-    }
 
 
 def test_a_sync_stores_every_balance_of_every_chain_exactly(engine: Engine, runtime: Runtime) -> None:

@@ -14,11 +14,11 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.sync.cancel import cancel_request
-from moonx_pipeline.sync.requests import ask_for_sync
+from moonx_pipeline.sync.requests.ask import ask_for_sync
+from moonx_pipeline.sync.requests.on_view import note_view
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline.sync.viewing import note_view
-from moonx_pipeline_tests.storage.examples import begin
-from moonx_pipeline_tests.sync.acts import events, register, status, sync, violations
+from moonx_pipeline_tests.support.rows import begin
+from moonx_pipeline_tests.support.syncs import events, register, status, sync, violations
 
 SETTINGS = Settings.from_environment({"WORKER_RETRY_DELAY": "1"})
 

@@ -21,15 +21,15 @@ from moonx_pipeline.events.schema import event_schemas
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import EMPTY_WALLET, PLAIN_WALLET, POLYGON_WALLET, THREE_WALLETS
-from moonx_pipeline.storage.portfolio import read_portfolio
-from moonx_pipeline.storage.users import wallets_of
+from moonx_pipeline.storage.portfolios.portfolio import read_portfolio
+from moonx_pipeline.storage.portfolios.users import wallets_of
 from moonx_pipeline.sync.pipeline import SyncPipeline
+from moonx_pipeline.sync.requests.wallets import WalletsChange, change_wallets
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import SyncRefused, SyncSpec
 from moonx_pipeline.sync.store import StoredSync
-from moonx_pipeline.sync.wallets import WalletsChange, change_wallets
-from moonx_pipeline_tests.storage.examples import NOON, WALLET
-from moonx_pipeline_tests.sync.acts import events, portfolio, register, status, sync, violations
+from moonx_pipeline_tests.support.rows import NOON, WALLET
+from moonx_pipeline_tests.support.syncs import events, portfolio, register, status, sync, violations
 
 SETTINGS = Settings.from_environment({"WORKER_RETRY_DELAY": "1"})
 _numbers = count(1)

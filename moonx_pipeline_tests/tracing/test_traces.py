@@ -11,13 +11,13 @@ import pytest
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import derived_address
 from moonx_pipeline.simulator.world import POLYGON_WALLET
-from moonx_pipeline_tests.events.acts import consume
 from moonx_pipeline_tests.fixtures.dagster import System, Worker, eventually, running_system
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway, token_of
 from moonx_pipeline_tests.fixtures.kafka import KafkaBroker, KafkaTopics
-from moonx_pipeline_tests.sync.acts import register
-from moonx_pipeline_tests.tracing.collector import Collector, Span, running_collector
-from moonx_pipeline_tests.worker.acts import new_user, rows
+from moonx_pipeline_tests.support.collector import Collector, Span, running_collector
+from moonx_pipeline_tests.support.outbox import consume
+from moonx_pipeline_tests.support.syncs import register
+from moonx_pipeline_tests.support.workers import new_user, rows
 
 CLICK = "4bf92f3577b34da6a3ce929d0e0e4736"
 """The trace that a user's page is in."""

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from moonx_pipeline.simulator.server import RunningSimulator, free_port
-from moonx_pipeline_tests.events.acts import event, put
 from moonx_pipeline_tests.fixtures.dagster import eventually, running_system
-from moonx_pipeline_tests.worker.acts import ask, new_user, rows
+from moonx_pipeline_tests.support.outbox import event, put
+from moonx_pipeline_tests.support.workers import ask, new_user, rows
 
 _LOADED = """
 import sys

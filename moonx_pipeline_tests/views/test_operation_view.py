@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from moonx_pipeline.gateway.models import OperationDetail
-from moonx_pipeline.storage.operations_read import OperationDetailRow, OperationRow
+from moonx_pipeline.storage.syncs.operation_reads import OperationDetailRow, OperationRow
 from moonx_pipeline.views.operations import operation_detail_json
-from moonx_pipeline_tests.storage.examples import NOON
+from moonx_pipeline_tests.support.rows import NOON
 
 _ID = UUID("018f2c5a-0000-7000-8000-000000000001")
 _ROW = OperationRow(_ID, "manual", "partial", "high", "manual", NOON, NOON, 900, 3, 4, None, None, None, 0, 7)

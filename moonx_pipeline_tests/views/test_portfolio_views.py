@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from moonx_pipeline.domain.flags import LOW_LIQUIDITY, OLD_PRICE, PRICE_JUMP, SUSPECTED
 from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.domain.valuation import totals_of
-from moonx_pipeline.storage.portfolio import ChainState, StoredPortfolio
-from moonx_pipeline.storage.series import Reading, Series
+from moonx_pipeline.storage.portfolios.portfolio import ChainState, StoredPortfolio
+from moonx_pipeline.storage.portfolios.series import Reading, Series
 from moonx_pipeline.views.csv import positions_csv
 from moonx_pipeline.views.history import history_json
 from moonx_pipeline.views.portfolio import holdings_json, portfolio_json, quick_json
-from moonx_pipeline_tests.storage.examples import NOON, position, token
+from moonx_pipeline_tests.support.rows import NOON, position, token
 
 
 def stored(*positions: Position, unread: int = 0) -> StoredPortfolio:

@@ -8,9 +8,9 @@ from rich.console import Console
 from moonx_pipeline.domain.flags import BALANCE_UNKNOWN, EXCEEDS_LIQUIDITY, LOW_LIQUIDITY, OLD_PRICE, PRICE_JUMP
 from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.domain.valuation import totals_of
-from moonx_pipeline.storage.portfolio import ChainState, StoredPortfolio
+from moonx_pipeline.storage.portfolios.portfolio import ChainState, StoredPortfolio
 from moonx_pipeline.views.tables import honest_line, portfolio_table
-from moonx_pipeline_tests.storage.examples import NOON, position
+from moonx_pipeline_tests.support.rows import NOON, position
 
 
 def stored(*positions: Position, unread: int = 0) -> StoredPortfolio:

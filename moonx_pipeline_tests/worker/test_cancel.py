@@ -10,16 +10,16 @@ from sqlalchemy import Engine, event
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.storage.database import open_engine
-from moonx_pipeline.storage.requests import add_request
+from moonx_pipeline.storage.connection.engine import open_engine
+from moonx_pipeline.storage.requests.queue import add_request
 from moonx_pipeline.sync.cancel import Cancellation, cancel_operation, cancel_request
 from moonx_pipeline.sync.open import open_requested
 from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.recovery import close_unfinished, process_worker
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import SyncSpec
-from moonx_pipeline_tests.sync.acts import event_types, events, held, operation, register, status, sync, violations
-from moonx_pipeline_tests.worker.acts import request_status
+from moonx_pipeline_tests.support.syncs import event_types, events, held, operation, register, status, sync, violations
+from moonx_pipeline_tests.support.workers import request_status
 
 WHY = "The user cancelled it."
 

@@ -10,8 +10,8 @@ from dagster._core.execution.backfill import cancel_backfill_runs_and_cancellati
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline_tests.fixtures.dagster import System, Worker, eventually, running_system
-from moonx_pipeline_tests.sync.acts import operation, violations
-from moonx_pipeline_tests.worker.acts import ask, in_the_middle, new_user, rows, stuck_user
+from moonx_pipeline_tests.support.syncs import operation, violations
+from moonx_pipeline_tests.support.workers import ask, in_the_middle, new_user, rows, stuck_user
 
 _TERMINATE = """mutation T($run: String!, $how: TerminateRunPolicy!) {
   terminateRun(runId: $run, terminatePolicy: $how) { __typename } }"""

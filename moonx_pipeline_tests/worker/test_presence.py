@@ -4,7 +4,7 @@ from queue import Queue
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.storage.workers import WorkerPresence, cancel_run, list_workers
+from moonx_pipeline.storage.syncs.workers import WorkerPresence, cancel_run, list_workers
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.database import cut_connections
 

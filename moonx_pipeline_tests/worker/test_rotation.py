@@ -13,7 +13,7 @@ from redis.exceptions import AuthenticationError
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline_tests.fixtures.dagster import System, running_system
-from moonx_pipeline_tests.worker.acts import new_user
+from moonx_pipeline_tests.support.workers import new_user
 
 OLD, NEW = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
 

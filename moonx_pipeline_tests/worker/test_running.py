@@ -13,13 +13,13 @@ import pytest
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.storage.workers import known_workers
+from moonx_pipeline.storage.syncs.workers import known_workers
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.cancel import cancel_operation
 from moonx_pipeline_tests.fixtures.dagster import System, Worker, eventually
-from moonx_pipeline_tests.sync.acts import event_types, held, operation, status, violations
-from moonx_pipeline_tests.sync.test_user_sync import expected
-from moonx_pipeline_tests.worker.acts import (
+from moonx_pipeline_tests.support.expected import expected
+from moonx_pipeline_tests.support.syncs import event_types, held, operation, status, violations
+from moonx_pipeline_tests.support.workers import (
     in_the_middle,
     launch_asked,
     new_user,

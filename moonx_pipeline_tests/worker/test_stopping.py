@@ -10,8 +10,8 @@ from moonx_pipeline.defs.lost_workers import close_lost
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline_tests.fixtures.dagster import System, eventually
-from moonx_pipeline_tests.sync.acts import operation, status, violations
-from moonx_pipeline_tests.worker.acts import (
+from moonx_pipeline_tests.support.syncs import operation, status, violations
+from moonx_pipeline_tests.support.workers import (
     in_the_middle,
     launch_asked,
     new_user,

@@ -12,10 +12,10 @@ from moonx_pipeline.defs.lost_workers import close_lost
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import derived_address
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline_tests.cli.commands import moonx
 from moonx_pipeline_tests.fixtures.dagster import System, Worker, eventually, running_system
-from moonx_pipeline_tests.sync.acts import held, operation, register, status, violations
-from moonx_pipeline_tests.sync.test_user_sync import expected
+from moonx_pipeline_tests.support.commands import moonx
+from moonx_pipeline_tests.support.expected import expected
+from moonx_pipeline_tests.support.syncs import held, operation, register, status, violations
 
 
 @pytest.fixture

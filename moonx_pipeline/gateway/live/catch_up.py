@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.event_types import PORTFOLIO_UPDATED
 from moonx_pipeline.domain.events import event_id_of, portfolio_data
-from moonx_pipeline.storage.portfolio import StoredPortfolio, portfolio_version, read_portfolio
+from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio, portfolio_version, read_portfolio
 
 
 class CurrentPortfolio(NamedTuple):

@@ -8,8 +8,8 @@ import msgspec
 from sqlalchemy import Engine
 
 from moonx_pipeline.events.stream import StreamUnavailable
-from moonx_pipeline.storage.notifications import CONNECTION_ERRORS, Listener
-from moonx_pipeline.storage.progress import CHANNEL
+from moonx_pipeline.storage.connection.notifications import CONNECTION_ERRORS, Listener
+from moonx_pipeline.storage.syncs.progress import CHANNEL
 
 
 class Progress(msgspec.Struct, rename="camel", frozen=True):

@@ -22,13 +22,13 @@ from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, Model, 
 from moonx_pipeline.gateway.callers import Administrator, Shared, administrator
 from moonx_pipeline.gateway.models import Priority
 from moonx_pipeline.gateway.routes.sync import dagster_url
-from moonx_pipeline.storage.breakers import breakers
-from moonx_pipeline.storage.overview import read_overview
-from moonx_pipeline.storage.pause import pause, resume
-from moonx_pipeline.storage.statistics import days_of_syncs
-from moonx_pipeline.sync.breaking import reset
-from moonx_pipeline.sync.doorbell import ring
-from moonx_pipeline.sync.requests import ask_for_many
+from moonx_pipeline.storage.monitoring.overview import read_overview
+from moonx_pipeline.storage.monitoring.statistics import days_of_syncs
+from moonx_pipeline.storage.protection.breaker_rows import breakers
+from moonx_pipeline.storage.requests.pause import pause, resume
+from moonx_pipeline.sync.protection.breakers import reset
+from moonx_pipeline.sync.requests.ask import ask_for_many
+from moonx_pipeline.sync.requests.run_trigger import ring
 from moonx_pipeline.views.overview import breaker_json, overview_json
 from moonx_pipeline.views.statistics import day_json
 

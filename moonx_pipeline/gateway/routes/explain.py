@@ -12,7 +12,7 @@ from moonx_pipeline.domain.addresses import parse_address
 from moonx_pipeline.gateway.answers import SIGNED_IN, Answer, answer, documented, not_found
 from moonx_pipeline.gateway.callers import Shared, SignedIn
 from moonx_pipeline.gateway.explain_models import Explanation
-from moonx_pipeline.storage.explain import read_explanation
+from moonx_pipeline.storage.syncs.evidence_log import read_explanation
 from moonx_pipeline.views.explain import narrowed
 from moonx_pipeline.views.explain_words import with_words
 

@@ -14,10 +14,10 @@ from moonx_pipeline.gateway.answers import SIGNED_IN, Answer, ApiError, answer
 from moonx_pipeline.gateway.callers import Gateway, Shared, SignedIn
 from moonx_pipeline.gateway.entity_tags import entity_tag, names
 from moonx_pipeline.gateway.models import History, Holdings, Portfolio, QuickPortfolio
-from moonx_pipeline.storage.portfolio import StoredPortfolio, portfolio_version, read_portfolio
-from moonx_pipeline.storage.series import read_series
-from moonx_pipeline.sync.doorbell import ring
-from moonx_pipeline.sync.viewing import note_view
+from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio, portfolio_version, read_portfolio
+from moonx_pipeline.storage.portfolios.series import read_series
+from moonx_pipeline.sync.requests.on_view import note_view
+from moonx_pipeline.sync.requests.run_trigger import ring
 from moonx_pipeline.views.csv import positions_csv
 from moonx_pipeline.views.history import history_json
 from moonx_pipeline.views.portfolio import holdings_json, portfolio_json, quick_json

@@ -23,14 +23,14 @@ from moonx_pipeline.gateway.models import (
     SyncStatus,
     SyncTriggered,
 )
-from moonx_pipeline.storage.operations_read import is_own, list_operations, read_operation
-from moonx_pipeline.storage.pause import current_pause
-from moonx_pipeline.storage.requests import permits_left
-from moonx_pipeline.storage.sync_state import read_sync_state
+from moonx_pipeline.storage.portfolios.sync_state import read_sync_state
+from moonx_pipeline.storage.requests.pause import current_pause
+from moonx_pipeline.storage.requests.queue import permits_left
+from moonx_pipeline.storage.syncs.operation_reads import is_own, list_operations, read_operation
 from moonx_pipeline.sync.cancel import cancel_operation
-from moonx_pipeline.sync.doorbell import ring
 from moonx_pipeline.sync.intervals import intervals_of
-from moonx_pipeline.sync.requests import Asked, ask_for_sync, manual_sync_limit
+from moonx_pipeline.sync.requests.ask import Asked, ask_for_sync, manual_sync_limit
+from moonx_pipeline.sync.requests.run_trigger import ring
 from moonx_pipeline.views.operations import operation_detail_json, operation_json
 from moonx_pipeline.views.status import status_json
 

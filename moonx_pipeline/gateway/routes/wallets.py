@@ -15,9 +15,9 @@ from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, ApiErro
 from moonx_pipeline.gateway.callers import Shared, SignedIn
 from moonx_pipeline.gateway.entity_tags import entity_tag, names
 from moonx_pipeline.gateway.models import Wallets
-from moonx_pipeline.storage.users import MAX_WALLETS, WalletsChanged, wallets_of
-from moonx_pipeline.sync.doorbell import ring
-from moonx_pipeline.sync.wallets import change_wallets
+from moonx_pipeline.storage.portfolios.users import MAX_WALLETS, WalletsChanged, wallets_of
+from moonx_pipeline.sync.requests.run_trigger import ring
+from moonx_pipeline.sync.requests.wallets import change_wallets
 
 router = APIRouter(tags=["wallets"])
 

@@ -21,8 +21,8 @@ from moonx_pipeline.gateway.answers import Answer, ApiError, Model, answer, docu
 from moonx_pipeline.gateway.callers import Gateway, Shared, address_of
 from moonx_pipeline.gateway.deliveries import ANY_CHAIN, has_signing_key, signers
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_WEBHOOK
-from moonx_pipeline.storage.claims import note_movement
-from moonx_pipeline.storage.webhooks import KEPT, Webhooks, distrust_webhooks, is_first_delivery, note_delivery
+from moonx_pipeline.storage.syncs.claims import note_movement
+from moonx_pipeline.storage.syncs.webhooks import KEPT, Webhooks, distrust_webhooks, is_first_delivery, note_delivery
 
 router = APIRouter(tags=["webhooks"])
 

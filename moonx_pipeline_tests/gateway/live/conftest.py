@@ -15,7 +15,7 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
-from moonx_pipeline_tests.gateway.live.acts import tell
+from moonx_pipeline_tests.support.live_events import tell
 
 
 class Live(NamedTuple):

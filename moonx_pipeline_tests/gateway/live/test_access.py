@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway, token_of
-from moonx_pipeline_tests.gateway.live.acts import started, tell
 from moonx_pipeline_tests.gateway.live.clients import BareSocket, client, connected
+from moonx_pipeline_tests.support.live_events import started, tell
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from moonx_pipeline.gateway.live.catch_up import current_portfolio
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
-from moonx_pipeline.storage.users import set_wallets
+from moonx_pipeline.storage.portfolios.users import set_wallets
 from moonx_pipeline.sync.runtime import open_runtime
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, gateway_environment, token_of
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
-from moonx_pipeline_tests.gateway.live.acts import started, tell, updated
 from moonx_pipeline_tests.gateway.live.clients import client, connected
-from moonx_pipeline_tests.sync.acts import events, sync
+from moonx_pipeline_tests.support.live_events import started, tell, updated
+from moonx_pipeline_tests.support.syncs import events, sync
 
 
 class World:

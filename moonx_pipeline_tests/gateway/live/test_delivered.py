@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from moonx_pipeline.events.stream import StreamedEvent
 from moonx_pipeline.gateway.live.delivered import Delivered
 from moonx_pipeline.gateway.live.rooms import Emission, emission_of
-from moonx_pipeline_tests.gateway.live.acts import started, updated
+from moonx_pipeline_tests.support.live_events import started, updated
 
 _EVENTS = [make(user, version) for make in (started, updated) for user in ("ann", "bob") for version in range(4)]
 

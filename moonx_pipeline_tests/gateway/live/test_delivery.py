@@ -7,11 +7,11 @@ from functools import partial
 import pytest
 
 from moonx_pipeline.domain.events import Event
-from moonx_pipeline.storage.outbox import insert_events
+from moonx_pipeline.storage.syncs.outbox import insert_events
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess
-from moonx_pipeline_tests.gateway.live.acts import alert, completed, emitted, failed, started, tell, updated
 from moonx_pipeline_tests.gateway.live.clients import connected
 from moonx_pipeline_tests.gateway.live.conftest import Live
+from moonx_pipeline_tests.support.live_events import alert, completed, emitted, failed, started, tell, updated
 
 END = partial(started, version=999)
 

@@ -12,10 +12,10 @@ from sqlalchemy import Engine, create_engine, make_url
 
 from moonx_pipeline.events.stream import OutboxStream, StreamedEvent
 from moonx_pipeline.gateway.live.feed import Feed
-from moonx_pipeline.storage.database import open_engine
+from moonx_pipeline.storage.connection.engine import open_engine
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.database import cut_connections
-from moonx_pipeline_tests.gateway.live.acts import started, tell
+from moonx_pipeline_tests.support.live_events import started, tell
 
 _names = itertools.count(1)
 

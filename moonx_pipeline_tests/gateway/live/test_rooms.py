@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from moonx_pipeline.events.stream import StreamedEvent
 from moonx_pipeline.gateway.live.rooms import emission_of, own_rooms, room_of
-from moonx_pipeline_tests.gateway.live.acts import alert, completed, failed, started, updated
+from moonx_pipeline_tests.support.live_events import alert, completed, failed, started, updated
 
 users = st.text(min_size=1, max_size=20)
 

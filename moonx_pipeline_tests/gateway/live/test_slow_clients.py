@@ -5,8 +5,8 @@ import psutil
 from moonx_pipeline.gateway.live.connections import MOST_WAITING
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess
-from moonx_pipeline_tests.gateway.live.acts import tell, updated
 from moonx_pipeline_tests.gateway.live.clients import BareSocket, connected
+from moonx_pipeline_tests.support.live_events import tell, updated
 
 _LARGE = "x" * 200_000
 _MANY = MOST_WAITING * 3

@@ -1,0 +1,163 @@
+"""The database that the settings name: its URL, one engine a process, and a clear word when it can't be reached."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from functools import cache
+from typing import Final
+
+from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.storage.connection.embedded import embedded_url
+from moonx_pipeline.storage.connection.migrations import ensure_schema
+from moonx_pipeline.storage.connection.sql_tracing import trace_sql
+
+WAIT_SECONDS = 15.0
+"""How long a database that is down at the start may take to come up."""
+
+# The standard library's: where nothing was set up, as in a command, it writes to stderr.
+_log = logging.getLogger("database")
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 1.0
+
+KEEPALIVE: Final = {
+    "keepalives": 1,
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""What libpq is told, so that a connection that was cut without a word breaks within eleven seconds.
+
+The first four are for one that waits: for an answer, a notification, or in the pool. The last is for one that has sent
+what nobody acknowledges: TCP alone repeats that for a quarter of an hour. Over a local socket they do nothing.
+"""
+
+# What the server or the driver says, and what to do about it. The first that fits counts.
+_CAUSES = (
+    (
+        "password authentication failed",
+        "it refuses the user or the password: check DATABASE_URL, or DB_USER and DB_PASSWORD",
+    ),
+    ("no password supplied", "it wants a password: put it into DATABASE_URL, or set DB_PASSWORD"),
+    ("no pg_hba.conf entry", "it does not let this user in from here: ask its administrator, or set DB_SSL=true"),
+    ("role", "it does not know the user: check DATABASE_URL, or DB_USER"),
+    ("does not exist", "it has no database of that name: create it, or check DATABASE_URL or DB_NAME"),
+    ("does not support SSL", "it offers no encryption: set DB_SSL=false"),
+    ("could not translate host name", "its host is not known: check the host in DATABASE_URL, or DB_HOST"),
+    ("Connection refused", "nothing listens there: start it, or check host and port"),
+    ("No such file or directory", "its socket is not there: start it, or check the folder"),
+    ("the database system is", "it is starting up or shutting down: try again in a moment"),
+    ("timeout expired", "it did not answer in time: check host, port and firewall"),
+    ("too many clients", "it has no connection left: raise its max_connections, or lower DB_MAX_CONNECTIONS"),
+)
+_WORTH_WAITING = ("Connection refused", "No such file or directory", "the database system is", "timeout expired")
+
+
+def database_url(settings: Settings) -> str:
+    """SQLAlchemy's URL of the pipeline's database; starts the embedded one where none is set."""
+    url = settings.database.url
+    return url.get_secret_value() if url else embedded_url(settings.home)
+
+
+def dagster_database_url(settings: Settings) -> str:
+    """SQLAlchemy's URL of Dagster's storage: its own, or the schema ``dagster`` of the pipeline's."""
+    own = settings.database.dagster_url_given
+    if own:
+        return own.get_secret_value()
+    ready_engine(settings)  # makes the schema
+    url = make_url(database_url(settings))
+    options = " ".join(filter(None, [str(url.query.get("options", "")), "-csearch_path=dagster"]))
+    return url.update_query_dict({"options": options}).render_as_string(hide_password=False)
+
+
+def ready_engine(settings: Settings) -> Engine:
+    """The process's engine of the pipeline's database, reached and with this version's schema.
+
+    Raises:
+        OperatorError: It can't be reached, or its schema is of another version.
+    """
+    url = database_url(settings)
+    return _ready_engine(url, settings.database.url is None, settings.database.max_connections, os.getpid())
+
+
+@cache
+def _ready_engine(url: str, is_embedded: bool, connections: int, _process_id: int) -> Engine:
+    engine = open_engine(url, connections=connections)
+    reach(engine)
+    ensure_schema(engine, is_embedded=is_embedded)
+    return engine
+
+
+def open_engine(url: str, *, connections: int = 20) -> Engine:
+    """An engine with a pool; it connects when it is first used.
+
+    A connection that died in the pool is noticed when it is used, and all of its age are replaced; asking
+    before each use would cost a round trip a transaction. A sync does such a step again (``sync.repeat``).
+    """
+    engine = create_engine(
+        url,
+        pool_size=min(connections, 5),
+        max_overflow=max(0, connections - 5),
+        pool_recycle=1800,
+        pool_timeout=10,
+        connect_args={
+            "application_name": "moonx",
+            "connect_timeout": 5,
+            **KEEPALIVE,
+            "options": f"{_options(url)} -ctimezone=UTC -cstatement_timeout=60000 -clock_timeout=20000"
+            " -cidle_in_transaction_session_timeout=60000 -cjit=off".strip(),
+        },
+    )
+    trace_sql(engine)
+    return engine
+
+
+def _options(url: str) -> str:
+    return str(make_url(url).query.get("options", ""))
+
+
+def reach(engine: Engine, *, wait_seconds: float = WAIT_SECONDS) -> None:
+    """Waits for the database, for a while where it may be about to come up.
+
+    Raises:
+        OperatorError: What it is that can't be reached, why, and what to do.
+    """
+    end, pause = time.monotonic() + wait_seconds, _FIRST_PAUSE
+    while True:
+        try:
+            with engine.connect():
+                return
+        except OperationalError as problem:
+            text = str(problem.orig)
+            if time.monotonic() + pause > end or not any(sign in text for sign in _WORTH_WAITING):
+                raise OperatorError(_unreachable(engine, text)) from None
+        if pause == _FIRST_PAUSE:
+            _log.warning("%s Waiting for it, up to %.0f s.", _unreachable(engine, text), wait_seconds)
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def why_unusable(engine: Engine) -> str | None:
+    """Why the database can't be used now, as far as outsiders may know; ``None`` where it can."""
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    except SQLAlchemyError:
+        return "The database can't be used."
+    return None
+
+
+def _unreachable(engine: Engine, text: str) -> str:
+    """One sentence: which database, why, what to do; never the password."""
+    url = engine.url
+    place = url.host or url.query.get("host") or "the local socket"
+    cause = next((meaning for sign, meaning in _CAUSES if sign in text), None)
+    why = cause or f"the driver says: {text.strip().splitlines()[0][:200] if text.strip() else 'nothing'}"
+    return f"The database '{url.database}' at {place}{f':{url.port}' if url.port else ''} can't be used: {why}."

@@ -1,0 +1,131 @@
+"""What the metrics tell of the database, in a few queries that stay cheap as users grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection
+
+from moonx_pipeline.storage.protection.rate_limits import current_blocks
+from moonx_pipeline.storage.requests.pause import current_pause
+from moonx_pipeline.storage.syncs.outbox import lag
+from moonx_pipeline.storage.syncs.workers import list_workers
+
+_EXPORTER_LOCK: Final = 0x6D657472
+
+
+class BreakerGauge(NamedTuple):
+    """Breakers as metrics have them: ``key`` is one provider's, or ``user`` for those of all users.
+
+    Attributes:
+        key: Which.
+        state: ``closed``, ``half_open`` or ``open``; of several the worst.
+        cause: Why the one that is not closed for the longest time opened; ``None`` where all are closed.
+        seconds: For how long it is not closed.
+    """
+
+    key: str
+    state: str
+    cause: str | None
+    seconds: float
+
+
+class DatabaseGauges(NamedTuple):
+    """One reading.
+
+    Attributes:
+        requests, request_seconds: Requests that nobody serves yet, and how long the oldest waits.
+        due, due_seconds: Users who are due, and for how long the first of them.
+        ages: Active users by the age of their portfolios, a bucket each; the last one also has who was never read.
+        age_seconds: The sum of the ages.
+        events, event_seconds: Events that no broker has acknowledged, and how long the oldest waits.
+        breakers: All that ever counted a failure.
+        blocks: Keys of limiters that are blocked by their providers, and for how many seconds more.
+        processes: Processes that can take a run.
+        is_paused: Whether an operator holds all syncs.
+        bytes: The database's size.
+    """
+
+    requests: int
+    request_seconds: float
+    due: int
+    due_seconds: float
+    ages: Sequence[int]
+    age_seconds: float
+    events: int
+    event_seconds: float
+    breakers: Sequence[BreakerGauge]
+    blocks: Sequence[tuple[str, float]]
+    processes: int
+    is_paused: bool
+    bytes: int
+
+
+def becomes_exporter(connection: Connection) -> bool:
+    """Whether this session is now the one that reads gauges; it stays so until it ends."""
+    is_first: bool = connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (_EXPORTER_LOCK,)).scalar_one()
+    return is_first
+
+
+# One pass over the users, whoever of them is due. Moments are compared, not ages: that is half the work a row.
+_USERS: Final = """
+SELECT width_bucket(last_sync_at, ARRAY(SELECT now() - make_interval(secs => bound)
+           FROM unnest(%(bounds)s::float8[]) AS bound ORDER BY bound DESC)) AS newer_than, count(*),
+       coalesce(extract(epoch FROM sum(greatest(now() - last_sync_at, interval '0'))), 0)::float8,
+       count(*) FILTER (WHERE next_sync_at <= now()),
+       coalesce(extract(epoch FROM now() - min(next_sync_at) FILTER (WHERE next_sync_at <= now())), 0)::float8
+FROM user_sync_status s
+WHERE is_sync_enabled AND last_active_at > now() - interval '24 hours'
+  AND EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = s.user_id)
+GROUP BY 1
+"""
+
+_REQUESTS: Final = """
+SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8
+FROM sync_requests WHERE status = 'pending'
+"""
+
+_BREAKERS: Final = """
+SELECT DISTINCT ON (label) label, CASE max(rank) OVER (PARTITION BY label) WHEN 2 THEN 'open' WHEN 1 THEN 'half_open'
+       ELSE 'closed' END, cause, coalesce(extract(epoch FROM now() - opened_at), 0)::float8
+FROM (SELECT CASE WHEN key LIKE 'user:%%' THEN 'user' ELSE key END AS label, cause, opened_at,
+             array_position(ARRAY['half_open', 'open'], state) AS rank FROM circuit_breakers) b
+ORDER BY label, opened_at
+"""
+
+
+def read_gauges(connection: Connection, age_bounds: Sequence[float], *, has_broker: bool) -> DatabaseGauges:
+    """Reads them all.
+
+    Args:
+        connection: Any.
+        age_bounds: Upper bounds of the buckets of ages, in seconds, growing.
+        has_broker: Whether events go to a broker; else none of them waits.
+    """
+    ages, age_seconds, due, due_seconds = [0] * (len(age_bounds) + 1), 0.0, 0, 0.0
+    for newer_than, users, seconds, users_due, longest in connection.exec_driver_sql(
+        _USERS, {"bounds": [float(bound) for bound in age_bounds]}
+    ):
+        ages[len(age_bounds) - (newer_than or 0)] += users
+        age_seconds += seconds
+        due += users_due
+        due_seconds = max(due_seconds, longest)
+    requests, request_seconds = connection.exec_driver_sql(_REQUESTS).one()
+    size = connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
+    now = datetime.now(UTC)
+    return DatabaseGauges(
+        requests,
+        request_seconds,
+        due,
+        due_seconds,
+        ages,
+        age_seconds,
+        *(lag(connection) if has_broker else (0, 0.0)),
+        [BreakerGauge(*row) for row in connection.exec_driver_sql(_BREAKERS)],
+        [(block.key, max(0.0, (block.blocked_until - now).total_seconds())) for block in current_blocks(connection)],
+        sum(worker.takes_runs and worker.alive for worker in list_workers(connection)),
+        current_pause(connection) is not None,
+        size,
+    )

@@ -1,0 +1,1 @@
+"""Users, their holdings, and what is shown of them."""

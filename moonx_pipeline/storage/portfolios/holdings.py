@@ -1,0 +1,192 @@
+"""Holdings: written only where they changed, and read back as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from moonx_pipeline.domain.flags import BLOCKING_FLAGS
+from moonx_pipeline.domain.portfolio import Position
+from moonx_pipeline.storage.connection.recordset import recordset
+
+
+class HoldingsChange(NamedTuple):
+    """Rows that a write touched."""
+
+    inserted: int
+    updated: int
+    deleted: int
+
+
+_COMPARED = (
+    "token_symbol, token_name, token_decimals, balance, price_usd, price_source, change_24h, is_spam, spam_reasons, "
+    "is_verified, flags, logo_url"
+)
+
+_WRITE = f"""
+WITH incoming AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(rows)s::json) AS x(
+        user_id text, wallet_address text, chain_id integer, token_address text, token_symbol text, token_name text,
+        token_decimals smallint, balance numeric, balance_formatted numeric, price_usd numeric, value_usd numeric,
+        price_source text, price_at timestamptz, change_24h numeric, is_spam boolean, spam_reasons text[],
+        is_verified boolean, flags text[], logo_url text)
+), gone AS (
+    DELETE FROM user_token_holdings h
+    WHERE h.user_id = ANY(%(users)s)
+      AND NOT EXISTS (SELECT 1 FROM incoming i WHERE i.user_id = h.user_id AND i.wallet_address = h.wallet_address
+                      AND i.chain_id = h.chain_id AND i.token_address = h.token_address)
+    RETURNING 1
+), written AS (
+    INSERT INTO user_token_holdings AS h (
+        user_id, wallet_address, chain_id, token_address, token_symbol, token_name, token_decimals, balance,
+        balance_formatted, price_usd, value_usd, price_source, price_at, change_24h, is_spam, spam_reasons, is_verified,
+        flags, logo_url, last_updated)
+    SELECT i.*, now() FROM incoming i
+    ON CONFLICT (user_id, wallet_address, chain_id, token_address) DO UPDATE
+    SET ({_COMPARED}, balance_formatted, value_usd, price_at, last_updated) = (
+        {", ".join("excluded." + column for column in _COMPARED.split(", "))},
+        excluded.balance_formatted, excluded.value_usd, excluded.price_at, excluded.last_updated)
+    WHERE ({", ".join("h." + column for column in _COMPARED.split(", "))})
+        IS DISTINCT FROM ({", ".join("excluded." + column for column in _COMPARED.split(", "))})
+    RETURNING xmax = 0 AS is_new
+)
+SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new), (SELECT count(*) FROM gone) FROM written
+"""  # noqa: S608 - built from the column list above, nothing from outside
+
+
+def write_holdings(connection: Connection, portfolios: Mapping[str, Sequence[Position]]) -> HoldingsChange:
+    """Makes the stored holdings of users equal to their positions, touching only rows that differ.
+
+    Args:
+        connection: Inside a transaction that holds the users' locks.
+        portfolios: All positions of each user, the stale ones included.
+    """
+    rows = [_row(user_id, position) for user_id in sorted(portfolios) for position in portfolios[user_id]]
+    rows.sort(key=lambda r: (r["user_id"], r["wallet_address"], r["chain_id"], r["token_address"]))
+    counts = connection.exec_driver_sql(_WRITE, {"rows": recordset(rows), "users": list(portfolios)}).one()
+    return HoldingsChange(*counts)
+
+
+def _row(user_id: str, p: Position) -> dict[str, Any]:
+    return {
+        "user_id": user_id,
+        "wallet_address": p.wallet,
+        "chain_id": p.chain_id,
+        "token_address": p.token,
+        "token_symbol": p.symbol,
+        "token_name": p.name,
+        "token_decimals": p.decimals,
+        "balance": str(p.balance),
+        "balance_formatted": p.amount,
+        "price_usd": p.price_usd,
+        "value_usd": p.value_usd,
+        "price_source": p.price_source,
+        "price_at": p.price_at,
+        "change_24h": p.change_24h,
+        "is_spam": p.is_spam,
+        "spam_reasons": p.spam_reasons,
+        "is_verified": p.is_verified,
+        "flags": p.flags,
+        "logo_url": p.logo_url,
+    }
+
+
+_SNAPSHOT = """
+INSERT INTO user_token_holdings_history (user_id, wallet_address, chain_id, token_address, token_symbol, balance,
+                                         balance_formatted, price_usd, value_usd, in_total, snapshot_type,
+                                         sync_operation_id, created_at)
+SELECT h.user_id, h.wallet_address, h.chain_id, h.token_address, h.token_symbol, h.balance, h.balance_formatted,
+       h.price_usd, h.value_usd, NOT h.flags && %(blocking)s::text[], x.snapshot_type, x.operation_id, %(at)s
+FROM json_to_recordset(%(syncs)s::json) AS x(user_id text, operation_id uuid, snapshot_type text)
+JOIN user_token_holdings h USING (user_id)
+WHERE NOT h.is_spam
+"""
+
+
+def snapshot_holdings(connection: Connection, syncs: Sequence[tuple[str, UUID, str]], at: datetime) -> None:
+    """Copies the users' holdings that are not spam into history.
+
+    Args:
+        connection: Inside the transaction that wrote them.
+        syncs: User, operation and type of snapshot (``auto``, ``manual``, ``scheduled``, ``sync``).
+        at: The time of the snapshot.
+    """
+    rows = [{"user_id": user, "operation_id": operation, "snapshot_type": kind} for user, operation, kind in syncs]
+    connection.exec_driver_sql(_SNAPSHOT, {"syncs": recordset(rows), "at": at, "blocking": sorted(BLOCKING_FLAGS)})
+
+
+class StoredState(NamedTuple):
+    """What is stored of some of a user's wallets and chains.
+
+    Attributes:
+        fence: The number of the sync whose result it is.
+        balances: Raw balances by wallet and chain, then by token.
+        last_success: When each wallet and chain was last read, where it ever was.
+        unread: Tokens of each wallet and chain whose balance nobody could read, where there are any.
+    """
+
+    fence: int
+    balances: dict[tuple[str, int], dict[str, int]]
+    last_success: dict[tuple[str, int], datetime]
+    unread: dict[tuple[str, int], int]
+
+
+_STORED = """
+SELECT x.user_id, x.wallet_address, x.chain_id, s.stored_fence, c.last_success_at, c.unread, h.token_address,
+       h.balance::text
+FROM unnest(%s::text[], %s::text[], %s::int[]) AS x(user_id, wallet_address, chain_id)
+JOIN user_sync_status s USING (user_id)
+LEFT JOIN user_chain_status c USING (user_id, wallet_address, chain_id)
+LEFT JOIN user_token_holdings h USING (user_id, wallet_address, chain_id)
+"""
+
+
+def stored_states(connection: Connection, chains: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, StoredState]:
+    """What is stored of wallets and chains, in one consistent reading.
+
+    Args:
+        connection: Any.
+        chains: Wallets and chain ids, by user.
+
+    Returns:
+        By user; nothing for one who has no status.
+    """
+    wanted = [(user_id, wallet, chain_id) for user_id, pairs in chains.items() for wallet, chain_id in pairs]
+    states: dict[str, StoredState] = {}
+    if not wanted:
+        return states
+    rows = connection.exec_driver_sql(_STORED, tuple(list(column) for column in zip(*wanted, strict=True)))
+    for user_id, wallet, chain_id, fence, last_success, unread, token, balance in rows:
+        state = states.get(user_id) or states.setdefault(user_id, StoredState(fence, {}, {}, {}))
+        if unread:
+            state.unread[wallet, chain_id] = unread
+        if last_success is not None:
+            state.last_success[wallet, chain_id] = last_success
+        if token is not None:
+            state.balances.setdefault((wallet, chain_id), {})[token] = int(balance)
+    return states
+
+
+def held_tokens(connection: Connection, user_id: str, wallet: str, chain_id: int) -> list[str]:
+    """The tokens that are stored of one wallet on one chain."""
+    rows = connection.exec_driver_sql(
+        "SELECT token_address FROM user_token_holdings WHERE (user_id, wallet_address, chain_id) = (%s, %s, %s)",
+        (user_id, wallet, chain_id),
+    )
+    return list(rows.scalars())
+
+
+def place_in_list(
+    connection: Connection, user_id: str, wallet: str, chain_id: int
+) -> tuple[str | None, datetime | None]:
+    """Where the list of a wallet on a chain goes on, and since when it is read; nothing where it was read in full."""
+    row = connection.exec_driver_sql(
+        "SELECT resume_key, resume_since FROM user_chain_status "
+        "WHERE (user_id, wallet_address, chain_id) = (%s, %s, %s)",
+        (user_id, wallet, chain_id),
+    ).one_or_none()
+    return (row[0], row[1]) if row is not None else (None, None)

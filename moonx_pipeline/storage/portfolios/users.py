@@ -1,0 +1,200 @@
+"""Users and their wallets.
+
+A change of wallets takes a number of its own among the user's syncs, so that a sync which read the old
+wallets can no longer be stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from moonx_pipeline.domain.flags import BLOCKING_FLAGS
+from moonx_pipeline.storage.syncs.evidence_log import forget_evidence
+
+MAX_WALLETS = 20
+
+
+class UserRow(NamedTuple):
+    """One user as a list shows him."""
+
+    user_id: str
+    wallets: tuple[str, ...]
+    sync_status: str
+    last_sync_at: datetime | None
+    total_value_usd: Decimal | None
+
+
+class WalletsSet(NamedTuple):
+    """What a new list of wallets changed.
+
+    Attributes:
+        added: Wallets that are new, in the order given.
+        removed: Wallets that are no longer his, the first registered first.
+        version: The portfolio's new version, where what was known of the removed ones was part of it.
+    """
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    version: int | None
+
+
+class WalletsChanged(Exception):
+    """A user's wallets are not those that a change of them began with."""
+
+
+# Nobody has read all of his balances any more where wallets came.
+_TOUCH = """
+INSERT INTO user_sync_status AS s (user_id, opened_fence, stored_fence, last_active_at)
+VALUES (%(user)s, 1, 1, now())
+ON CONFLICT (user_id) DO UPDATE
+SET opened_fence = s.opened_fence + 1, stored_fence = s.opened_fence + 1, content_hash = NULL, next_sync_at = now(),
+    balances_read_at = NULL
+"""
+
+
+def wallets_of(connection: Connection, user_id: str) -> tuple[str, ...]:
+    """A user's wallets, the first registered first."""
+    rows = connection.exec_driver_sql(
+        "SELECT wallet_address FROM user_wallets WHERE user_id = %s ORDER BY position", (user_id,)
+    )
+    return tuple(rows.scalars())
+
+
+def add_wallets(connection: Connection, user_id: str, wallets: Sequence[str]) -> tuple[str, ...]:
+    """Registers a user with wallets, or adds wallets to him. Returns those that are new.
+
+    Args:
+        connection: Inside a transaction.
+        user_id: Not empty, at most 255 characters.
+        wallets: Checked addresses in lower case.
+    """
+    connection.exec_driver_sql(_TOUCH, {"user": user_id})
+    return _insert_wallets(connection, user_id, wallets)
+
+
+def _insert_wallets(connection: Connection, user_id: str, wallets: Sequence[str]) -> tuple[str, ...]:
+    """Adds wallets in their order; returns those that are new."""
+    new = connection.exec_driver_sql(
+        "INSERT INTO user_wallets (user_id, wallet_address) SELECT %s, w FROM unnest(%s::text[]) "
+        "WITH ORDINALITY AS x(w, n) ORDER BY n ON CONFLICT DO NOTHING RETURNING wallet_address",
+        (user_id, list(wallets)),
+    )
+    return tuple(new.scalars())
+
+
+def _cancel_waiting(connection: Connection, user_id: str, reason: str) -> None:
+    connection.exec_driver_sql(
+        "UPDATE sync_requests SET status = 'cancelled', reason = %s, completed_at = now() "
+        "WHERE user_id = %s AND status = 'pending'",
+        (reason, user_id),
+    )
+
+
+_KNOWN = """
+SELECT EXISTS (SELECT 1 FROM user_chain_status WHERE user_id = %(user)s AND wallet_address = ANY(%(wallets)s))
+    OR EXISTS (SELECT 1 FROM user_token_holdings WHERE user_id = %(user)s AND wallet_address = ANY(%(wallets)s))
+"""
+
+# Where no wallet is left that was ever read, it is as before the first sync.
+_REDUCE = """
+UPDATE user_sync_status s
+SET portfolio_version = s.portfolio_version + CASE WHEN %(known)s THEN 1 ELSE 0 END,
+    total_value_usd = CASE WHEN x.is_read THEN x.total END,
+    last_sync_at = CASE WHEN x.is_read THEN s.last_sync_at END,
+    sync_status = CASE WHEN x.is_read OR s.sync_status = 'running' THEN s.sync_status ELSE 'never' END,
+    last_error_message = CASE WHEN x.is_read THEN s.last_error_message END,
+    last_error_at = CASE WHEN x.is_read THEN s.last_error_at END
+FROM (SELECT EXISTS (SELECT 1 FROM user_chain_status c
+                     WHERE c.user_id = %(user)s AND c.last_success_at IS NOT NULL) AS is_read,
+             (SELECT coalesce(sum(h.value_usd), 0) FROM user_token_holdings h
+              WHERE h.user_id = %(user)s AND NOT h.is_spam AND NOT h.flags && %(blocking)s::text[]) AS total) x
+WHERE s.user_id = %(user)s
+RETURNING s.portfolio_version
+"""
+
+
+def set_wallets(
+    connection: Connection,
+    user_id: str,
+    wallets: Sequence[str],
+    *,
+    is_base: Callable[[Sequence[str]], bool] = lambda _: True,
+) -> WalletsSet:
+    """Makes a user's wallets those of a list. One that goes takes its holdings and its history with it.
+
+    New ones get the order of the list, those that stay keep their place. The list that he has already changes
+    nothing. A user without wallets keeps his status, so that his portfolio's version goes on growing.
+
+    Args:
+        connection: Inside a transaction, which holds the user's lock until it ends.
+        user_id: Whose; one who was never seen is registered.
+        wallets: Checked addresses in lower case, ``MAX_WALLETS`` at most.
+        is_base: Whether the list that is about to be replaced is the one that this change began with.
+
+    Raises:
+        WalletsChanged: It is not, and the transaction is to be rolled back.
+    """
+    connection.exec_driver_sql("SELECT 1 FROM user_sync_status WHERE user_id = %s FOR UPDATE", (user_id,))
+    if set(wallets_of(connection, user_id)) == set(wallets):
+        return WalletsSet((), (), None)
+    connection.exec_driver_sql(_TOUCH, {"user": user_id})
+    # Read again: of one who was never seen, this was the lock.
+    replaced = wallets_of(connection, user_id)
+    if not is_base(replaced):
+        raise WalletsChanged
+    removed = tuple(wallet for wallet in replaced if wallet not in set(wallets))
+    version = _remove_wallets(connection, user_id, removed) if removed else None
+    added = _insert_wallets(connection, user_id, wallets)
+    if not wallets:
+        _cancel_waiting(connection, user_id, "The user has no wallets any more.")
+    return WalletsSet(added, removed, version)
+
+
+def _remove_wallets(connection: Connection, user_id: str, wallets: Sequence[str]) -> int | None:
+    """Removes wallets; the portfolio's new version where they were part of it."""
+    parameters = {"user": user_id, "wallets": list(wallets)}
+    known: bool = connection.exec_driver_sql(_KNOWN, parameters).scalar_one()
+    for table in ("user_token_holdings_history", "user_wallets"):
+        connection.exec_driver_sql(
+            f"DELETE FROM {table} WHERE user_id = %(user)s AND wallet_address = ANY(%(wallets)s)",  # noqa: S608
+            parameters,
+        )
+    forget_evidence(connection, user_id)
+    version: int = connection.exec_driver_sql(
+        _REDUCE, {"user": user_id, "known": known, "blocking": sorted(BLOCKING_FLAGS)}
+    ).scalar_one()
+    return version if known else None
+
+
+def remove_user(connection: Connection, user_id: str) -> bool:
+    """Forgets a user's wallets, holdings and history. His operations and events stay as a record.
+
+    The row of his status stays, emptied, so that his portfolio's version goes on growing should he return.
+    """
+    connection.exec_driver_sql(_TOUCH, {"user": user_id})
+    connection.exec_driver_sql("DELETE FROM user_token_holdings_history WHERE user_id = %s", (user_id,))
+    forget_evidence(connection, user_id)
+    known = connection.exec_driver_sql("DELETE FROM user_wallets WHERE user_id = %s", (user_id,)).rowcount > 0
+    _cancel_waiting(connection, user_id, "The user was removed.")
+    connection.exec_driver_sql(
+        "UPDATE user_sync_status SET sync_status = 'never', last_sync_at = NULL, total_value_usd = NULL, "
+        "last_active_at = NULL, last_error_message = NULL, last_error_at = NULL, snapshot_at = NULL, "
+        "consecutive_failures = 0, portfolio_version = portfolio_version + %s WHERE user_id = %s",
+        (int(known), user_id),
+    )
+    return known
+
+
+def list_users(connection: Connection) -> list[UserRow]:
+    """All users with wallets, by id."""
+    rows = connection.exec_driver_sql(
+        "SELECT w.user_id, array_agg(w.wallet_address ORDER BY w.position), coalesce(s.sync_status, 'never'), "
+        "s.last_sync_at, s.total_value_usd FROM user_wallets w LEFT JOIN user_sync_status s USING (user_id) "
+        "GROUP BY w.user_id, s.sync_status, s.last_sync_at, s.total_value_usd ORDER BY w.user_id"
+    )
+    return [UserRow(user, tuple(wallets), status, last, total) for user, wallets, status, last, total in rows]

@@ -1,0 +1,1 @@
+"""Requests for syncs: their queue, their dispatch, their states."""

@@ -1,0 +1,216 @@
+"""From a request that waits to a run that serves it.
+
+The row says how far it has come, so there is no cursor that could skip or repeat one: a request whose run is
+started is marked first, and whoever marks it starts the run. What becomes of a mark without a run is looked
+at later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from moonx_pipeline.domain.reasons import DISABLED, NO_WALLETS
+from moonx_pipeline.storage.connection.recordset import recordset
+
+LOOK_AFTER_SECONDS: Final = 30.0
+"""How long a run may take from its request's mark until it has claimed it; then it is looked for."""
+
+
+class Launch(NamedTuple):
+    """A request that was marked for a run; whoever has it starts that run.
+
+    Attributes:
+        request_id: Which request.
+        user_id: Whose.
+        source: Who asked.
+        priority: ``high``, ``medium`` or ``low``.
+        number: Which run of the request it is, from 1.
+        traceparent: The trace that it belongs to, where one is recorded.
+    """
+
+    request_id: UUID
+    user_id: str
+    source: str
+    priority: str
+    number: int
+    traceparent: str | None = None
+
+    @property
+    def run_key(self) -> str:
+        """The run's key: no other run has it."""
+        return str(self.request_id) if self.number == 1 else f"{self.request_id}:{self.number}"
+
+
+class Queue(NamedTuple):
+    """What waits.
+
+    Attributes:
+        waiting: Requests without a run.
+        launched: Requests whose run has not begun to sync.
+    """
+
+    waiting: int
+    launched: int
+
+
+class Look(NamedTuple):
+    """A request whose run should have begun by now.
+
+    Attributes:
+        request_id: Which request.
+        number: Of its run that was started last.
+        attempts: How often it was lost.
+    """
+
+    request_id: UUID
+    number: int
+    attempts: int
+
+
+class Finding(NamedTuple):
+    """What became of a run: ``under_way``, ``canceled`` or ``lost``; with a reason that ends the request."""
+
+    request_id: UUID
+    number: int
+    outcome: str
+    reason: str | None = None
+
+
+# Written as the indexes of sync_requests have it, so that they serve.
+_WAITING: Final = "status = 'pending' AND launched_at IS NULL"
+_UNDER_WAY: Final = "(status = 'claimed' OR (status = 'pending' AND launched_at IS NOT NULL))"
+
+_REFUSE = f"""
+WITH first AS (
+    SELECT id, user_id FROM sync_requests WHERE {_WAITING} ORDER BY priority_rank, created_at LIMIT %(most)s
+), bad AS (
+    SELECT f.id, replace(CASE WHEN s.is_sync_enabled IS FALSE THEN %(disabled)s ELSE %(no_wallets)s END,
+                         '{{user}}', f.user_id) AS reason
+    FROM first f LEFT JOIN user_sync_status s USING (user_id)
+    WHERE s.is_sync_enabled IS FALSE OR NOT EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = f.user_id)
+)
+UPDATE sync_requests r SET status = 'refused', reason = b.reason, completed_at = now()
+FROM bad b WHERE r.id = b.id AND r.status = 'pending'
+"""  # noqa: S608 - constants
+
+
+def refuse_unservable(connection: Connection, most: int) -> int:
+    """Refuses requests of users without wallets and of those whose syncs are disabled; returns how many.
+
+    Args:
+        connection: Any.
+        most: How many of the first in line are looked at.
+    """
+    parameters = {"most": most, "no_wallets": NO_WALLETS.words, "disabled": DISABLED.words}
+    return connection.exec_driver_sql(_REFUSE, parameters).rowcount
+
+
+_MARK = f"""
+WITH under_way AS (
+    SELECT count(*) FILTER (WHERE priority <> 'low') AS pressing,
+           count(*) FILTER (WHERE priority = 'low' AND status = 'pending') AS low
+    FROM sync_requests WHERE {_UNDER_WAY}
+), pressing AS (
+    SELECT id FROM sync_requests WHERE {_WAITING} AND priority_rank < 3 ORDER BY priority_rank, created_at
+    LIMIT (SELECT greatest(0, least(%(batch)s, %(capacity)s - pressing)) FROM under_way) FOR UPDATE SKIP LOCKED
+), low AS (
+    SELECT id FROM sync_requests WHERE {_WAITING} AND priority_rank = 3 ORDER BY created_at
+    LIMIT (SELECT greatest(0, %(batch)s - greatest(low, (SELECT count(*) FROM pressing))) FROM under_way)
+    FOR UPDATE SKIP LOCKED
+), marked AS (
+    UPDATE sync_requests r
+    SET launches = launches + 1, launched_at = now(), look_at = now() + make_interval(secs => %(look_after)s)
+    WHERE id IN (SELECT id FROM pressing UNION ALL SELECT id FROM low)
+    RETURNING id, user_id, source, priority, launches, traceparent, priority_rank, created_at
+)
+SELECT id, user_id, source, priority, launches, traceparent FROM marked ORDER BY priority_rank, created_at
+"""  # noqa: S608 - constants
+
+
+def mark_next(connection: Connection, *, batch: int, capacity: int) -> list[Launch]:
+    """Marks the next requests for runs: by priority, then the oldest first. Two callers never get the same one.
+
+    Args:
+        connection: Inside a transaction.
+        batch: The most of them, and the most of low priority whose runs may wait.
+        capacity: The most of higher priority that may be under way.
+    """
+    parameters = {"batch": batch, "capacity": capacity, "look_after": LOOK_AFTER_SECONDS}
+    return [Launch(*row) for row in connection.exec_driver_sql(_MARK, parameters)]
+
+
+_MARK_THESE = f"""
+UPDATE sync_requests
+SET launches = launches + 1, launched_at = now(), look_at = now() + make_interval(secs => %s)
+WHERE id = ANY(%s::uuid[]) AND {_WAITING} AND priority <> 'low' AND NOT EXISTS (SELECT 1 FROM sync_pause)
+RETURNING id, user_id, source, priority, launches, traceparent
+"""  # noqa: S608 - constants
+
+
+def mark_these(connection: Connection, requests: Sequence[UUID]) -> list[Launch]:
+    """Marks those of some requests that may have their runs at once: pressing, without one, and no pause."""
+    rows = connection.exec_driver_sql(_MARK_THESE, (LOOK_AFTER_SECONDS, list(requests)))
+    return [Launch(*row) for row in rows]
+
+
+def unmark(connection: Connection, launches: Sequence[Launch]) -> None:
+    """Lets requests wait again whose runs surely were not started."""
+    connection.exec_driver_sql(
+        "UPDATE sync_requests r SET launches = r.launches - 1, launched_at = NULL, look_at = NULL "
+        "FROM json_to_recordset(%s::json) AS x(request_id uuid, number integer) "
+        "WHERE r.id = x.request_id AND r.launches = x.number AND r.status = 'pending' AND r.launched_at IS NOT NULL",
+        (_numbers(launches),),
+    )
+
+
+def to_look_at(connection: Connection, most: int) -> list[Look]:
+    """Requests whose runs should have begun by now, the longest overdue first."""
+    rows = connection.exec_driver_sql(
+        f"SELECT id, launches, attempts FROM sync_requests WHERE {_UNDER_WAY} AND status = 'pending' "  # noqa: S608
+        "AND look_at <= now() ORDER BY look_at LIMIT %s",
+        (most,),
+    )
+    return [Look(*row) for row in rows]
+
+
+_SETTLE = """
+UPDATE sync_requests r
+SET look_at = CASE x.outcome WHEN 'under_way' THEN now() + make_interval(secs => %(look_after)s) END,
+    launched_at = CASE x.outcome WHEN 'under_way' THEN r.launched_at END,
+    attempts = r.attempts + CASE x.outcome WHEN 'lost' THEN 1 ELSE 0 END,
+    status = CASE WHEN x.reason IS NULL THEN 'pending' WHEN x.outcome = 'canceled' THEN 'cancelled' ELSE 'refused' END,
+    reason = x.reason,
+    completed_at = CASE WHEN x.reason IS NOT NULL THEN now() END
+FROM json_to_recordset(%(findings)s::json) AS x(request_id uuid, number integer, outcome text, reason text)
+WHERE r.id = x.request_id AND r.launches = x.number AND r.status = 'pending' AND r.launched_at IS NOT NULL
+"""
+
+
+def settle_looks(connection: Connection, findings: Sequence[Finding]) -> None:
+    """Takes in what became of runs: one under way is looked at again later, a lost one is to be started anew.
+
+    A request that went on in the meantime stays as it is.
+    """
+    if findings:
+        rows = recordset(finding._asdict() for finding in findings)
+        connection.exec_driver_sql(_SETTLE, {"findings": rows, "look_after": LOOK_AFTER_SECONDS})
+
+
+def read_queue(connection: Connection) -> Queue:
+    """How many requests wait, without a run and with one."""
+    waiting, launched = connection.exec_driver_sql(
+        f"SELECT (SELECT count(*) FROM sync_requests WHERE {_WAITING}), "  # noqa: S608 - constants
+        f"(SELECT count(*) FROM sync_requests WHERE {_UNDER_WAY} AND status = 'pending')"
+    ).one()
+    return Queue(waiting, launched)
+
+
+def _numbers(launches: Sequence[Launch]) -> str:
+    def row(launch: Launch) -> dict[str, Any]:
+        return {"request_id": launch.request_id, "number": launch.number}
+
+    return recordset(map(row, launches))

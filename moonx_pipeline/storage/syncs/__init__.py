@@ -1,0 +1,1 @@
+"""What a sync reads and writes: claims, operations, events, workers."""

@@ -1,0 +1,187 @@
+"""The evidence that is kept with syncs, and read back as the explanation of a portfolio."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from moonx_pipeline.domain.events import rfc3339
+from moonx_pipeline.domain.explanation import unpack
+from moonx_pipeline.domain.flags import not_counted_reason
+from moonx_pipeline.domain.money import plain
+from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.storage.connection.recordset import recordset
+from moonx_pipeline.storage.upkeep.chunks import with_lock_timeout
+
+
+class SyncEvidence(NamedTuple):
+    """What the portfolio of one sync was valued by, packed."""
+
+    operation_id: UUID
+    user_id: str
+    evidence: bytes
+
+
+_KEEP: Final = """
+INSERT INTO sync_evidence (sync_operation_id, user_id, stored_at, evidence)
+SELECT x.operation_id, x.user_id, %(at)s, decode(x.evidence, 'base64')
+FROM json_to_recordset(%(rows)s::json) AS x(operation_id uuid, user_id text, evidence text)
+ON CONFLICT (sync_operation_id) DO NOTHING
+"""
+
+
+def keep_evidence(connection: Connection, kept: Sequence[SyncEvidence], at: datetime) -> None:
+    """Keeps the evidence of syncs.
+
+    Args:
+        connection: Inside the transaction that stores their portfolios.
+        kept: Of the syncs that changed a portfolio.
+        at: When they ended.
+    """
+    rows = [
+        {"operation_id": k.operation_id, "user_id": k.user_id, "evidence": b64encode(k.evidence).decode()} for k in kept
+    ]
+    connection.exec_driver_sql(_KEEP, {"rows": recordset(rows), "at": at})
+
+
+# A sync that changed nothing is explained by the one before it that did.
+_EXPLAIN: Final = """
+SELECT e.sync_operation_id, e.stored_at, e.evidence, o.portfolio_version, o.total_value_usd
+FROM sync_evidence e JOIN sync_operations o ON o.id = e.sync_operation_id
+WHERE e.user_id = %(user)s
+  AND (%(operation)s::uuid IS NULL OR e.stored_at <= (
+       SELECT completed_at FROM sync_operations WHERE id = %(operation)s AND user_id = %(user)s))
+  AND (%(at)s::timestamptz IS NULL OR e.stored_at <= %(at)s)
+ORDER BY e.stored_at DESC LIMIT 1
+"""
+
+# Tokens of which no source had said anything are not kept: what is stored of them now fills them in.
+_REST: Final = """
+SELECT h.wallet_address, h.chain_id, h.token_address, h.token_symbol, h.balance::text, h.balance_formatted,
+       h.is_spam, h.spam_reasons, h.flags, r.token_address IS NOT NULL, r.coingecko_id, r.lists,
+       (SELECT json_object_agg(e.source, e.answered_at) FROM token_evidence e
+        WHERE e.chain_id = h.chain_id AND e.token_address = h.token_address AND e.source <> 'accepted')
+FROM user_token_holdings h LEFT JOIN token_registry r USING (chain_id, token_address)
+WHERE h.user_id = %s AND h.value_usd IS NULL
+ORDER BY h.wallet_address, h.chain_id, h.token_address
+"""
+
+
+def read_explanation(
+    connection: Connection, user_id: str, operation_id: UUID | None = None, *, at: datetime | None = None
+) -> dict[str, Any] | None:
+    """The evidence of a portfolio, in the names of the API.
+
+    Args:
+        connection: Inside a transaction of one snapshot, so that what is read fits together.
+        user_id: Whose.
+        operation_id: As that sync left it; the last one by default.
+        at: As it was then; now by default.
+
+    Returns:
+        ``None`` where nothing is kept: no sync changed the portfolio yet, or it was too long ago.
+    """
+    row = connection.exec_driver_sql(_EXPLAIN, {"user": user_id, "operation": operation_id, "at": at}).one_or_none()
+    if row is None:
+        return None
+    operation, stored_at, evidence, version, total = row
+    kept = unpack(bytes(evidence))
+    if operation_id is None and at is None:
+        _fill_in(connection, user_id, kept)
+    return {
+        "userId": user_id,
+        "syncOperationId": str(operation),
+        "at": rfc3339(stored_at),
+        "version": version,
+        "totalValueUsd": plain(total),
+        **kept,
+    }
+
+
+def _fill_in(connection: Connection, user_id: str, kept: dict[str, Any]) -> None:
+    """Adds positions without a price that the evidence leaves out."""
+    tokens = {(token["chainId"], token["tokenAddress"]) for token in kept["tokens"]}
+    held = {(p["walletAddress"], p["chainId"], p["tokenAddress"]) for p in kept["positions"]}
+    for wallet, chain_id, token, symbol, balance, amount, is_spam, reasons, flags, *rest in connection.exec_driver_sql(
+        _REST, (user_id,)
+    ):
+        if (wallet, chain_id, token) in held:
+            continue
+        reason = not_counted_reason(is_spam=is_spam, value_usd=None, flags=flags)
+        kept["positions"].append(
+            {
+                "walletAddress": wallet,
+                "chainId": chain_id,
+                "tokenAddress": token,
+                "balance": balance,
+                "balanceSource": None,
+                "block": None,
+                "balanceAt": None,
+                "amount": None if amount is None else plain(amount),
+                "valueUsd": None,
+                "isSpam": is_spam,
+                "spamReasons": reasons,
+                "isCounted": False,
+                "notCountedReason": reason,
+                "flags": flags,
+            }
+        )
+        if (chain_id, token) not in tokens:
+            tokens.add((chain_id, token))
+            kept["tokens"].append(_unsaid(chain_id, token, symbol, reasons, flags, *rest))
+
+
+def _unsaid(
+    chain_id: int,
+    token: str,
+    symbol: str | None,
+    suspicions: list[str],
+    flags: list[str],
+    is_listed: bool,
+    coin: str | None,
+    lists: list[str] | None,
+    answered: dict[str, str] | None,
+) -> dict[str, Any]:
+    """A token of which no source has said anything."""
+    asked = answered or {}
+    return {
+        "chainId": chain_id,
+        "tokenAddress": token,
+        "symbol": symbol,
+        "price": None,
+        "quotes": [],
+        "answeredNothing": [
+            {"source": source, "at": rfc3339(datetime.fromisoformat(at))} for source, at in sorted(asked.items())
+        ],
+        "notAsked": [source.value for source in PriceSource if source.value not in asked],
+        "depth": None,
+        "listing": {"coingeckoId": coin, "lists": lists or []} if is_listed else None,
+        "suspicions": suspicions,
+        "flags": flags,
+    }
+
+
+_PRUNE: Final = """
+DELETE FROM sync_evidence WHERE sync_operation_id IN (
+    SELECT sync_operation_id FROM sync_evidence WHERE stored_at < %s LIMIT 5000)
+"""
+
+
+def prune_evidence(engine: Engine, before: datetime) -> Iterator[int]:
+    """Deletes evidence that was stored before a time, slice by slice; yields how much."""
+    while True:
+        removed = with_lock_timeout(engine, lambda connection: connection.exec_driver_sql(_PRUNE, (before,)).rowcount)
+        if removed:
+            yield removed
+        else:
+            return
+
+
+def forget_evidence(connection: Connection, user_id: str) -> None:
+    """Deletes what is kept of a user; it names all of their wallets."""
+    connection.exec_driver_sql("DELETE FROM sync_evidence WHERE user_id = %s", (user_id,))

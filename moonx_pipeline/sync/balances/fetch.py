@@ -1,0 +1,249 @@
+"""Reading balances: as few provider calls as the APIs allow, started as soon as a sync opens.
+
+Three ways, each tried for what the one before could not read: Alchemy's data API (several wallets and networks a
+call), Alchemy's JSON-RPC (one wallet and chain), the operator's own node (known tokens only). Wallets with many tokens
+are read by JSON-RPC from the start: a page of it costs a tenth, and a list that is too long for one sync continues in
+the next. A way whose breaker is open is not tried, so it costs no time. All of it runs in the providers' threads:
+waiting for a chain is only waiting. A failure is data: the reading says so, and never raises.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Final
+
+from moonx_pipeline.domain.chains import CHAIN_BY_ID
+from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
+from moonx_pipeline.domain.quotes import Quote
+from moonx_pipeline.providers.alchemy import Alchemy, BalanceReading, Group
+from moonx_pipeline.providers.errors import DeadlineOver, ProviderError, RateLimited
+from moonx_pipeline.sync.balances.fallback import Memory, OtherWays, is_of_account
+from moonx_pipeline.sync.calls import ProviderCalls
+from moonx_pipeline.sync.protection.breakers import ALCHEMY_DATA, chain_key
+
+MANY_TOKENS: Final = 300
+"""Users with more tokens are read by JSON-RPC, chain by chain: for a tenth of the units, without delaying others."""
+
+_GRACE_SECONDS: Final = 2.0
+"""A call ends by the deadline of its scope; one that does not hangs, and is not waited for longer than this."""
+
+Wait = Callable[[RateLimited], bool]
+Pair = tuple[str, int]
+OnChainEnd = Callable[[int, list[ChainBalances]], None]
+
+
+class BalanceFetch:
+    """The reading of wallets on chains, in progress; of one user or of several.
+
+    ``start`` begins it and returns at once. Each wallet and chain goes through its ways by itself; ``read_chain`` waits
+    for one chain. Chains may be waited for from several threads.
+    """
+
+    def __init__(
+        self,
+        calls: ProviderCalls,
+        wallets: Sequence[str],
+        chain_ids: Sequence[int],
+        *,
+        with_metadata: bool,
+        many_tokens: Collection[str],
+        memory: Memory,
+        quiet: Collection[Pair] = frozenset(),
+        on_chain_end: OnChainEnd | None = None,
+    ) -> None:
+        """Takes what to read; nothing is asked yet.
+
+        Args:
+            calls: How providers are asked; its deadline is that of the reading.
+            wallets: Lower-case addresses.
+            chain_ids: The chains.
+            with_metadata: Whether metadata and prices are wanted with the balances.
+            many_tokens: Wallets that are known to hold many tokens.
+            memory: What earlier syncs left of wallets and chains.
+            quiet: Wallets and chains that need not be read: their reading is ``KEPT``.
+            on_chain_end: Called once for each chain, in one of the providers' threads, with its readings.
+        """
+        self.calls = calls
+        self._wallets = tuple(wallets)
+        self._chain_ids = tuple(chain_ids)
+        self._with_metadata = with_metadata
+        self._many_tokens = frozenset(many_tokens)
+        self._quiet = frozenset(quiet)
+        self._ways = OtherWays(calls, memory)
+        self._on_chain_end = on_chain_end
+        self._lock = threading.Lock()
+        self._shared: list[Future[BalanceReading]] = []
+        self._ended: dict[Pair, ChainBalances | BaseException] = {}
+        self._open = dict.fromkeys(self._chain_ids, len(self._wallets))
+        self._chain_ended = {chain_id: threading.Event() for chain_id in self._chain_ids}
+
+    def start(self) -> BalanceFetch:
+        """Starts the calls and returns at once; each waits for the rate limit by itself."""
+        groups = self._groups()
+        self._start_shared(groups, None)
+        self._start_others(groups)
+        return self
+
+    def start_reserved(self, wait: Wait) -> bool:
+        """Starts the shared calls as the rate limit has room for them.
+
+        Args:
+            wait: Waits until the limit has room, or says that it does not wait.
+
+        Returns:
+            Whether all were started; ``False`` if ``wait`` did not wait.
+        """
+        alchemy, planned = self.calls.providers.alchemy, self._groups()
+        groups = planned
+        while groups and alchemy is not None:
+            room = alchemy.room(with_metadata=self._with_metadata)
+            try:
+                slot = alchemy.reserve(len(groups[:room]), with_metadata=self._with_metadata)
+            except RateLimited as refusal:
+                if not wait(refusal):
+                    return False
+                continue
+            self._start_shared(groups[:room], slot)
+            groups = groups[room:]
+        self._start_others(planned)
+        return True
+
+    def read_chain(self, chain_id: int) -> list[ChainBalances]:
+        """Waits for the readings of all wallets on one chain, in the order of the wallets."""
+        self._chain_ended[chain_id].wait(self.calls.scope.remaining() + _GRACE_SECONDS)
+        return [self._reading(wallet, chain_id) for wallet in self._wallets]
+
+    def quotes(self) -> dict[TokenKey, Quote]:
+        """Prices that came along with the balances, once all chains are read."""
+        found: dict[TokenKey, Quote] = {}
+        for call in self._shared:
+            if call.done() and call.exception() is None:
+                found |= call.result().quotes
+        return found
+
+    def _reading(self, wallet: str, chain_id: int) -> ChainBalances:
+        ended = self._ended.get((wallet, chain_id))
+        if isinstance(ended, BaseException):
+            raise ended
+        if ended is None:
+            reason = f"{CHAIN_BY_ID[chain_id].name} was not read before the sync's time for reading was over."
+            return ChainBalances(wallet, chain_id, ChainOutcome.FAILED, reason=reason, error_code=DeadlineOver.kind)
+        return ended
+
+    def _groups(self) -> list[Group]:
+        """The shared calls: as few as the API allows, of what may be asked."""
+        alchemy = self.calls.providers.alchemy
+        if alchemy is None or self.calls.breakers.is_open(ALCHEMY_DATA):
+            return []
+        served = [chain_id for chain_id in self._chain_ids if self.calls.alchemy_serves(chain_id)]
+        few = [wallet for wallet in self._wallets if wallet not in self._many_tokens]
+        pairs = [(wallet, chain_id) for wallet in few for chain_id in served if (wallet, chain_id) not in self._quiet]
+        return [*alchemy.plan_requests(pairs, with_metadata=self._with_metadata)]
+
+    def _start_shared(self, groups: Sequence[Group], slot: datetime | None) -> None:
+        executor = self.calls.providers.executor
+        self._shared += [executor.submit(self._read_together, group, slot) for group in groups]
+
+    def _start_others(self, groups: Sequence[Group]) -> None:
+        """Starts what is in no shared call: quiet chains, long lists, and chains that Alchemy is not asked about."""
+        together = {(wallet, chain_id) for group in groups for wallet, chain_ids in group for chain_id in chain_ids}
+        pairs = [(wallet, chain_id) for wallet in self._wallets for chain_id in self._chain_ids]
+        for wallet, chain_id in pairs:
+            if (wallet, chain_id) in together:
+                continue
+            if (wallet, chain_id) in self._quiet:
+                self._end((wallet, chain_id), ChainBalances(wallet, chain_id, ChainOutcome.KEPT))
+            elif wallet in self._many_tokens and self.calls.alchemy_serves(chain_id):
+                self._go_on(ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED), None)
+            else:
+                self._go_on(self._not_asked(wallet, chain_id), None)
+
+    def _read_together(self, group: Group, slot: datetime | None) -> BalanceReading:
+        """A shared call; afterwards each of its wallets and chains goes on by itself."""
+        pairs = [(wallet, chain_id) for wallet, chain_ids in group for chain_id in chain_ids]
+        alchemy = self.calls.providers.alchemy
+        assert alchemy is not None  # noqa: S101 - it planned the group
+        try:
+            reading = self._ask_together(alchemy, group, slot)
+        except ProviderError as error:
+            for pair in pairs:
+                failed = ChainBalances(
+                    *pair, ChainOutcome.FAILED, reason=str(error), error_code=error.kind, retry_at=error.retry_at
+                )
+                self._go_on(failed, error)
+            raise
+        except BaseException as fault:
+            for pair in pairs:
+                self._end(pair, fault)
+            raise
+        for pair in pairs:
+            self._go_on(reading.balances[pair], None)
+        return reading
+
+    def _ask_together(self, alchemy: Alchemy, group: Group, slot: datetime | None) -> BalanceReading:
+        """The call itself. What it says about single chains, and about their common key, is noted on their breakers."""
+        breakers = self.calls.breakers
+        chain_ids = {chain_id for _, ids in group for chain_id in ids}
+        try:
+            reading = alchemy.read_balances(group, with_metadata=self._with_metadata, scope=self.calls.scope, slot=slot)
+        except ProviderError as error:
+            for key in map(chain_key, chain_ids) if is_of_account(error) else (ALCHEMY_DATA,):
+                breakers.record_error(key, error)
+            raise
+        breakers.record_success(ALCHEMY_DATA)
+        for chain in reading.balances.values():
+            if chain.outcome is ChainOutcome.OK:
+                breakers.record_success(chain_key(chain.chain_id))
+        for chain_id, reason in reading.outages.items():
+            breakers.note_failure(chain_key(chain_id), f"Alchemy could not read it: {reason}.")
+        return reading
+
+    def _go_on(self, reading: ChainBalances, error: ProviderError | None) -> None:
+        """Ends a reading that lacks nothing; asks the other ways for what it lacks."""
+        if reading.outcome is not ChainOutcome.OK:
+            self.calls.providers.executor.submit(self._end_with, reading, lambda: self._ways.whole(reading, error))
+        elif reading.unknown or reading.without_balance:
+            self.calls.providers.executor.submit(self._end_with, reading, lambda: self._ways.single_tokens(reading))
+        else:
+            self._end((reading.wallet, reading.chain_id), reading)
+
+    def _end_with(self, begun: ChainBalances, go_on: Callable[[], ChainBalances]) -> None:
+        ended: ChainBalances | BaseException
+        try:
+            ended = go_on()
+        except BaseException as fault:
+            ended = fault
+        self._end((begun.wallet, begun.chain_id), ended)
+
+    def _end(self, pair: Pair, ended: ChainBalances | BaseException) -> None:
+        """Takes in how a wallet and chain ended; the last one of its chain ends the chain."""
+        _, chain_id = pair
+        self._ended[pair] = ended
+        with self._lock:
+            self._open[chain_id] -= 1
+            is_last = self._open[chain_id] == 0
+        if is_last:
+            self._chain_ended[chain_id].set()
+            readings = [self._ended[wallet, chain_id] for wallet in self._wallets]
+            if self._on_chain_end is not None:
+                self._on_chain_end(chain_id, [r for r in readings if isinstance(r, ChainBalances)])
+
+    def _not_asked(self, wallet: str, chain_id: int) -> ChainBalances:
+        """Why a chain takes part in no shared call."""
+        alchemy, breakers, chain = self.calls.providers.alchemy, self.calls.breakers, CHAIN_BY_ID[chain_id]
+        if alchemy is None or not alchemy.serves(chain_id):
+            reason = f"{chain.name} has no source of balances: set ALCHEMY_API_KEY or RPC_URL_{chain.slug.upper()}."
+            return ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED, reason=reason, error_code="no_source")
+        is_open = breakers.is_open(chain_key(chain_id))
+        refusal = breakers.refusal(chain_key(chain_id) if is_open else ALCHEMY_DATA)
+        return ChainBalances(
+            wallet,
+            chain_id,
+            ChainOutcome.SKIPPED,
+            reason=f"{chain.name} was not asked. {refusal}",
+            error_code=refusal.kind,
+            retry_at=refusal.retry_at,
+        )

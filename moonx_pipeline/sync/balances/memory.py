@@ -1,0 +1,42 @@
+"""What earlier syncs left of wallets and chains, for the ways that need it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from moonx_pipeline.domain.majors import MAJOR_IDS
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.portfolios.holdings import held_tokens, place_in_list
+from moonx_pipeline.storage.tokens.registry import contracts_of
+from moonx_pipeline.sync.balances.fallback import PlaceInList
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMemory:
+    """The memory that is stored; see ``Memory``.
+
+    Attributes:
+        engine: The pipeline's database.
+        owners: Users by wallet.
+    """
+
+    engine: Engine
+    owners: Mapping[str, str]
+
+    def place_in_list(self, wallet: str, chain_id: int) -> PlaceInList:
+        """Where the list of a wallet goes on."""
+        with self._connect() as connection:
+            return PlaceInList(*place_in_list(connection, self.owners[wallet], wallet, chain_id))
+
+    def tokens(self, wallet: str, chain_id: int) -> list[str]:
+        """Contracts that a wallet may hold: what it held, and major coins."""
+        with self._connect() as connection:
+            held = held_tokens(connection, self.owners[wallet], wallet, chain_id)
+            return [*held, *contracts_of(connection, chain_id, MAJOR_IDS)]
+
+    def _connect(self) -> Connection:
+        # Each statement by itself: a transaction around them would cost two round trips more.
+        return autocommit(self.engine)

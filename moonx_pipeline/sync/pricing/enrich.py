@@ -1,0 +1,177 @@
+"""What positions consist of beyond balances: names and prices of tokens, stored or looked up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from moonx_pipeline.domain.evidence import found
+from moonx_pipeline.domain.holdings import Holding
+from moonx_pipeline.domain.market import ALWAYS_KNOWN, Known, Market
+from moonx_pipeline.domain.money import amount_of, value_of
+from moonx_pipeline.domain.portfolio import ChainBalances, TokenKey
+from moonx_pipeline.domain.quotes import Quote
+from moonx_pipeline.domain.valuation import Valuer
+from moonx_pipeline.storage.tokens.token_store import TokenStore, read_tokens, write_tokens
+from moonx_pipeline.sync.calls import ProviderCalls
+from moonx_pipeline.sync.pricing.metadata import fetch_metadata, lacks_metadata
+from moonx_pipeline.sync.pricing.plan import PricePlan, max_price_age, plan_prices
+from moonx_pipeline.sync.pricing.quote_round import QuoteRound
+from moonx_pipeline.sync.runtime import Runtime, SingleFlight
+
+_LONGEST_WAIT: Final = 3.0
+"""Seconds. After this wait a sync looks up in parallel: the one ahead may hang, or be a run that was cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDemand:
+    """The tokens that syncs need names and prices of.
+
+    Attributes:
+        keys: The tokens.
+        holdings: Who holds how much of them: prices of what nobody holds much of may be older.
+        readings: Metadata that came along with the balances.
+        quotes: Prices that came along with the balances.
+        syncs: The number of users; so many times more may be asked for.
+        trigger: What started the syncs: a person sees fresher prices.
+        now: The time of the reading.
+    """
+
+    keys: Collection[TokenKey]
+    holdings: Sequence[Holding]
+    readings: Sequence[ChainBalances]
+    quotes: Mapping[TokenKey, Quote]
+    syncs: int
+    trigger: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """Names and prices for what syncs hold.
+
+    Attributes:
+        runtime: The database, the providers and the rules.
+        calls: How the providers are asked.
+        demand: The tokens.
+        deadline: ``time.monotonic()`` after which the database is not tried again.
+    """
+
+    runtime: Runtime
+    calls: ProviderCalls
+    demand: TokenDemand
+    deadline: float
+
+    def value_by(self, book: TokenStore, read_at_start: float) -> tuple[Valuer, tuple[str, ...]]:
+        """Names and prices of the tokens; what is unknown or too old is looked up and stored.
+
+        Args:
+            book: What is stored about the tokens and about ``ALWAYS_KNOWN``.
+            read_at_start: ``time.monotonic()`` before it was read.
+
+        Returns:
+            What values the holdings, and why price sources failed.
+        """
+        market = self._market(book)
+        if not self._has_to_look_up(book, market):
+            return Valuer(book.tokens, market), ()
+        lookups, keys = self.runtime.providers.lookups, set(self.demand.keys)
+        with _alone(lookups, self.calls.scope.remaining()):
+            if lookups.ended > read_at_start:
+                # Another sync has looked up since, and for much of the same.
+                book = self._read({*keys, *ALWAYS_KNOWN})
+                market = self._market(book)
+            asking = QuoteRound(market, self.calls, read_known=self._read_known, syncs=self.demand.syncs)
+            asking.ask(self._plan(book, market))
+            described = fetch_metadata(
+                keys,
+                book,
+                self.demand.readings,
+                market,
+                self.calls,
+                most=self.runtime.policy.most_metadata * self.demand.syncs,
+            )
+            if described or market.learned:
+                self.runtime.db.transaction(self.deadline, write_tokens, tokens=described, evidence=market.learned)
+                lookups.ended = time.monotonic()
+        tokens = book.tokens | {key: what.info for key, what in described.items()}
+        return Valuer(tokens, market), tuple(asking.outages)
+
+    def _market(self, book: TokenStore) -> Market:
+        policy, demand = self.runtime.policy, self.demand
+        fresh_for = max_price_age(policy, demand.trigger)
+        market = Market(
+            book.known,
+            now=demand.now,
+            limits=policy.price_limits,
+            fresh_for=fresh_for,
+            old_after=policy.fresh_for,
+        )
+        market.weigh(_worth(demand.holdings, book, market, fresh_for))
+        for key, quote in demand.quotes.items():
+            if key in book.known:
+                market.learn(key, found(quote.source, demand.now, quote))
+        return market
+
+    def _plan(self, book: TokenStore, market: Market) -> PricePlan:
+        return plan_prices(
+            self.demand.keys,
+            market,
+            self.runtime.policy,
+            has_coingecko_key=self.runtime.providers.coingecko.has_key,
+            tokens=book.tokens,
+            quoted=self.demand.quotes.keys(),
+            syncs=self.demand.syncs,
+        )
+
+    def _has_to_look_up(self, book: TokenStore, market: Market) -> bool:
+        plan = self._plan(book, market)
+        market.waiting = plan.waiting
+        if plan.asked or market.learned:
+            return True
+        return lacks_metadata(set(self.demand.keys), book, self.demand.readings, market)
+
+    def _read(self, keys: Collection[TokenKey]) -> TokenStore:
+        return self.runtime.db.read(self.deadline, read_tokens, keys)
+
+    def _read_known(self, keys: Collection[TokenKey]) -> Mapping[TokenKey, Known]:
+        return self._read(keys).known
+
+
+@contextmanager
+def _alone(lookups: SingleFlight, seconds: float) -> Iterator[None]:
+    """One look-up of this process after the other, since syncs side by side ask for the same."""
+    taken = lookups.lock.acquire(timeout=min(_LONGEST_WAIT, seconds))
+    try:
+        yield
+    finally:
+        if taken:
+            lookups.lock.release()
+
+
+def _worth(
+    holdings: Iterable[Holding], book: TokenStore, market: Market, fresh_for: timedelta
+) -> dict[TokenKey, Decimal]:
+    """What the largest holding of each token is worth by the book, for those whose price is not fresh."""
+    aged: dict[TokenKey, tuple[Decimal, int]] = {}
+    for key, known in book.known.items():
+        quotes, info = known.evidence.quotes, book.tokens.get(key)
+        if not quotes or info is None or info.decimals is None or market.identity(key).is_major:
+            continue
+        latest = max(quotes.values(), key=lambda quote: quote.read_at)
+        if market.now - latest.read_at > fresh_for:
+            aged[key] = (latest.price_usd, info.decimals)
+    worth: dict[TokenKey, Decimal] = {}
+    if not aged:
+        return worth
+    for holding in holdings:
+        key = TokenKey(holding.chain_id, holding.token)
+        if key in aged:
+            price_usd, decimals = aged[key]
+            worth[key] = max(worth.get(key, Decimal(0)), value_of(amount_of(holding.balance, decimals), price_usd))
+    return worth

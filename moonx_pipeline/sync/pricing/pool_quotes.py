@@ -1,0 +1,139 @@
+"""Prices and depths of tokens by the DEX pools they trade in, and the prices of what those are quoted in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
+from typing import Final
+
+from moonx_pipeline.domain.evidence import DepthState, found
+from moonx_pipeline.domain.market import Known, other_side_key
+from moonx_pipeline.domain.pools import Pool, judge_pools
+from moonx_pipeline.domain.portfolio import TokenKey
+from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.providers.dexscreener import ADDRESSES_A_CALL, PoolList
+from moonx_pipeline.sync.pricing.listings import Listings
+from moonx_pipeline.sync.pricing.lookups import Asking, addresses_of, by_chain
+from moonx_pipeline.sync.protection.breakers import DEXSCREENER
+
+MAX_OTHER_SIDES: Final = 60
+"""Tokens on the other side of pools that are asked for at most, a round."""
+
+_ROUNDS_OF_OTHER_SIDES: Final = 2
+"""A pool is quoted in a token, whose pools are quoted in another: further it is not followed."""
+
+_SMALLER: Final = (7, 1)
+"""Tokens a call where a full answer may have left pools out: few, and then each alone."""
+
+_MOST_APART: Final = 40
+"""Calls for them at most, a round; the next sync goes on."""
+
+_Answered = dict[TokenKey, tuple[list[Pool], bool]]
+"""The pools of tokens, and whether the answer may have left some out."""
+
+ReadKnown = Callable[[Collection[TokenKey]], Mapping[TokenKey, Known]]
+"""Reads what is stored of tokens."""
+
+
+PoolCalls = list[tuple[list[TokenKey], Future[PoolList]]]
+"""Calls under way, each with the tokens that it is about."""
+
+
+class PoolQuotes:
+    """Asks for pools; what is started goes on beside other calls until it is judged."""
+
+    def __init__(self, ask: Asking, listings: Listings, read_known: ReadKnown) -> None:
+        """Takes what to ask with, and what reads what is stored of tokens that were not at hand."""
+        self._ask = ask
+        self._listings = listings
+        self._read_known = read_known
+
+    def start(self, keys: Collection[TokenKey], size: int = ADDRESSES_A_CALL) -> PoolCalls:
+        """Begins to ask for the pools of tokens, so many a call."""
+        pools = self._ask.providers.dexscreener.pools
+        return [
+            (part, self._ask.start(DEXSCREENER, pools, part[0].chain_id, addresses_of(part)))
+            for part in by_chain(keys, size)
+        ]
+
+    def _take(self, calls: PoolCalls) -> _Answered:
+        """The pools of each token that was answered for, and whether it may have more."""
+        answered: _Answered = {}
+        for keys, call in calls:
+            with self._ask.noting_outage():
+                listed = call.result()
+                mine: dict[str, list[Pool]] = {key.address: [] for key in keys}
+                for pool in listed.pools:
+                    for address in {pool.base_address, pool.quote_address} & mine.keys():
+                        mine[address].append(pool)
+                answered |= {key: (mine[key.address], key.address in listed.cut) for key in keys}
+        return answered
+
+    def judge(self, calls: PoolCalls) -> None:
+        """Learns prices and depths from pools, those of the tokens on their other sides first."""
+        levels = [self._take(calls)]
+        for _ in range(_ROUNDS_OF_OTHER_SIDES):
+            further = self._other_sides(levels[-1])
+            if not further:
+                break
+            levels.append(further)
+        for level in reversed(levels):
+            self._judge_level(level)
+
+    def _judge_level(self, answered: _Answered) -> None:
+        """Learns from the pools of tokens; one may be quoted in another of them, so the unknown are looked at twice."""
+        unknown, doubtful = self._judge_each(answered)
+        _, still_doubtful = self._judge_each({key: answered[key] for key in unknown})
+        doubtful = [*(key for key in doubtful if key not in unknown), *still_doubtful]
+        for size in _SMALLER:
+            doubtful.sort(key=lambda key: (-self._ask.market.overdue(key, PriceSource.DEXSCREENER), key))
+            _, doubtful = self._judge_each(self._take(self.start(doubtful[: _MOST_APART * size], size)))
+
+    def _judge_each(self, answered: _Answered) -> tuple[list[TokenKey], list[TokenKey]]:
+        """Learns what the pools of tokens say.
+
+        Returns:
+            Tokens with a pool whose depth is not known; and those of which nothing was learned, since an answer that
+            was full shows no deep pool of them, and may have left one out.
+        """
+        market = self._ask.market
+        unknown: list[TokenKey] = []
+        doubtful: list[TokenKey] = []
+        for key, (pools, is_cut) in answered.items():
+            trusted = market.trusted_quotes(key.chain_id, {pool.other_side(key.address) for pool in pools})
+            floor = market.limits.liquidity_floor_usd
+            quote, depth = judge_pools(key, pools, floor_usd=floor, trusted=trusted, read_at=market.now)
+            if depth is not None and depth.state is DepthState.UNKNOWN:
+                unknown.append(key)
+            if is_cut and (depth is None or depth.state is not DepthState.DEEP):
+                doubtful.append(key)
+            else:
+                market.learn(key, found(PriceSource.DEXSCREENER, market.now, quote, depth))
+        return unknown, doubtful
+
+    def _other_sides(self, answered: _Answered) -> _Answered:
+        """Asks for prices of listed tokens in which pools are quoted; returns the pools of those that need judging."""
+        market = self._ask.market
+        sides = {
+            other_side_key(key.chain_id, pool.other_side(key.address))
+            for key, (pools, _) in answered.items()
+            for pool in pools
+        } - answered.keys()
+        unread = [key for key in sides if not market.knows(key)]
+        if unread:
+            market.take_in(self._read_known(unread))
+        wanted = sorted(key for key in sides if market.is_listed(key) and market.trusted_price(key) is None)
+        wanted = wanted[:MAX_OTHER_SIDES]
+        majors = [key for key in wanted if market.identity(key).is_major]
+        direct = [key for key in majors if market.identity(key).binance_symbol]
+        self._listings.take_binance(direct, self._listings.start_binance(direct))
+        others = [key for key in wanted if key not in majors and market.is_due(key, PriceSource.DEXSCREENER)]
+        coins = [key for key in (*majors, *others) if self._is_coin_due(key)]
+        pools = self.start(others)
+        self._listings.take_coins(self._listings.start_coins(coins))
+        return self._take(pools)
+
+    def _is_coin_due(self, key: TokenKey) -> bool:
+        identity = self._ask.market.identity(key)
+        by_id = identity.coingecko_id and not identity.binance_symbol
+        return bool(by_id) and self._ask.market.is_due(key, PriceSource.COINGECKO)

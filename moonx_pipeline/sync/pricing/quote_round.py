@@ -1,0 +1,119 @@
+"""One round of asking the sources of prices, side by side where they do not depend on each other.
+
+What they say goes into the market as evidence. A source that fails is an outage in the result, never an exception, and
+changes nothing of what it said before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
+from moonx_pipeline.domain.market import Market
+from moonx_pipeline.domain.portfolio import TokenKey
+from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.providers.defillama import TOKENS_A_CALL
+from moonx_pipeline.sync.calls import ProviderCalls
+from moonx_pipeline.sync.pricing.listings import Listings
+from moonx_pipeline.sync.pricing.lookups import Asking, in_parts
+from moonx_pipeline.sync.pricing.plan import MAX_ASKED, PricePlan
+from moonx_pipeline.sync.pricing.pool_quotes import PoolQuotes, ReadKnown
+from moonx_pipeline.sync.protection.breakers import ALCHEMY_PRICES, DEFILLAMA
+
+MAX_ALCHEMY_ASKED: Final = 100
+"""Tokens that need another opinion about which Alchemy is asked at most, in a sync: it costs compute units."""
+
+
+class QuoteRound:
+    """One round of asking."""
+
+    def __init__(
+        self,
+        market: Market,
+        calls: ProviderCalls,
+        *,
+        read_known: ReadKnown,
+        syncs: int = 1,
+    ) -> None:
+        """Takes what to ask with; nothing is asked yet.
+
+        Args:
+            market: What is known; it learns what is said.
+            calls: How the sources are asked.
+            read_known: Reads what is stored of tokens in which pools are quoted.
+            syncs: Of how many users the tokens are; so many times more are asked for.
+        """
+        self._ask = Asking(market, calls)
+        self._listings = Listings(self._ask)
+        self._pools = PoolQuotes(self._ask, self._listings, read_known)
+        self._syncs = syncs
+
+    @property
+    def outages(self) -> list[str]:
+        """Why a source failed, a sentence each."""
+        return self._ask.outages
+
+    def ask(self, plan: PricePlan) -> None:
+        """Asks as planned, then those who could confirm what is still open.
+
+        Args:
+            plan: Whom to ask about which tokens.
+        """
+        market, listings = self._ask.market, self._listings
+        market.waiting = plan.waiting
+        contracts = listings.start_contracts(plan.contracts)
+        pools = self._pools.start(plan.pools)
+        coins, direct = listings.start_coins(plan.coins), listings.start_binance(plan.binance)
+        listings.take_coins(coins)
+        listings.take_binance(plan.binance, direct)
+        listings.take_contracts(contracts)
+        self._pools.judge(pools)
+        self._confirm([key for key in plan.asked if market.choice(key).is_open])
+        # Prices beyond doubt are remembered: later ones are measured against them.
+        for key in list(market.learned):
+            market.accept(key)
+
+    def _confirm(self, keys: Iterable[TokenKey]) -> None:
+        """Asks, once, those who could say more about tokens without a price that is beyond doubt."""
+        wanted = list(keys)
+        coins = self._listings.start_second_opinions(wanted)
+        by_llama = self._in_turn(wanted, PriceSource.DEFILLAMA)[: MAX_ASKED * self._syncs]
+        llama = [
+            (
+                part,
+                self._ask.start(DEFILLAMA, self._ask.providers.defillama.prices, part),
+            )
+            for part in in_parts(by_llama, TOKENS_A_CALL)
+        ]
+        self._ask_alchemy(dict.fromkeys(map(_as_contract, wanted)))
+        self._listings.take_coins(coins)
+        for part, call in llama:
+            with self._ask.noting_outage():
+                self._ask.learn(PriceSource.DEFILLAMA, part, call.result())
+
+    def _in_turn(self, keys: Iterable[TokenKey], source: PriceSource) -> list[TokenKey]:
+        """Those about which a source is to be asked: tokens with a price first, then the longest overdue."""
+        market = self._ask.market
+        due = [(key, overdue) for key in keys if (overdue := market.overdue(key, source)) > 1]
+        due.sort(key=lambda one: (not market.evidence(one[0]).quotes, -one[1], one[0]))
+        return [key for key, _ in due]
+
+    def _ask_alchemy(self, keys: Iterable[TokenKey]) -> None:
+        alchemy = self._ask.providers.alchemy
+        if alchemy is None:
+            return
+        served = [key for key in keys if alchemy.serves(key.chain_id)]
+        asked = self._in_turn(served, PriceSource.ALCHEMY)[: MAX_ALCHEMY_ASKED * self._syncs]
+        if asked:
+            with self._ask.noting_outage():
+                self._ask.learn(
+                    PriceSource.ALCHEMY, asked, self._ask.start(ALCHEMY_PRICES, alchemy.prices, asked).result()
+                )
+
+
+def _as_contract(key: TokenKey) -> TokenKey:
+    """A native coin is asked for by its wrapped form, which is worth the same."""
+    if key.address != NATIVE_TOKEN:
+        return key
+    return TokenKey(key.chain_id, CHAIN_BY_ID[key.chain_id].wrapped_native)

@@ -1,0 +1,216 @@
+"""Circuit breakers as one sync uses them: read once at its start, told of once at its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import timedelta
+from typing import Final, NamedTuple, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from moonx_pipeline.domain.events import Event, rfc3339
+from moonx_pipeline.metrics.protection import count_opened
+from moonx_pipeline.providers.classification import effect_of
+from moonx_pipeline.providers.errors import ProviderError
+from moonx_pipeline.storage.connection.retries import Database
+from moonx_pipeline.storage.protection import breaker_rows as store
+from moonx_pipeline.storage.protection.breaker_rows import FAILURE, NONE, OK, BreakerState, Report
+from moonx_pipeline.storage.syncs.outbox import insert_events
+from moonx_pipeline.sync.protection.alerts import breaker_alerts
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ALCHEMY_DATA: Final = "alchemy:data"
+"""Alchemy's API for several wallets and networks a call; behind it is its JSON-RPC, chain by chain."""
+
+ALCHEMY_PRICES: Final = "alchemy:prices"
+BINANCE: Final = "binance"
+COINGECKO: Final = "coingecko"
+DEXSCREENER: Final = "dexscreener"
+DEFILLAMA: Final = "defillama"
+
+ACCOUNT_CAUSES: Final = frozenset({"key_rejected", "quota_exhausted"})
+"""Refusals that are of a key, however it is used."""
+
+
+def chain_key(chain_id: int) -> str:
+    """The breaker of Alchemy on one chain."""
+    return f"alchemy:{chain_id}"
+
+
+def node_key(chain_id: int) -> str:
+    """The breaker of the operator's own node of a chain."""
+    return f"rpc:{chain_id}"
+
+
+def user_key(user_id: str) -> str:
+    """The breaker of a user whose syncs fail for reasons of his own, such as data that can't be stored."""
+    return f"user:{user_id}"
+
+
+class BreakerRules(NamedTuple):
+    """When breakers open, and for how long.
+
+    Attributes:
+        enabled: Whether they are asked at all.
+        threshold: Failures in a row that open one.
+        open_for: How long it stays open.
+        lease: How long a probe may take.
+    """
+
+    enabled: bool
+    threshold: int
+    open_for: timedelta
+    lease: timedelta
+
+
+class BreakerOpen(ProviderError):
+    """The provider was not asked, since its breaker is open."""
+
+    kind = "breaker_open"
+
+
+class _Finding(NamedTuple):
+    outcome: str
+    error: str | None = None
+    open_for: timedelta | None = None
+
+
+class Breakers:
+    """The breakers that a sync, or a batch of them, has to do with. Shared by its threads."""
+
+    def __init__(self, rules: BreakerRules, states: Mapping[str, BreakerState]) -> None:
+        self.rules = rules
+        self._standings = states
+        self._found: dict[str, _Finding] = {}
+        self._lock = threading.Lock()
+
+    def joined(self, other: Breakers) -> Breakers:
+        """These and others, before anything was noted of either."""
+        return Breakers(self.rules, {**self._standings, **other._standings})
+
+    def standing(self, key: str) -> BreakerState:
+        return self._standings.get(key) or store.closed(key)
+
+    @property
+    def not_closed(self) -> list[BreakerState]:
+        """Those that were open or half-open when they were read."""
+        return [standing for standing in self._standings.values() if standing.state != "closed"]
+
+    def is_open(self, key: str) -> bool:
+        """Whether calls are not to be made."""
+        return not self.standing(key).admitted
+
+    def refusal(self, key: str) -> BreakerOpen:
+        """Why calls are not made, and from when on they will be."""
+        standing = self.standing(key)
+        since = f" since {rfc3339(standing.opened_at)}" if standing.opened_at else ""
+        until = f" until {rfc3339(standing.retry_at)}" if standing.retry_at else ""
+        return BreakerOpen(
+            f"The circuit breaker '{key}' is open{since}{until}: {standing.last_error or 'it was opened by hand'}",
+            provider=key.partition(":")[0],
+            retry_at=standing.retry_at,
+        )
+
+    def call(self, key: str, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Asks a provider, and notes how it went.
+
+        Raises:
+            BreakerOpen: It was not asked.
+            ProviderError: It did not give what was asked for.
+        """
+        if self.is_open(key):
+            raise self.refusal(key)
+        try:
+            answer = ask(*args, **kwargs)
+        except ProviderError as error:
+            self.record_error(key, error)
+            raise
+        self.record_success(key)
+        return answer
+
+    def record_success(self, key: str) -> None:
+        """One good answer in a sync outweighs what failed beside it: the provider is there."""
+        with self._lock:
+            self._found[key] = _Finding(OK)
+
+    def record_error(self, key: str, error: ProviderError) -> None:
+        """An error counts as ``EFFECTS`` says, once a sync."""
+        if not isinstance(error, BreakerOpen):
+            effect = effect_of(error)
+            self.note_failure(key, str(error), outcome=effect.breaker, open_for=effect.open_for)
+
+    def note_failure(self, key: str, error: str, *, outcome: str = FAILURE, open_for: timedelta | None = None) -> None:
+        """A failure that is no error of a call."""
+        if outcome == NONE:
+            return
+        with self._lock:
+            before = self._found.get(key)
+            if before is None or before.outcome == FAILURE:
+                self._found[key] = _Finding(outcome, error, open_for or self.rules.open_for)
+
+    def reports(self) -> list[Report]:
+        """What there is to tell; nothing where all is well, so a sync without trouble costs no round trip."""
+        if not self.rules.enabled:
+            return []
+        reports = []
+        for key in {*self._standings, *self._found}:
+            standing, found = self.standing(key), self._found.get(key, _Finding(NONE))
+            is_probe = standing.admitted and standing.state == "half_open"
+            if is_probe or found.outcome not in (OK, NONE) or (found.outcome == OK and standing.failure_count):
+                reports.append(Report(key, standing.epoch, *found))
+        return sorted(reports)
+
+
+_SECONDS: Final = 20.0
+"""How long the database is retried where no sync's own time bounds it."""
+
+
+def load_breakers(db: Database, rules: BreakerRules, keys: Iterable[str], *, deadline: float | None = None) -> Breakers:
+    """The breakers of keys, in one round trip; if one is half-open, the caller may be its probe.
+
+    Args:
+        db: The pipeline's database.
+        rules: When breakers open.
+        keys: Which.
+        deadline: ``time.monotonic()`` after which the database is not tried again.
+    """
+    if not rules.enabled:
+        return Breakers(rules, {})
+    return Breakers(rules, db.read(deadline or _soon(), store.admit, list(keys), rules.lease))
+
+
+def settle(db: Database, breakers: Breakers) -> list[Event]:
+    """Reports to the shared breakers what syncs found out; returns the alert of each that opened or closed."""
+    reports = breakers.reports()
+    if not reports:
+        return []
+    transitions, alerts = db.transaction(_soon(), _report, reports, breakers.rules.threshold)
+    for transition in transitions:
+        if transition.state == "open":
+            count_opened(transition.key)
+    return alerts
+
+
+def _report(
+    connection: Connection, reports: list[Report], threshold: int
+) -> tuple[list[store.Transition], list[Event]]:
+    transitions = store.report(connection, reports, threshold)
+    alerts = breaker_alerts(transitions)
+    insert_events(connection, alerts)
+    return transitions, alerts
+
+
+def _soon() -> float:
+    return time.monotonic() + _SECONDS
+
+
+def reset(engine: Engine, keys: Collection[str]) -> list[str]:
+    """Closes breakers by hand, with what is told of it; returns the keys of those that were not closed."""
+    with engine.begin() as connection:
+        closed = store.close(connection, keys)
+        insert_events(connection, breaker_alerts(closed))
+    return [transition.key for transition in closed]

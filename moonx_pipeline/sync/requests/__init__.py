@@ -1,0 +1,1 @@
+"""Requests for syncs, from the wish to the run."""

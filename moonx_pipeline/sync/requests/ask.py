@@ -1,0 +1,245 @@
+"""Asking for syncs: the limit of what a person may ask, the request that asks, and the run that serves it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple, TypeVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, Engine
+
+from moonx_pipeline.domain.events import user_activity
+from moonx_pipeline.domain.reasons import DISABLED, NO_WALLETS
+from moonx_pipeline.settings import Settings
+from moonx_pipeline.settings.worker import WorkerSettings
+from moonx_pipeline.storage.connection.retries import RetryPolicy, with_retries
+from moonx_pipeline.storage.protection.rate_limits import Limit, take
+from moonx_pipeline.storage.requests.bulk import BulkRow, Selection, add_requests, select_users
+from moonx_pipeline.storage.requests.dispatches import Launch
+from moonx_pipeline.storage.requests.queue import (
+    Answer,
+    Asker,
+    add_request,
+    answer_of,
+    lock_asker,
+    permits_left,
+    remember_answer,
+    withdraw_request,
+)
+from moonx_pipeline.storage.syncs.outbox import insert_events
+from moonx_pipeline.sync import run_tags
+from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS
+
+T = TypeVar("T")
+
+_TRIGGERS: Final = {"cli": "manual", "api": "manual", "login": "login", "webhook": "webhook", "backfill": "backfill"}
+_ACTIVITIES: Final = {"manual": "manual_sync", "login": "sync_triggered"}
+_SECONDS: Final = 10.0
+"""How long such a step may go on where the database is away."""
+
+_USERS_AT_ONCE: Final = 5000
+"""Of a bulk, in one transaction: others who ask for one of them wait until it ends."""
+
+
+class Refusal(NamedTuple):
+    """Why nothing was asked.
+
+    Attributes:
+        code: ``rate_limited``, ``no_wallets`` or ``disabled``.
+        reason: A sentence for people.
+    """
+
+    code: str
+    reason: str
+
+
+class Asked(NamedTuple):
+    """The answer to whoever asked for a sync.
+
+    Attributes:
+        request_id: The request that serves him; ``None`` where he was refused.
+        is_new: Whether his asking made it.
+        remaining: What is left of his limit; ``None`` where he asks without one.
+        reset_at: When the next permit comes back; of a refusal for the limit, when to ask again.
+        refusal: Why nothing was asked, if so.
+    """
+
+    request_id: UUID | None
+    is_new: bool
+    remaining: int | None = None
+    reset_at: datetime | None = None
+    refusal: Refusal | None = None
+
+
+def manual_sync_limit(worker: WorkerSettings, user_id: str) -> Limit:
+    """What one request of a person takes of his limit."""
+    return Limit(f"user:{user_id}:sync", 1, worker.rate_max, timedelta(milliseconds=worker.rate_window_ms))
+
+
+def trigger_of(source: str) -> str:
+    """What counts as the start of a sync that was asked for by a source."""
+    return _TRIGGERS.get(source, "manual")
+
+
+def launch_tags(launch: Launch) -> dict[str, str]:
+    """The tags of the Dagster run that serves a request."""
+    tags = {
+        run_tags.PARTITION: launch.user_id,
+        run_tags.USER: launch.user_id,
+        run_tags.REQUEST: str(launch.request_id),
+        run_tags.TRIGGER: trigger_of(launch.source),
+        run_tags.PRIORITY: launch.priority,
+    }
+    return tags if launch.traceparent is None else {**tags, run_tags.TRACE: launch.traceparent}
+
+
+def ask_for_sync(
+    engine: Engine,
+    settings: Settings,
+    user_id: str,
+    *,
+    source: str,
+    priority: str,
+    idempotency_key: str | None = None,
+    limited: bool,
+) -> Asked:
+    """Asks for the sync of one user, in one transaction under his lock.
+
+    Asking by the same key again gives the same answer. Where a request of the user waits already, that one serves
+    this, too. Neither takes a permit.
+
+    Args:
+        engine: The pipeline's database.
+        settings: For the limit.
+        user_id: Whose portfolio.
+        source: Who asks: ``cli``, ``api``, ``login``, ``webhook`` or ``backfill``.
+        priority: ``high``, ``medium`` or ``low``.
+        idempotency_key: The caller's own name for this request.
+        limited: Whether it takes a permit of what the person may ask.
+    """
+    limit = manual_sync_limit(settings.worker, user_id) if limited else None
+
+    def ask() -> Asked:
+        with engine.begin() as connection:
+            return ask_within(
+                connection, user_id, source=source, priority=priority, idempotency_key=idempotency_key, limit=limit
+            )
+
+    return briefly(settings, ask)
+
+
+def ask_within(
+    connection: Connection,
+    user_id: str,
+    *,
+    source: str,
+    priority: str,
+    idempotency_key: str | None = None,
+    limit: Limit | None = None,
+) -> Asked:
+    """Asks within a transaction that does more than that; see ``ask_for_sync``.
+
+    Args:
+        connection: Inside the transaction, which holds the user's lock from here on.
+        user_id: Whose portfolio.
+        source: Who asks.
+        priority: How urgently.
+        idempotency_key: The caller's own name for this request.
+        limit: What it takes of the person's limit; ``None`` where it takes nothing.
+    """
+    key = idempotency_key
+    trigger = trigger_of(source)
+    asker = lock_asker(connection, user_id, active=trigger in PERSONAL_TRIGGERS)
+    if key is not None and (before := answer_of(connection, user_id, key)) is not None:
+        return Asked(before.request_id, False, before.remaining, before.reset_at)
+    if asker is None or not asker.enabled:
+        return Asked(None, False, refusal=_unservable(user_id, asker))
+    new_id = uuid4()
+    served_by = add_request(
+        connection, user_id, source=source, priority=priority, idempotency_key=key, request_id=new_id
+    )
+    remaining: int | None = None
+    reset_at: datetime | None = None
+    if limit is not None and served_by != new_id:
+        remaining, reset_at = permits_left(connection, limit)
+    elif limit is not None:
+        grant = take(connection, [limit])
+        if not grant.granted:
+            withdraw_request(connection, new_id)
+            return Asked(None, False, 0, grant.slot, _limited(user_id, limit, grant.slot))
+        remaining, reset_at = grant.remaining, grant.reset_at
+    if key is not None:
+        remember_answer(connection, user_id, key, Answer(served_by, remaining, reset_at))
+    if trigger in _ACTIVITIES:
+        # One event a request, however often it is asked for while it waits.
+        event = user_activity(
+            user_id,
+            asker.first_wallet,
+            activity=_ACTIVITIES[trigger],
+            activity_id=served_by,
+            version=asker.version,
+            at=datetime.now(UTC),
+        )
+        insert_events(connection, [event])
+    return Asked(served_by, served_by == new_id, remaining, reset_at)
+
+
+def _unservable(user_id: str, asker: Asker | None) -> Refusal:
+    if asker is None:
+        return Refusal(NO_WALLETS.code, NO_WALLETS.say(user=user_id))
+    return Refusal(DISABLED.code, DISABLED.say(user=user_id))
+
+
+def _limited(user_id: str, limit: Limit, until: datetime) -> Refusal:
+    minutes = limit.window.total_seconds() / 60
+    return Refusal(
+        "rate_limited",
+        f"User '{user_id}' has asked for {limit.most} syncs within {minutes:g} minutes, the most there are: "
+        f"no other until {until.astimezone(UTC):%H:%M:%S} UTC.",
+    )
+
+
+def ask_for_many(
+    engine: Engine,
+    settings: Settings,
+    users: Sequence[str] | Selection,
+    *,
+    source: str = "backfill",
+    priority: str = "low",
+) -> list[BulkRow]:
+    """Asks for the syncs of many users, some thousands a statement; without permits, and nobody's activity.
+
+    Args:
+        engine: The pipeline's database.
+        settings: For how old a stale portfolio is.
+        users: Ids, or a selection.
+        source: Who asks.
+        priority: Of all of them; a request that waits with a higher one keeps it.
+    """
+    if isinstance(users, Selection):
+        selection, stale_before = users, datetime.now(UTC) - timedelta(milliseconds=settings.periodic.stale_ms)
+
+        def select() -> list[str]:
+            with engine.connect() as connection:
+                return select_users(connection, selection, stale_before)
+
+        users = briefly(settings, select)
+    rows: list[BulkRow] = []
+    for first in range(0, len(users), _USERS_AT_ONCE):
+        chunk = users[first : first + _USERS_AT_ONCE]
+
+        def ask(chunk: Sequence[str] = chunk) -> list[BulkRow]:
+            with engine.begin() as connection:
+                return add_requests(connection, chunk, source=source, priority=priority)
+
+        rows += briefly(settings, ask)
+    return rows
+
+
+def briefly(settings: Settings, step: Callable[[], T]) -> T:
+    """Does a step for somebody who waits for it, and does it again where the database is away for a moment."""
+    worker = settings.worker
+    policy = RetryPolicy(worker.retries, min(worker.retry_delay_ms / 1000, 1.0), worker.backoff)
+    return with_retries(policy, time.monotonic() + _SECONDS, step)

@@ -1,0 +1,159 @@
+"""The doorbell: whoever writes a request asks Dagster to start its run at once.
+
+The sensor ``sync_requests`` is the safe path and looks every five seconds; this one takes a twentieth of a
+second. Both mark a request before they start its run, and only one of them can, so it has one run. Here nothing
+is ever raised: what is not heard is left to the sensor.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+from uuid import UUID
+
+import requests
+import structlog
+from requests.adapters import HTTPAdapter
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from moonx_pipeline.storage.requests.dispatches import Launch, mark_these, unmark
+from moonx_pipeline.sync.requests.ask import launch_tags
+from moonx_pipeline.tracing import span
+
+_CONNECT_SECONDS: Final = 1.0
+_ANSWER_SECONDS: Final = 3.0
+_SECONDS: Final = 5.0
+"""For all runs of one bell; the sensor starts what is left."""
+
+# Without a selection of assets it is the whole job, the same steps a third sooner.
+_LAUNCH: Final = """mutation Launch($run: ExecutionParams!) { launchRun(executionParams: $run) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message } } }"""
+JOB: Final = {
+    "repositoryLocationName": "moonx",
+    "repositoryName": "__repository__",
+    "jobName": "portfolio_sync",
+}
+_NOT_SERVED: Final = frozenset({502, 503})
+"""Answers of a proxy with nobody behind it."""
+
+_log = structlog.get_logger("doorbell")
+
+
+class _NotHeard(Exception):
+    """Dagster surely did not start the run."""
+
+
+class _Unsure(Exception):
+    """Dagster may have started the run."""
+
+
+def ring(engine: Engine, graphql_url: str | None, request_ids: Sequence[UUID]) -> list[UUID]:
+    """Starts the runs of requests, of those that are pressing and have none yet; not while syncs are paused.
+
+    Args:
+        engine: The pipeline's database.
+        graphql_url: Dagster's, where it is configured.
+        request_ids: Requests that are committed.
+
+    Returns:
+        Those whose runs are started.
+    """
+    if graphql_url is None or not request_ids:
+        return []
+    try:
+        with engine.begin() as connection:
+            launches = mark_these(connection, request_ids)
+        started, not_started = _start(graphql_url, launches)
+        if not_started:
+            with engine.begin() as connection:
+                unmark(connection, not_started)
+    except SQLAlchemyError as problem:
+        _log.warning("not rung, the sensor will start the runs", reason=str(problem).splitlines()[0])
+        return []
+    return [launch.request_id for launch in started]
+
+
+def _start(graphql_url: str, launches: Sequence[Launch]) -> tuple[list[Launch], list[Launch]]:
+    """Those that were started, and those that surely were not; one that nobody can tell is in neither."""
+    end = time.monotonic() + _SECONDS
+    for number, launch in enumerate(launches):
+        try:
+            if time.monotonic() >= end:
+                raise _NotHeard(f"The bell's {_SECONDS:g} s are over.")
+            with span(
+                "launch_run", {"moonx.request": str(launch.request_id)}, kind="client", parent=launch.traceparent
+            ):
+                _launch(graphql_url, launch)
+        except (_NotHeard, _Unsure) as problem:
+            _log.warning(
+                "not heard, the sensor will start what is left",
+                request=str(launch.request_id),
+                left=len(launches) - number,
+                reason=str(problem),
+            )
+            left = number if isinstance(problem, _NotHeard) else number + 1
+            return list(launches[:number]), list(launches[left:])
+    return list(launches), []
+
+
+def _launch(graphql_url: str, launch: Launch) -> None:
+    """Starts one run.
+
+    Raises:
+        _NotHeard: It was surely not started.
+        _Unsure: Nobody can tell; the sensor will look for it.
+    """
+    run = {
+        "selector": JOB,
+        "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in launch_tags(launch).items()]},
+        "runConfigData": {},
+        "mode": "default",
+    }
+    try:
+        answer = _session(os.getpid()).post(
+            graphql_url,
+            json={"query": _LAUNCH, "variables": {"run": run}},
+            timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
+        )
+    except requests.Timeout as problem:
+        if isinstance(problem, requests.ConnectTimeout):
+            raise _NotHeard("Dagster can't be reached.") from None
+        raise _Unsure(f"Dagster did not answer within {_ANSWER_SECONDS:g} s.") from None
+    except requests.ConnectionError as problem:
+        if _was_sent(problem):
+            raise _Unsure("Dagster broke the connection.") from None
+        raise _NotHeard("Dagster can't be reached.") from None
+    except requests.RequestException as problem:
+        raise _NotHeard(f"Dagster could not be asked ({type(problem).__name__}).") from None
+    if answer.status_code in _NOT_SERVED or 400 <= answer.status_code < 500:
+        raise _NotHeard(f"It answered with status {answer.status_code}: does DAGSTER_GRAPHQL_URL end with /graphql?")
+    _check(answer)
+
+
+def _was_sent(problem: requests.ConnectionError) -> bool:
+    """Whether the connection broke when the question may have been on its way."""
+    cause = problem.args[0] if problem.args else None
+    return type(cause).__name__ == "ProtocolError"
+
+
+def _check(answer: requests.Response) -> None:
+    try:
+        result = answer.json()["data"]["launchRun"]
+        kind = result["__typename"]
+    except (ValueError, KeyError, TypeError):
+        raise _Unsure(f"Dagster answered with status {answer.status_code} and nothing that says more.") from None
+    if kind != "LaunchRunSuccess":
+        raise _NotHeard(f"Dagster refused: {str(result.get('message', kind)).splitlines()[0][:300]}")
+
+
+@cache
+def _session(_process_id: int) -> requests.Session:
+    """Of this process, so that its connections stay open from one bell to the next."""
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=16))
+    return session

@@ -1,0 +1,1 @@
+"""What tests share: drivers, servers and examples. No test imports another test."""
