@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS
 from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
@@ -37,7 +37,7 @@ def state(engine: Engine, user_id: str = "ann") -> SyncState:
 
 def shown(found: SyncState, now: datetime = NOW, **limit) -> dict:
     limit = {"remaining": 5, "maximum": 5, "reset_at": None, **limit}
-    return status_json(found, intervals=Intervals(), now=now, chains=CHAINS, **limit)
+    return status_json(found, intervals=Intervals(), now=now, chains=DEFAULT_CHAINS, **limit)
 
 
 def store_operations(engine: Engine, user_id: str, *rows: tuple[float, str]) -> None:
@@ -158,7 +158,7 @@ def test_of_somebody_who_was_never_seen_there_is_nothing(engine: Engine) -> None
         "runningOperation": None,
         "lastError": None,
         "pause": None,
-        "chains": [{"chainId": chain.id, "name": chain.name} for chain in CHAINS],
+        "chains": [{"chainId": chain.id, "name": chain.name} for chain in DEFAULT_CHAINS],
     }
 
 

@@ -47,21 +47,21 @@ import json, sys, uuid
 import moonx_pipeline
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.storage.database import ready_engine
-from moonx_pipeline.sync.spec import SyncSpec
-from moonx_pipeline.sync.runtime import open_runtime
-from moonx_pipeline.sync.sweep import Sweep, SweepSpec
+from moonx_pipeline.sync.order import SyncOrder
+from moonx_pipeline.sync.sources import open_sources
+from moonx_pipeline.sync.sweep import Sweep, SweepOrder
 from moonx_pipeline.sync.user_sync import sync_user
 
 settings = load_settings()
 engine = ready_engine(settings)
-sources = open_runtime(settings, engine)
+sources = open_sources(settings, engine)
 print(json.dumps(moonx_pipeline.__file__), flush=True)
 for line in sys.stdin:
     what, *users = line.split()
     if what == "sync":
-        answer = [sync_user(runtime, SyncSpec(uuid.uuid4(), user)).status for user in users]
+        answer = [sync_user(engine, sources, SyncOrder(uuid.uuid4(), user)).status for user in users]
     else:
-        answer = dict(Sweep(runtime, SweepSpec(5)).run().statuses)
+        answer = dict(Sweep(engine, sources, SweepOrder(5)).run().statuses)
     print(json.dumps(answer), flush=True)
 """
 

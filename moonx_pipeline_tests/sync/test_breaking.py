@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS
 from moonx_pipeline.events.schema import event_schemas
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
@@ -126,7 +126,7 @@ def test_a_rejected_key_and_an_exhausted_plan_open_for_long_with_one_alert_for_a
 
     assert sync(runtime).status == "failed"
 
-    assert {states(engine)[f"alchemy:{chain.id}"] for chain in CHAINS} == {"open"}
+    assert {states(engine)[f"alchemy:{chain.id}"] for chain in DEFAULT_CHAINS} == {"open"}
     assert alerted(engine) == [(alert, "alchemy")]
     with engine.connect() as connection:
         minutes = connection.exec_driver_sql(
@@ -138,7 +138,7 @@ def test_a_rejected_key_and_an_exhausted_plan_open_for_long_with_one_alert_for_a
     assert sync(runtime, "bob").status == "failed"
     assert simulator.requests("alchemy") == 0
 
-    assert len(reset(engine, [f"alchemy:{chain.id}" for chain in CHAINS])) == len(CHAINS)
+    assert len(reset(engine, [f"alchemy:{chain.id}" for chain in DEFAULT_CHAINS])) == len(DEFAULT_CHAINS)
     assert sync(runtime, "bob").status == "completed"
 
 

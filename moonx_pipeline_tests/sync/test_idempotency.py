@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.evidence import found
 from moonx_pipeline.domain.holdings import holdings_after
 from moonx_pipeline.domain.market import Known, Market
@@ -29,7 +29,7 @@ WALLET = "0x" + "ab" * 20
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PRICE = found(PriceSource.BINANCE, NOW, Quote(PriceSource.BINANCE, Decimal("2000.5"), None, NOW))
 MARKET = Market(
-    {TokenKey(chain.id, NATIVE_TOKEN): Known(None, PRICE) for chain in CHAINS},
+    {TokenKey(chain.id, NATIVE_TOKEN): Known(None, PRICE) for chain in DEFAULT_CHAINS},
     now=NOW,
     limits=PriceLimits(),
     fresh_for=timedelta(minutes=5),
@@ -46,7 +46,7 @@ syncs = st.lists(
 def valued(sync: OpenSync, balances: list[int]) -> ValuedSync:
     readings = tuple(
         ChainBalances(WALLET, chain.id, ChainOutcome.OK, {NATIVE_TOKEN: balance}, source="test")
-        for chain, balance in zip(CHAINS, balances, strict=True)
+        for chain, balance in zip(DEFAULT_CHAINS, balances, strict=True)
     )
     valuer = Valuer({}, MARKET)
     positions = valuer.positions(holdings_after(readings, {}))

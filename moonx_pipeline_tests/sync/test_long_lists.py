@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS
 from moonx_pipeline.domain.portfolio import ChainOutcome
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.settings import Settings
@@ -22,7 +22,7 @@ from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.support.syncs import events, held, operation, portfolio, register, sync, violations
 
-CHAIN_IDS = [chain.id for chain in CHAINS]
+CHAIN_IDS = [chain.id for chain in DEFAULT_CHAINS]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 

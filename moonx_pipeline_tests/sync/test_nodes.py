@@ -2,7 +2,7 @@
 
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS, NATIVE_TOKEN
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.evm_world import EvmWorld
 from moonx_pipeline.simulator.server import RunningSimulator
@@ -31,12 +31,12 @@ def test_balances_follow_real_transfers_on_all_five_chains(
     payer, paid = evm_world.wallets
     register(engine, "ann", payer)
     register(engine, "bob", paid)
-    known = {chain.id: curated(evm_world, chain.id) for chain in CHAINS}
+    known = {chain.id: curated(evm_world, chain.id) for chain in DEFAULT_CHAINS}
 
     def assert_as_on_chain(user_id: str, wallet: str) -> None:
         everything = {
             key: balance
-            for chain in CHAINS
+            for chain in DEFAULT_CHAINS
             for key, balance in on_chain(evm_world, wallet, chain.id, known[chain.id]).items()
         }
         assert held(engine, user_id) == everything
@@ -46,7 +46,7 @@ def test_balances_follow_real_transfers_on_all_five_chains(
     assert_as_on_chain("ann", payer)
     assert_as_on_chain("bob", paid)
 
-    for chain in CHAINS:
+    for chain in DEFAULT_CHAINS:
         evm_world.transfer(chain.id, evm_world.tokens[chain.id]["usdc"], 123_456_789, sender=payer, to=paid)
         evm_world.transfer(chain.id, NATIVE_TOKEN, 10**17, sender=paid, to=payer)
     assert sync(runtime, "ann").changed

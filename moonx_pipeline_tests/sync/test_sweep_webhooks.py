@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.clock import utc_now
-from moonx_pipeline.domain.chains import CHAINS
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
@@ -21,7 +21,7 @@ from moonx_pipeline_tests.support.expected import expected
 from moonx_pipeline_tests.support.sweeps import make_due, sweep, wait_for_running, wallet
 from moonx_pipeline_tests.support.syncs import held, operation, portfolio, register, status, violations
 
-ALL = frozenset(chain.id for chain in CHAINS)
+ALL = frozenset(chain.id for chain in DEFAULT_CHAINS)
 LIMIT = timedelta(minutes=10)
 NOTHING = "0x" + "9" * 40
 MINUTE = timedelta(minutes=1)

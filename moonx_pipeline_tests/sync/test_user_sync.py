@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from moonx_pipeline.clock import utc_now
-from moonx_pipeline.domain.chains import CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.money import total_of
 from moonx_pipeline.domain.valuation import is_counted
 from moonx_pipeline.events.schema import event_schemas
@@ -49,7 +49,7 @@ def test_a_sync_stores_every_balance_of_every_chain_exactly(engine: Engine, runt
     assert (outcome.status, outcome.version) == ("completed", 1)
     assert held(engine) == expected(PLAIN_WALLET)
     stored = portfolio(engine)
-    assert [chain.status for chain in stored.chains] == ["fresh"] * len(CHAINS)
+    assert [chain.status for chain in stored.chains] == ["fresh"] * len(DEFAULT_CHAINS)
     assert (
         stored.total_value_usd
         == stored.totals.value_usd
@@ -393,10 +393,10 @@ def test_a_sync_is_a_bounded_number_of_round_trips(engine: Engine, runtime: Runt
     # provider costs beside them is one, and so is what was read of each long list.
     limits = [statement for statement in statements if "take_permits" in statement]
     places = [statement for statement in statements if "resume_key, resume_since FROM" in statement]
-    assert len(places) == len(CHAINS)
+    assert len(places) == len(DEFAULT_CHAINS)
     # Progress is announced beside the sync, in the providers' threads.
     announced = [statement for statement in statements if "pg_notify" in statement]
-    assert len(announced) == len(CHAINS)
+    assert len(announced) == len(DEFAULT_CHAINS)
     assert len(statements) - len(limits) - len(places) - len(announced) + 4 <= 16
     assert len(limits) == operation(engine).provider_calls
 
