@@ -1,7 +1,6 @@
-"""The broker between Dagster's launcher and the workers: Redis, or the pipeline's database where there is none.
+"""The broker between Dagster's launcher and the workers: Redis, or the pipeline's database if Redis is not set.
 
-A message in it says which run is to be carried, and is nothing that must not be lost: what was asked for
-and how far it came is in the database.
+A message names a run to execute. Losing one does no harm: requests and their progress are in the database.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _CREATING_TABLES: Final = 0x63656C65
 
 
 class DatabaseTransport(Transport):
-    """kombu's transport over SQL; it looks for messages more often, and comes back after each look."""
+    """kombu's transport over SQL, which polls more often and returns after each poll."""
 
     def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:
         assert self.cycle is not None  # noqa: S101 - it is made with the transport
@@ -52,7 +51,7 @@ def uses_database(settings: Settings) -> bool:
 
 
 def broker_url(settings: Settings) -> str:
-    """Celery's URL of the broker, a secret; starts the embedded database where that is it."""
+    """Celery's URL of the broker, a secret; starts the embedded database if that is the broker."""
     given = settings.broker.url
     if given is not None:
         return given.get_secret_value()
@@ -62,7 +61,7 @@ def broker_url(settings: Settings) -> str:
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
-    """What launcher and workers must agree on."""
+    """The Celery settings on which launcher and workers must agree."""
     broker = settings.broker
     common: dict[str, Any] = {
         "task_default_queue": QUEUE,
@@ -80,20 +79,20 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
             "socket_timeout": broker.redis_command_timeout_ms / 1000,
             "max_retries": broker.redis_max_retries,
             "interval_start": broker.redis_retry_delay_ms / 1000,
-            # A message is given to another worker after this time, unless its run has ended by then.
+            # After this time a message goes to another worker, unless its run has ended.
             "visibility_timeout": 2 * LONGEST_RUN_SECONDS,
         },
     }
 
 
-# Delivered messages stay until they are pruned, and would be read by each look for the next one.
+# Delivered messages stay until they are pruned; without the index each poll would read them all.
 _INDEX: Final = (
     f"CREATE INDEX kombu_message_waiting ON {_SCHEMA}.kombu_message (queue_id, timestamp, id) WHERE visible <> false"
 )
 
 
 def ping(settings: Settings) -> str | None:
-    """Why the broker can't be used now; ``None`` where it answers, or is the database."""
+    """Why the broker can't be used now; ``None`` if it answers or is the database."""
     if uses_database(settings):
         return None
     options = celery_settings(settings)["broker_transport_options"]
@@ -108,7 +107,7 @@ def ping(settings: Settings) -> str | None:
 
 
 def prepare_broker(settings: Settings) -> None:
-    """Makes the broker's tables where it is the database; two processes that made them at once would fail."""
+    """Creates the broker's tables if it is the database, under a lock: two processes at once would fail."""
     if uses_database(settings):
         _make_tables(ready_engine(settings), broker_url(settings), settings)
 
@@ -119,7 +118,7 @@ def _make_tables(engine: Engine, url: str, settings: Settings) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_CREATING_TABLES,))
         with Connection(url, transport_options=options) as broker:
-            # The transport makes its tables when it is first used, and leaves its transaction open.
+            # The transport creates its tables on first use and leaves its transaction open.
             broker.default_channel.queue_declare(QUEUE)
             broker.default_channel.session.close()
         if connection.exec_driver_sql("SELECT to_regclass(%s)", (f"{_SCHEMA}.kombu_message_waiting",)).scalar() is None:
@@ -127,13 +126,13 @@ def _make_tables(engine: Engine, url: str, settings: Settings) -> None:
 
 
 def prune_delivered(engine: Engine) -> int:
-    """Removes messages that were delivered; kombu leaves them in its table.
+    """Deletes delivered messages, which kombu leaves in its table.
 
     Args:
         engine: The pipeline's database.
 
     Returns:
-        How many; 0 where the database was never the broker.
+        The number deleted; 0 if the database was never the broker.
     """
     with engine.begin() as connection:
         if connection.exec_driver_sql("SELECT to_regclass(%s)", (f"{_SCHEMA}.kombu_message",)).scalar() is None:

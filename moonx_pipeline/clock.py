@@ -1,4 +1,4 @@
-"""The time, as all of this tells it."""
+"""The current time; the one place that reads the clock."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """Now, with its zone."""
+    """Now, in UTC, with its time zone."""
     return datetime.now(UTC)

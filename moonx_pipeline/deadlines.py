@@ -11,20 +11,20 @@ T = TypeVar("T")
 
 
 def within(seconds: float, call: Callable[[], T], *, discard: Callable[[T], object], name: str) -> T:
-    """What a call gives, or an error in time.
+    """Returns a call's result, or raises when its time is over.
 
-    Some calls can't be broken off, such as finding a host by its name. They go on in a thread of their own, which
-    nobody waits for when the process ends; it costs some 50 microseconds, so it is for what is rare, like connecting.
+    Some calls can't be interrupted, such as resolving a host name. They go on in a thread of their own, which the
+    process does not wait for when it ends. It costs some 50 microseconds, so use it for rare calls, like connecting.
 
     Args:
         seconds: The longest wait.
-        call: What is called. It has an end, only not in time.
-        discard: Closes what a call gives too late.
-        name: Of the thread.
+        call: The call; it must end at some time.
+            discard: Closes a result that comes too late.
+            name: The thread's name.
 
     Raises:
-        TimeoutError: It did not end in time.
-        Exception: What the call raises in time.
+        TimeoutError: The call did not end in time.
+            Exception: Whatever the call raises in time.
     """
     outcome: Future[T] = Future()
 
@@ -46,4 +46,4 @@ def within(seconds: float, call: Callable[[], T], *, discard: Callable[[T], obje
     except TimeoutError:
         if outcome.cancel():
             raise TimeoutError(f"no answer within {seconds:.1f} s") from None
-        return outcome.result()  # it ended in this moment, with a value or with an error of its own
+        return outcome.result()  # it ended just now, with a value or its own error

@@ -1,4 +1,4 @@
-"""The one ``Definitions``. Importing it does no I/O."""
+"""Dagster's ``Definitions``. Importing this module does no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong in ways an operator can mend."""
+"""Errors that an operator can fix."""
 
 from __future__ import annotations
 

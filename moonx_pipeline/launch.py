@@ -1,4 +1,4 @@
-"""Running the real job in this process, as ``dagster job execute`` does."""
+"""Executes the real job in this process, as ``dagster job execute`` does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dagster._core.definitions.reconstruct import ReconstructableJob
 
 
 def _portfolio_sync() -> dg.JobDefinition:
-    from moonx_pipeline.definitions import defs  # imported by the run, wherever it is executed
+    from moonx_pipeline.definitions import defs  # imported where the run is executed
 
     return defs.resolve_job_def("portfolio_sync")
 
@@ -20,22 +20,22 @@ def _portfolio_sync() -> dg.JobDefinition:
 def run_portfolio_sync(
     instance: dg.DagsterInstance, user_id: str, tags: Mapping[str, str] | None = None, *, log_level: str = "INFO"
 ) -> dg.ExecuteJobResult:
-    """Executes ``portfolio_sync`` for one user, with the job's own executor, and waits for its end.
+    """Executes ``portfolio_sync`` for one user with the job's own executor, and waits for its end.
 
-    To be called in the main thread, which is the one that is interrupted.
+    Call it on the main thread, the only one that is interrupted.
 
     Args:
-        instance: Where the run is recorded.
+        instance: Records the run.
         user_id: The partition.
         tags: Run tags beside the partition's, such as ``moonx/request``.
-        log_level: The least severe of the run's events that are printed; all are recorded.
+        log_level: The lowest severity of events to print; all are recorded.
 
     Raises:
-        KeyboardInterrupt: An interrupt came meanwhile. The run has ended: as failed, or as it did where it came last.
+        KeyboardInterrupt: It was interrupted. The run has ended, as failed unless its end was already being recorded.
     """
     with _no_interrupt_lost():
         return dg.execute_job(
-            # Not dg.reconstructable, which swallows an interrupt that reaches it.
+            # Not dg.reconstructable, which swallows interrupts.
             ReconstructableJob.for_module(__name__, _portfolio_sync.__name__),
             instance=instance,
             tags={"dagster/partition": user_id, **(tags or {})},
@@ -46,13 +46,13 @@ def run_portfolio_sync(
 
 @contextmanager
 def _no_interrupt_lost() -> Iterator[None]:
-    """Raises at the end what was kept back on the way.
+    """Raises at its end an interrupt that was held back within it.
 
-    Dagster ends a run that is interrupted and returns it like any other, and forgets what comes while it records the
-    run's end. Python writes the number of each signal to a descriptor too, whoever handles it.
+    Dagster ends an interrupted run and returns it like any other, and forgets an interrupt that comes while it records
+    the run's end. Python also writes each signal's number to a descriptor, whatever handles the signal.
 
     Raises:
-        KeyboardInterrupt: An interrupt came.
+        KeyboardInterrupt: It was interrupted.
     """
     heard, written = os.pipe()
     try:

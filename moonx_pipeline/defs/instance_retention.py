@@ -1,4 +1,4 @@
-"""What Dagster's instance keeps of runs and partitions, and what goes in the end."""
+"""Prunes old runs and partitions from Dagster's instance."""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
@@ -19,16 +19,16 @@ _USERS: Final = str(users.name)
 def prune_runs(instance: dg.DagsterInstance, asset: dg.AssetKey, before: datetime) -> Iterator[int]:
     """Deletes runs that ended before a time, with their events, the oldest first.
 
-    The last run of each partition that made the asset stays for as long as the partition is there: without its
-    events, Dagster would show a user as never synced who is.
+    The last run that materialized a partition stays as long as the partition: without its events, Dagster would show
+    a synced user as never synced.
 
     Args:
-        instance: Dagster's.
-        asset: The one that is partitioned by user.
-        before: When.
+        instance: Dagster's instance.
+            asset: The asset that is partitioned by user.
+            before: Runs that ended earlier are deleted.
 
     Yields:
-        Runs deleted, by some hundred.
+        The number of runs deleted, every few hundred.
     """
     partitions = set(instance.get_dynamic_partitions(_USERS))
     old = dg.RunsFilter(statuses=ENDED, updated_before=before)
@@ -45,7 +45,7 @@ def prune_runs(instance: dg.DagsterInstance, asset: dg.AssetKey, before: datetim
 
 
 def _last_syncs(instance: dg.DagsterInstance, asset: dg.AssetKey, partitions: set[str]) -> set[str]:
-    """The runs that were the last to make the partitions."""
+    """The last run that materialized each partition."""
     if not partitions:
         return set()
     latest = instance.get_latest_storage_id_by_partition(asset, dg.DagsterEventType.ASSET_MATERIALIZATION, partitions)
@@ -56,18 +56,18 @@ def _last_syncs(instance: dg.DagsterInstance, asset: dg.AssetKey, partitions: se
 
 
 def retire_partitions(instance: dg.DagsterInstance, engine: Engine, since: datetime, most: int) -> Iterator[int]:
-    """Deletes the partitions of users who were not active since a time or have no wallets.
+    """Deletes the partitions of users who were not active since a time, or have no wallets.
 
-    A partition of which a run is under way stays. When the user comes back, his sync makes it again.
+    A partition with a run in progress stays. When the user comes back, their sync creates it again.
 
     Args:
-        instance: Dagster's.
-        engine: The pipeline's database.
-        since: When.
-        most: How many at most.
+        instance: Dagster's instance.
+            engine: The pipeline's database.
+            since: The start of the time in which an active user keeps the partition.
+            most: The largest number to delete.
 
     Yields:
-        Partitions deleted, by some hundred.
+        The number of partitions deleted, every few hundred.
     """
     partitions = _inactive(engine, instance.get_dynamic_partitions(_USERS), since, most)
     for start in range(0, len(partitions), _AT_ONCE):
@@ -76,7 +76,7 @@ def retire_partitions(instance: dg.DagsterInstance, engine: Engine, since: datet
         free = [partition for partition in some if partition not in under_way]
         for partition in free:
             instance.delete_dynamic_partition(_USERS, partition)
-        # A run that began meanwhile may have found its partition still there, and counts on it.
+        # A run that began meanwhile may have found its partition and relies on it.
         begun = _with_runs(instance, free)
         if begun:
             instance.add_dynamic_partitions(_USERS, sorted(begun))

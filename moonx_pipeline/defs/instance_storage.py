@@ -1,4 +1,4 @@
-"""Dagster's own storage: on the database that the settings name, with one connection pool a process.
+"""Dagster's own storage, on the database that the settings name, with one connection pool a process.
 
 ``dagster_postgres`` opens a connection for every statement it runs (its engines use ``NullPool``): a run of
 nine ops opens more than a hundred, each a new server process. Here the run, event log and schedule
@@ -41,7 +41,7 @@ def _process_engine(url: str, _process_id: int) -> Engine:
 
 @cache
 def _ensure_tables(engine: Engine, url: str) -> None:
-    """Makes Dagster's tables where they are missing; once a process, since each look opens six connections."""
+    """Creates Dagster's missing tables; once a process, since each check opens six connections."""
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _CREATING_TABLES})
         try:
@@ -57,7 +57,7 @@ class PooledStorage(DagsterPostgresStorage):
         try:
             url = dagster_database_url(load_settings())
         except OperatorError as problem:
-            # Dagster's commands are click's: an error of this kind is one sentence there, without a trace.
+            # Dagster's commands use click, which prints this error as one sentence without a trace.
             raise click.ClickException(str(problem)) from None
         engine = _process_engine(url, os.getpid())
         _ensure_tables(engine, url)

@@ -1,4 +1,4 @@
-"""Runs whose worker died: noticed, ended with that reason, and what they were at is due again."""
+"""Ends runs whose worker died, with that reason, and makes their users due again."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from moonx_pipeline.storage.syncs.workers import known_workers
 from moonx_pipeline.sync.recovery import Recovery, recover_lost
 from moonx_pipeline.sync.runtime import Runtime
 
-_INTERVAL_SECONDS: Final = 1  # at each look of the daemon; see the sensor of requests
+_INTERVAL_SECONDS: Final = 1  # at each tick of the daemon; see the sensor of requests
 _UNDER_WAY: Final = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
 class LostWork(NamedTuple):
-    """What dead processes left.
+    """What dead processes left unfinished.
 
     Attributes:
-        recovery: The processes, and their syncs, which are closed.
-        runs: Ids of their runs, which are ended.
+        recovery: The dead processes and their syncs, now closed.
+            runs: Ids of their runs, now ended.
     """
 
     recovery: Recovery
@@ -31,25 +31,25 @@ class LostWork(NamedTuple):
 
 
 def close_lost(runtime: Runtime, instance: dg.DagsterInstance, now: datetime) -> LostWork:
-    """Closes what dead processes left: syncs first, then the runs that carried them, or had not begun to.
+    """Closes what dead processes left: first their syncs, then their runs.
 
-    Doing it again, or by several at once, does no harm: each time whatever is still open is looked for.
+    Repeated or concurrent calls do no harm: each looks for what is still open.
     """
     recovery = recover_lost(runtime, now)
     under_way = {run.run_id: run for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY))}
-    # Read after the runs: a process is known before it takes its first.
+    # Read after the runs: a process is registered before it takes its first run.
     with runtime.db.engine.connect() as connection:
         known = known_workers(connection)
     workers = {run_id: worker_of(run) for run_id, run in under_way.items()}
     lost = {run_id: worker for run_id, worker in workers.items() if worker is not None and worker not in known}
-    # Two processes that write a run's tags at once can lose one of them; its syncs say as well who had it.
+    # Two processes that write a run's tags at once can lose one of them; its syncs name the process as well.
     dead = [operation for operation in recovery.operations if operation.worker_id in recovery.workers]
     lost |= {str(operation.run_id): operation.worker_id for operation in dead if operation.run_id in under_way}
     return LostWork(recovery, tuple(run_id for run_id, worker in lost.items() if _end_run(instance, run_id, worker)))
 
 
 def _end_run(instance: dg.DagsterInstance, run_id: str, worker: str) -> bool:
-    """Ends a run of a dead process; whether it had not ended by itself."""
+    """Ends a dead process's run; returns ``False`` if it had ended by itself."""
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished:
         return False

@@ -1,4 +1,4 @@
-"""The nightly maintenance: what is old and of no use goes. One op a subject: one that fails stops no other."""
+"""Nightly maintenance: deletes old data. One op a subject; a failing op stops no other."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -26,25 +26,25 @@ BREAKER_UNUSED: Final = timedelta(days=30)
 LIMIT_UNUSED: Final = timedelta(days=1)
 _PARTITIONS_A_NIGHT: Final = 20_000
 
-# Partitions go before the runs that are kept for them; statistics are taken of what is left.
+# Partitions go before the runs that are kept for them; statistics are collected last.
 _FIRST: Final = {"dagster/priority": "1"}
 _LAST: Final = {"dagster/priority": "-1"}
 
 
 class Budget(dg.Config):
-    """How long an op may go on; what it does not get done then is left to the next night."""
+    """How long an op may take; the rest is left to the next night."""
 
     seconds: float = 300.0
 
 
 class LongBudget(Budget):
-    """For the most there is. All budgets together stay below the time limit of a run."""
+    """For the largest subjects. All budgets together stay below a run's time limit."""
 
     seconds: float = 900.0
 
 
 class Work:
-    """What an op has got done so far."""
+    """What an op has done so far."""
 
     def __init__(self, budget: Budget) -> None:
         self.metadata: Metadata = {}
@@ -53,11 +53,11 @@ class Work:
 
     @property
     def seconds(self) -> float:
-        """Since it began."""
+        """Seconds since it began."""
         return round(time.monotonic() - self._started, 3)
 
     def remove(self, what: str, slices: Iterable[int]) -> None:
-        """Goes on slice by slice while there is time, and counts what is removed."""
+        """Removes slice by slice while there is time, and counts what is removed."""
         self.metadata[what] = 0
         for removed in slices:
             self.metadata[what] += removed
@@ -68,7 +68,7 @@ class Work:
 
 @contextmanager
 def _work(context: dg.OpExecutionContext, budget: Budget) -> Iterator[Work]:
-    """Sees to it that an op says what it got done, also when it fails."""
+    """Records what an op has done, even if it fails."""
     work = Work(budget)
     try:
         yield work
@@ -190,7 +190,7 @@ def analyze_tables(context: dg.OpExecutionContext, database: Database) -> None:
 @dg.job(
     executor_def=dg.in_process_executor,
     description="Removes what is old and of no use, by the retention settings.",
-    # What it does not get done, the next night does: nothing is repeated.
+    # No retries: the next night does the rest.
     tags={"dagster/retry_on_asset_or_op_failure": "false"},
 )
 def maintenance() -> None:

@@ -1,4 +1,4 @@
-"""What an operator sees of a run: counts, totals, costs, and the portfolio as a table."""
+"""A run's metadata for operators: counts, totals, costs, and the portfolio as a table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Metadata = dict[str, Any]
 
 
 def chain_metadata(readings: Sequence[ChainBalances]) -> Metadata:
-    """Of one chain: outcomes, sources, tokens and reasons, over the user's wallets."""
+    """One chain's outcomes, sources, tokens and reasons, over the user's wallets."""
     return {
         "outcome": ", ".join(sorted({reading.outcome.value for reading in readings})),
         "source": ", ".join(sorted({reading.source for reading in readings if reading.source})) or "none",

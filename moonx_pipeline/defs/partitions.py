@@ -1,4 +1,4 @@
-"""One partition a user."""
+"""Dagster's partitions: one a user."""
 
 import dagster as dg
 

@@ -71,7 +71,7 @@ def open_sync(context: dg.OpExecutionContext, runtime: PipelineRuntime) -> dg.Ou
         raise dg.Failure(str(refusal), metadata={"code": refusal.code, **again}, allow_retries=False) from None
     with pipeline.recording_failure(sync):
         if not context.instance.has_dynamic_partition("users", spec.user_id):
-            # Registered by another system, straight in the database: a partition from now on.
+            # Another system registered the user straight in the database: add the partition.
             context.instance.add_dynamic_partitions("users", [spec.user_id])
         tags = {run_tags.USER: spec.user_id, run_tags.TRIGGER: spec.trigger}
         if not tags.items() <= context.run.tags.items():
@@ -122,7 +122,7 @@ def value_portfolio(
     running: RunningSync,
     runtime: PipelineRuntime,
 ) -> dg.Output[ValuedSync]:
-    """Names and prices what is held, and sums it up."""
+    """Names and prices the holdings, and computes the total."""
     with runtime.pipeline.recording_failure(running.sync):
         (valued,) = runtime.pipeline.value(running.fetch.result())
     for outage in valued.outages:
@@ -157,7 +157,7 @@ def persist_portfolio(
 def publish_events(
     context: dg.OpExecutionContext, ended: EndedSync, runtime: PipelineRuntime, settings: PipelineSettings
 ) -> dg.Output[None]:
-    """Sees the sync's events on their way. Kafka being down delays them; it never fails a sync."""
+    """Publishes the sync's events, or wakes the relay. Kafka being down delays them; it never fails a sync."""
     from moonx_pipeline.events.publish import publish_pending  # Kafka's client: a quarter of a second of every start
 
     sent = publish_pending(
@@ -187,7 +187,7 @@ def publish_events(
     group_name="portfolios",
     description="A user's portfolio: every wallet on every chain, priced, stored and published.",
 )
-def portfolio():  # type: ignore[no-untyped-def]  # it composes ops: what it returns is Dagster's own
+def portfolio():  # type: ignore[no-untyped-def]  # it composes ops and returns Dagster's own object
     running = open_sync()
     chains = [fetch(running) for fetch in _FETCH_OPS]
     return publish_events(persist_portfolio(value_portfolio(running, chains=chains)))
@@ -198,6 +198,6 @@ portfolio_sync = dg.define_asset_job(
     selection=dg.AssetSelection.assets(portfolio),
     executor_def=sync_executor,
     description="Syncs one user: the partition is the user's id.",
-    # What can be retried is retried within the sync; a second layer above it would multiply the waits.
+    # The sync retries by itself; a second layer above it would multiply the waits.
     tags={"dagster/retry_on_asset_or_op_failure": "false"},
 )

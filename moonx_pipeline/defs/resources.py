@@ -1,4 +1,4 @@
-"""What ops need from outside: settings, the database and the providers, one of each a process."""
+"""Dagster resources: settings, the database and the providers, one of each a process."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from moonx_pipeline.tracing import start_tracing
 
 
 class PipelineSettings(dg.ConfigurableResource[None]):
-    """The settings, read from the environment: run configuration holds none of them, and so no secret."""
+    """The settings, read from the environment: run configuration holds none, and so no secret."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Before the first op of any run: what it does is recorded, where traces are."""
+        """Starts tracing, if it is configured, before a run's first op."""
         start_tracing(self.values, "run")
 
     @property
@@ -40,12 +40,12 @@ class Database(dg.ConfigurableResource[None]):
 
     @property
     def engine(self) -> Engine:
-        """The process's engine, with the schema as this version needs it."""
+        """The process's engine; the schema is checked to be this version's."""
         return ready_engine(self.settings.values)
 
 
 class PipelineRuntime(dg.ConfigurableResource[None]):
-    """What syncs work with: the database, the providers within the limits that all workers share, and the rules."""
+    """What syncs use: the database, the providers under the rate limits of all workers, and the rules."""
 
     settings: PipelineSettings
     database: Database
@@ -66,7 +66,7 @@ class CircuitBreaker(dg.ConfigurableResource[None]):
     runtime: PipelineRuntime
 
     def standing(self, key: str) -> BreakerState:
-        """How a breaker stands; nothing is changed, and no probe begun."""
+        """A breaker's state; reading it changes nothing and begins no probe."""
         with self.runtime.database.engine.connect() as connection:
             row = next((row for row in breakers(connection) if row.key == key), None)
         if row is None or not self.runtime.value.policy.breakers.enabled:
@@ -84,15 +84,15 @@ class CircuitBreaker(dg.ConfigurableResource[None]):
         )
 
     def ask(self, *keys: str) -> Breakers:
-        """The breakers of keys as a caller who will report by ``tell`` has them; he may be a probe."""
+        """The breakers of keys, for a caller that will report by ``tell`` and may be a probe."""
         return load_breakers(self.runtime.value.db, self.runtime.value.policy.breakers, keys)
 
     def tell(self, found: Breakers) -> list[Event]:
-        """Takes in what a caller noted; returns the alert of each breaker that opened or closed."""
+        """Records a caller's outcomes; returns an alert for each breaker that opened or closed."""
         return settle(self.runtime.value.db, found)
 
     def reset(self, key: str) -> bool:
-        """Closes a breaker by hand; ``False`` where it is closed."""
+        """Closes a breaker by hand; ``False`` if it is closed already."""
         return bool(reset(self.runtime.database.engine, [key]))
 
 
@@ -103,16 +103,16 @@ class RateLimiter(dg.ConfigurableResource[None]):
     database: Database
 
     def take(self, limits: Sequence[Limit], patience: timedelta = timedelta(0)) -> Grant:
-        """Takes what a call costs of its limits, or says when to come back."""
+        """Takes a call's cost from its limits, or says when to try again."""
         with autocommit(self.database.engine) as connection:
             return take(connection, limits, patience)
 
     def take_manual_sync(self, user_id: str) -> Grant:
-        """Takes one of the syncs that a person may ask for."""
+        """Takes one permit of the syncs that a user may ask for."""
         with autocommit(self.database.engine) as connection:
             return take(connection, [manual_sync_limit(self.settings.values.worker, user_id)])
 
     def blocks(self) -> list[Block]:
-        """The blocks that hold now."""
+        """The blocks in force now."""
         with self.database.engine.connect() as connection:
             return current_blocks(connection)

@@ -1,8 +1,7 @@
-"""Which runs start at once, and which wait until the workers have room.
+"""Decides which runs start at once, and which wait until workers have room.
 
-What a person or a schedule wants now is launched as it is submitted, and needs no daemon. Backfills and what
-is of low priority wait in Dagster's queue, from which the daemon takes them while a process is left over for
-the others: so clicks overtake thousands of them.
+Runs of users and schedules are launched when submitted, without the daemon. Backfills and runs of low priority
+wait in Dagster's queue; the daemon takes them while one process stays free, so clicks overtake thousands of them.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _DEQUEUE_SECONDS: Final = 1
 
 
 class WorkerRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
-    """Dagster's queue for what may wait, and none for the rest; in ``dagster.yaml``, without config."""
+    """Dagster's queue for runs that may wait, none for the rest; named in ``dagster.yaml``, without config."""
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(dequeue_interval_seconds=_DEQUEUE_SECONDS, inst_data=inst_data)
@@ -41,7 +40,7 @@ class WorkerRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
         return cls(inst_data=inst_data)
 
     def get_run_queue_config(self) -> RunQueueConfig:
-        """The queue's limit as it is now: all processes that take runs but one, and never less than one."""
+        """The queue's current limit: one less than the processes that take runs, and at least one."""
         with ready_engine(load_settings()).connect() as connection:
             processes = sum(worker.takes_runs and worker.alive for worker in list_workers(connection))
         return RunQueueConfig(

@@ -1,7 +1,7 @@
-"""Launching runs on the workers, and what Celery does not know of them: whether they live, and how to end them.
+"""Launches runs on the workers, and adds what Celery lacks: whether their process lives, and ending them.
 
-The broker is only the way to a worker. That a worker is dead shows in its lock in the database (see
-``storage.syncs.workers``), and a run is told to end by a notification.
+The broker only delivers to workers. A worker's death shows in its database lock (see ``storage.syncs.workers``);
+a run is ended by a notification.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from moonx_pipeline.storage.connection.engine import ready_engine
 from moonx_pipeline.storage.syncs.workers import cancel_run, known_workers
 
 _SYNC_MARGIN_SECONDS: Final = 15.0
-"""A sync ends itself by its own deadline, with a word about what was missing; the limit is for one that can't."""
+"""A sync ends by its own deadline and reports what is missing; this limit is for one that can't."""
 
 _SWEEP_MARGIN_SECONDS: Final = 60.0
 _KILL_AFTER_SECONDS: Final = 15.0
-"""From the soft limit, which raises an error in the run, to the hard one, which kills its process."""
+"""From the soft limit, which raises an error in the run, to the hard limit, which kills its process."""
 
 
 class WorkerRunLauncher(CeleryRunLauncher):
-    """Celery's launcher on the broker that the settings name; in ``dagster.yaml``, without config."""
+    """Celery's launcher on the broker that the settings name; named in ``dagster.yaml``, without config."""
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
-        # Not the parent's: it makes a Celery app, and a process that launches nothing needs none.
+        # Skips the parent's __init__: it makes a Celery app, which a process that launches nothing does not need.
         super(CeleryRunLauncher, self).__init__()  # type: ignore[no-untyped-call]  # it has no types
         self._inst_data = inst_data
         self.default_queue = QUEUE
@@ -84,8 +84,8 @@ class WorkerRunLauncher(CeleryRunLauncher):
             set_exit_code_on_failure=True,
         )
         limit = time_limit_seconds(_settings(), run.job_name)
-        # The parent notes the task's id in the run's tags after it was sent, when a worker may note itself there:
-        # one of the two would be lost. As the run's own id it need not be noted.
+        # The parent writes the task's id into the run's tags after sending, when a worker may write its own tag:
+        # one of the two would be lost. With the run's id as the task's, no tag is needed.
         self.celery.send_task(
             TASK_EXECUTE_JOB_NAME,
             kwargs={"execute_job_args_packed": pack_value(args)},
@@ -97,7 +97,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
         )
 
     def terminate(self, run_id: str) -> bool:
-        """Ends a run. What is stored of it ends first; then the process that carries it is told."""
+        """Ends a run: first its stored sync, then the process that executes it is notified."""
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
@@ -118,7 +118,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
         return False
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Whether the process that took the run lives; one that none has taken waits in the broker."""
+        """Whether the process that took the run lives; a run that none has taken waits in the broker."""
         worker = worker_of(run)
         if worker is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "No worker has marked it as its own.")
@@ -132,7 +132,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
 
 
 def time_limit_seconds(settings: Settings, job_name: str) -> float:
-    """How long a run of a job may take."""
+    """The time limit of a job's run."""
     if job_name == "portfolio_sync":
         return settings.worker.timeout_ms / 1000 + _SYNC_MARGIN_SECONDS
     if job_name == "portfolio_sweep":

@@ -1,4 +1,4 @@
-"""The lines of runs in a worker's log, in the form of all its other lines."""
+"""Writes the lines of runs in the format of a worker's other log lines."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _log = structlog.get_logger("run")
 
 
 def write_runs_as_lines() -> None:
-    """Has runs of this process that say nothing of loggers print as our lines are printed.
+    """Makes our logger the default of runs in this process.
 
-    A run uses a logger of its definitions only where its configuration names it, and runs that are launched from
-    Dagster's pages have none; what it uses then is asked of this function of Dagster's.
+    A run uses a logger of its definitions only if its configuration names it, and runs launched from Dagster's pages
+    name none; Dagster then calls the function that is replaced here.
     """
     context_creation_job.default_system_loggers = _loggers  # type: ignore[attr-defined]
 
@@ -34,7 +34,7 @@ def _loggers(instance: dg.DagsterInstance | None) -> list[tuple[dg.LoggerDefinit
 
 @dg.logger(config_schema={"level": str}, description="Lines as the worker writes them.")
 def run_lines(context: dg.InitLoggerContext) -> logging.Logger:
-    """A logger of its own, which hands on what it is given."""
+    """A logger that passes records on to our log lines."""
     logger = logging.Logger("run", context.logger_config["level"])
     logger.addHandler(_Lines())
     return logger
@@ -47,14 +47,14 @@ class _Lines(logging.Handler):
 
 
 def _fields(about: DagsterLogRecordMetadata) -> dict[str, Any]:
-    """Whose run, which one and where in it, as far as there is an answer."""
+    """User, run and step of a record, as far as they are known."""
     run_id, op = about["run_id"], (about["step_key"] or "").rpartition(".")[2]
     event = about["dagster_event"]
     error = getattr(event.event_specific_data, "error", None) if event is not None else None
     user = about["job_tags"].get(run_tags.PARTITION)
     fields = {
         "user": user,
-        "operation": run_id if user else None,  # a run of a user is one sync, and has its id
+        "operation": run_id if user else None,  # a user's run is one sync, with the same id
         "run": run_id,
         "job": about["job_name"],
         "op": op or None,

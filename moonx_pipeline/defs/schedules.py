@@ -1,4 +1,4 @@
-"""When sweeps begin. Who is due is data; the schedules only look, more often in market hours."""
+"""Schedules that start sweeps, more often in market hours. Who is due is data; they only look."""
 
 import dagster as dg
 
@@ -14,13 +14,13 @@ from moonx_pipeline.sync.sweep import why_no_sweep
 
 
 def market_hours_cron(periodic: PeriodicSettings) -> str:
-    """The ticks from 9 to 17 UTC."""
+    """The cron expression of ticks from 9 to 17 UTC."""
     minute = periodic.cron.split()[0]
     return f"{minute} {MARKET_OPENS}-{MARKET_CLOSES - 1} * * *"
 
 
 def off_hours_cron(periodic: PeriodicSettings) -> str:
-    """The ticks at other times: as far apart as portfolios are read then, where hours can be divided so."""
+    """The cron expression of ticks at other times, at the off-hours interval if that divides an hour."""
     minutes = periodic.off_hours_ms // 60_000
     minute = f"*/{minutes}" if 1 < minutes < 60 and 60 % minutes == 0 else periodic.cron.split()[0]
     return f"{minute} 0-{MARKET_OPENS - 1},{MARKET_CLOSES}-23 * * *"
@@ -29,7 +29,7 @@ def off_hours_cron(periodic: PeriodicSettings) -> str:
 def _sweeps(
     context: dg.ScheduleEvaluationContext, settings: PipelineSettings, runtime: PipelineRuntime
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """A run for each share of the users, but of those whose last sweep still goes on."""
+    """A run for each shard whose last sweep has ended."""
     why = why_no_sweep(runtime.database.engine, runtime.value.policy.intervals, utc_now())
     if why is not None:
         return dg.SkipReason(why)

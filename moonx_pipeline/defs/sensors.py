@@ -1,4 +1,4 @@
-"""The sensor that gives requests their runs. Its rules are in ``sync.requests.dispatch``."""
+"""The sensor that dispatches requests. Its rules are in ``sync.requests.dispatch``."""
 
 import dagster as dg
 
@@ -11,8 +11,8 @@ from moonx_pipeline.sync.requests.ask import launch_tags
 from moonx_pipeline.sync.requests.dispatch import judge, next_turn, overdue, paused
 
 INTERVAL_SECONDS = 1
-"""The daemon looks at sensors every five seconds. With an interval as long as that, every other look would come a
-moment too soon, and a request would wait for ten."""
+"""The daemon checks sensors every five seconds. With an interval of five, every other check would come a moment too
+soon, and a request would wait for ten."""
 
 
 @dg.sensor(
@@ -33,7 +33,7 @@ def sync_requests(
     turn = next_turn(engine, worker, [judge(look, runs.get(str(look.request_id)), worker) for look in looks])
     if not turn.launches:
         return dg.SkipReason(turn.reason)
-    # One statement for all, where the daemon would ask for each whether it is there.
+    # One statement for all; the daemon would check each partition by itself.
     context.instance.add_dynamic_partitions(str(users.name), [launch.user_id for launch in turn.launches])
     return dg.SensorResult(run_requests=[_run_request(launch) for launch in turn.launches])
 
@@ -43,7 +43,7 @@ def _run_request(launch: Launch) -> dg.RunRequest:
 
 
 def _latest_runs(instance: dg.DagsterInstance, looks: list[Look]) -> dict[str, tuple[str, str]]:
-    """Id and status of the run of each request: of one that is not over, else of the one that was made last."""
+    """Id and status of each request's run: one that has not ended, else the latest."""
     if not looks:
         return {}
     records = instance.get_run_records(dg.RunsFilter(tags={run_tags.REQUEST: [str(look.request_id) for look in looks]}))

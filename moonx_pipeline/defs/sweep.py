@@ -1,4 +1,4 @@
-"""The job ``portfolio_sweep``: one run syncs the due users of a share."""
+"""The job ``portfolio_sweep``: one run syncs the due users of a shard."""
 
 import dagster as dg
 
@@ -13,11 +13,11 @@ from moonx_pipeline.sync.sweep import Sweep, SweepReport, SweepSpec
 from moonx_pipeline.tracing import span
 
 SWEEPS = dg.AssetKey("portfolio_sweeps")
-"""Each sweep is one event of this asset: a row a user and sweep would swamp the event log."""
+"""Each sweep is one materialization of this asset: a row a user and sweep would swamp the event log."""
 
 
 class SweepConfig(dg.Config):
-    """The share of the users that a run is for."""
+    """The shard of users that a run is for."""
 
     shard: int = 0
     shards: int = 1
@@ -37,7 +37,7 @@ def sweep_users(
         report = Sweep(runtime.value, spec).run()
     if report.new_users:
         context.instance.add_dynamic_partitions(str(users.name), report.new_users)
-    # Where a relay runs it has been at it all along; without one, what is left is published here.
+    # A relay, if one runs, has published all along; without one, the rest is published here.
     sent = publish_pending(runtime.database.engine, settings.values.kafka)
     if sent.problem:
         context.log.warning(sent.problem)
@@ -51,7 +51,7 @@ def sweep_users(
 
 
 def sweep_spec(settings: Settings, *, shard: int, shards: int, run_id: str | None) -> SweepSpec:
-    """A sweep as the settings want it."""
+    """A sweep by the settings."""
     return SweepSpec(
         batch_size=settings.periodic.batch_size,
         shard=shard,

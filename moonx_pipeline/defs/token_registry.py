@@ -1,4 +1,4 @@
-"""The asset of the token registry: lists that others publish, read once a day."""
+"""The token registry as an asset: published lists, read once a day."""
 
 import time
 
@@ -69,7 +69,7 @@ refresh_token_registry = dg.define_asset_job(
     selection=dg.AssetSelection.assets(token_registry),
     executor_def=dg.in_process_executor,
     description="Reads the token lists that are not in the package.",
-    # A list that fails is read again the next day; until then it keeps what it said.
+    # A list that fails is read again the next day; until then its old entries stay.
     tags={"dagster/retry_on_asset_or_op_failure": "false"},
 )
 

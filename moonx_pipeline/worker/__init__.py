@@ -1,1 +1,1 @@
-"""The worker: warm processes that carry Dagster's runs, one run a process at a time."""
+"""The worker: warm processes that execute Dagster's runs, one run a process at a time."""

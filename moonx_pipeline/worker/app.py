@@ -1,4 +1,4 @@
-"""The Celery app of the workers: Dagster's own task, with what we need around it."""
+"""The workers' Celery app: Dagster's own task with our settings, process hooks and log lines."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from moonx_pipeline.worker.process import enter_process, leave_process, this_pro
 _log = structlog.get_logger("worker")
 
 _LOST_SECONDS = 2.0
-"""How long a process that is gone may have left an answer behind in its pipe."""
+"""How long a result that a dead process left in its pipe is still waited for."""
 
 
 class RunTask(Task):  # type: ignore[misc]  # Celery has no types
-    """Dagster's task, carried by this process; its id is the run's."""
+    """Dagster's task, executed by this process; its id is the run's."""
 
     abstract = True
 
@@ -38,7 +38,7 @@ def worker_app(settings: Settings) -> Celery:
     worker = settings.worker
     app.conf.update(
         task_queues=[Queue(QUEUE, routing_key=f"{QUEUE}.#")],
-        # A process is sent a run only when it is free, so none waits behind another in a worker that may die.
+        # Only a free process is sent a run, so none waits behind another in a worker that may die.
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         worker_concurrency=worker.concurrency,
@@ -57,14 +57,14 @@ def worker_app(settings: Settings) -> Celery:
 
 
 class _Lines(logging.Handler):
-    """What Celery has to say, in our lines: of the broker that is away, and of processes that died."""
+    """Writes Celery's warnings (broker away, process died) as our log lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _log.log(record.levelno, record.getMessage().splitlines()[0])
 
 
 def _set_up_logging(**_: object) -> None:
-    """Celery would give the root logger a format of its own, and print tracebacks of a broker that is away."""
+    """Replaces Celery's logging, which reformats the root logger and prints tracebacks while the broker is away."""
     for name in ("celery", "multiprocessing"):
         logger = logging.getLogger(name)
         logger.handlers = [_Lines(logging.WARNING)]

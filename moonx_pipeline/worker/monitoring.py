@@ -1,4 +1,4 @@
-"""A worker's metrics and health: those of all its processes, served by the main one."""
+"""A worker's metrics and health, over all its processes; served by the main process."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ if TYPE_CHECKING:
 
 
 class Processes:
-    """The processes that carry runs, as their main process sees them."""
+    """The processes that execute runs, as their main process sees them."""
 
     def __init__(self, pids: Callable[[], list[int]], wanted: int) -> None:
-        """Takes how to ask for their ids, and how many there are to be."""
+        """Takes a function that gives the process ids, and the configured number of processes."""
         self._pids = pids
         self._wanted = wanted
 
     def alive(self) -> list[psutil.Process]:
-        """Those that live."""
+        """The processes that are alive."""
         found = []
         for pid in self._pids():
             with suppress(psutil.Error):
                 process = psutil.Process(pid)
-                if process.status() != psutil.STATUS_ZOMBIE:  # killed, and not waited for yet
+                if process.status() != psutil.STATUS_ZOMBIE:  # killed, not reaped yet
                     found.append(process)
         return found
 
     def why_unusable(self) -> str | None:
-        """Why no run is taken; one that is being replaced is missed by nobody."""
+        """Why no run is taken; ``None`` while at least one process is alive (replacing one is no problem)."""
         if state.should_stop is not None:
             return "The worker is stopping: it takes no new runs."
         return None if self.alive() else f"None of its {self._wanted} processes lives."
 
     def collect(self) -> Iterator[Metric]:
-        """As metrics."""
+        """Number of processes, runs in progress and memory, as metrics."""
         alive = self.alive()
         memory = 0
         for process in [psutil.Process(), *alive]:
@@ -62,17 +62,17 @@ class Processes:
 
 
 def serve_worker(settings: Settings, listening: socket.socket, processes: Processes) -> None:
-    """Serves them from now on, in a thread.
+    """Serves metrics and health from a thread, until the process ends.
 
     Args:
-        settings: Which of them, and what the worker stands on.
-        listening: Where.
-        processes: Of the pool.
+        settings: Which of the two to serve, and the database and broker to check.
+            listening: The socket to serve on.
+            processes: The pool's processes.
     """
     registry = shared_registry()
     registry.register(processes)
     ProcessCollector(registry=registry)
-    # Without a pool: what this process has connected to is not to be found in those that it forks.
+    # No connection pool: forked processes must not inherit this process's connections.
     engine = create_engine(
         database_url(settings),
         poolclass=NullPool,

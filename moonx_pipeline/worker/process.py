@@ -1,4 +1,4 @@
-"""One process of a worker: forked with the definitions loaded, it opens its own connections, and carries runs."""
+"""One process of a worker: forked with the definitions loaded, it opens its own connections and executes runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _log = structlog.get_logger("worker")
 
 
 class RunProcess:
-    """This process as it carries runs. A run that is cancelled meanwhile is interrupted."""
+    """Executes runs in this process, and interrupts one that is cancelled meanwhile."""
 
     def __init__(self, settings: Settings) -> None:
         self.engine: Engine = ready_engine(settings)
@@ -51,17 +51,17 @@ class RunProcess:
         return process_worker(self._runtime, utc_now(), on_cancel=self._cancel)
 
     def carry(self, run_id: str, execute: Callable[[], object]) -> None:
-        """Carries a run to its end, however it ends.
+        """Executes a run and records its end, however it ends.
 
         Args:
-            run_id: Which.
-            execute: Dagster's own doing of it.
+            run_id: The run.
+                execute: Dagster's own execution of it.
         """
-        # Dagster takes SIGTERM for the run, and does not give it back.
+        # Dagster installs its own SIGTERM handler for the run and does not restore ours.
         on_sigterm = signal.getsignal(signal.SIGTERM)
         structlog.contextvars.bind_contextvars(run=run_id)
         try:
-            # An interrupt that comes while Dagster is not ready for it is kept until it is.
+            # Dagster defers an interrupt until it is ready for it.
             with capture_interrupts():
                 self._hear_of(run_id)
                 is_taken = self._take(run_id)
@@ -69,8 +69,8 @@ class RunProcess:
                     execute()
                 self._see_to_end(run_id, is_taken=is_taken, is_cancelled=self._hear_of(None))
         except SQLAlchemyError as problem:
-            # The database was away for too long to say how the run ended. Without this process it counts as
-            # lost with its worker; with it, it would run for ever.
+            # The database was away for too long to record the run's end. When this process ends, the run
+            # counts as lost; otherwise it would stay running for ever.
             _log.error("the process ends, since its run can't be ended", run=run_id, why=str(problem)[:200])
             os._exit(1)
         finally:
@@ -78,13 +78,13 @@ class RunProcess:
             signal.signal(signal.SIGTERM, on_sigterm)
 
     def _hear_of(self, run_id: str | None) -> bool:
-        """From here on this run can be cancelled, or none; whether the one before was."""
+        """Makes this run, or none, the one that can be cancelled; returns whether the previous one was cancelled."""
         with self._lock:
             was_cancelled, self._is_cancelled, self._run_id = self._is_cancelled, False, run_id
         return was_cancelled
 
     def _cancel(self, run_id: str) -> None:
-        """Interrupts the run if it is carried here. Called in the thread that hears of cancellations."""
+        """Interrupts the run if it is executed here. Called on the cancellation listener's thread."""
         with self._lock:
             if run_id != self._run_id:
                 return
@@ -92,7 +92,7 @@ class RunProcess:
             try:
                 run = self._instance.get_run_by_id(run_id)
                 if run is not None and not run.is_finished and run.status is not dg.DagsterRunStatus.CANCELING:
-                    # Cancelled as a sync and not as a run, or before its start overwrote what it was told.
+                    # The sync was cancelled, not the run; or the run's start overwrote its CANCELING status.
                     self._instance.report_run_canceling(run, "The sync was cancelled.")
             finally:
                 main = threading.main_thread().ident
@@ -100,7 +100,7 @@ class RunProcess:
                 signal.pthread_kill(main, signal.SIGINT)
 
     def _take(self, run_id: str) -> bool:
-        """Marks a run as this process's; ``False`` where it is not to be carried any more."""
+        """Marks a run as this process's; ``False`` if it must not be executed any more."""
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished or worker_of(run) is not None:
             if run is not None and run.status is dg.DagsterRunStatus.CANCELED:
@@ -112,7 +112,7 @@ class RunProcess:
         self._instance.add_run_tags(run_id, {run_tags.WORKER: self._take_presence()})
         with self.engine.connect() as connection:
             reason = why_not_begun(connection, UUID(run_id), request_of(run))
-        # Looked at after it was marked: whoever cancels it from now on tells this process.
+        # Read again after it was marked: cancellations from now on reach this process.
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
@@ -121,7 +121,7 @@ class RunProcess:
         return reason is None and run.status is not dg.DagsterRunStatus.CANCELING
 
     def _see_to_end(self, run_id: str, *, is_taken: bool, is_cancelled: bool) -> None:
-        """Sees to it that the run has ended, and as canceled where it was."""
+        """Makes sure that the run has ended, as canceled if it was cancelled."""
         run = self._instance.get_run_by_id(run_id)
         if run is None:
             return
@@ -137,7 +137,7 @@ _process: RunProcess | None = None
 
 
 def this_process() -> RunProcess:
-    """This process, once it was entered."""
+    """The process object that ``enter_process`` made."""
     assert _process is not None  # noqa: S101 - no run is sent to a process that was not
     return _process
 
@@ -147,10 +147,10 @@ def enter_process(**_: object) -> None:
     global _process
     parent = os.getppid()
     take_place(current_process().index)
-    # A group of its own: what a terminal or a runner sends to the worker's group is for the worker to hand on.
+    # A process group of its own: signals from a terminal or runner reach the worker only, which passes them on.
     os.setpgid(0, 0)
     with suppress(OSError):
-        # Celery has a process killed when the thread that forked it ends, which a pool's does before its runs do.
+        # Celery has the kernel kill a process when the thread that forked it ends: in a pool, before its runs end.
         set_pdeathsig(0)
     threading.Thread(target=_end_with, args=(parent,), name="orphan", daemon=True).start()
     try:
@@ -159,12 +159,12 @@ def enter_process(**_: object) -> None:
         _process = RunProcess(settings)
     except (OperatorError, SQLAlchemyError) as problem:
         _log.error("a process can't start", why=str(problem).splitlines()[0])
-        time.sleep(_WATCH_SECONDS)  # the next one is started at once
+        time.sleep(_WATCH_SECONDS)  # else the next one would start, and fail, at once
         os._exit(1)
 
 
 def leave_process(**_: object) -> None:
-    """Ends this process's presence when it is replaced."""
+    """Ends this process's presence, when the process is replaced."""
     if _process is not None:
         with suppress(SQLAlchemyError):
             leave_worker(_process.engine)
@@ -172,7 +172,7 @@ def leave_process(**_: object) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process when its worker was killed; the run under way is then lost like the worker."""
+    """Ends this process when its worker was killed; the run in progress is lost like the worker."""
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
     os._exit(1)

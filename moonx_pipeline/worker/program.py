@@ -1,4 +1,4 @@
-"""The worker as a program: it forks its processes, hands runs to them, and stops in order."""
+"""The worker as a program: forks its processes, hands runs to them, and stops gracefully."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _log = structlog.get_logger("worker")
 
 
 class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
-    """Celery's worker with our lines and our way to stop."""
+    """Celery's worker with our log lines and our graceful stop."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -70,13 +70,13 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
         )
 
     def process_ids(self) -> list[int]:
-        """The processes of its pool; none before there is one."""
+        """The ids of the pool's processes; none before the pool has started."""
         pool = getattr(self, "pool", None)
-        # What Celery calls its pool is a shell around the real one, which is there once it is started.
+        # Celery's pool is a wrapper around the real one, which exists once it is started.
         return [] if pool is None or pool._pool is None else list(pool.info["processes"])
 
     def _on_failure(self, exception: BaseException | None = None, **_: object) -> None:
-        """A process is gone in the middle of a run: closed now, whether or not a daemon would look for it."""
+        """Closes a lost process's run at once, without waiting for the daemon's sensor."""
         if isinstance(exception, WorkerLostError) and state.should_stop is None:
             try:
                 self._close_lost()
@@ -88,11 +88,11 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
             signal.signal(ending, self._stop)
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
-        """The first time: takes no new runs and finishes those under way. The second time: at once."""
+        """First signal: takes no new runs and finishes those in progress. Second signal: stops at once."""
         if self._draining is not None:
             self._woken.set()
             return
-        # Before anybody can see that it stops: a second signal may come in the middle of this.
+        # Set before the stop is visible: a second signal may arrive in the middle of this.
         self._draining = threading.Thread(target=self._drain, name="drain", daemon=True)
         state.should_stop = 0
         self._draining.start()
@@ -102,21 +102,21 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
         self._is_done = True
         self._woken.set()
         if self._draining is not None:
-            self._draining.join()  # it may be about to say what it handed back
+            self._draining.join()  # it may be about to log what it handed back
 
     def _process_task(self, request: Request) -> None:
         if state.should_stop is not None:
-            request.reject(requeue=True)  # it came in while this worker was stopping: for another one
+            request.reject(requeue=True)  # it arrived while this worker was stopping; another worker takes it
             return
         super()._process_task(request)
 
     def _drain(self) -> None:
-        """Gives the runs under way their time, and hands back those that were not done in it."""
+        """Gives runs in progress their time to end, and hands back those that did not."""
         seconds = self.settings.worker.shutdown_timeout_ms / 1000
         _log.info("stops", runs_under_way=len(state.active_requests), finish_within_s=seconds)
         self._woken.wait(seconds)
         if self._is_done or not state.active_requests:
-            return  # with nothing under way it ends by itself; a pool whose idle processes are killed never does
+            return  # an idle pool ends by itself; one whose idle processes are killed never does
         try:
             runs, syncs = self._hand_back()
         except (OperatorError, SQLAlchemyError, TryAgain) as problem:
@@ -125,7 +125,7 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
             _log.warning("handed back what was not done", runs=runs, syncs=syncs)
 
     def _hand_back(self) -> tuple[list[str], int]:
-        """Ends the processes, and what they were at; returns the runs, and how many syncs."""
+        """Ends the processes, their runs and their syncs; returns the runs and the number of syncs."""
         pids = [process.pid for process in active_children()]
         for pid in pids:
             with suppress(ProcessLookupError):
@@ -139,7 +139,7 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
                 syncs += len(lost.recovery.operations)
                 with ready_engine(self.settings).connect() as connection:
                     known = {(worker.host, worker.pid) for worker in list_workers(connection)}
-                # The database notices a moment later that they are gone.
+                # The database notices a moment later that the processes are gone.
                 if known & {(socket.gethostname(), pid) for pid in pids}:
                     raise TryAgain
         return runs, syncs
@@ -154,13 +154,13 @@ def run_worker(settings: Settings, listening: socket.socket | None) -> int:
     """Runs a worker until it is stopped.
 
     Args:
-        settings: How many processes, which broker.
-        listening: Where metrics and health are served; ``None`` for nowhere.
+        settings: The number of processes and the broker.
+            listening: The socket for metrics and health; ``None`` serves none.
 
     Returns:
         Its exit code.
     """
-    # Celery warns whoever is root of messages that are code; ours are JSON, and a container has no other user.
+    # Celery warns root about messages that are code; ours are JSON, and a container has no other user.
     warnings.simplefilter("ignore", SecurityWarning)
     warm_up()
     load_tracing(settings)
@@ -169,6 +169,6 @@ def run_worker(settings: Settings, listening: socket.socket | None) -> int:
     if listening is not None:
         serve_worker(settings, listening, Processes(program.process_ids, settings.worker.concurrency))
     gc.collect()
-    gc.freeze()  # what is there now is never collected, so the processes keep sharing it
+    gc.freeze()  # the collector never touches what exists now, so the processes keep sharing it
     program.start()
     return int(program.exitcode or 0)
