@@ -19,12 +19,12 @@ def within(seconds: float, call: Callable[[], T], *, discard: Callable[[T], obje
     Args:
         seconds: The longest wait.
         call: The call; it must end at some time.
-            discard: Closes a result that comes too late.
-            name: The thread's name.
+        discard: Closes a result that comes too late.
+        name: The thread's name.
 
     Raises:
         TimeoutError: The call did not end in time.
-            Exception: Whatever the call raises in time.
+        Exception: Whatever the call raises in time.
     """
     outcome: Future[T] = Future()
 

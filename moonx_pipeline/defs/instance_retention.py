@@ -24,8 +24,8 @@ def prune_runs(instance: dg.DagsterInstance, asset: dg.AssetKey, before: datetim
 
     Args:
         instance: Dagster's instance.
-            asset: The asset that is partitioned by user.
-            before: Runs that ended earlier are deleted.
+        asset: The asset that is partitioned by user.
+        before: Runs that ended earlier are deleted.
 
     Yields:
         The number of runs deleted, every few hundred.
@@ -62,9 +62,9 @@ def retire_partitions(instance: dg.DagsterInstance, engine: Engine, since: datet
 
     Args:
         instance: Dagster's instance.
-            engine: The pipeline's database.
-            since: The start of the time in which an active user keeps the partition.
-            most: The largest number to delete.
+        engine: The pipeline's database.
+        since: The start of the time in which an active user keeps the partition.
+        most: The largest number to delete.
 
     Yields:
         The number of partitions deleted, every few hundred.

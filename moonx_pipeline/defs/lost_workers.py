@@ -23,7 +23,7 @@ class LostWork(NamedTuple):
 
     Attributes:
         recovery: The dead processes and their syncs, now closed.
-            runs: Ids of their runs, now ended.
+        runs: Ids of their runs, now ended.
     """
 
     recovery: Recovery

@@ -66,8 +66,8 @@ def serve_worker(settings: Settings, listening: socket.socket, processes: Proces
 
     Args:
         settings: Which of the two to serve, and the database and broker to check.
-            listening: The socket to serve on.
-            processes: The pool's processes.
+        listening: The socket to serve on.
+        processes: The pool's processes.
     """
     registry = shared_registry()
     registry.register(processes)

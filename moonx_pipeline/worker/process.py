@@ -55,7 +55,7 @@ class RunProcess:
 
         Args:
             run_id: The run.
-                execute: Dagster's own execution of it.
+            execute: Dagster's own execution of it.
         """
         # Dagster installs its own SIGTERM handler for the run and does not restore ours.
         on_sigterm = signal.getsignal(signal.SIGTERM)

@@ -155,7 +155,7 @@ def run_worker(settings: Settings, listening: socket.socket | None) -> int:
 
     Args:
         settings: The number of processes and the broker.
-            listening: The socket for metrics and health; ``None`` serves none.
+        listening: The socket for metrics and health; ``None`` serves none.
 
     Returns:
         Its exit code.
