@@ -1,4 +1,4 @@
-"""Connecting to Kafka's brokers, and why that can't be done."""
+"""Connects to Kafka's brokers, and describes why that fails."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _KINDS: Final = (
     ((UnknownTopicOrPartitionError,), "the topic is not there: create it, or check KAFKA_TOPIC_*"),
 )
 _TELLING: Final = tuple(kind for kinds, _ in _KINDS for kind in kinds)
-# The question that each broker answers to everybody: which requests it understands. Length, kind 18, its version 0,
-# number of the request, no name of the client.
+# ApiVersions, which every broker answers without a login: length, kind 18, version 0, request number, no client
+# name.
 _API_VERSIONS: Final = struct.pack(">ihhih", 10, 18, 0, 0, -1)
 
 _LATE: Final = (KafkaTimeoutError, RequestTimedOutError, TimeoutError)
 _SILENT: Final = "it does not answer in time: check KAFKA_BROKERS, whether it runs, and how busy it is"
 
-# What the client says of what is not of a kind of its own. The first that fits counts.
+# Texts of the client's errors that have no class of their own. The first that fits counts.
 _TEXTS: Final = (
     (
         "CERTIFICATE_VERIFY_FAILED",
@@ -55,7 +55,7 @@ _TEXTS: Final = (
     ("DNS", "its host is not known: check KAFKA_BROKERS"),
     ("ECONNREFUSED", "nothing listens there: start it, or check KAFKA_BROKERS"),
     (
-        # A refused password may look like this, too: the broker closes before its answer is read.
+        # Also for a refused password: the broker may close before its answer is read.
         "disconnected",
         f"it cuts the connection: check KAFKA_SSL, {_LOGIN}",
     ),
@@ -63,7 +63,7 @@ _TEXTS: Final = (
 
 
 class _Failures(logging.Handler):
-    """Keeps the failures that the client logs: its own error tells of no more than that time was over."""
+    """Keeps the failures that the client logs: its own error only says that time was over."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -74,22 +74,22 @@ class _Failures(logging.Handler):
         self.heard += [given for given in arguments if isinstance(given, KafkaError)]
 
     def most_telling(self) -> KafkaError | None:
-        """The last one of a kind that says what to do, or the last that is not a matter of time."""
+        """The last failure of a kind that suggests a remedy, else the last that is no timeout."""
         telling = [failure for failure in self.heard if isinstance(failure, _TELLING)]
         others = [failure for failure in self.heard if not isinstance(failure, _LATE)]
         return next(reversed(telling or others), None)
 
 
 def connect(client: Callable[..., Client], settings: KafkaSettings, **options: Any) -> Client:
-    """A producer or consumer that is connected to a broker. From then on, the client's own lines stay out of the log.
+    """Connects a producer or consumer to a broker, and from then on keeps the client's own lines out of the log.
 
     Args:
-        client: What is made.
+        client: The class to make.
         settings: Brokers, encryption, login.
-        options: What else it takes.
+        options: Its other arguments.
 
     Raises:
-        KafkaError: No broker lets itself be used; ``why`` puts it into words.
+        KafkaError: No broker can be used; ``why`` puts it into words.
     """
     mute_client()
     failures, log = _Failures(), logging.getLogger("kafka.net.manager")
@@ -103,9 +103,10 @@ def connect(client: Callable[..., Client], settings: KafkaSettings, **options: A
 
 
 def mute_client() -> None:
-    """Keeps the client's own lines out of this process's log; ``connect`` learns from them all the same.
+    """Keeps the client's own lines out of this process's log; ``connect`` still reads them.
 
-    It tells each look at the brokers, and each failed try in ten lines; whoever uses it says when Kafka goes and comes.
+    The client logs each contact with brokers, and each failed try in ten lines; its callers log when Kafka goes and
+    comes.
     """
     log = logging.getLogger("kafka")
     log.setLevel(logging.WARNING)
@@ -115,7 +116,7 @@ def mute_client() -> None:
 
 
 def why(problem: Exception) -> str:
-    """What is in the way, and what to do, as the rest of a sentence."""
+    """Describes a connection failure and its remedy, phrased to follow a colon."""
     by_kind = next((words for kinds, words in _KINDS if isinstance(problem, kinds)), None)
     by_text = next((words for sign, words in _TEXTS if sign in str(problem)), None)
     late = _SILENT if isinstance(problem, _LATE) else None
@@ -123,14 +124,14 @@ def why(problem: Exception) -> str:
 
 
 def why_unreachable(settings: KafkaSettings) -> str | None:
-    """Why none of the brokers answers; ``None`` where one does. No login is needed for what it is asked."""
+    """Why none of the brokers answers; ``None`` if one does. The request needs no login."""
     if any(_answers(broker, settings) for broker in settings.brokers):
         return None
     return f"No broker answers at {', '.join(settings.brokers)}: events wait in the outbox."
 
 
 def _answers(broker: str, settings: KafkaSettings) -> bool:
-    """Whether a broker says anything. That it can be connected to is no sign of life: its kernel does that for it."""
+    """Whether a broker answers a request. Connecting proves nothing: a frozen broker's kernel still accepts."""
     host, _, port = broker.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=settings.connection_timeout_ms / 1000) as connection:

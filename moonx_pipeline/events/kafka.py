@@ -1,4 +1,4 @@
-"""Kafka: the producer as events need it, and how an event becomes a message."""
+"""Kafka: the producer of events, and an event's form as a message."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class EventRefused(Exception):
 
 
 def topic_names(settings: KafkaSettings) -> dict[str, str]:
-    """The names that the settings give to the topics of events."""
+    """The topics' names, by the settings."""
     return {topic.name: getattr(settings, topic.setting) for topic in TOPICS}
 
 
 def headers_of(row: OutboxRow) -> list[Header]:
     """CloudEvents 1.0 in binary mode (https://github.com/cloudevents/spec, Kafka protocol binding).
 
-    An event that was written in a recorded trace names it, as https://www.w3.org/TR/trace-context/ has it.
+    An event that was written in a recorded trace names it, by https://www.w3.org/TR/trace-context/.
     """
     texts = {
         "ce_id": str(row.id),
@@ -55,7 +55,7 @@ def headers_of(row: OutboxRow) -> list[Header]:
 
 
 def _span_of(row: OutboxRow) -> OpenSpan:
-    """Its sending, in the trace that it was written in; one of no trace begins none."""
+    """The span of sending an event, in the trace that it was written in; a no-op if there was none."""
     if row.traceparent is None:
         return OpenSpan(None)
     about = {
@@ -69,7 +69,7 @@ def _span_of(row: OutboxRow) -> OpenSpan:
 
 
 def rounds(rows: Iterable[OutboxRow]) -> Iterator[list[OutboxRow]]:
-    """Events in rounds of at most one of a key, in order: what is in a round can't overtake anything."""
+    """Splits events into rounds with at most one of each key, in order, so that none overtakes another."""
     rest = list(rows)
     while rest:
         first_of_key: dict[str, OutboxRow] = {}
@@ -81,29 +81,29 @@ def rounds(rows: Iterable[OutboxRow]) -> Iterator[list[OutboxRow]]:
 
 
 class _Producer(KafkaProducer):  # type: ignore[misc]
-    """The client's producer, one that can be given up."""
+    """The client's producer, made so that it can be given up."""
 
     def flush(self, timeout: float | None = None) -> None:
-        """Waits for nothing.
+        """Does nothing.
 
-        The client's ``close`` flushes first. While a batch is under way to a broker that is silent, that raises,
-        and the producer stays open, with its thread, its connections and its handler at the process's exit. Nothing
-        is lost by leaving it out: what was not acknowledged is in the outbox.
+        The client's ``close`` flushes first. While a batch is on its way to a silent broker, that raises, and the
+        producer stays open, with its thread, its connections and its exit handler. Not flushing loses nothing: what
+        was not acknowledged is in the outbox.
         """
 
 
 class EventProducer:
     """Sends events to Kafka and waits for their acknowledgement. Used by one thread at a time.
 
-    Once anything was not acknowledged in time, it is to be closed: the client may hold requests that never end.
+    Close it once anything was not acknowledged in time: the client may hold requests that never end.
     """
 
     def __init__(self, settings: KafkaSettings, *, connect_seconds: float | None = None) -> None:
         """Connects.
 
         Args:
-            settings: Brokers, and how long they are waited for.
-            connect_seconds: The longest that connecting may take; as the settings have it by default.
+            settings: Brokers and timeouts.
+            connect_seconds: The longest time for connecting; by default that of the settings.
 
         Raises:
             BrokerUnavailable: No broker answers.
@@ -111,7 +111,7 @@ class EventProducer:
         self._settings = settings
         self._topics = topic_names(settings)
         self.round_seconds: Final = (settings.connection_timeout_ms + settings.request_timeout_ms) / 1000
-        """The longest wait for the acknowledgement of events that are sent together."""
+        """The longest wait for the acknowledgements of one round."""
         try:
             self._producer = _connected_within(connect_seconds or self.round_seconds, settings)
         except (KafkaError, TimeoutError) as problem:
@@ -121,15 +121,14 @@ class EventProducer:
     def send(
         self, rows: list[OutboxRow], *, seconds: float | None = None
     ) -> tuple[list[OutboxRow], dict[OutboxRow, Exception]]:
-        """Sends events of different keys side by side.
+        """Sends events of different keys in parallel.
 
         Args:
-            rows: At most one of a key, so that nothing can overtake anything.
+            rows: At most one event of each key, so that none overtakes another.
             seconds: The longest wait for all of them together; ``round_seconds`` by default.
 
         Returns:
-            Those that the broker has acknowledged, and for the others why not: ``EventRefused`` or
-            ``BrokerUnavailable``.
+            The acknowledged events, and for each of the others the error: ``EventRefused`` or ``BrokerUnavailable``.
         """
         failed: dict[OutboxRow, Exception] = {}
         under_way = []
@@ -137,7 +136,7 @@ class EventProducer:
         end = began + (self.round_seconds if seconds is None else seconds)
         for row in rows:
             sending = _span_of(row)
-            # Sending waits for what the client does not know of a topic; it reads this at each call.
+            # Sending waits for unknown topic metadata, for this long; the client reads the value at each call.
             self._producer.config["max_block_ms"] = _milliseconds_until(end)
             try:
                 future = self._producer.send(
@@ -173,22 +172,21 @@ class EventProducer:
         return BrokerUnavailable(_sentence(self._settings, problem))
 
     def close(self) -> None:
-        """Drops the connections and ends the client's thread; what is under way is not waited for. Never raises."""
+        """Drops the connections and ends the client's thread without waiting for requests in progress; never raises."""
         self._producer.close(timeout=0)
 
 
 def _connected_within(seconds: float, settings: KafkaSettings) -> _Producer:
-    """A producer that is connected.
+    """Connects a producer within a time.
 
-    The client's own deadline holds for most of what may be silent, but neither for finding a host by its name nor for
-    its last request.
+    The client's own deadline covers most waits, but neither name lookup nor its last request.
 
     Raises:
-        KafkaError: No broker lets itself be used.
-        TimeoutError: None answers in time.
+        KafkaError: No broker can be used.
+        TimeoutError: No broker answers in time.
     """
     return within(
-        # The client's own words tell more than that time is over, so it gets a little longer to say them.
+        # A little longer than the client's own deadline, since its error says more than a timeout.
         seconds + _WORDS_SECONDS,
         lambda: connect(_Producer, settings, **_options(settings, seconds)),
         discard=lambda producer: producer.close(timeout=0),

@@ -18,10 +18,10 @@ _FIRST_PORT: Final = 3002
 
 
 def serve_relay(settings: Settings, engine: Engine, relay: Relay) -> None:
-    """Serves them from now on, in a thread.
+    """Serves metrics and health from a thread, until the process ends.
 
     Raises:
-        OperatorError: The port that was asked for is taken.
+        OperatorError: The configured port is taken.
     """
     monitoring, kafka = settings.monitoring, settings.kafka
     if not is_wanted(monitoring):

@@ -1,4 +1,4 @@
-"""Publishing at the end of a sync, where no relay does it."""
+"""Publishes events at the end of a sync, if no relay does."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.syncs.outbox import CHANNEL, SHARDS, lock_shards, shards_of, unlock_shards
 
 DEADLINE_SECONDS: Final = 3.0
-"""What a sync waits for Kafka at most, in all, whether that refuses or is silent."""
+"""The longest that a sync waits for Kafka in all, whether Kafka refuses or is silent."""
 
 LEFT_ALONE_SECONDS: Final = 10.0
-"""A Kafka that was away is not tried again by this process for so long: each of its syncs would wait for it anew."""
+"""How long a process does not try a Kafka again that was away: else each sync would wait for it anew."""
 
 _CONNECT_SECONDS: Final = 1.5
 _ROUND_SECONDS: Final = 1.0
-"""What a round of events has to have, or it is not begun: cut short, it would look as if Kafka were away."""
+"""The least time to begin a round of events with: one cut short would look as if Kafka were away."""
 
 _producers: dict[tuple[int, KafkaSettings], EventProducer] = {}
 _away: dict[KafkaSettings, Away] = {}
@@ -35,20 +35,20 @@ _lock = threading.Lock()
 
 
 class Away(NamedTuple):
-    """A Kafka that did not answer: until when (``time.monotonic()``) it is left alone, and why."""
+    """A Kafka that did not answer: until when (``time.monotonic()``) it is not tried again, and why."""
 
     until: float
     problem: str
 
 
 class PublishOutcome(NamedTuple):
-    """What became of a user's events.
+    """How a user's events were published.
 
     Attributes:
         published: Events that were published here.
         by: ``sync`` (here), ``relay`` (it has the shards and was woken), or ``outbox`` (there is no Kafka:
             consumers read the outbox).
-        problem: Why events wait, where they do.
+        problem: Why events wait, if they do.
     """
 
     published: int
@@ -57,12 +57,12 @@ class PublishOutcome(NamedTuple):
 
 
 def publish_pending(engine: Engine, kafka: KafkaSettings, keys: Collection[str] | None = None) -> PublishOutcome:
-    """Publishes what waits in the shards of keys, or wakes the relay that has them. Never raises for Kafka's sake.
+    """Publishes waiting events in the shards of keys, or wakes their relay. Kafka being away never raises.
 
     Args:
         engine: The pipeline's database.
-        kafka: Where to; without brokers nothing is published.
-        keys: The user, and what alerts of his sync are about; everybody by default.
+        kafka: Kafka; without brokers nothing is published.
+        keys: The user, and the keys of the sync's alerts; by default all.
     """
     if not kafka.brokers:
         return PublishOutcome(0, "outbox")
@@ -94,10 +94,10 @@ def publish_pending(engine: Engine, kafka: KafkaSettings, keys: Collection[str] 
 
 @contextmanager
 def _producer_of_process(kafka: KafkaSettings, end: float) -> Iterator[EventProducer]:
-    """The process's producer, for one thread at a time; there is one, as it costs connections.
+    """The process's one producer, for one thread at a time; a producer costs connections.
 
     Raises:
-        BrokerUnavailable: No broker answers, or another thread has waited for one for all of the time.
+        BrokerUnavailable: No broker answers, or another thread held the producer for the whole time.
     """
     if not _lock.acquire(timeout=max(0.0, end - _ROUND_SECONDS - time.monotonic())):
         raise BrokerUnavailable("Kafka is slow: another sync of this process still publishes, these events wait.")

@@ -27,10 +27,10 @@ from moonx_pipeline.storage.syncs.outbox import (
 
 BATCH: Final = 500
 POLL_SECONDS: Final = 5.0
-"""A notification that was lost costs no more than this."""
+"""The longest delay after a lost notification."""
 
 _LONGEST_PAUSE: Final = 2.0
-"""Between tries while Kafka or the database is away; once it is back, events flow soon."""
+"""The longest pause between tries while Kafka or the database is away; short, so events flow soon after."""
 
 _log = structlog.get_logger("relay")
 
@@ -41,19 +41,19 @@ def publish_batch(
     """Publishes the oldest events of shards whose locks the caller holds.
 
     Events of one key go one after the other, each acknowledged before the next is sent; those of different
-    keys go side by side. What is acknowledged is marked even when something behind it fails.
+    keys go in parallel. Acknowledged events are marked even if a later one fails.
 
     Args:
-        connection: The one that holds the locks.
-        producer: Where to. After ``BrokerUnavailable`` it is to be closed.
-        shards: Whose events.
-        seconds: How long the next round may wait for Kafka; asked before each, 0 to begin no more.
+        connection: The connection that holds the locks.
+        producer: The producer; close it after ``BrokerUnavailable``.
+        shards: The shards.
+        seconds: Gives how long the next round may wait for Kafka; called before each, 0 begins no more.
 
     Returns:
-        How many were published or set aside; 0 when there was nothing to publish, or no time to.
+        The number published or set aside; 0 if there was nothing to publish, or no time.
 
     Raises:
-        BrokerUnavailable: Kafka did not take all of a round in its time.
+        BrokerUnavailable: Kafka did not acknowledge all of a round in its time.
     """
     done = 0
     for together in rounds(unpublished(connection, shards, BATCH)):
@@ -64,7 +64,7 @@ def publish_batch(
         done += len(acknowledged)
         for row, error in failed.items():
             if isinstance(error, EventRefused):
-                # It would hold up everything behind it for ever.
+                # Otherwise it would block all later events of its key for ever.
                 _log.error("event set aside", event_id=str(row.id), type=row.type, user=row.key, reason=str(error))
                 set_aside(connection, row.id, str(error))
                 done += 1
@@ -75,10 +75,10 @@ def publish_batch(
 
 
 class Relay:
-    """Publishes the shards that nobody else publishes, until it is told to stop."""
+    """Publishes the shards that no other process publishes, until stopped."""
 
     def __init__(self, engine: Engine, kafka: KafkaSettings) -> None:
-        """Takes where to read and where to publish; nothing is connected yet."""
+        """Connects nothing before ``run``."""
         self._engine = engine
         self._kafka = kafka
         self._stop = threading.Event()
@@ -88,18 +88,18 @@ class Relay:
 
     @property
     def kafka_problem(self) -> str | None:
-        """Why Kafka took no events when it was last tried; ``None`` where it took them, or there were none."""
+        """Why Kafka took no events at the last try; ``None`` if it took them, or there were none."""
         return self._kafka_problem
 
     def stop(self) -> None:
-        """Ends ``run`` after the round under way; may be called from a signal handler."""
+        """Ends ``run`` after the current round; safe in a signal handler."""
         self._stop.set()
 
     def run(self) -> None:
-        """Publishes until stopped. The database or Kafka being away is waited for, as long as it takes.
+        """Publishes until stopped; keeps trying while the database or Kafka is away.
 
-        A round ends at its deadline, also where Kafka is silent. The shards are given up then, and are not taken again
-        before Kafka answers: another relay may reach it.
+        A round ends at its deadline even if Kafka is silent. The shards are then given up, and not taken again before
+        Kafka answers: another relay may reach it.
         """
         pause = 0.1
         while not self._stop.is_set():
@@ -109,7 +109,7 @@ class Relay:
                     try:
                         self._publish_shards(connection, producer)
                     finally:
-                        # The locks are the connection's: it must not go back to the pool with them.
+                        # The connection holds the locks: it must not go back to the pool with them.
                         connection.invalidate()
             except BrokerUnavailable as problem:
                 self._kafka_problem = str(problem)

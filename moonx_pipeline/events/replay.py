@@ -1,4 +1,4 @@
-"""Publishing kept events again, for a consumer that lost them."""
+"""Publishes kept events again, for a consumer that lost them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _BATCH = 500
 
 
 def replay_events(engine: Engine, kafka: KafkaSettings, *, since: datetime, user_id: str | None = None) -> int:
-    """Publishes kept events to Kafka again, in the order of each user, with the ids they had.
+    """Publishes kept events to Kafka again, in each user's order, with their ids.
 
     Returns:
-        How many.
+        The number published.
 
     Raises:
-        OperatorError: Kafka did not take all of them; doing it again is safe.
+        OperatorError: Kafka did not take all of them; a retry is safe.
     """
     try:
         producer = EventProducer(kafka)

@@ -1,4 +1,4 @@
-"""The published shapes of events, as JSON Schemas."""
+"""The JSON Schemas of events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schemas (draft 2020-12) of the whole message, by type of event."""
+    """JSON Schemas (draft 2020-12) of the whole message, by event type."""
     folder = files("moonx_pipeline.events") / "schemas"
     return {
         entry.name.removesuffix(".json"): msgspec.json.decode(entry.read_bytes())

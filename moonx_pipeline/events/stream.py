@@ -1,6 +1,6 @@
-"""Reading the event stream: from Kafka where it is configured, else straight from the outbox.
+"""Reads the event stream: from Kafka if it is configured, else from the outbox.
 
-A stream keeps its position over the breaks of its connection: when it is read again, it goes on where it was.
+A stream keeps its position when its connection breaks: the next read goes on there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from moonx_pipeline.storage.syncs.outbox import CHANNEL, OLDEST, OutboxRow, newe
 _BATCH: Final = 500
 _POLL_SECONDS: Final = 0.5
 _CHECK_SECONDS: Final = 5.0
-"""How often an idle Kafka is asked whether it is there, and whether it has new partitions."""
+"""How often an idle Kafka is checked for being there and for new partitions."""
 
 _CHECK_TIMEOUT_MS: Final = 2000
 
@@ -44,35 +44,35 @@ class StreamedEvent(NamedTuple):
 
 
 class StreamUnavailable(OperatorError):
-    """The stream can't be read now; read again, it goes on where it was."""
+    """The stream can't be read now; a later read goes on at its position."""
 
 
 class EventStream(Protocol):
     """A reader of the stream. Used by one thread at a time."""
 
     def open(self) -> None:
-        """Connects, and takes its position if it has none; what is told later is not missed any more.
+        """Connects, and takes a position if it has none; later events are not missed.
 
         Raises:
-            StreamUnavailable: What is away.
+            StreamUnavailable: Kafka or the database is away.
         """
 
     def read(self, seconds: float) -> list[StreamedEvent]:
-        """The next events, at most some hundreds; waits for the first of them, and opens what is not open.
+        """The next events, at most some hundreds; waits for the first of them, and opens the stream if needed.
 
         Raises:
-            StreamUnavailable: What is away.
+            StreamUnavailable: Kafka or the database is away.
         """
 
     def has_skipped(self) -> bool:
-        """Whether events may have been passed over since it was last asked: it had no position to go on from."""
+        """Whether events may have been missed since the last call, since the position was lost."""
 
     def close(self) -> None:
-        """Drops the connection, not the position."""
+        """Drops the connection and keeps the position."""
 
 
 class OutboxStream:
-    """Events straight from the outbox; none is missed, however late its transaction commits."""
+    """Reads events from the outbox; none is missed, however late its transaction commits."""
 
     def __init__(self, engine: Engine, *, from_beginning: bool = False) -> None:
         """Takes where to read; nothing is connected yet."""
@@ -110,7 +110,7 @@ class OutboxStream:
         if self._listener is None:
             self._listener = Listener(self._engine, CHANNEL)
             now = newest(self._listener.connection)
-            # A server whose transactions have smaller numbers is another one, such as a copy that has lost the last.
+            # Smaller transaction numbers mean another server, such as a copy that lost the latest transactions.
             if self._position is None or now.next_tx < self._position.next_tx:
                 self._position, self._skipped = now, True
         return self._listener
@@ -130,12 +130,12 @@ class _Consumer(KafkaConsumer):  # type: ignore[misc]
         try:
             super().__init__(**options)
         except KafkaError:
-            self._client.close()  # the library would leave its thread running
+            self._client.close()  # else its thread would keep running
             raise
 
 
 class KafkaStream:
-    """Events from Kafka, of all partitions: they are assigned, so every reader has all, and no group is left behind."""
+    """Reads events from all of Kafka's partitions, without a consumer group: every reader gets all."""
 
     def __init__(self, kafka: KafkaSettings, *, from_beginning: bool = False) -> None:
         """Takes where to read; nothing is connected yet."""
@@ -149,7 +149,7 @@ class KafkaStream:
 
     @property
     def has_topics(self) -> bool:
-        """Whether there is any of its topics."""
+        """Whether any of its topics exists."""
         return bool(self._offsets)
 
     def open(self) -> None:
@@ -164,7 +164,7 @@ class KafkaStream:
             if not polled or time.monotonic() - self._checked >= _CHECK_SECONDS:
                 self._check()
         except (OffsetOutOfRangeError, NoOffsetForPartitionError):
-            # What it would go on with is not there any more.
+            # The events at its position were pruned.
             self.close()
             self._offsets = None
             return []
@@ -205,7 +205,7 @@ class KafkaStream:
         return self._consumer
 
     def _check(self) -> None:
-        """Asks whether the brokers are there, and picks up partitions that are new, from their beginning."""
+        """Checks that the brokers are there, and adds new partitions, from their beginning."""
         assert self._consumer is not None  # noqa: S101 - it is open
         assert self._offsets is not None  # noqa: S101
         if time.monotonic() - self._checked < _CHECK_SECONDS:
@@ -246,7 +246,7 @@ class KafkaStream:
 
 
 def open_stream(engine: Engine, kafka: KafkaSettings, *, from_beginning: bool = False) -> EventStream:
-    """The stream that consumers of this installation read; not opened yet."""
+    """The stream of this installation's consumers; not opened yet."""
     if kafka.brokers:
         return KafkaStream(kafka, from_beginning=from_beginning)
     return OutboxStream(engine, from_beginning=from_beginning)
@@ -260,17 +260,17 @@ def event_stream(
     stop: threading.Event | None = None,
     until_idle: bool = False,
 ) -> Iterator[StreamedEvent]:
-    """The events of the stream that consumers of this installation read, one after the other.
+    """Yields the events of this installation's stream, one after the other.
 
     Args:
         engine: The pipeline's database.
-        kafka: Where it is configured, it is read.
+        kafka: Kafka; the outbox is read if it has no brokers.
         from_beginning: Whether kept events come first.
         stop: Ends the stream when set.
         until_idle: Ends it once there is nothing more.
 
     Raises:
-        OperatorError: It can't be read, or Kafka has none of its topics.
+        OperatorError: The stream can't be read, or Kafka has none of its topics.
     """
     stream = open_stream(engine, kafka, from_beginning=from_beginning)
     stop = stop or threading.Event()

@@ -1,1 +1,1 @@
-"""What users and their pages talk to: the API, the live connection, and the page itself."""
+"""The gateway: API, live connection and page for users."""

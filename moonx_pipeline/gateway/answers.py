@@ -1,4 +1,4 @@
-"""What the API answers: one envelope for all, and errors that say what happened and what to do."""
+"""The API's response envelope, and errors that say what happened and what to do."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ class ApiError(Exception):
     """Ends a request with a problem.
 
     Attributes:
-        status: Of HTTP.
-        code: For programs.
-        message: For people.
+        status: HTTP status.
+        code: The error's code, for programs.
+        message: The error's text, for people.
         retry_after: When the same request may succeed.
         extra: More members of the error.
     """
@@ -86,7 +86,7 @@ class ApiError(Exception):
 
 
 def not_found(what: str) -> ApiError:
-    """There is no such thing, or it is somebody else's: which of the two is nobody's business."""
+    """A 404, whether the thing does not exist or belongs to another user."""
     return ApiError(404, "not_found", what)
 
 
@@ -97,7 +97,7 @@ def json_response(
     headers: Mapping[str, str] | None = None,
     background: BackgroundTask | None = None,
 ) -> Response:
-    """A response of JSON that is not kept by anybody unless a header says otherwise."""
+    """A JSON response that nobody caches unless a header allows it."""
     return Response(
         _encode(content),
         status_code=status,
@@ -115,7 +115,7 @@ def answer(
     headers: Mapping[str, str] | None = None,
     background: BackgroundTask | None = None,
 ) -> Response:
-    """Data in the envelope. It is written as it is: the models describe it, and a test holds it against them."""
+    """Data in the envelope, written as it is: the models describe it, and a test compares the two."""
     content = {"success": True, "data": data, "message": message, "timestamp": rfc3339(datetime.now(UTC))}
     return json_response(content, status=status, headers=headers, background=background)
 
@@ -141,7 +141,7 @@ def problem(
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For OpenAPI: the problems that a route answers with, beside its answer."""
+    """A route's possible problems, for OpenAPI."""
     return {status: {"model": Problem, "description": _MEANINGS[status]} for status in statuses}
 
 
@@ -158,7 +158,7 @@ _MEANINGS = {
     503: "The database, or what tokens are checked by, is away for the moment.",
 }
 SIGNED_IN = documented(401, 422, 429, 503)
-"""Of every route that needs a token."""
+"""Problems of every route that needs a token."""
 
 WITH_BODY = documented(400, 413)
-"""Of those that read a body."""
+"""Problems of routes that read a body."""

@@ -37,7 +37,7 @@ Decimals are strings in plain notation, exact; times are RFC 3339 in UTC; what i
 Live updates come by Socket.IO at `/socket.io`, with `auth: {token}`."""
 
 
-# Requests as spans, where traces are recorded; metrics and lines are ours.
+# Requests become spans if traces are recorded; metrics and log lines are ours.
 _TRACED: Final[TelemetryConfig] = {
     "metrics": False,
     "logs": False,
@@ -47,14 +47,14 @@ _TRACED: Final[TelemetryConfig] = {
 
 
 def create_app(settings: Settings, engine: Engine) -> ASGIApp:
-    """Puts the gateway together.
+    """Builds the gateway.
 
     Args:
-        settings: Whose tokens count, limits, event stream.
-        engine: The pipeline's database, reached and with this version's schema.
+        settings: Token keys, limits and event stream.
+        engine: The pipeline's database, reachable and with this version's schema.
 
     Raises:
-        OperatorError: The keys of tokens are missing or too weak for production.
+        OperatorError: The token keys are missing, or too weak for production.
     """
     verifier = token_verifier(settings)
     live = LiveServer(engine, settings, verifier)
@@ -63,7 +63,7 @@ def create_app(settings: Settings, engine: Engine) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        # As many threads as connections: a request that is served never waits for one.
+        # As many threads as connections, so a request never waits for a connection.
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.database.max_connections
         await live.start()
         monitoring.start()
@@ -81,7 +81,7 @@ def create_app(settings: Settings, engine: Engine) -> ASGIApp:
 
 
 def describe_api() -> dict[str, Any]:
-    """The API as OpenAPI describes it."""
+    """The API's OpenAPI description."""
     app = _api(None)
     app.include_router(health.router)
     return app.openapi()
@@ -110,7 +110,7 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _add_middleware(app: FastAPI, settings: GatewaySettings) -> None:
-    """What holds for every request; what is added last is outermost."""
+    """Adds the middleware of every request; the last one added is outermost."""
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     if settings.cors_origins:
         app.add_middleware(

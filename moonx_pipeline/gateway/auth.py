@@ -1,7 +1,7 @@
-"""Whose tokens are accepted, and what they say.
+"""Verifies tokens and reads the caller from them.
 
-Tokens are JSON Web Tokens (RFC 7519). Which algorithms count is decided by the configured key alone, never by the
-token's header: so neither ``alg: none`` nor a public key that is used as a secret gets through (RFC 8725, 3.1).
+Tokens are JSON Web Tokens (RFC 7519). The configured key alone decides which algorithms count, never the token's
+header: so neither ``alg: none`` nor a public key used as a secret gets through (RFC 8725, 3.1).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from moonx_pipeline.errors import OperatorError, WrongUse
 from moonx_pipeline.settings import Settings
 
 CLOCK_SKEW: Final = timedelta(seconds=30)
-"""How far the clocks of whoever issues tokens and of this machine may be apart."""
+"""The largest difference between the clocks of the token issuer and of this machine."""
 
 _LONGEST_TOKEN: Final = 8192
 _SHORTEST_SECRET: Final = 32
 _REFRESH_SECONDS: Final = 10.0
-"""Keys that nobody knows yet are asked for at most this often, whatever ids tokens name."""
+"""The key set is fetched for unknown key ids at most this often, whatever ids tokens name."""
 
 _PUBLIC_KEY_ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
@@ -35,12 +35,12 @@ _log = structlog.get_logger("auth")
 
 
 class Caller(NamedTuple):
-    """Who asks.
+    """The user who calls.
 
     Attributes:
         user_id: The token's ``sub``.
         is_admin: Whether its ``role`` is ``admin``.
-        expires_at: When it ends.
+        expires_at: When the token expires.
     """
 
     user_id: str
@@ -61,12 +61,12 @@ class InvalidToken(Exception):
 
 
 class KeysUnavailable(Exception):
-    """The keys that tokens are checked by can't be read now."""
+    """The keys to verify tokens with can't be read now."""
 
 
 class _Keys(Protocol):
     def key_of(self, token: str) -> tuple[Any, str]:
-        """The key that a token must be signed with, and the algorithm."""
+        """The key and the algorithm that a token must be signed with."""
 
 
 class _Secret:
@@ -80,7 +80,7 @@ class _Secret:
 
 
 class _PublishedKeys:
-    """A JSON Web Key Set (RFC 7517) that is fetched, kept for minutes, and fetched anew for a key it lacks."""
+    """A JSON Web Key Set (RFC 7517): fetched, kept for minutes, and fetched anew for an unknown key id."""
 
     def __init__(self, url: str) -> None:
         self._client = jwt.PyJWKClient(url, cache_jwk_set=True, lifespan=300, timeout=5)
@@ -115,11 +115,11 @@ class TokenVerifier:
         self._issuer = issuer
 
     def verify(self, token: str) -> Caller:
-        """Who a token is of. May read published keys, so it may block for some seconds.
+        """Verifies a token and returns its caller. May fetch published keys, so it may block for some seconds.
 
         Raises:
             InvalidToken: Not signed with the key, expired, for another audience, or without a user.
-            KeysUnavailable: It can't be checked now.
+            KeysUnavailable: It can't be verified now.
         """
         if len(token) > _LONGEST_TOKEN or not token.isascii():
             raise InvalidToken("This is no token.")
@@ -167,10 +167,10 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
 
 
 def token_verifier(settings: Settings) -> TokenVerifier:
-    """The verifier that the settings name; in development a secret of this machine, where they name none.
+    """The verifier that the settings name; in development, if they name none, one with a secret of this machine.
 
     Raises:
-        OperatorError: No key is set in production, or one that is too short.
+        OperatorError: In production no key is set, or one that is too short.
         WrongUse: Two kinds of keys are set.
     """
     gateway, is_production = settings.gateway, settings.service.env == "production"
@@ -196,10 +196,10 @@ def token_verifier(settings: Settings) -> TokenVerifier:
 
 
 def development_token(settings: Settings, user_id: str, *, is_admin: bool, lifetime: timedelta) -> str:
-    """A token that the gateway of this machine accepts.
+    """Makes a token that the gateway of this machine accepts.
 
     Raises:
-        WrongUse: The settings name published keys, or it is production: others issue tokens there.
+        WrongUse: The settings name published keys, or this is production: others issue tokens there.
     """
     if settings.service.env == "production" or settings.gateway.jwt_jwks_url:
         raise WrongUse(
@@ -222,7 +222,7 @@ def _secret(settings: Settings) -> str:
 
 
 def _machine_secret(file: Path) -> str:
-    """A secret made once, for its owner only; of two processes that make one at once, one's counts."""
+    """This machine's secret: made once, readable by its owner only; of two made at once, one counts."""
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
         own = file.with_name(f"{file.name}.{secrets.token_hex(4)}")

@@ -1,4 +1,4 @@
-"""Who calls a route, and what the route works with."""
+"""Dependencies of routes: the caller, and what all routes share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _bearer = HTTPBearer(
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What all routes share."""
+    """The parts that all routes share."""
 
     engine: Engine
     settings: Settings
@@ -44,7 +44,7 @@ Shared = Annotated[Gateway, Depends(_gateway)]
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from; uvicorn has read X-Forwarded-For, where its sender is trusted."""
+    """The client's address; uvicorn has applied X-Forwarded-For if its sender is trusted."""
     return request.client.host if request.client else "unknown"
 
 
@@ -72,10 +72,10 @@ SignedIn = Annotated[Caller, Depends(_signed_in)]
 
 
 def administrator(caller: SignedIn) -> Caller:
-    """The caller, if he is one.
+    """The caller, if they are an administrator.
 
     Raises:
-        ApiError: 403, he is not.
+        ApiError: 403, they are not.
     """
     if not caller.is_admin:
         raise ApiError(403, "forbidden", "This is for administrators: the token's 'role' must be 'admin'.")

@@ -1,4 +1,4 @@
-"""A webhook's delivery before it is believed: which signing keys fit it, and whether it was taken before."""
+"""Checks webhook deliveries: which signing keys fit, and whether a delivery was taken before."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ ANY_CHAIN: Final = None
 
 
 def has_signing_key(settings: AlchemySettings) -> bool:
-    """Whether any webhook is set up."""
+    """Whether any webhook signing key is set."""
     return next(_keys(settings), None) is not None
 
 
 def signers(settings: AlchemySettings, body: bytes, signature: str) -> frozenset[int | None]:
-    """The webhooks that may have signed a body, by chain id; ``ANY_CHAIN`` for the key without one.
+    """The webhooks that may have signed a body, by chain id; ``ANY_CHAIN`` for the key without a chain.
 
-    All keys are tried, each in constant time: how long it takes does not tell which of them fits.
+    All keys are tried, each in constant time, so the duration does not reveal which of them fits.
 
     Args:
         settings: The signing keys.
-        body: As it came.
-        signature: What its sender claims, in hex.
+        body: The bytes as received.
+        signature: The signature that came with it, in hex.
     """
     given = signature.encode()
     return frozenset(
@@ -51,7 +51,7 @@ def _keys(settings: AlchemySettings) -> Iterator[tuple[int | None, bytes]]:
 
 
 class TakenDeliveries:
-    """The latest deliveries that this gateway took, so that a repeated one costs the database nothing."""
+    """The latest deliveries that this gateway took, so a repeated one costs the database nothing."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[str, None] = OrderedDict()
@@ -62,7 +62,7 @@ class TakenDeliveries:
             return delivery_id in self._ids
 
     def add(self, delivery_id: str) -> None:
-        """Remembers a delivery, and forgets the oldest where there are many."""
+        """Remembers a delivery; forgets the oldest if there are too many."""
         with self._lock:
             self._ids[delivery_id] = None
             if len(self._ids) > _REMEMBERED:

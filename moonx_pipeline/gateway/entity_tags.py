@@ -1,19 +1,19 @@
-"""Entity tags: which version of a thing a caller has (RFC 9110, 8.8.3)."""
+"""Entity tags: which version of a resource a caller has (RFC 9110, 8.8.3)."""
 
 from __future__ import annotations
 
 
 def entity_tag(version: object) -> str:
-    """The strong tag of a version, as ``ETag`` carries it."""
+    """A version's strong tag, in the form of ``ETag``."""
     return f'"{version}"'
 
 
 def names(header: str, tag: str, *, weakly: bool = False) -> bool:
-    """Whether a header's list of tags has this one in it.
+    """Whether a header's list of tags contains this one.
 
     Args:
-        header: Of ``If-Match`` or ``If-None-Match``; ``*`` names any.
-        tag: Of what there is; a strong one.
+        header: The value of ``If-Match`` or ``If-None-Match``; ``*`` matches any.
+        tag: The current version's strong tag.
         weakly: Whether a weak tag of the same name counts: it does for ``If-None-Match`` (RFC 9110, 13.1.2), and
             not for ``If-Match`` (13.1.1).
     """

@@ -1,4 +1,4 @@
-"""The gauges of the database, exported by one gateway of all: two would be added up."""
+"""Exports the database's gauges from one gateway only: those of two would be added up."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _log = structlog.get_logger("exporter")
 
 
 class Exporter:
-    """Reads gauges at an interval, in a thread, for as long as this process is the one that does."""
+    """Reads gauges at an interval, in a thread, while this process holds the exporter's lock."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
-        """Takes where to read; nothing is read before ``start``."""
+        """Reads nothing before ``start``."""
         self._engine = engine
         self._settings = settings
         self._interval = settings.monitoring.metrics_interval_ms / 1000
@@ -40,15 +40,15 @@ class Exporter:
         self._read_at = float("-inf")
 
     def start(self) -> None:
-        """Begins."""
+        """Starts the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it; the next gateway takes over when the connection is closed."""
+        """Ends the thread; the next gateway takes over when the connection is closed."""
         self._stop.set()
 
     def collect(self) -> Iterator[Metric]:
-        """What was read last, unless that is long ago: no value is better than one that is not true any more."""
+        """The last reading; nothing if it is too old, since no value is better than an outdated one."""
         if time.monotonic() - self._read_at < max(3 * self._interval, _FEWEST_SECONDS):
             yield from self._read
 
@@ -56,7 +56,7 @@ class Exporter:
         while not self._stop.is_set():
             try:
                 with autocommit(self._engine) as connection:
-                    # It stays, so it takes none of the places of those who come and go; the lock goes with it.
+                    # This connection stays, so it must not take a place in the pool; its lock ends with it.
                     connection.detach()
                     connection.exec_driver_sql(f"SET statement_timeout = {_READING_MS}")
                     self._serve(connection)

@@ -1,4 +1,4 @@
-"""Whether the gateway lives, and whether what it stands on answers."""
+"""The gateway's health: whether it lives, and whether its dependencies answer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SECONDS: Final = 2.0
 
 
 class Health:
-    """The parts of the gateway."""
+    """Checks the gateway's dependencies."""
 
     def __init__(self, gateway: Gateway) -> None:
-        """Takes what it stands on; nothing is looked at before it is asked."""
+        """Checks nothing before ``read``."""
         self._gateway = gateway
         checks = {
             "database": Check(True, lambda: why_unusable(gateway.engine)),
@@ -38,7 +38,7 @@ class Health:
 
     async def read(self) -> dict[str, Any]:
         """``status`` and ``dependencies``, as ``GET /health/ready`` answers them."""
-        async with self._asking:  # who waits takes no thread
+        async with self._asking:  # waiting callers take no thread
             return await asyncio.to_thread(self.readiness.read)
 
     def _workers(self) -> str | None:

@@ -1,7 +1,7 @@
-"""How often the API may be asked: a user by his token, and an address that has no valid one.
+"""Request limits of the API: by user if the token is valid, else by address.
 
-Counted in the memory of one gateway: they keep one caller from taking what all need, nothing more. What a person may
-ask of syncs is counted in the database, for all gateways together.
+They are counted in the memory of one gateway, and only keep one caller from starving the others. The limit of syncs
+that a user may ask for is counted in the database, over all gateways.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class RequestLimits:
         """Counts a request of a user.
 
         Raises:
-            ApiError: 429, he has made too many.
+            ApiError: 429, they have made too many.
         """
         if not self._counter.hit(self._user, user_id):
             count_exceeded("api_user")
             raise self._too_many(self._user, user_id, "You have made too many requests")
 
     def check_address(self, address: str) -> None:
-        """Whether requests of an address are still listened to.
+        """Checks whether an address may still make requests.
 
         Raises:
             ApiError: 429, too many of them had no valid token.
@@ -54,12 +54,12 @@ class RequestLimits:
         self._counter.hit(self._address, address)
 
     def count_unsigned(self, address: str) -> None:
-        """Counts a webhook's delivery without a good signature, apart from all other requests of the address.
+        """Counts a webhook delivery without a good signature, apart from all other requests of the address.
 
         Good deliveries come from the same addresses as bad ones, and are never counted.
 
         Raises:
-            ApiError: 429, too many of them were not signed well.
+            ApiError: 429, too many had no good signature.
         """
         key = f"webhook {address}"
         if not self._counter.hit(self._address, key):

@@ -1,7 +1,7 @@
-"""Logos of tokens, fetched once and served from here: the page asks nobody else for anything.
+"""Token logos, fetched once and served from here, so the page contacts no other host.
 
-Only what some provider told of a known token is fetched, only from hosts that the operator named, and only a picture
-of pixels is passed on: an SVG may carry a script.
+Only URLs that a provider gave for a known token are fetched, only from hosts that the operator named, and only
+raster images are passed on: an SVG may contain a script.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KEPT_BYTES: Final = 32 * 1024 * 1024
 _KEPT_SECONDS: Final = 24 * 3600
 _TIMEOUT: Final = (2.0, 3.0)
 _AT_ONCE: Final = 8
-"""Fetches at once: a host that hangs must not take the threads of the API."""
+"""The most concurrent fetches: a host that hangs must not take the API's threads."""
 
 _SIGNATURES: Final = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -32,7 +32,7 @@ _SIGNATURES: Final = (
 
 
 class Logo(NamedTuple):
-    """A picture; without bytes where there is none to be had."""
+    """An image; without bytes if there is none."""
 
     media_type: str
     content: bytes
@@ -57,7 +57,7 @@ class Logos:
         """The logo of a token, or ``NO_LOGO``.
 
         Args:
-            chain_id: Of a known chain.
+            chain_id: A known chain.
             token: Address in lower case.
         """
         key = (chain_id, token)
@@ -67,7 +67,7 @@ class Logos:
             with self._engine.connect() as connection:
                 url = logo_url_of(connection, chain_id, token)
             if not self._places.acquire(timeout=_TIMEOUT[0]):
-                return NO_LOGO  # not kept: the next one who asks may have it
+                return NO_LOGO  # not kept: the next request may succeed
             try:
                 found = self._fetch(url) if url else NO_LOGO
             finally:
@@ -92,7 +92,7 @@ class Logos:
 
 
 def _media_type(content: bytes) -> str | None:
-    """What a picture is by its first bytes, whatever its sender called it."""
+    """The media type by the image's first bytes, whatever its sender claims."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
     return next((media_type for start, media_type in _SIGNATURES if content.startswith(start)), None)

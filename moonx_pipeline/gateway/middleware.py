@@ -1,4 +1,4 @@
-"""What holds for every request: a name, a bound on its body, headers that protect the page, one line in the log."""
+"""Middleware of every request: an id, a limit on the body, security headers and one log line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# The page of the API's description starts itself by a script of its own.
+# The page of the API's description starts by an inline script.
 DOCS_POLICY: Final = PAGE_POLICY.replace("script-src 'self'", "script-src 'self' 'unsafe-inline'").replace(
     "style-src 'self'", "style-src 'self' 'unsafe-inline'"
 )
@@ -29,7 +29,7 @@ _HEADERS: Final = {
 }
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUIET: Final = ("/health", "/metrics", "/assets", "/api/v1/logos")
-"""What is asked for all the time and says nothing of a user's doing."""
+"""Paths that are requested constantly and say nothing about users' actions."""
 
 _log = structlog.get_logger("gateway")
 
@@ -77,7 +77,7 @@ class RequestFrame:
 
 
 class _Bounded:
-    """Receives a body, and no more of it than is allowed, whatever length it claims to have."""
+    """Receives a body up to the allowed size, whatever length it claims."""
 
     def __init__(self, receive: Receive, most: int) -> None:
         self._receive = receive

@@ -1,4 +1,4 @@
-"""What operators see of a gateway: its health and its metrics, as far as the settings want them."""
+"""A gateway's health and metrics, as far as the settings enable them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Monitoring:
     """Health and metrics of one gateway."""
 
     def __init__(self, gateway: Gateway) -> None:
-        """Takes what is looked at; nothing is before ``start``."""
+        """Reads nothing before ``start``."""
         self._live = gateway.live
         self._settings = gateway.settings.monitoring
         self._health = Health(gateway)
         self._exporter = Exporter(gateway.engine, gateway.settings)
 
     def add_routes(self, app: FastAPI) -> None:
-        """Adds what the settings want to an app."""
+        """Adds the routes that the settings enable."""
         if self._settings.health_checks:
             app.state.health = self._health
             app.include_router(health.router)
@@ -35,7 +35,7 @@ class Monitoring:
             app.include_router(metrics.router)
 
     def _registry(self) -> CollectorRegistry:
-        """What the process has counted, and what is this gateway's."""
+        """The process's metrics and this gateway's own."""
         registry = CollectorRegistry()
         registry.register(REGISTRY)
         registry.register(self)
@@ -49,12 +49,12 @@ class Monitoring:
         yield gauge("websocket_connections", self._live.connections)
 
     def start(self) -> None:
-        """Begins to look."""
+        """Starts the exporter and the health checks."""
         if self._settings.health_checks:
             self._health.readiness.watch(self._settings.health_interval_ms / 1000)
         if self._settings.prometheus:
             self._exporter.start()
 
     def stop(self) -> None:
-        """Ends what it began."""
+        """Stops what ``start`` began."""
         self._exporter.stop()

@@ -1,4 +1,4 @@
-"""The portfolio page: files that ``make web`` has built."""
+"""Serves the portfolio page, the files that ``make web`` builds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 STATIC: Final = Path(__file__).parent / "static"
 _VIEWS: Final = ("/", "/admin")
-"""Addresses of the one page; it finds out by itself which view is meant."""
+"""Paths of the one page, which chooses the view by itself."""
 
 _NOT_BUILT: Final = (
     "<!doctype html><title>MoonX</title><p>The page is not built: run <code>make web</code>, and start the gateway "
@@ -20,7 +20,7 @@ _NOT_BUILT: Final = (
 
 
 class _Assets(StaticFiles):
-    """Files whose names change with what is in them."""
+    """Files whose names change with their content."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)

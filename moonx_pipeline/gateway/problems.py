@@ -1,4 +1,4 @@
-"""Errors on their way out: whatever ends a request ends it in the envelope, and nothing of the inside shows."""
+"""Turns every error into a problem in the envelope, without internals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _log = structlog.get_logger("gateway")
 
 
 def answer_problems(app: FastAPI) -> None:
-    """Sees to it that every error of an app is answered in the envelope."""
+    """Makes an app answer every error in the envelope."""
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -36,7 +36,7 @@ def answer_problems(app: FastAPI) -> None:
 
 
 def request_id_of(request: Request) -> str | None:
-    """The name of a request in the log."""
+    """A request's id in the log."""
     found: str | None = request.scope.get("request_id")
     return found
 
@@ -88,7 +88,7 @@ async def _database_away(request: Request, error: Any) -> Response:
 
 
 async def _unexpected(request: Request, error: Any) -> Response:
-    # The middleware around all raises it again for the server's log; this is only what the caller sees.
+    # The outermost middleware raises it again for the server's log; this is only what the caller sees.
     _log.error("a request failed", path=request.url.path, request_id=request_id_of(request), exc_info=error)
     return problem(
         500,

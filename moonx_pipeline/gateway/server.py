@@ -1,4 +1,4 @@
-"""The gateway as a process."""
+"""Runs the gateway as a process."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from moonx_pipeline.storage.connection.engine import ready_engine
 
 _LARGEST_MESSAGE: Final = 64 * 1024
 _DRAIN_SECONDS: Final = 5
-"""How long requests under way may take to end when the process is stopped."""
+"""How long requests in progress may take to end when the process is stopped."""
 
 
 def run_gateway(settings: Settings) -> None:
     """Serves until stopped.
 
     Raises:
-        OperatorError: The port is taken, the database can't be used, or the keys of tokens are missing.
+        OperatorError: The port is taken, the database can't be used, or the token keys are missing.
     """
     app = create_app(settings, ready_engine(settings))
     _allow_many_sockets()
@@ -31,16 +31,16 @@ def run_gateway(settings: Settings) -> None:
     config = uvicorn.Config(
         app,
         log_config=None,
-        access_log=False,  # the app writes a line for each request, with its id
+        access_log=False,  # the app logs each request with its id
         proxy_headers=True,
         forwarded_allow_ips=settings.gateway.trusted_proxies,
         server_header=False,
         ws_max_size=_LARGEST_MESSAGE,
-        ws_ping_interval=None,  # Engine.IO asks by itself
-        ws_per_message_deflate=False,  # its buffers cost each socket more than they save on the wire
+        ws_ping_interval=None,  # Engine.IO pings by itself
+        ws_per_message_deflate=False,  # its buffers cost each socket more memory than the traffic they save
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
-    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again that it has stopped for
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again after it has stopped
         uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -55,6 +55,6 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _allow_many_sockets() -> None:
-    """Each socket is an open file, and many systems allow a thousand where more are to be had."""
+    """Raises the soft limit of open files, often a thousand: each socket is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,4 +1,4 @@
-"""What operators see of a process: its metrics and its health. Every metric is declared here, by subject.
+"""A process's metrics and health. Every metric is declared here, by subject.
 
-A process serves the metrics of the subjects that it imports. Labels have few values: a user's id is in none.
+A process serves the metrics of the modules that it imports. Labels have few values; none is a user's id.
 """

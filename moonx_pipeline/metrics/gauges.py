@@ -1,4 +1,4 @@
-"""What is read at each look and counted by nobody, with its name and meaning."""
+"""Declares the gauges that are read at each scrape."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OF_DATABASE: Final = {
     "provider_compute_units_quota": "Compute units a month of the plan, where ALCHEMY_MONTHLY_COMPUTE_UNITS says so.",
     "database_gauges_read_seconds": "How long reading these took.",
 }
-"""Read from the database by one process of all."""
+"""Gauges that one process reads from the database for all."""
 
 OF_GATEWAY: Final = {"websocket_connections": "Sockets that are let in."}
 
@@ -45,12 +45,12 @@ _MEANINGS: Final = {**OF_DATABASE, **OF_GATEWAY, **OF_WORKER, **OF_ALL}
 
 
 def gauge(name: str, value: float) -> GaugeMetricFamily:
-    """A gauge that was declared above."""
+    """A gauge that is declared above."""
     return GaugeMetricFamily(name, _MEANINGS[name], value=value)
 
 
 def gauges(name: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], float]]) -> GaugeMetricFamily:
-    """The same by labels."""
+    """A gauge that is declared above, by labels."""
     family = GaugeMetricFamily(name, _MEANINGS[name], labels=labels)
     for label_values, value in values:
         family.add_metric(label_values, value)
@@ -58,10 +58,10 @@ def gauges(name: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str
 
 
 def portfolio_ages(counts: Sequence[int], total_seconds: float) -> HistogramMetricFamily:
-    """The ages of the portfolios of active users, now; not a sum over time, so its rate means nothing.
+    """The current ages of active users' portfolios; not a sum over time, so its rate means nothing.
 
     Args:
-        counts: Users by bucket of ``AGE_BOUNDS``; the last one is of those above all bounds, or never read.
+        counts: Users by bucket of ``AGE_BOUNDS``; the last counts those above all bounds or never read.
         total_seconds: The sum of the ages.
     """
     upto, buckets = 0, []

@@ -1,4 +1,4 @@
-"""Whether the parts that a process stands on answer: each looked at in its own time, and none holds up another."""
+"""Health checks of a process's dependencies; each runs by itself, so none delays another."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from prometheus_client.metrics_core import Metric
 from moonx_pipeline.metrics.gauges import gauges
 
 _SECONDS: Final = 2.0
-"""A part that does not answer within it counts as away."""
+"""A dependency that does not answer within this time counts as away."""
 
 _KEPT_SECONDS: Final = 1.0
-"""Whoever asks within it is told what was found last: asking costs the parts next to nothing."""
+"""How long a result is reused, so that requests cost the dependencies next to nothing."""
 
 _log = structlog.get_logger("health")
 
 
 class Check(NamedTuple):
-    """How a part is looked at.
+    """How a dependency is checked.
 
     Attributes:
         needed: Whether the process is not ready without it.
-        look: Gives what is wrong, or nothing. It may hang.
+        look: Returns what is wrong, or ``None``. It may hang.
     """
 
     needed: bool
@@ -34,7 +34,7 @@ class Check(NamedTuple):
 
 
 class _Part:
-    """A part, looked at by one thread at a time, however long that takes."""
+    """A dependency, checked by one thread at a time, however long that takes."""
 
     def __init__(self, check: Check) -> None:
         self._check = check
@@ -45,11 +45,11 @@ class _Part:
         self._seconds = 0.0
 
     def begin(self) -> None:
-        """Begins to look, unless the last look has not come back."""
+        """Starts a check, unless the last one has not returned."""
         if self._ended.is_set():
             self._ended.clear()
             self._began = time.perf_counter()
-            # A thread of its own, which nobody waits for when the process ends.
+            # A daemon thread: the process does not wait for it when it ends.
             threading.Thread(target=self._look, name="health", daemon=True).start()
 
     def _look(self) -> None:
@@ -61,7 +61,7 @@ class _Part:
         self._ended.set()
 
     def found(self, until: float) -> dict[str, Any]:
-        """What was found by a time of ``time.monotonic()``."""
+        """The result, waited for until a time of ``time.monotonic()``."""
         if self._ended.wait(max(0.0, until - time.monotonic())):
             error, seconds = self._error, self._seconds
         else:
@@ -76,10 +76,10 @@ class _Part:
 
 
 class Readiness:
-    """What ``GET /health/ready`` answers. Used by many threads."""
+    """The content of ``GET /health/ready``. Used by many threads."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
-        """Takes what is to be looked at; nothing is, before it is asked."""
+        """Checks nothing before ``read``."""
         self._parts = {name: _Part(check) for name, check in checks.items()}
         self._lock = threading.Lock()
         self._found: dict[str, dict[str, Any]] = {}
@@ -102,7 +102,7 @@ class Readiness:
         return {name: part.found(until) for name, part in self._parts.items()}
 
     def _note(self, found: dict[str, dict[str, Any]]) -> None:
-        """Takes in what was found, and says what has changed."""
+        """Records the results, and logs what has changed."""
         for name, part in found.items():
             was_ok = self._found.get(name, {"ok": True})["ok"]
             if was_ok and not part["ok"]:
@@ -112,16 +112,16 @@ class Readiness:
         self._found = found
 
     def watch(self, interval_seconds: float) -> None:
-        """Looks by itself, too, as long as the process lives: what is lost is logged when nobody asks."""
+        """Also checks at an interval while the process lives, so a loss is logged even if nobody asks."""
 
         def look() -> None:
             while True:
-                time.sleep(interval_seconds)  # at first, the process is still about to begin
+                time.sleep(interval_seconds)  # first, since the process is still starting
                 self.read()
 
         threading.Thread(target=look, name="health-watch", daemon=True).start()
 
     def collect(self) -> Iterator[Metric]:
-        """What was found last, as a metric."""
+        """The last results as a metric."""
         found = self._found
         yield gauges("dependency_up", ("dependency",), [((name,), float(part["ok"])) for name, part in found.items()])

@@ -1,4 +1,4 @@
-"""Events on their way to Kafka, counted by the process that sends them."""
+"""Metrics of events sent to Kafka, counted by the sending process."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ for _reason in ("unavailable", "refused"):
 
 
 def count_published(topic: str, seconds: float) -> None:
-    """Counts an event that was acknowledged; ``topic`` by the name that events carry, not the broker's."""
+    """Counts an acknowledged event; ``topic`` is the name in the event, not the broker's."""
     _published.labels(topic).inc()
     _duration.observe(seconds)
 
 
 def count_error(reason: str) -> None:
-    """Counts an event that was not taken: ``unavailable``, it waits; ``refused``, it will never be taken."""
+    """Counts an event that was not taken: ``unavailable`` if it waits, ``refused`` if it will never be taken."""
     _errors.labels(reason).inc()

@@ -1,4 +1,4 @@
-"""Events on their way to the page, counted by the gateway that emits them."""
+"""Metrics of events sent to pages, counted by the gateway that sends them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _delivery = Histogram(
 
 
 def time_delivery(timestamp: object) -> None:
-    """Notes the delivery of an event.
+    """Records the delivery time of an event.
 
     Args:
-        timestamp: The event's own, RFC 3339; one that is none tells nothing.
+        timestamp: The event's own, RFC 3339; anything else is ignored.
     """
     try:
         seconds = (datetime.now(UTC) - datetime.fromisoformat(timestamp)).total_seconds()  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return
-    _delivery.observe(max(0.0, seconds))  # the clocks of two hosts may differ
+    _delivery.observe(max(0.0, seconds))  # hosts' clocks may differ

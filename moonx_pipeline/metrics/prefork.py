@@ -1,8 +1,8 @@
-"""Metrics of a worker's processes together: each writes into files of its own, and the main process serves the sums.
+"""Metrics over a worker's processes: each writes files of its own, and the main process serves the sums.
 
-The library can do that, but it names files by process ids, and a worker replaces its processes all the time: files
-would pile up, each to be read at each look. Here they are named by a process's place in the pool. Whoever takes the
-place goes on from what is there, so nothing of a dead process is to be cleaned up and no sum ever falls.
+The library names these files by process id, and a worker keeps replacing its processes: files would pile up, each
+read at each scrape. Here a file is named by its process's place in the pool. The next process in the place goes on
+from the file's values, so dead processes leave nothing to clean up and no sum ever falls.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _place = "main"
 
 
 def share_metrics(folder: Path) -> None:
-    """Has this process and those that it forks keep their metrics in a folder, which is emptied.
+    """Makes this process and its forks keep their metrics in a folder, which is emptied first.
 
-    To be called before any metric is declared, which is when the module that declares it is imported.
+    Call it before any metric is declared, which happens when its module is imported.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -32,13 +32,13 @@ def share_metrics(folder: Path) -> None:
 
 
 def take_place(index: int) -> None:
-    """Makes a fresh fork write for its place in the pool; no two that live have the same."""
+    """Makes a fresh fork write for its place in the pool; no two live processes share a place."""
     global _place
     _place = str(index)
 
 
 def shared_registry() -> CollectorRegistry:
-    """The sums, to be served by the main process."""
+    """The registry of the sums, for the main process to serve."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import MultiProcessCollector
 

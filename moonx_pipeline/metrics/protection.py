@@ -1,4 +1,4 @@
-"""Circuit breakers that opened and limits that were exceeded, counted by the process that found out."""
+"""Metrics of opened circuit breakers and exceeded limits, counted by the process that noticed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from prometheus_client import Counter
 from moonx_pipeline.domain.chains import KNOWN_CHAINS, Chain
 
 USERS: Final = "user"
-"""Stands for all that are of one user, since there is no end of users."""
+"""The label for all keys of users, whose number has no bound."""
 
 _OTHERS: Final = ("alchemy:data", "alchemy:prices", "binance", "coingecko", "dexscreener", "defillama", USERS)
 
 
 def breaker_labels(chains: Iterable[Chain]) -> tuple[str, ...]:
-    """The breakers that there can be where these chains are read, by the label of their metrics."""
+    """The metric labels of all breakers that can exist for these chains."""
     return (*(f"{provider}:{chain.id}" for chain in chains for provider in ("alchemy", "rpc")), *_OTHERS)
 
 
@@ -31,7 +31,7 @@ for _limit in (USERS, "api_user", "api_address", "api_webhook"):
 
 
 def bounded(key: str) -> str:
-    """A breaker's or limiter's key as a label: those of users are one."""
+    """A breaker's or limit's key as a label: all users share one."""
     return USERS if key.startswith(f"{USERS}:") else key
 
 

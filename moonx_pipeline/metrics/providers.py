@@ -1,4 +1,4 @@
-"""Calls to providers, counted by the process that makes them."""
+"""Metrics of provider calls, counted by the process that makes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client import Counter, Histogram
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 
 _NO_CHAIN: Final = "none"
-"""The chain of a call that is about several of them, or about none."""
+"""The chain label of a call about several chains or none."""
 
 _requests = Counter(
     "provider_requests_total",
@@ -34,7 +34,7 @@ def count_call(provider: str, chain_id: int | None, outcome: str, *, seconds: fl
 
     Args:
         provider: Its name, such as ``alchemy``.
-        chain_id: The chain asked about; ``None`` where it is about several or none.
+        chain_id: The chain asked about; ``None`` for several or none.
         outcome: ``ok``, or the class name of the error.
         seconds: How long it took.
         compute_units: What it cost.
@@ -48,7 +48,7 @@ def count_call(provider: str, chain_id: int | None, outcome: str, *, seconds: fl
 
 @cache
 def _of(provider: str, chain_id: int | None, outcome: str) -> tuple[Counter, Histogram, Counter]:
-    """The three that a call counts for; there are few kinds of calls, and looking these up costs more than counting."""
+    """A call's three metrics, cached: there are few kinds of calls, and the lookup costs more than counting."""
     chain = _NO_CHAIN if chain_id is None else CHAIN_BY_ID[chain_id].slug
     word = re.sub(r"(?<!^)(?=[A-Z])", "_", outcome).lower()
     return _requests.labels(provider, chain, word), _duration.labels(provider), _compute_units.labels(provider)

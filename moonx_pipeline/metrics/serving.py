@@ -1,4 +1,4 @@
-"""Serving metrics and health from a thread, in processes that serve nothing else."""
+"""Serves metrics and health from a thread, in processes that serve nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = structlog.get_logger("monitoring")
 
 
 Route = Callable[[str], Answer]
-"""Answers a request, given its ``Accept`` header."""
+"""Answers a request by its ``Accept`` header."""
 
 
 def is_wanted(settings: MonitoringSettings) -> bool:
@@ -34,18 +34,18 @@ def is_wanted(settings: MonitoringSettings) -> bool:
 
 
 def listen(host: str, port: int | None, *, default: int, setting: str) -> socket.socket:
-    """A socket that listens where a setting says, or else at the first free port from a default on.
+    """A socket that listens on the configured port, else on the first free port from a default on.
 
-    Several workers on one machine need no settings, while a port that was asked for is that one or none.
+    So several workers on one machine need no settings, and a configured port is that port or an error.
 
     Args:
-        host: Address.
-        port: What the setting says; ``None`` where it is not set.
-        default: The first port to try then.
-        setting: Its name.
+        host: Address to listen on.
+        port: The setting's value; ``None`` if it is not set.
+        default: The first port to try if it is not set.
+        setting: The setting's name.
 
     Raises:
-        OperatorError: It is taken, or the address is none of this machine's.
+        OperatorError: The port is taken, or the address is not this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     candidates = [port] if port is not None else [*range(default, default + _NEXT_PORTS), 0]
@@ -62,13 +62,13 @@ def listen(host: str, port: int | None, *, default: int, setting: str) -> socket
 def serve(
     listening: socket.socket, settings: MonitoringSettings, *, registry: CollectorRegistry, readiness: Readiness
 ) -> None:
-    """Serves what the settings want, until the process ends.
+    """Serves metrics and health, as far as the settings enable them, until the process ends.
 
     Args:
-        listening: Where.
-        settings: Which of metrics and health.
-        registry: The metrics; what the parts answer is added to them.
-        readiness: The parts; they are looked at by themselves, too, from now on.
+        listening: The socket.
+        settings: Which of metrics and health to serve.
+        registry: The metrics; the results of health checks are added.
+        readiness: The health checks; from now on they also run at an interval.
     """
     routes: dict[str, Route] = {}
     if settings.prometheus:
@@ -82,7 +82,7 @@ def serve(
 
 
 class MonitoringServer(ThreadingHTTPServer):
-    """Serves a few routes on a socket that listens already."""
+    """Serves a few routes on a listening socket."""
 
     daemon_threads = True
 
@@ -94,20 +94,20 @@ class MonitoringServer(ThreadingHTTPServer):
 
     def start(self) -> None:
         """Serves until the process ends."""
-        # A forked process would hold the port for as long as it lives.
+        # Otherwise a forked process would hold the port as long as it lives.
         os.register_at_fork(after_in_child=self.socket.close)
         threading.Thread(target=self.serve_forever, name="monitoring", daemon=True).start()
         host, port = self.socket.getsockname()[:2]
         _log.info("serves", url=f"http://{host}:{port}", paths=sorted(self.routes))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """One that hangs up in the middle is nothing to be told."""
+        """Logs nothing: clients may hang up at any time."""
         _log.debug("a request broke off", client=client_address[0])
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: MonitoringServer
-    timeout = 10  # of a client that sends nothing
+    timeout = 10  # seconds, for a client that sends nothing
 
     def do_GET(self) -> None:
         route = self.server.routes.get(urlsplit(self.path).path)
@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         return "moonx"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-        """Whoever looks comes by all the time."""
+        """No access log: scrapers poll constantly."""
 
 
 def _readiness(found: dict[str, Any]) -> Answer:

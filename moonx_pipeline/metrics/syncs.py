@@ -1,4 +1,4 @@
-"""Syncs that ended, counted by the process that ended them."""
+"""Metrics of ended syncs, counted by the process that ended them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _recovery = Histogram(
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 
-# All there are from the beginning: a rate needs a zero to grow from. And looking one up costs less so.
+# All label values exist from the start, since a rate needs a zero to grow from; lookup is cheaper, too.
 _PROCESSED: Final = {(t, s): _processed.labels(t, s) for t in _TRIGGERS for s in _STATUSES}
 _DURATION: Final = {trigger: _duration.labels(trigger) for trigger in _TRIGGERS}
 
@@ -33,10 +33,10 @@ def count_sync(trigger: str, status: str, *, milliseconds: int = 0, code: str | 
     """Counts a sync whose end is committed.
 
     Args:
-        trigger: What started it, one of five.
-        status: How it ended.
+        trigger: Its trigger, one of five.
+        status: Its final status.
         milliseconds: From its opening to its end.
-        code: Why it failed, one of a few words.
+        code: The reason code of a failure, one of a few.
     """
     _PROCESSED[trigger, status].inc()
     if status not in _WITHOUT_DURATION:
@@ -46,5 +46,5 @@ def count_sync(trigger: str, status: str, *, milliseconds: int = 0, code: str | 
 
 
 def time_recovery(seconds: float) -> None:
-    """Notes how long a process took to close what dead ones had left."""
+    """Records how long a recovery took."""
     _recovery.observe(seconds)

@@ -1,6 +1,6 @@
-"""Traces: what one request led to, from the API over its run and each chain to the event that tells of it.
+"""Traces of one request, from the API over its run and each chain to its events.
 
-They are OpenTelemetry's. Where no collector is configured nothing of it is loaded, and all of this does nothing.
+They use OpenTelemetry. Without a configured collector it is not loaded, and everything here is a no-op.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 Kind = Literal["internal", "client", "producer"]
 About = Mapping[str, str | int | None]
-"""Attributes by name; one that is ``None`` is left out. No secrets."""
+"""A span's attributes by name; ``None`` values are left out. Never put secrets here."""
 
 _recorder: Recorder | None = None
 _NOTHING = nullcontext()
 
 
 def load_tracing(settings: Settings) -> None:
-    """Imports what recording needs, for a process that records nothing itself and forks those that do."""
+    """Imports the recorder, for a process that forks recording processes and records nothing itself."""
     if settings.tracing.endpoint is not None:
         importlib.import_module("moonx_pipeline.tracing.recorder")
 
 
 def start_tracing(settings: Settings, program: str) -> None:
-    """Records spans of this process from now on; once is enough.
+    """Starts recording this process's spans; repeated calls do nothing.
 
     Args:
-        settings: Where they are sent; where that is nowhere, nothing is recorded.
-        program: What the process is, where no service name is set.
+        settings: The collector; without one nothing is recorded.
+        program: The process's name if no service name is set.
     """
     global _recorder
     endpoint = settings.tracing.endpoint
@@ -47,7 +47,7 @@ def start_tracing(settings: Settings, program: str) -> None:
 
 
 def stop_tracing() -> None:
-    """Sends what is left, for a process that ends without Python's own end."""
+    """Sends the remaining spans, for a process that ends without Python's exit handlers."""
     if _recorder is not None:
         _recorder.stop()
 
@@ -55,13 +55,13 @@ def stop_tracing() -> None:
 def span(
     name: str, about: About | None = None, *, kind: Kind = "internal", parent: str | None = None
 ) -> AbstractContextManager[None]:
-    """What is done within is a span; an error that leaves it is its outcome.
+    """Records the block as a span; an exception that leaves it marks it failed.
 
     Args:
-        name: What is done, one of few names.
-        about: More of it.
-        kind: ``client`` where somebody else is asked, ``producer`` where something is sent to be read later.
-        parent: W3C's traceparent of what led to it; by default the span that is current.
+        name: The action, one of a few names.
+        about: Attributes.
+        kind: ``client`` for a call to another system, ``producer`` for a message that is read later.
+        parent: W3C's traceparent of the parent; by default the current span.
     """
     if _recorder is None:
         return _NOTHING
@@ -69,22 +69,22 @@ def span(
 
 
 class OpenSpan:
-    """A span that was begun beside the current one, and is ended by hand; nothing where nothing is recorded."""
+    """A manually ended span, which is not the current one. A no-op when tracing is off."""
 
     def __init__(self, recorded: tuple[Recorder, Span] | None) -> None:
-        """Takes it."""
+        """Wraps a recorded span; ``None`` records nothing."""
         self._recorded = recorded
 
     @property
     def traceparent(self) -> str | None:
-        """Itself as parent of others, in W3C's form."""
+        """The span as a parent, in W3C's form."""
         if self._recorded is None:
             return None
         recorder, span = self._recorded
         return recorder.traceparent(span)
 
     def end(self, error: str | None = None) -> None:
-        """Ends it, as failed where there is an error."""
+        """Ends the span, as failed if there is an error."""
         if self._recorded is not None:
             recorder, span = self._recorded
             if error is not None:
@@ -95,36 +95,36 @@ class OpenSpan:
 def begin_span(
     name: str, about: About | None = None, *, kind: Kind = "internal", parent: str | None = None
 ) -> OpenSpan:
-    """Begins a span that somebody ends later, maybe in another thread; see ``span``."""
+    """Begins a span to be ended later, possibly in another thread; see ``span``."""
     if _recorder is None:
         return OpenSpan(None)
     return OpenSpan((_recorder, _recorder.begin(name, about or {}, kind, parent)))
 
 
 def note(about: About) -> None:
-    """Says more of the current span."""
+    """Adds attributes to the current span."""
     if _recorder is not None:
         _recorder.note(about)
 
 
 def note_failure(error: str) -> None:
-    """The current span has failed, though no error leaves it."""
+    """Marks the current span as failed although no exception leaves it."""
     if _recorder is not None:
         _recorder.fail(error)
 
 
 def is_recording() -> bool:
-    """Whether what is done here is part of a trace that is recorded."""
+    """Whether the current span is recorded."""
     return _recorder is not None and _recorder.is_recording
 
 
 def current_traceparent() -> str | None:
-    """The current span as parent of what it leads to elsewhere, in W3C's form; ``None`` where there is none."""
+    """The current span as a parent for other processes, in W3C's form; ``None`` if there is none."""
     return None if _recorder is None else _recorder.traceparent()
 
 
 def add_trace(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Names the trace in a line of the log; one of structlog's processors."""
+    """Adds the trace to a log line; a structlog processor."""
     traceparent = current_traceparent()
     if traceparent is not None:
         line["trace"] = traceparent.split("-")[1]

@@ -1,4 +1,4 @@
-"""Recording spans with OpenTelemetry, and sending them to a collector."""
+"""Records spans with OpenTelemetry, and sends them to a collector."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from moonx_pipeline import __version__
 from moonx_pipeline.settings.service import TracingSettings
 
 _EXPORT_SECONDS: Final = 5.0
-"""How long one sending may take. A collector that is away never holds up what is traced, only a process's end."""
+"""How long one export may take. A collector that is away delays only a process's end, never what is traced."""
 
 _PARENT: Final = "traceparent"
 _LONGEST_ERROR: Final = 300
@@ -32,12 +32,12 @@ class Recorder:
     """Records the spans of this process."""
 
     def __init__(self, endpoint: str, settings: TracingSettings, program: str) -> None:
-        """Begins to record.
+        """Starts recording.
 
         Args:
             endpoint: Base URL of the collector.
-            settings: What it is sent, and how many traces.
-            program: What the process is, where no service name is set.
+            settings: Headers, sampling and service name.
+            program: The process's name if no service name is set.
         """
         name = settings.service_name or f"moonx-{program}"
         self._provider = TracerProvider(
@@ -48,11 +48,11 @@ class Recorder:
             endpoint=f"{endpoint}/v1/traces", headers=settings.header_values(), timeout=_EXPORT_SECONDS
         )
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
-        trace.set_tracer_provider(self._provider)  # FastAPI looks for it there
+        trace.set_tracer_provider(self._provider)  # where FastAPI looks for it
         self._tracer = self._provider.get_tracer("moonx_pipeline", __version__)
 
     def stop(self) -> None:
-        """Sends what is left, for a process that ends without Python's own end."""
+        """Sends the remaining spans, for a process that ends without Python's exit handlers."""
         ending = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
         ending.start()
         ending.join(_EXPORT_SECONDS)
@@ -64,7 +64,7 @@ class Recorder:
 
     @contextmanager
     def within(self, span: Span) -> Iterator[None]:
-        """Has a span be the current one, and ends it; an error that leaves it is its outcome."""
+        """Makes a span the current one, and ends it; an exception that leaves it marks it failed."""
         with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             try:
                 yield
@@ -73,11 +73,11 @@ class Recorder:
                 raise
 
     def note(self, about: Mapping[str, str | int | None]) -> None:
-        """Says more of the current span."""
+        """Adds attributes to the current span."""
         trace.get_current_span().set_attributes(_known(about))
 
     def fail(self, error: str, span: Span | None = None) -> None:
-        """A span, or the current one, has failed."""
+        """Marks a span, by default the current one, as failed."""
         said = error.partition("\n")[0][:_LONGEST_ERROR]
         (span or trace.get_current_span()).set_status(StatusCode.ERROR, said)
 
@@ -87,7 +87,7 @@ class Recorder:
         return trace.get_current_span().is_recording()
 
     def traceparent(self, span: Span | None = None) -> str | None:
-        """A span, or the current one, as parent of others; ``None`` where there is none."""
+        """A span, by default the current one, as a parent in W3C's form; ``None`` if there is none."""
         carrier: dict[str, str] = {}
         _propagator.inject(carrier, None if span is None else trace.set_span_in_context(span, Context()))
         return carrier.get(_PARENT)

@@ -1,1 +1,1 @@
-"""The live connection: events of syncs and portfolios, to their user's open pages (Socket.IO)."""
+"""The live connection (Socket.IO): sends events of syncs and portfolios to their user's open pages."""

@@ -1,4 +1,4 @@
-"""The portfolio as it is stored, for a socket that may have missed its changes."""
+"""The stored portfolio, for a socket that may have missed changes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio, portfol
 
 
 class CurrentPortfolio(NamedTuple):
-    """What ``portfolio_update`` would have told last."""
+    """What the latest ``portfolio_update`` would have said."""
 
     version: int
     data: dict[str, Any]
 
 
 def current_portfolio(engine: Engine, user_id: str, known_version: int | None) -> CurrentPortfolio | None:
-    """A user's portfolio as it is told live; ``None`` if the version that is known is the current one.
+    """A user's portfolio in the form of a live update; ``None`` if the client has the current version.
 
     Args:
         engine: The pipeline's database.
-        user_id: Whose.
-        known_version: What the client has; ``None`` if that is not known.
+        user_id: The user.
+        known_version: The client's version; ``None`` if it is unknown.
 
     Raises:
         DBAPIError: The database is away.
@@ -48,7 +48,7 @@ def current_portfolio(engine: Engine, user_id: str, known_version: int | None) -
 
 
 def _last_sync(connection: Connection, user_id: str) -> tuple[UUID | None, int | None]:
-    """The last sync, and how long it took: where it changed the portfolio, the event's id is the one that told so."""
+    """The last sync and its duration; if it changed the portfolio, the event's id is that of its own event."""
     row = connection.exec_driver_sql(
         "SELECT s.last_sync_operation_id, o.duration_ms FROM user_sync_status s "
         "LEFT JOIN sync_operations o ON o.id = s.last_sync_operation_id WHERE s.user_id = %s",

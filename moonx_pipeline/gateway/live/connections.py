@@ -1,7 +1,7 @@
-"""Engine.IO's and Socket.IO's servers with their openings closed: a client costs what it is worth, whatever it does.
+"""Engine.IO's and Socket.IO's servers with bounds on what a client costs.
 
-As the libraries come, what waits for a client has no bound, a connection that nobody reads is kept, and one that
-never says who it is may stay.
+The libraries by themselves bound no queue, keep a connection that nobody reads, and let one stay that never
+authenticates.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from engineio.async_drivers import asgi
 from socketio.packet import Packet
 
 MOST_WAITING: Final = 64
-"""Packets that may wait for one client; it is dropped with the next, and comes back for the current state."""
+"""The most packets that may wait for a client; the next one drops it, and it reconnects for the current state."""
 
 LARGEST_MESSAGE: Final = 64 * 1024
-"""Bytes of a client's message. Clients send next to nothing."""
+"""The largest message of a client, in bytes. Clients send next to nothing."""
 
 _JOIN_SECONDS: Final = 20.0
-"""A connection that is in no room by then is ended."""
+"""A connection that is in no room after this time is ended."""
 
 _CLOSE_SECONDS: Final = 5.0
-"""How long the end of a connection may take to reach the client, before it is cut."""
+"""How long a close may take to reach the client before its connection is cut."""
 
 _log = structlog.get_logger("live")
 
 
 class ExactJson:
-    """JSON as the Socket.IO library asks for it; decimals are numbers, digit by digit."""
+    """JSON in the interface of the Socket.IO library; decimals are numbers with all their digits."""
 
     _encode = staticmethod(msgspec.json.Encoder(decimal_format="number").encode)
 
@@ -48,7 +48,7 @@ class ExactJson:
 
 
 class TextPacket(Packet):  # type: ignore[misc]
-    """A packet of JSON; nothing that is sent has binary parts, so nothing is searched for them."""
+    """A JSON packet; none has binary parts, so the search for them is left out."""
 
     uses_binary_events = False
     json = ExactJson
@@ -56,27 +56,27 @@ class TextPacket(Packet):  # type: ignore[misc]
 
 class _WebSocket(asgi.WebSocket):  # type: ignore[misc]
     async def __call__(self, environ: dict[str, Any]) -> Any:
-        # The handler is a method of the Engine.IO socket that this connection becomes the transport of.
+        # The handler is a method of the Engine.IO socket whose transport this connection becomes.
         self.handler.__self__.cut = partial(_cut, environ["asgi.send"])
         return await super().__call__(environ)
 
 
 def _cut(send: Any) -> None:
-    """Drops a connection with what waits in it. ASGI has no word for it, so it is uvicorn's transport that is asked."""
+    """Drops a connection with everything queued in it. ASGI can't do that, so uvicorn's transport does."""
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is not None:
         transport.abort()
 
 
 class BoundedEngine(engineio.AsyncServer):  # type: ignore[misc]
-    """Engine.IO's server; it drops a client that does not take what it is sent."""
+    """Engine.IO's server, which drops a client that does not read."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._async: dict[str, Any] = {**self._async, "websocket": _WebSocket}
 
     async def send_packet(self, sid: str, pkt: Any) -> None:
-        """Puts a packet into a client's queue, or drops the client whose queue is full."""
+        """Queues a packet for a client, or drops the client if its queue is full."""
         socket = self.sockets.get(sid)
         if socket is None or socket.queue.qsize() < MOST_WAITING:
             await super().send_packet(sid, pkt)
@@ -91,12 +91,12 @@ class BoundedEngine(engineio.AsyncServer):  # type: ignore[misc]
         self.sockets.pop(socket.sid, None)
         while not socket.queue.empty():
             socket.queue.get_nowait()
-        socket.queue.put_nowait(None)  # ends who waits for packets
+        socket.queue.put_nowait(None)  # ends the task that waits for packets
         self._cut(socket)
 
     async def _trigger_event(self, event: str, *args: Any, **options: Any) -> Any:
         if event == "disconnect" and (socket := self.sockets.get(args[0])) is not None:
-            # The farewell of a client that stopped reading would wait for it for ever.
+            # A close would wait for ever for a client that stopped reading.
             asyncio.get_running_loop().call_later(_CLOSE_SECONDS, self._cut, socket)
         return await super()._trigger_event(event, *args, **options)
 
@@ -108,7 +108,7 @@ class BoundedEngine(engineio.AsyncServer):  # type: ignore[misc]
 
 
 class RoomKeeper(socketio.AsyncManager):  # type: ignore[misc]
-    """Keeps the rooms of each socket, too: the library looks through the rooms of all when one socket goes."""
+    """Also keeps each socket's rooms: the library searches all rooms when one socket leaves."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class RoomKeeper(socketio.AsyncManager):  # type: ignore[misc]
 
 
 class BoundedServer(socketio.AsyncServer):  # type: ignore[misc]
-    """Socket.IO's server; it ends connections that are in no room."""
+    """Socket.IO's server, which ends connections that are in no room."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -150,7 +150,7 @@ class BoundedServer(socketio.AsyncServer):  # type: ignore[misc]
         self.end_unless_joined(eio_sid)
 
     def end_unless_joined(self, eio_sid: str) -> None:
-        """Ends a connection in a while, unless it has been let in by then."""
+        """Ends a connection after a while, unless it has been admitted by then."""
         asyncio.get_running_loop().call_later(_JOIN_SECONDS, self._end_unless_joined, eio_sid)
 
     def _end_unless_joined(self, eio_sid: str) -> None:

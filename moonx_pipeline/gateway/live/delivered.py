@@ -1,4 +1,4 @@
-"""What was delivered already."""
+"""Remembers which events were delivered."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _USERS: Final = 50_000
 
 
 class Delivered:
-    """A bounded memory: events are sent at least once, and kept ones may be published again."""
+    """A bounded memory of deliveries: events are sent at least once, and may be replayed."""
 
     def __init__(self, events: int = _EVENTS, users: int = _USERS) -> None:
-        """Remembers so many events, and the versions of so many users."""
+        """Remembers this many events, and the versions of this many users."""
         self._ids: FIFOCache[str, None] = FIFOCache(events)
         self._versions: LRUCache[str, int] = LRUCache(users)
 
     def is_news(self, emission: Emission) -> bool:
-        """Whether it was not delivered before, nor a later state of the same portfolio; remembers it as delivered."""
+        """Whether neither it nor a later state of its portfolio was delivered before; remembers it as delivered."""
         if emission.event_id in self._ids:
             return False
         self._ids[emission.event_id] = None

@@ -1,4 +1,4 @@
-"""A thread that reads a source for as long as the gateway lives, and hands what it finds to the event loop."""
+"""A thread that reads a source while the gateway lives, and passes what it reads to the event loop."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _READ_SECONDS: Final = 0.5
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 10.0
 _STALLED_SECONDS: Final = 15.0
-"""A source that has not come back for so long hangs, whatever it may say one day."""
+"""A source that has not returned for this long counts as hanging."""
 
 _STOP_SECONDS: Final = 0.9
 _log = structlog.get_logger("live")
 
 
 class Source(Protocol[T]):
-    """What is read, as ``events.stream.EventStream`` is."""
+    """A source to read, such as ``events.stream.EventStream``."""
 
     def open(self) -> None: ...
 
@@ -40,18 +40,18 @@ class Source(Protocol[T]):
 
 
 class Feed(Generic[T]):
-    """Reads a source until it is stopped. What it is read from being away is waited for, as long as it takes."""
+    """Reads a source until stopped; while the source is away it keeps trying."""
 
     def __init__(
         self, name: str, source: Source[T], deliver: Callable[[list[T], bool], Coroutine[Any, Any, None]]
     ) -> None:
-        """Takes what to read and what to do with it; nothing is read yet.
+        """Reads nothing before ``start``.
 
         Args:
-            name: What log lines and health call it.
-            source: Used by the feed's own thread only.
-            deliver: Is given what was found and whether anything may have been passed over before it. It runs in
-                the event loop, and no more is read until it is done: so what waits is bounded.
+            name: Its name in log lines and health.
+            source: The source; only the feed's own thread uses it.
+            deliver: Called with what was read, and whether anything may have been missed before it. It runs in the
+                event loop, and no more is read until it is done, so the backlog is bounded.
         """
         self._name = name
         self._source = source
@@ -63,20 +63,20 @@ class Feed(Generic[T]):
         self._turned_at = time.monotonic()
 
     async def start(self) -> None:
-        """Begins; returns when it has its position in the source, or knows that the source is away."""
+        """Starts the thread; returns when it has its position in the source, or knows that the source is away."""
         self._loop = asyncio.get_running_loop()
         self._settled = asyncio.Event()
         self._thread.start()
         await self._settled.wait()
 
     async def stop(self) -> None:
-        """Ends the thread, within a second; one that a hanging connection holds ends by itself."""
+        """Ends the thread within a second; one held by a hanging connection ends by itself."""
         self._stop.set()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, _STOP_SECONDS)
 
     def health(self) -> tuple[bool, str | None]:
-        """Whether it is read now, and if not why, and since when."""
+        """Whether the source is read now; if not, why and since when."""
         away, silent = self._away, time.monotonic() - self._turned_at
         if away is not None:
             return False, f"{away[0]} Since {rfc3339(away[1])}."

@@ -1,4 +1,4 @@
-"""How far running syncs are: told by workers as they go, shown if somebody looks, and never kept."""
+"""Progress of running syncs: sent by workers, shown to open pages, never stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from moonx_pipeline.storage.syncs.progress import CHANNEL
 
 
 class Progress(msgspec.Struct, rename="camel", frozen=True):
-    """What a worker notifies the channel of, as JSON."""
+    """A worker's notification, as JSON."""
 
     user_id: str
     sync_operation_id: str
@@ -24,7 +24,7 @@ class Progress(msgspec.Struct, rename="camel", frozen=True):
     retry_at: str | None = None
 
     def data(self) -> dict[str, Any]:
-        """What the user's sockets are told."""
+        """The message for the user's sockets."""
         told: dict[str, Any] = msgspec.to_builtins(self)
         del told["userId"]
         return told
@@ -34,10 +34,10 @@ _decode = msgspec.json.Decoder(Progress).decode
 
 
 class ProgressSource:
-    """Reads the channel. It comes by PostgreSQL, also where events come by Kafka."""
+    """Reads the channel. Progress comes by PostgreSQL even if events come by Kafka."""
 
     def __init__(self, engine: Engine) -> None:
-        """Takes where to listen; nothing is connected yet."""
+        """Connects nothing before ``open``."""
         self._engine = engine
         self._listener: Listener | None = None
 
@@ -54,7 +54,7 @@ class ProgressSource:
                 raise self._unavailable(problem) from None
 
     def read(self, seconds: float) -> list[Progress]:
-        """What came, in its order; what is not of the form is left out.
+        """The notifications, in their order; malformed ones are left out.
 
         Raises:
             StreamUnavailable: The database is away.
@@ -68,11 +68,11 @@ class ProgressSource:
         return [progress for text in texts if (progress := _progress(text)) is not None]
 
     def has_skipped(self) -> bool:
-        """Never: what was not heard is of no use any more."""
+        """Always ``False``: missed progress is obsolete, so there is nothing to catch up on."""
         return False
 
     def close(self) -> None:
-        """Ends the session."""
+        """Closes the connection."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None

@@ -1,4 +1,4 @@
-"""Who is told what: the rules by which no data of one user ever reaches another."""
+"""Decides which sockets an event goes to, so that no user's data ever reaches another user."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ ADMIN: Final = "admin"
 
 PORTFOLIO_UPDATE: Final = str(PORTFOLIO_UPDATED.socket_name)
 _SOCKET_NAMES: Final = {of.name: of.socket_name for of in EVENT_TYPES if of.socket_name is not None}
-"""Events that are emitted, by their types; all others are not."""
+"""The Socket.IO names of the event types that are emitted; other types are not."""
 
 
 class Emission(NamedTuple):
-    """An event as sockets are told it.
+    """An event in the form that sockets receive.
 
     Attributes:
-        name: Of the Socket.IO event.
-        event_id: Of the event.
-        rooms: Whose sockets.
-        user_id: The user it is of; ``None`` for an alert.
-        version: Of his portfolio.
-        data: What they are told.
+        name: Name of the Socket.IO event.
+        event_id: The event's id.
+        rooms: The rooms that receive it.
+        user_id: The event's user; ``None`` for an alert.
+        version: The version of the user's portfolio.
+        data: The message.
     """
 
     name: str
@@ -46,17 +46,17 @@ class _Envelope(msgspec.Struct, rename="camel"):
 
 
 def room_of(user_id: str) -> str:
-    """The room of a user's sockets."""
+    """The room for a user's sockets."""
     return f"user:{user_id}"
 
 
 def own_rooms(user_id: str, *, is_admin: bool) -> tuple[str, ...]:
-    """The rooms that a socket is in by itself, and the only ones that it may join."""
+    """The rooms that a socket is in from the start, and the only ones that it may join."""
     return (room_of(user_id), SYSTEM, *((ADMIN,) if is_admin else ()))
 
 
 def emission_of(event: StreamedEvent) -> Emission | None:
-    """Who is told an event, and how; ``None`` for one that is not emitted or not of the published form."""
+    """The emission of an event; ``None`` if its type is not emitted or its form is not the published one."""
     try:
         envelope = msgspec.convert(event.value, _Envelope)
         name = _SOCKET_NAMES[envelope.event_type]
@@ -70,10 +70,10 @@ def emission_of(event: StreamedEvent) -> Emission | None:
 def _rooms(key: str, envelope: _Envelope) -> tuple[str, ...]:
     if envelope.event_type != SYSTEM_ALERT.name:
         if envelope.user_id != key:
-            raise KeyError(key)  # it says two things about whose it is
+            raise KeyError(key)  # key and content name different users
         return (room_of(key),)
     part, _, user_id = str(envelope.data["service"]).partition(":")
     if part != "user":
         return (SYSTEM,)
-    # An alert about "user" without a name may name several in its text.
+    # An alert about "user" without an id may name several users in its text.
     return (ADMIN, room_of(user_id)) if user_id else (ADMIN,)

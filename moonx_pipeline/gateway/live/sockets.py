@@ -1,4 +1,4 @@
-"""The live connection's server: who is let in, and what each socket is told."""
+"""The live connection's server: admits sockets, and sends each its events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from moonx_pipeline.metrics.live import time_delivery
 from moonx_pipeline.settings import Settings
 
 _CATCHING_UP: Final = 4
-"""Sockets that are caught up at once; the others wait for their turn."""
+"""The most sockets that catch up at the same time."""
 
 _LONGEST_PAUSE: Final = 10.0
 _NOTHING: Final = -1
@@ -37,14 +37,14 @@ _log = structlog.get_logger("live")
 
 @dataclass(slots=True)
 class _Session:
-    """A socket that was let in.
+    """An admitted socket.
 
     Attributes:
-        user_id: Whose.
-        rooms: It may be in.
-        ending: The timer of its token's end.
-        known_version: The portfolio that the client said it has; ``None`` where it said nothing.
-        sent_version: The newest portfolio that it was sent.
+        user_id: Its user.
+        rooms: The rooms it may be in.
+        ending: The timer for its token's end.
+        known_version: The portfolio version that the client says it has; ``None`` if it says nothing.
+        sent_version: The newest portfolio version that it was sent.
     """
 
     user_id: str
@@ -55,18 +55,18 @@ class _Session:
 
 
 class LiveServer:
-    """Socket.IO at ``/socket.io``, fed by the event stream. Each replica serves its own sockets from all events.
+    """Socket.IO at ``/socket.io``, fed by the event stream. Each replica reads all events and serves its own sockets.
 
     Attributes:
-        sio: The server, to be put in front of an ASGI app by ``socketio.ASGIApp``.
+        sio: The server; ``socketio.ASGIApp`` puts it in front of an ASGI app.
     """
 
     def __init__(self, engine: Engine, settings: Settings, verifier: TokenVerifier) -> None:
-        """Takes what it works with; nothing is read before ``start``."""
+        """Reads nothing before ``start``."""
         self._engine = engine
         self._verifier = verifier
         self._origins = frozenset(settings.gateway.cors_origins)
-        # At their finer levels the libraries log what clients send, tokens included.
+        # At lower levels the libraries log what clients send, tokens included.
         quiet = logging.getLogger("moonx.socketio")
         quiet.setLevel(logging.ERROR)
         self.sio = BoundedServer(logger=quiet, engineio_logger=quiet, cors_allowed_origins=self._is_allowed_origin)
@@ -82,29 +82,29 @@ class LiveServer:
 
     @property
     def connections(self) -> int:
-        """Sockets that are let in."""
+        """The number of admitted sockets."""
         return len(self._sessions)
 
     def health(self) -> tuple[bool, str | None]:
-        """Whether what happens is told live, and if not why."""
+        """Whether events are sent live; if not, why."""
         events, progress = self._events.health(), self._progress.health()
         return progress if events[0] else events
 
     async def start(self) -> None:
-        """Begins to read; when it returns, nothing that happens from now on is missed, or it will be made up for."""
+        """Starts reading; nothing that happens after it returns is missed, or a catch-up follows."""
         await asyncio.gather(self._events.start(), self._progress.start())
         for _ in range(_CATCHING_UP):
             self._keep(self._catch_up())
 
     async def stop(self) -> None:
-        """Ends what it began. Clients are told nothing: their connections break, and they come back."""
+        """Stops reading. Clients get no notice: their connections break, and they reconnect."""
         for session in self._sessions.values():
             session.ending.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(self._events.stop(), self._progress.stop(), self.sio.shutdown())
 
-    # Who is let in
+    # Admission
 
     def _is_allowed_origin(self, origin: str | None, environ: dict[str, Any]) -> bool:
         own = (environ.get("HTTP_HOST"), environ.get("HTTP_X_FORWARDED_HOST"))
@@ -114,9 +114,9 @@ class LiveServer:
         given = auth if isinstance(auth, dict) else {}
         caller = await self._caller(given.get("token"))
         if self.sio.manager.eio_sid_from_sid(sid, "/") not in self.sio.eio.sockets:
-            raise Refused("The connection is gone.")  # nobody would tell that again
+            raise Refused("The connection is gone.")  # its end was already handled
         loop, left = asyncio.get_running_loop(), caller.expires_at - datetime.now(UTC)
-        # A token that is let in for the sake of clocks that differ lasts as long as it is let in.
+        # An expired token that the clock skew still admits lasts until the skew is over.
         left = left if left.total_seconds() > 0 else left + CLOCK_SKEW
         session = _Session(
             user_id=caller.user_id,
@@ -127,7 +127,7 @@ class LiveServer:
         self._sessions[sid] = session
         for room in session.rooms:
             await self.sio.enter_room(sid, room)
-        # In its rooms first, read then: nothing slips between.
+        # It joins its rooms before the portfolio is read, so it misses no event between.
         if session.known_version is not None:
             self._behind.put_nowait(sid)
 
@@ -169,11 +169,11 @@ class LiveServer:
         await self.sio.enter_room(sid, room)
         return {"ok": True}
 
-    # What they are told
+    # Events
 
     async def _deliver(self, events: list[StreamedEvent], skipped: bool) -> None:
         if skipped:
-            # What is passed over is made up for; versions may have begun anew.
+            # Sockets catch up on what was missed; versions may have begun anew.
             self._delivered = Delivered()
             for sid, session in self._sessions.items():
                 session.sent_version = _NOTHING
@@ -182,7 +182,7 @@ class LiveServer:
             try:
                 await self._deliver_one(event)
             except Exception:
-                # It takes none of those behind it along: they are not read again.
+                # One failure must not stop the later events: they are not read again.
                 _log.exception("event not delivered", topic=event.topic)
 
     async def _deliver_one(self, event: StreamedEvent) -> None:
@@ -197,7 +197,7 @@ class LiveServer:
             for sid in self._sids(emission.rooms):
                 session = self._sessions[sid]
                 if session.sent_version >= emission.version:
-                    newer.append(sid)  # it was read from what is stored before the event came
+                    newer.append(sid)  # a catch-up sent this version before the event came
                 session.sent_version = max(session.sent_version, emission.version)
         await self.sio.emit(emission.name, emission.data, room=list(emission.rooms), skip_sid=newer)
 
@@ -221,7 +221,7 @@ class LiveServer:
                 await self.sio.emit(PORTFOLIO_UPDATE, current.data, to=sid)
 
     async def _read_current(self, sid: str) -> CurrentPortfolio | None:
-        """What a socket may have missed, however long the database is away; nothing once the socket is gone."""
+        """Reads what a socket may have missed, however long the database is away; ``None`` once the socket is gone."""
         pause = 0.1
         while (session := self._sessions.get(sid)) is not None:
             try:
@@ -232,7 +232,7 @@ class LiveServer:
         return None
 
     def _keep(self, work: Any) -> None:
-        """Runs something in the background; a task that nobody holds may vanish."""
+        """Runs a background task and keeps a reference: without one it may be collected."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -245,7 +245,7 @@ class LiveServer:
 
 
 def _version(given: Any) -> int | None:
-    """The version that a client says it has; one that is no number is none that there is."""
+    """The version that a client says it has; anything but a number counts as a version that does not exist."""
     if given is None:
         return None
     return given if isinstance(given, int) and not isinstance(given, bool) else _NOTHING
