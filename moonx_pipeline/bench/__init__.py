@@ -1,1 +1,1 @@
-"""What a sync costs, measured on this machine against the simulator."""
+"""Benchmarks: what a sync costs on this machine, against the simulator."""

@@ -41,7 +41,7 @@ def single_sync(running: Bench) -> None:
     calls, units = running.simulator.requests(), running.simulator.simulation.faults.compute_units
     running.sync("plain")
     event.remove(running.engine, "before_cursor_execute", count)
-    # The driver sends BEGIN and COMMIT of the two transactions by itself.
+    # Plus BEGIN and COMMIT of the two transactions, which the driver sends.
     running.add("sync_sql_round_trips", len(statements) + 4, "round trips", "<= 15")
     running.add("sync_provider_calls", running.simulator.requests() - calls, "calls", "<= 3")
     running.add(
@@ -50,7 +50,7 @@ def single_sync(running: Bench) -> None:
 
 
 def large_portfolio(running: Bench) -> None:
-    """3,000 tokens: the write that stores them, and the one that finds nothing changed."""
+    """3,000 tokens: a write that stores them, and one that finds nothing changed."""
 
     pipeline = SyncPipeline(running.runtime)
     running.simulator.simulation.faults.latency_ms.clear()
@@ -68,13 +68,13 @@ def large_portfolio(running: Bench) -> None:
 
 
 def memory(running: Bench) -> None:
-    """This process, which holds the simulator, too."""
+    """Memory of this process, the simulator included."""
 
     running.add("process_pss_mb", psutil.Process().memory_full_info().pss / 2**20, "MB", "<= 512")
 
 
 def job_run(running: Bench) -> None:
-    """The real Dagster job in this warm process."""
+    """A run of the real Dagster job in this warm process."""
 
     load_settings.cache_clear()
     logging.getLogger("dagster").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Many users, on a database of their own and a simulator in a process of its own."""
+"""Many users, on a separate database and with the simulator in a separate process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ INSERT INTO user_wallets (user_id, wallet_address) SELECT id, '0x' || md5(i::tex
 
 
 class ApartSimulator:
-    """The simulator in a process of its own, changed over HTTP."""
+    """The simulator in a separate process, changed over HTTP."""
 
     def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
         self._process = psutil.Process(process.pid)
@@ -44,7 +44,7 @@ class ApartSimulator:
 
     @retry(retry=retry_if_exception_type(requests.RequestException), wait=wait_fixed(0.1), stop=stop_after_delay(30))
     def change(self, what: str, **values: Any) -> None:
-        """One of its ``/admin`` routes."""
+        """Calls one of its ``/admin`` routes."""
         requests.post(f"{self.url}/admin/{what}", json=values, timeout=5).raise_for_status()
 
     def stats(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class ApartSimulator:
 
 @dataclass(slots=True)
 class Crowd:
-    """What a benchmark of many users works with; ``environment`` is what its processes are given."""
+    """The parts of a benchmark of many users; its processes get ``environment``."""
 
     home: Path
     environment: dict[str, str]
@@ -79,7 +79,7 @@ class Crowd:
         self.users = users
 
     def forget(self) -> None:
-        """Forgets everybody, and all that was stored of them."""
+        """Deletes all users and their data."""
         with self.engine.begin() as connection:
             connection.exec_driver_sql(
                 "TRUNCATE user_sync_status, user_wallets, user_token_holdings, user_token_holdings_history, "
@@ -88,12 +88,12 @@ class Crowd:
         self.users = 0
 
     def make_due(self) -> None:
-        """Makes everybody due now."""
+        """Makes all users due now."""
         with self.engine.begin() as connection:
             connection.exec_driver_sql("UPDATE user_sync_status SET next_sync_at = now(), last_active_at = now()")
 
     def age_prices(self) -> None:
-        """Makes every price of the book too old to be used without asking."""
+        """Makes every stored price too old to be used without asking."""
         with self.engine.begin() as connection:
             connection.exec_driver_sql(
                 "UPDATE token_evidence SET read_at = read_at - interval '10 minutes', "
@@ -101,7 +101,7 @@ class Crowd:
             )
 
     def server_seconds(self) -> float:
-        """CPU seconds that the database server's processes have used, those that ended left out."""
+        """CPU seconds used by the database server's live processes."""
         pid = int(next(self.home.rglob("postmaster.pid")).read_text().splitlines()[0])
         server = psutil.Process(pid)
         times = [process.cpu_times() for process in (server, *server.children())]
@@ -110,7 +110,7 @@ class Crowd:
 
 @contextmanager
 def crowd() -> Iterator[Crowd]:
-    """A crowd of nobody yet; the environment names its database and simulator meanwhile."""
+    """An empty crowd; within it, the environment names its database and simulator."""
     with tempfile.TemporaryDirectory(prefix="moonx-bench-", ignore_cleanup_errors=True) as folder:
         port = free_port()
         environment = {**provider_settings(f"http://127.0.0.1:{port}"), **UNLIMITED, "MOONX_HOME": folder}

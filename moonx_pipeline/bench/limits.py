@@ -1,4 +1,4 @@
-"""The cost of asking the breaker and the limiter."""
+"""The cost of circuit breakers and rate limits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 def limiter(running: Bench) -> None:
-    """Callers of one key, in processes of their own, as fast as they can."""
+    """Callers of one key, each in its own process, as fast as they can."""
     for callers in (8, 32):
         taken = _hammer(running, callers)
         running.add(f"limiter_takes_per_second_{callers}_callers", len(taken) / SECONDS, "takes/s", "")
@@ -33,7 +33,7 @@ def limiter(running: Bench) -> None:
 
 
 def breakers(running: Bench) -> None:
-    """What a sync pays: reading all its breakers; telling of one failure; taking a person's limit."""
+    """A sync's costs: reading all its breakers, reporting one failure, taking a user's permit."""
     runtime = running.runtime
     keys = [*runtime.providers.breaker_keys, "user:plain"]
     running.add(

@@ -1,4 +1,4 @@
-"""What a person waits for: from the click on the button until the page shows what changed."""
+"""A user's wait from the click on the button until the page shows the change."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ CHROMIUM_OPTIONS: Final = [
     "--disable-component-update",
     "--disable-sync",
 ]
-"""What keeps Chromium from asking anybody for anything."""
+"""Options that keep Chromium from contacting any other host."""
 
 _USER: Final = "user1"
 _CLICKS: Final = 25
 _WARM: Final = 3
-# Clicks, and waits in the page itself, so that nothing between it and us counts. Times are Unix time in ms.
+# Clicks and waits inside the page, so that the driver's overhead does not count. Times are Unix time in ms.
 _CLICK: Final = """wanted => new Promise((resolve, reject) => {
     const now = () => performance.timeOrigin + performance.now();
     const table = document.querySelector('[role=treegrid]');
@@ -63,7 +63,7 @@ FROM sync_operations WHERE user_id = %s ORDER BY fence DESC LIMIT 1"""
 
 
 class Click(NamedTuple):
-    """When each step of one click was done, in ms of Unix time."""
+    """When each step of one click ended, in ms of Unix time."""
 
     clicked: float
     accepted: float
@@ -73,7 +73,7 @@ class Click(NamedTuple):
 
 
 def clicks(running: Bench, many: Crowd) -> None:
-    """Clicks on the page of the system as 'make up' starts it; each changes the price of what the user holds."""
+    """Clicks on the page of the system as 'make up' starts it; each changes the price of a holding."""
     if missing := _missing():
         Console(stderr=True).print(f"The time from a click to the page is left out: {missing}")
         return
@@ -93,7 +93,7 @@ def clicks(running: Bench, many: Crowd) -> None:
 
 
 def _missing() -> str | None:
-    """What there must be and is not."""
+    """What this benchmark needs and lacks."""
     if importlib.util.find_spec("playwright") is None:
         return "Playwright is not installed; 'make install' does it."
     if shutil.which("chromium") is None:
@@ -103,7 +103,7 @@ def _missing() -> str | None:
 
 @contextmanager
 def _page() -> Iterator[Page]:
-    """The page of a user whose portfolio is there, in the whole system."""
+    """The page of a user with a stored portfolio, in the whole system."""
     from playwright.sync_api import sync_playwright
 
     secret, port = secrets.token_urlsafe(48), free_port()
@@ -112,7 +112,7 @@ def _page() -> Iterator[Page]:
     with whole_system(**settings), sync_playwright() as playwright:
         _until_ready(port)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_OPTIONS)
-        # So high that the whole table is in the document.
+        # High enough for the whole table to be rendered.
         page = browser.new_page(viewport={"width": 1280, "height": 3000})
         page.goto(f"http://127.0.0.1:{port}/#token={token}")
         page.get_by_role("treegrid").wait_for(timeout=60_000)

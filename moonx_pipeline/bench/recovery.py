@@ -1,4 +1,4 @@
-"""From a kill of everything to the first sync that succeeds."""
+"""The time from killing everything to the first sync that succeeds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ with engine.connect() as connection:
 
 
 def recovery(running: Bench) -> None:
-    """Kills a worker in the middle of a sync and the database server, then starts one process anew."""
+    """Kills a worker in the middle of a sync and the database server, then starts one new process."""
     url = running.engine.url.render_as_string(hide_password=False)
     process = multiprocessing.get_context("fork").Process(target=_open_and_hang, args=(url, running))
     process.start()

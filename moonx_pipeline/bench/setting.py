@@ -1,4 +1,4 @@
-"""What benchmarks run on: a database and a simulator of their own, and the figures so far."""
+"""The setting of benchmarks: their own database and simulator, and the figures so far."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LATENCY_MS = 150
 
 @dataclass(slots=True)
 class Bench:
-    """Results so far, and what they are measured on."""
+    """The results so far, and the system under test."""
 
     home: Path
     settings: Settings
@@ -61,7 +61,7 @@ class Bench:
 
 @contextmanager
 def prepared() -> Iterator[Bench]:
-    """A database and a simulator of the benchmark's own; the environment names them meanwhile."""
+    """The benchmark's own database and simulator; within it, the environment names them."""
     with tempfile.TemporaryDirectory(prefix="moonx-bench-", ignore_cleanup_errors=True) as home:
         with running_simulator() as simulator:
             environment = {**simulator.environment(), **UNLIMITED, "MOONX_HOME": home}
@@ -78,7 +78,7 @@ def prepared() -> Iterator[Bench]:
         release(Path(home))
 
 
-# What is measured is our own cost, not how long a plan makes us wait.
+# Measures our own cost, not the waits that a provider's plan causes.
 UNLIMITED = {
     "ALCHEMY_RATE_LIMIT_RPM": "1000000",
     "ALCHEMY_MAX_COMPUTE_UNITS_PER_SECOND": "1000000",
@@ -89,7 +89,7 @@ UNLIMITED = {
 
 
 def milliseconds(act: Callable[[], object], times: int = 5) -> float:
-    """The median time of an act."""
+    """The median duration of an action."""
     taken = []
     for _ in range(times):
         started = time.perf_counter()

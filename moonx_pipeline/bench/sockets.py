@@ -1,4 +1,4 @@
-"""What the live connection costs: from the commit of an event to the page, and memory a socket."""
+"""The live connection's costs: time from an event's commit to the page, and memory a socket."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _EVENTS_PER_SECOND: Final = 100
 _SECONDS: Final = 10
 _TOKENS: Final = 25
 _LOST_SECONDS: Final = 10.0
-"""What has not come so long after the last event was told is lost."""
+"""An event that has not arrived this long after the last commit counts as lost."""
 
 _CONNECTING: Final = 100
 _JOINED: Final = b'40{"sid"'
@@ -52,7 +52,7 @@ class _Received(NamedTuple):
 
 
 def sockets(running: Bench) -> None:
-    """A socket a user, on one gateway; each event is a portfolio of 25 tokens in a transaction of its own."""
+    """One socket a user, on one gateway; each event is a portfolio of 25 tokens in its own transaction."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     misdelivered = 0
@@ -76,13 +76,13 @@ def sockets(running: Bench) -> None:
 
 
 def _misdelivered(told: dict[str, tuple[str, float]], received: list[_Received]) -> int:
-    """Events that came to another user, twice, or not at all."""
+    """Counts events that reached another user, came twice, or not at all."""
     right = Counter(r.event_id for r in received if told.get(r.event_id, ("", 0.0))[0] == r.user_id)
     return len(received) - right.total() + sum(abs(right[event_id] - 1) for event_id in told)
 
 
 def _tell(running: Bench, users: int) -> dict[str, tuple[str, float]]:
-    """Commits events at their pace; gives whose each is, and when its commit began."""
+    """Commits events at a fixed pace; returns each one's user and when its commit began."""
     told = {}
     versions: Counter[str] = Counter()
     with running.engine.connect() as connection:
@@ -90,7 +90,7 @@ def _tell(running: Bench, users: int) -> dict[str, tuple[str, float]]:
         for number in range(_EVENTS_PER_SECOND * _SECONDS):
             time.sleep(max(0.0, began + number / _EVENTS_PER_SECOND - time.monotonic()))
             user_id = f"user{random.randrange(users)}"  # noqa: S311 - a draw of users
-            # Of the second round, too, versions go on.
+            # Versions continue in the second round.
             versions[user_id] += 1
             event = _event(user_id, users * 1000 + versions[user_id])
             insert_events(connection, [event])
@@ -137,7 +137,7 @@ def _until_ready(port: int) -> None:
 
 @contextmanager
 def _listeners(port: int, secret: str, count: int) -> Iterator[Connection]:
-    """So many sockets in a process of their own, all let in; sent a number of events, it answers what they received."""
+    """A process with this many admitted sockets; sent a number of events, it answers what they received."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_listen, args=(there, port, secret, count))
@@ -173,7 +173,7 @@ def _listen(pipe: Connection, port: int, secret: str, count: int) -> None:
 
 
 class _Inbox:
-    """What all sockets received."""
+    """The events that all sockets received."""
 
     def __init__(self) -> None:
         self.received: list[_Received] = []
@@ -194,7 +194,7 @@ class _Inbox:
 
 
 class _Socket(asyncio.Protocol):
-    """Just enough of WebSocket, Engine.IO 4 and Socket.IO 5 to be told a user's events; it costs the machine little."""
+    """Just enough of WebSocket, Engine.IO 4 and Socket.IO 5 to receive a user's events, at little cost."""
 
     def __init__(self, user_id: str, secret: str, inbox: _Inbox) -> None:
         self._user_id = user_id
@@ -226,7 +226,7 @@ class _Socket(asyncio.Protocol):
             self._take(message, at)
 
     def _message(self) -> bytes | None:
-        """The next whole message; a server's are not masked."""
+        """The next whole message; servers don't mask them."""
         if len(self._buffer) < 4:
             return None
         length, start = self._buffer[1], 2

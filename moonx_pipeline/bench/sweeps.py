@@ -1,4 +1,4 @@
-"""What unattended syncs cost: users a minute, by part, and as users grow."""
+"""The cost of unattended syncs: users a minute, by part, and by number of users."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _sweep(many: Crowd, *, max_users: int = 0, webhooks: Webhooks = NO_WEBHOOKS)
 
 
 def throughput(running: Bench, many: Crowd) -> None:
-    """A whole sweep: the first one, one that finds nothing changed, one after all prices moved."""
+    """Whole sweeps: the first, one that finds nothing changed, and one after all prices moved."""
     many.grow_to(USERS)
     _timed(running, many, "first", ">= 25000")
     many.make_due()
@@ -57,7 +57,7 @@ def _timed(running: Bench, many: Crowd, name: str, target: str) -> None:
 
 
 def parts(running: Bench, many: Crowd) -> None:
-    """Our CPU a user of a sweep that changes nothing: HTTP with parsing, the SQL client, and the rest, which values."""
+    """Our CPU a user in a sweep that changes nothing: HTTP and parsing, the SQL client, and valuing with the rest."""
     many.make_due()
     sql = _SqlClock(many.engine)
     own = time.process_time()
@@ -80,7 +80,7 @@ def parts(running: Bench, many: Crowd) -> None:
 
 
 class _SqlClock:
-    """CPU that threads spend inside the database driver."""
+    """Measures threads' CPU inside the database driver."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -96,7 +96,7 @@ class _SqlClock:
         self._spent.append(time.thread_time() - self._began.at)
 
     def stop(self) -> float:
-        """Seconds so far; nothing is counted from here on."""
+        """Stops counting and returns the seconds so far."""
         event.remove(self._engine, "before_cursor_execute", self._begin)
         event.remove(self._engine, "after_cursor_execute", self._end)
         return sum(self._spent)
@@ -110,7 +110,7 @@ def _groups(many: Crowd, names: list[str]) -> list[list[tuple[str, list[int]]]]:
 
 
 def economy(running: Bench, many: Crowd) -> None:
-    """Compute units of a sync: by itself, in a sweep, by price alone; and of a user's hour."""
+    """Compute units of a sync alone, in a sweep and by price only, and of a user's hour."""
 
     def units() -> int:
         return int(many.simulator.stats()["computeUnits"])
@@ -128,13 +128,13 @@ def economy(running: Bench, many: Crowd) -> None:
     by_price_alone = (units() - before) / by_price.users
     running.add("compute_units_a_user_swept", a_sweep, "compute units", "<= 70")
     running.add("compute_units_a_user_by_price_only", by_price_alone, "compute units", "<= 5")
-    # Every five minutes; with a webhook balances are read once an hour, and prices at the other eleven times.
+    # Every five minutes; with a webhook, balances are read once an hour and only prices the other eleven times.
     running.add("compute_units_a_user_hour_market", 12 * a_sweep, "compute units", "")
     running.add("compute_units_a_user_hour_market_with_webhook", a_sweep + 11 * by_price_alone, "compute units", "")
 
 
 def _alive_webhooks(many: Crowd) -> Webhooks:
-    """Webhooks of all networks, which have been delivering for a day."""
+    """Webhooks of all networks, alive for a day."""
     webhooks = Webhooks(frozenset(chain.id for chain in many.settings.chains), timedelta(days=2))
     now = datetime.now(UTC)
     with many.engine.begin() as connection:
@@ -145,13 +145,13 @@ def _alive_webhooks(many: Crowd) -> Webhooks:
 
 
 def growth(running: Bench, many: Crowd) -> None:
-    """The cost of a slice of 1,000 as there are more users, all of them due; the best of three slices."""
+    """The cost of syncing 1,000 users by the number of users, all due; the best of three slices."""
     costs = {}
     for size in _SIZES:
         taken = []
         for _ in range(3):
             if size == _SLICE:
-                many.forget()  # so that each slice is synced for the first time
+                many.forget()  # each slice is synced for the first time
             many.grow_to(size)
             started = time.perf_counter()
             _sweep(many, max_users=_SLICE)

@@ -1,4 +1,4 @@
-"""What runs of the real job cost on warm workers: throughput, the time a click takes, memory."""
+"""The cost of the real job's runs on warm workers: throughput, time of a click, memory."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ telemetry: {enabled: false}
 
 
 def runs(running: Bench, many: Crowd) -> None:
-    """The system as 'make up' starts it, and the same runs by Dagster's default launcher for comparison."""
+    """Runs on the system as 'make up' starts it, and by Dagster's default launcher for comparison."""
     many.grow_to(_MANY + _TOGETHER)
     with whole_system() as (url, process):
-        _serve(many, url, 1, 8)  # all processes are warm
+        _serve(many, url, 1, 8)  # warms all processes
         running.add("single_runs_per_minute", on_workers := _rate(many, url, 10, _TOGETHER), "runs/min", ">= 200")
         clicks = [_click(many, url, number) for number in range(1, _CLICKS + 1)]
         running.add("request_to_commit_p50_ms", statistics.median(clicks), "ms", "<= 1000")
@@ -73,7 +73,7 @@ def runs(running: Bench, many: Crowd) -> None:
 
 
 def chains(running: Bench, many: Crowd) -> None:
-    """Five chains in one sync against one, each with a key, and so a call, of its own."""
+    """Five chains in one sync against one chain; each chain has its own key, and so its own call."""
     many.grow_to(max(many.users, 1))
     shared = {name: value for name, value in many.environment.items() if name != "ALCHEMY_API_KEY"}
     taken = {}
@@ -89,14 +89,14 @@ def _sync_unattended(runtime: Runtime) -> None:
 
 
 def _rate(many: Crowd, url: str, first: int, count: int) -> float:
-    """Runs a minute, of so many asked for at once."""
+    """Runs a minute, for this many requests at once."""
     started = time.perf_counter()
     _serve(many, url, first, count)
     return count / (time.perf_counter() - started) * 60
 
 
 def _rate_of_launches(many: Crowd, url: str, count: int) -> float:
-    """Runs a minute, of so many launched at once as Dagster's pages do it: a launcher may take long to answer."""
+    """Runs a minute, for this many launched at once as Dagster's pages do; a launcher may answer slowly."""
     before, started = _runs_done(many.engine), time.perf_counter()
     for number in range(1, count + 1):
         tags = [{"key": run_tags.PARTITION, "value": f"user{number}"}]
@@ -107,7 +107,7 @@ def _rate_of_launches(many: Crowd, url: str, count: int) -> float:
 
 
 def _serve(many: Crowd, url: str, first: int, count: int) -> None:
-    """Asks for the syncs of users, starts their runs, and waits for the last one."""
+    """Asks for users' syncs, dispatches them, and waits for the last to end."""
     names = [f"user{number}" for number in range(first, first + count)]
     before = _runs_done(many.engine)
     for start in range(0, count, _A_BELL):
@@ -142,7 +142,7 @@ def _runs_done(engine: Engine) -> int:
 
 
 def _click(many: Crowd, url: str | None, number: int) -> float:
-    """Milliseconds from asking for a sync until what it read is stored."""
+    """Milliseconds from the request for a sync until its result is stored."""
     started = time.perf_counter()
     request = _ask(many, f"user{number}")
     ring(many.engine, url, [request])
@@ -156,14 +156,14 @@ def _click(many: Crowd, url: str | None, number: int) -> float:
 
 
 def _worker_megabytes(system: psutil.Process) -> float:
-    """Memory of the worker and its processes, what they share counted once."""
+    """Memory of the worker and its processes; shared memory counts once."""
     worker = next(child for child in system.children(recursive=True) if "worker" in child.cmdline()[-1:])
     return sum(process.memory_full_info().pss for process in (worker, *worker.children(recursive=True))) / 2**20
 
 
 @contextmanager
 def whole_system(**settings: str) -> Iterator[tuple[str, psutil.Process]]:
-    """``moonx up`` with four processes and no schedules: its GraphQL and its process, once Dagster answers."""
+    """``moonx up`` with four processes and no schedules; gives its GraphQL URL and process once Dagster answers."""
     port = free_port()
     environment = {
         **os.environ,

@@ -1,7 +1,7 @@
 """``moonx``: the operator's command line.
 
-Each command lives in a module of its own that is imported only when it is called, since Dagster takes
-seconds to import and most commands do not need it.
+Each command has a module that is imported only when the command is called: Dagster takes seconds to import, and
+most commands do not need it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
+    """A click group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -84,10 +84,10 @@ def _end_as_interrupted(_signum: int, _frame: FrameType | None) -> NoReturn:
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Runs a command. An expected failure is one sentence on stderr and its exit code, without a trace."""
-    # A stop by SIGTERM unwinds like Ctrl-C, so that what a command started is stopped with it.
+    """Runs a command. An expected failure prints one sentence to stderr and sets its exit code, without a trace."""
+    # SIGTERM unwinds like Ctrl-C, so that whatever the command started is stopped with it.
     signal.signal(signal.SIGTERM, _end_as_interrupted)
-    # Dagster's instance and the embedded parts are the project's, wherever a command is run.
+    # Dagster's instance and the embedded parts belong to the project, wherever a command is run.
     os.environ.setdefault("DAGSTER_HOME", project_root())
     try:
         result: Any = cli.main(args=args, prog_name="moonx", standalone_mode=False)

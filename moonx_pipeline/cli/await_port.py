@@ -1,4 +1,4 @@
-"""``python -m moonx_pipeline.cli.await_port PORT``: ends once something listens there, for what starts after it."""
+"""``python -m moonx_pipeline.cli.await_port PORT``: waits until something listens there, before the next program."""
 
 from __future__ import annotations
 

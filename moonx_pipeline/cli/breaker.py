@@ -1,4 +1,4 @@
-"""``moonx breaker``: circuit breakers by hand."""
+"""``moonx breaker``: closes circuit breakers by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def reset(keys: tuple[str, ...]) -> None:
     engine = ready_engine(load_settings())
     with engine.connect() as connection:
         known = [row.key for row in breakers(connection)]
-    # One that is not there closes none of them: what is meant is to be clear first.
+    # An unknown key closes none: all keys are resolved first.
     wanted = {key: _meant(key, known) for key in dict.fromkeys(keys)}
     closed = close(engine, set().union(*wanted.values()))
     for key, meant in wanted.items():
@@ -40,7 +40,7 @@ def reset(keys: tuple[str, ...]) -> None:
 
 
 def _meant(key: str, known: Collection[str]) -> set[str]:
-    """The breaker of this name, or all that have it as the first part of theirs."""
+    """The breaker of this name, or all breakers whose name begins with it and a colon."""
     found = {key} if key in known else {name for name in known if name.startswith(f"{key}:")}
     if not found:
         near = get_close_matches(key, known, n=1, cutoff=0.5)

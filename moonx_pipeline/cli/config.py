@@ -1,4 +1,4 @@
-"""``moonx config``: every setting, and whether they can be used."""
+"""``moonx config``: shows and checks every setting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from moonx_pipeline.settings.names import NO_MEANING
 
 
 class ShownSetting(NamedTuple):
-    """A setting with its value as it may be shown, and where that came from."""
+    """A setting with its printable value and that value's origin."""
 
     row: SettingRow
     value: str
@@ -121,7 +121,7 @@ def _reference_line(row: SettingRow) -> str:
 
 
 def environment_example() -> str:
-    """All settings as a file to copy, each commented out."""
+    """All settings as an example file, each commented out."""
     lines = ["# Copy to .env and uncomment what you change. Made by 'moonx config --env-example'.", ""]
     for row in rows():
         lines += [f"# {row.about}{f' ({row.unit})' if row.unit else ''}"]

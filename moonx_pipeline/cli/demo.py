@@ -1,4 +1,4 @@
-"""``moonx demo``: made-up users, real Dagster runs, from nothing to events."""
+"""``moonx demo``: syncs made-up users through real Dagster runs and shows their events."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def demo(chain: str) -> None:
 
     from moonx_pipeline.events.brokers import mute_client
 
-    mute_client()  # libraries tell each step; here the outcome speaks
+    mute_client()  # the demo shows the outcome, not the libraries' steps
     console = Console(width=None if sys.stdout.isatty() else 118, highlight=False)
     started_at = time.monotonic()
     with ExitStack() as parts:
@@ -64,7 +64,7 @@ def demo(chain: str) -> None:
 
 @contextmanager
 def _sources(console: Console, chain: str) -> Iterator[list[DemoUser]]:
-    """Where balances and prices come from, and the users to show it with."""
+    """Sets up the sources of balances and prices, and gives the users."""
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.simulator.server import running_simulator
 
@@ -95,7 +95,7 @@ def _configure(environment: dict[str, str]) -> None:
 
 @contextmanager
 def _broker(console: Console) -> Iterator[str]:
-    """Kafka: the operator's, an embedded broker, or none."""
+    """The Kafka brokers to use: the operator's, an embedded one, or none."""
     from moonx_pipeline.domain.event_types import TOPIC_NAMES
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.simulator.embedded_broker import embedded_broker
@@ -183,7 +183,7 @@ def _newest(engine: Engine) -> Any:
 
 
 def _show_events(console: Console, engine: Engine, cursor: Any, source: str) -> Counter[str]:
-    """What a consumer received, of the events that this demo caused."""
+    """Prints the events of this demo as a consumer received them."""
     from rich.rule import Rule
 
     from moonx_pipeline.events.stream import event_stream

@@ -1,4 +1,4 @@
-"""The demo on real EVM chains: a local node each, real contracts, real transfers."""
+"""The demo on real EVM chains: a local node for each, real contracts, real transfers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def evm_users(console: Console) -> Iterator[tuple[dict[str, str], list[DemoUser]
 
 
 def _pay(world: EvmWorld, sender: str, to: str) -> str:
-    """Moves some USDC on every chain, in real transactions."""
+    """Transfers some USDC on every chain."""
     for chain_id in world.chains:
         usdc = world.tokens[chain_id]["usdc"]
         world.transfer(chain_id, usdc, world.units(chain_id, usdc, "1000"), sender=sender, to=to)

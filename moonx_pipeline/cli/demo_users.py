@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DemoUser:
-    """A user of the demo and what there is to see."""
+    """A user of the demo, and what it shows."""
 
     user_id: str
     story: str
     wallets: tuple[str, ...]
-    meanwhile: Callable[[], str] | None = None  # does something to the world, says what; then he is synced again
+    meanwhile: Callable[[], str] | None = None  # changes the world and says how; then the user is synced again
 
 
 def everyday_users() -> list[DemoUser]:
-    """Users with nothing odd about them."""
+    """Ordinary users."""
     return [
         DemoUser("demo-plain", "one wallet, five chains", (PLAIN_WALLET,)),
         DemoUser("demo-three-wallets", "three wallets in one portfolio", THREE_WALLETS),
@@ -40,7 +40,7 @@ def everyday_users() -> list[DemoUser]:
 
 
 def simulated_users(simulator: RunningSimulator) -> list[DemoUser]:
-    """Those, and users to whom the simulated world is unkind."""
+    """The ordinary users, and users with faults in the simulated world."""
     return [
         *everyday_users(),
         DemoUser("demo-spam", "3,000 tokens, most of them spam", (SPAM_WALLET,)),

@@ -1,4 +1,4 @@
-"""``moonx doctor``: whether everything that should always hold does."""
+"""``moonx doctor``: checks every invariant of the stored data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``moonx events``: the event stream."""
+"""``moonx events``: follows the event stream, or publishes it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``moonx explain``: why a portfolio is worth what it is."""
+"""``moonx explain``: shows the evidence of a portfolio's total."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _of_token(found: dict[str, Any], token: str) -> dict[str, Any]:
-    """The part of an explanation that is about one token, by symbol or contract."""
+    """The part of an explanation about one token, by symbol or contract."""
     wanted = token.lower()
     tokens = [one for one in found["tokens"] if wanted in (one["tokenAddress"], (one["symbol"] or "").lower())]
     if not tokens:

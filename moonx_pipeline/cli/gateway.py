@@ -1,4 +1,4 @@
-"""``moonx gateway``: API, page and live connection."""
+"""``moonx gateway``: serves API, page and live connection."""
 
 from __future__ import annotations
 

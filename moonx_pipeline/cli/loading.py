@@ -1,4 +1,4 @@
-"""Loading what a server needs, for good."""
+"""Loads modules without garbage collection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def kept_for_good() -> Iterator[None]:
-    """What is loaded within is never looked through for garbage: that takes an eighth of a start, and finds none."""
+    """Exempts all that is loaded within from garbage collection, which takes an eighth of a start and finds nothing."""
     gc.disable()
     try:
         yield

@@ -1,4 +1,4 @@
-"""``moonx migrate``: the schema of the database."""
+"""``moonx migrate``: brings the database's schema up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``moonx pause`` and ``moonx resume``: all syncs, at once."""
+"""``moonx pause`` and ``moonx resume``: hold all syncs, and let them go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``moonx portfolio``: a user's portfolio as a table, JSON or CSV."""
+"""``moonx portfolio``: shows a user's portfolio as a table, JSON or CSV."""
 
 from __future__ import annotations
 

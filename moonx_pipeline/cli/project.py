@@ -1,4 +1,4 @@
-"""Where the project is, for commands that are run from anywhere."""
+"""Finds the project's folder, for commands that are run from anywhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def project_root() -> str:
-    """The folder that holds dagster.yaml: here, or above the package; the current one where there is none."""
+    """The folder with dagster.yaml: the current one or the one above the package; if neither has it, the current one."""
     for folder in (Path.cwd(), *Path(__file__).parents):
         if (folder / "dagster.yaml").is_file():
             return str(folder)

@@ -1,4 +1,4 @@
-"""``moonx relay``: moves events from the outbox to Kafka."""
+"""``moonx relay``: publishes the outbox to Kafka."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``moonx simulator``: the providers' HTTP from a made-up world."""
+"""``moonx simulator``: serves the providers' HTTP from a made-up world."""
 
 from __future__ import annotations
 

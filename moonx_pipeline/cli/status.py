@@ -1,4 +1,4 @@
-"""``moonx status``: every part's health, what waits, what runs, and what is shut off."""
+"""``moonx status``: shows every part's health, what waits, what runs, and what is blocked."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def status(as_json: bool) -> None:
 
 
 def _parts(settings: Settings) -> dict[str, dict[str, Any]]:
-    """The parts beside the database, as far as they are configured or have their place on this machine."""
+    """The parts other than the database, as far as they are configured or run on this machine."""
     parts = {f"kafka {broker}": _reach(*_address(broker, 9092)) for broker in settings.kafka.brokers}
     broker = settings.broker.url
     if broker is not None:
@@ -112,7 +112,7 @@ def _print(parts: dict[str, dict[str, Any]], overview: dict[str, Any], webhooks:
 
 
 def _webhooks(webhooks: list[dict[str, Any]]) -> str:
-    """Which networks' webhooks tell what moves, and which are silent."""
+    """Which networks' webhooks are alive, and which are silent."""
     words = []
     for webhook in webhooks:
         last = f"no delivery since {webhook['lastDeliveryAt']}" if webhook["lastDeliveryAt"] else "no delivery yet"
@@ -125,7 +125,7 @@ def _waiting(count: int, seconds: float, word: str) -> str:
 
 
 def _print_shut_off(console: Console, overview: dict[str, Any]) -> None:
-    """Breakers that are not closed, or count failures, and blocks."""
+    """Prints breakers that are not closed or count failures, and blocks."""
     from rich.table import Table
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""``moonx sync``: asks for syncs, as the API does, and follows them to their end."""
+"""``moonx sync``: asks for syncs like the API, and follows them to their end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAMED = 3
 
 @dataclass(slots=True)
 class AskedUser:
-    """A user for whom a sync was asked, and what became of it."""
+    """A user whose sync was asked for, and its outcome."""
 
     user_id: str
     request_id: UUID | None
@@ -66,7 +66,7 @@ def sync(users: tuple[str, ...], every: bool, stale: bool, failed: bool, wait: b
     engine = ready_engine(settings)
     asked = _ask_selection(engine, settings, selections[0]) if selections else _ask_users(engine, settings, users)
     requests = [user.request_id for user in asked if user.request_id is not None]
-    # What is of low priority is never rung.
+    # Requests of low priority wait for the sensor.
     rung = [] if selections else ring(engine, settings.service.graphql_url, requests)
     if not as_json:
         print_asked(asked, selections[0] if selections else None)
@@ -126,7 +126,7 @@ def _ask_selection(engine: Engine, settings: Settings, selection: str) -> list[A
 
 
 def _say_what_holds_it_up(engine: Engine, settings: Settings, *, all_rung: bool) -> None:
-    """Who waits for something that does not come should know."""
+    """Says what delays the requests, to an operator who waits."""
     from moonx_pipeline.storage.monitoring.dagster_daemon import daemon_lives
     from moonx_pipeline.storage.requests.pause import current_pause
     from moonx_pipeline.storage.syncs.workers import list_workers

@@ -1,4 +1,4 @@
-"""What ``moonx sync`` says: who was asked for, how it goes on, and what came of it."""
+"""The output of ``moonx sync``: the users asked for, progress and outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ORDER = ("completed", "partial", "failed", "refused", "cancelled")
 
 
 def print_asked(asked: Sequence[AskedUser], selection: str | None) -> None:
-    """Of a selection how many, of users each."""
+    """Prints a selection's size, or each named user."""
     if selection is not None and not asked:
         click.echo(f"{_NOBODY[selection]}: nothing was asked. 'moonx user list' shows who there is.")
     elif selection is not None:
@@ -60,7 +60,7 @@ def follow_to_end(engine: Engine, asked: Sequence[AskedUser], *, quiet: bool) ->
         click.echo(f"{_THEY_STAY}: 'moonx status' shows what waits.", err=True)
         raise
     except (DBAPIError, psycopg2.Error) as problem:
-        # The second comes from waiting for news, which is the driver's own.
+        # Waiting for notifications raises the driver's own error, without ``orig``.
         why = str(getattr(problem, "orig", problem)).splitlines()[0]
         raise OperatorError(
             f"The database broke the connection, so the syncs can't be followed any more ({why}). "
@@ -71,7 +71,7 @@ def follow_to_end(engine: Engine, asked: Sequence[AskedUser], *, quiet: bool) ->
 
 
 class _Display:
-    """How far it has come, on stderr where that is a terminal; lines else."""
+    """Shows progress on stderr: a bar on a terminal, else lines."""
 
     def __init__(self, total: int, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -126,7 +126,7 @@ def _summary(asked: Sequence[AskedUser]) -> str:
 
 
 def report(asked: Sequence[AskedUser]) -> dict[str, Any]:
-    """All of it as JSON."""
+    """The outcome as JSON."""
     return {
         "requests": [_entry(user) for user in asked],
         "outcomes": dict(Counter(user.outcome or "pending" for user in asked)),

@@ -1,4 +1,4 @@
-"""``moonx token``: tokens for development."""
+"""``moonx token``: makes tokens for development."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``moonx up``: every process of the system on this machine, until Ctrl-C."""
+"""``moonx up``: runs every process of the system on this machine, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from moonx_pipeline.errors import OperatorError, WrongUse
 from moonx_pipeline.settings import Settings, load_settings
 
 _DRAIN_MS = 4000
-"""How long the worker may finish its runs: Ctrl-C is over in ten seconds, and what is not done is handed back."""
+"""How long the worker may finish its runs; it hands back the rest. Ctrl-C takes ten seconds at most."""
 
 DEMO_USER = "demo"
 _SESSION = timedelta(days=7)
@@ -36,7 +36,7 @@ def up() -> None:
     drain_ms = min(settings.worker.shutdown_timeout_ms, _DRAIN_MS)
     environment = {
         **os.environ,
-        "LOG_FORMAT": "json",  # which is made readable here, where a person looks
+        "LOG_FORMAT": "json",  # this process makes the lines readable
         "CLUSTER_SHUTDOWN_TIMEOUT": str(drain_ms),
         "DAGSTER_GRAPHQL_URL": settings.service.graphql_url or graphql_url(web),
     }
@@ -47,7 +47,7 @@ def up() -> None:
         port = settings.service.simulator_port
         environment |= provider_settings(f"http://127.0.0.1:{port}")
         manager.add_process("simulator", _command("-m moonx_pipeline simulator"), env=environment)
-    engine = ready_engine(settings)  # this process holds the embedded database for all of them
+    engine = ready_engine(settings)  # this process keeps the embedded database for all others
     if not _has_source(settings):
         _register_demo_user(engine)
     workspace, code_port = _workspace(settings.home)
@@ -58,11 +58,11 @@ def up() -> None:
         ),
         env=environment,
     )
-    # Before the code server listens, the others would only complain that it does not.
+    # The others start once the code server listens: before, they would only log errors.
     after_code = f"{sys.executable} -m moonx_pipeline.cli.await_port {code_port} && "
     for name, command in (
         ("web", f"-m dagster_webserver -h 127.0.0.1 -p {web} -w {workspace} --log-format json"),
-        # At its usual level it tells of every look at every sensor.
+        # At its default level it logs every tick of every sensor.
         ("daemon", f"-m dagster._daemon run -w {workspace} --log-format json --log-level warning"),
     ):
         manager.add_process(name, after_code + _command(command), env=environment)
@@ -72,14 +72,14 @@ def up() -> None:
     manager.add_process("gateway", _command("-m moonx_pipeline gateway"), env=environment)
     threading.Thread(target=_announce, args=(settings,), daemon=True).start()
     manager.loop()
-    # A process that ended by itself is a failure of the whole; Ctrl-C is not.
+    # A process that ends by itself fails the whole; Ctrl-C does not.
     failed = manager.returncode not in (None, 0, 130, -2, -15)
     if failed:
         raise OperatorError("A process of the system ended by itself: its last lines above say why.")
 
 
 def graphql_url(port: int) -> str:
-    """Dagster's GraphQL on this machine."""
+    """The URL of Dagster's GraphQL on this machine."""
     return f"http://127.0.0.1:{port}/graphql"
 
 
@@ -92,7 +92,7 @@ def _command(arguments: str) -> str:
 
 
 def _workspace(home: Path) -> tuple[Path, int]:
-    """Where Dagster's processes find the one code server: a workspace file, and the server's port."""
+    """Writes the workspace file of the one code server; returns it and the server's port."""
     from moonx_pipeline.simulator.server import free_port
 
     home.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def _refuse_taken_ports(settings: Settings) -> None:
 
 
 def _register_demo_user(engine: Engine) -> None:
-    """Somebody whose page has something to show, in a world that is made up anyway."""
+    """Registers a user with holdings in the simulated world, so that the page has something to show."""
     from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
     from moonx_pipeline.storage.portfolios.users import add_wallets, wallets_of
 
@@ -127,7 +127,7 @@ def _register_demo_user(engine: Engine) -> None:
 
 
 def _announce(settings: Settings) -> None:
-    """Says where the pages are, once they answer."""
+    """Prints the pages' addresses once they answer."""
     import requests
     from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -148,7 +148,7 @@ def _announce(settings: Settings) -> None:
 
 
 def _session(settings: Settings, *, is_admin: bool) -> str:
-    """The end of a link that signs the demo user in; nothing where tokens are made elsewhere."""
+    """The end of a link that signs the demo user in; empty if tokens are issued elsewhere."""
     from moonx_pipeline.gateway.auth import development_token
 
     try:

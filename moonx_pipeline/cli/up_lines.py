@@ -1,4 +1,4 @@
-"""The lines of the system's processes, in one form: JSON, or for people on a terminal."""
+"""Prints the lines of all processes in one format: JSON, or text on a terminal."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _LEVELS = {"warning": "!", "error": "!!", "critical": "!!"}
 
 
 class LinePrinter(Printer):  # type: ignore[misc]  # honcho has no types
-    """Prints each line with the process that wrote it."""
+    """Prints each line with its process."""
 
     def __init__(self, output: TextIO = sys.stdout) -> None:
         super().__init__(output)
         self._for_people = output.isatty()
 
     def write(self, message: Message) -> None:
-        """Prints what a process wrote; JSON stays JSON, and what is none becomes it."""
+        """Prints a process's output as JSON; lines that are not JSON are wrapped."""
         text = message.data.decode("utf-8", "replace") if isinstance(message.data, bytes) else message.data
         for line in text.splitlines():
             if line.strip():

@@ -1,4 +1,4 @@
-"""``moonx user``: users and their wallets."""
+"""``moonx user``: registers, lists and removes users and their wallets."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def add(user_id: str, addresses: tuple[str, ...]) -> None:
 
 
 def _add_partition(user_id: str) -> None:
-    """A user is a partition in Dagster, so that his sync can be started there."""
+    """Makes the user a partition in Dagster, so that their sync can be started there."""
     import dagster as dg
 
     with dg.DagsterInstance.get() as instance:

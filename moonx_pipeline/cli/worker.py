@@ -1,4 +1,4 @@
-"""``moonx worker``: carries Dagster's runs."""
+"""``moonx worker``: executes Dagster's runs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def worker() -> int:
     listening, monitoring = None, settings.monitoring
     if is_wanted(monitoring):
         listening = listen(monitoring.host, monitoring.metrics_port, default=_FIRST_PORT, setting="METRICS_PORT")
-        # Who has the port has the folder: there are no two of its name on a host.
+        # The port belongs to one worker of this host, so the folder does, too.
         share_metrics(settings.home / "metrics" / f"{socket.gethostname()}-{listening.getsockname()[1]}")
     with kept_for_good():
-        from moonx_pipeline.worker.program import run_worker  # imports what declares metrics
+        from moonx_pipeline.worker.program import run_worker  # declares metrics on import
 
     return run_worker(settings, listening)

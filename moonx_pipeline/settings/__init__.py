@@ -1,4 +1,4 @@
-"""Every setting, typed, with its unit: the one place that reads the environment."""
+"""Every setting, typed, with its unit. Only this package reads the environment."""
 
 from moonx_pipeline.settings.load import InvalidSettings, Settings, load_settings
 

@@ -1,4 +1,4 @@
-"""Settings that each chain has, such as ``RPC_URL_POLYGON``, and the setting that lists chains."""
+"""Per-chain settings, such as ``RPC_URL_POLYGON``, and the setting that lists chains."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _T = TypeVar("_T")
 
 
 class _BySlug(dict[str, _T]):
-    """A mapping by slug that is never changed, so that settings can be keys of a cache."""
+    """An immutable, hashable mapping by slug, so that settings can be cache keys."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
 
 
 OfEachChain = Annotated[Mapping[str, _T], AfterValidator(_BySlug)]
-"""What a ``chain_setting`` has, by the slugs of the chains for which it is set."""
+"""The type of a ``chain_setting``: its values by the slugs of the chains for which it is set."""
 
 _KNOWN_SLUGS: Final = ", ".join(CHAIN_BY_SLUG)
 
 
 def chain_setting(template: str, *, about: str) -> Any:
-    """Declares a setting that each chain has: a mapping by the slugs of the chains for which it is set.
+    """Declares a per-chain setting: a mapping by the slugs of the chains for which it is set.
 
     Args:
         template: The environment variable, with ``{CHAIN}`` for the chain's slug in upper case.
-        about: What it means, with ``{chain}`` for the chain's name.
+        about: Its description, with ``{chain}`` for the chain's name.
     """
     return Field(default_factory=_BySlug, validation_alias=template, description=about)
 
@@ -48,10 +48,10 @@ def variable_of(template: str, chain: Chain) -> str:
 
 
 def gather(fields: Iterable[FieldInfo], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The variables of settings that each chain has, by the setting's template and the chain's slug.
+    """The variables of per-chain settings, by the setting's template and the chain's slug.
 
     Args:
-        fields: Of a group of settings.
+        fields: The fields of a group.
         given: All variables.
     """
     templates = [str(field.validation_alias) for field in fields if of_each_chain(field)]
@@ -62,7 +62,7 @@ def gather(fields: Iterable[FieldInfo], given: Mapping[str, Any]) -> dict[str, d
 
 
 def _chains(value: Any) -> Any:
-    """``slug,slug`` as chains in the order of display."""
+    """Parses ``slug,slug`` into chains in the order of display."""
     if not isinstance(value, str):
         return value
     slugs = [part.strip().lower() for part in value.split(",") if part.strip()]
@@ -77,7 +77,7 @@ def _chains(value: Any) -> Any:
 
 
 def _suggestion(name: str) -> str:
-    """The chain that a name is near to, or that a provider calls so."""
+    """The chain with a similar name, or the one that a provider calls so."""
     slugs = {word: chain.slug for chain in reversed(KNOWN_CHAINS) for word in _names_of(chain)}
     near = get_close_matches(name, slugs, n=1)
     return f" (did you mean {slugs[near[0]]}?)" if near else ""

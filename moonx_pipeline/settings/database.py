@@ -1,4 +1,4 @@
-"""Settings of the databases and the broker."""
+"""Settings of the databases and of the broker."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SCHEMES = frozenset({"postgres", "postgresql", _DRIVER, "postgresql+psycopg"})
 
 
 def postgres_url(text: str) -> str:
-    """The URL with the driver that is installed.
+    """Returns a PostgreSQL URL with the installed driver.
 
     Raises:
-        ValueError: It is no URL of PostgreSQL.
+        ValueError: It is not a PostgreSQL URL.
     """
     parts = urlsplit(text)
     if parts.scheme not in _SCHEMES:
@@ -63,7 +63,7 @@ class DatabaseSettings(Group):
 
     @property
     def url(self) -> SecretStr | None:
-        """SQLAlchemy's URL of the database; ``None`` where it is the embedded one."""
+        """SQLAlchemy's URL of the database; ``None`` for the embedded one."""
         if self.url_given:
             return self.url_given
         if not self.by_parts:
@@ -99,7 +99,7 @@ class BrokerSettings(Group):
 
     @property
     def url(self) -> SecretStr | None:
-        """Celery's URL of the broker; ``None`` where the database is it."""
+        """Celery's URL of the broker; ``None`` if the database is the broker."""
         if self.celery_url or not self.redis_host:
             return self.celery_url
         password = f":{quote(self.redis_password.get_secret_value(), safe='')}@" if self.redis_password else ""

@@ -1,4 +1,4 @@
-"""How one setting is declared: its names, unit, default, bounds and meaning, in one line."""
+"""Declares a setting in one line: names, unit, default, bounds and description."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Group(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _gather_chains(cls, given: Any) -> Any:
-        """Puts the variables of a setting that each chain has into one mapping, by the chains' slugs."""
+        """Collects the variables of each per-chain setting into one mapping, by the chains' slugs."""
         gathered = gather(cls.model_fields.values(), given)
         return {**given, **gathered} if gathered else given
 
@@ -51,13 +51,13 @@ def setting(
     """Declares a setting.
 
     Args:
-        default: Used when no name is set; an empty value counts as not set.
-        names: The environment variable, then other names that are accepted for it.
-        unit: Such as ``ms``; shown beside the value, and named when a value carries another.
-        about: What it means, for people.
+        default: Used if no name is set; an empty value counts as not set.
+        names: The environment variable, then other accepted names.
+        unit: Such as ``ms``; shown beside the value, and named in the error if a value has another.
+        about: Its description.
         ge: The least value.
         le: The largest value.
-        shown_default: What to show where the default depends on the machine.
+        shown_default: Shown instead of a default that depends on the machine.
     """
     extra: dict[str, Any] = {"names": list(names), "unit": unit, "shown_default": shown_default}
     return Field(
@@ -71,7 +71,7 @@ def setting(
 
 
 def _boolean(value: Any) -> Any:
-    """``false`` is false, in any case; anything unclear is an error."""
+    """Parses a boolean such as ``false``, in any case; anything unclear is an error."""
     if isinstance(value, bool):
         return value
     text = str(value).strip().lower()
@@ -83,7 +83,7 @@ def _boolean(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """A plain number; one that carries a unit is told what to write instead."""
+    """Parses a plain number; the error for a number with a unit says what to write instead."""
     text = str(value).strip()
     with_unit = _WITH_UNIT.fullmatch(text)
     if with_unit:
@@ -107,7 +107,7 @@ def _secret_url(value: SecretStr) -> SecretStr:
 
 
 def _hosts(value: Any) -> Any:
-    """``host:port,host:port`` as a tuple."""
+    """Parses ``host:port,host:port`` into a tuple."""
     if not isinstance(value, str):
         return value
     hosts = tuple(part.strip() for part in value.split(",") if part.strip())
@@ -129,7 +129,7 @@ def _certificates(value: str) -> str:
 
 
 def _names(value: Any) -> Any:
-    """``a,b`` as a tuple."""
+    """Parses ``a,b`` into a tuple."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-"""From the environment to ``Settings``, with all problems told at once."""
+"""Reads ``Settings`` from the environment, and reports all problems at once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class InvalidSettings(WrongUse):
 
 
 class SettingRow(NamedTuple):
-    """One setting as it is shown; ``chain`` is the slug of the chain that it is of, where each chain has it."""
+    """One setting for display; ``chain`` is the chain's slug if the setting is per chain."""
 
     group: str
     attribute: str
@@ -70,10 +70,10 @@ class Settings(Group):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Settings from variables.
+        """Makes settings from variables.
 
         Raises:
-            InvalidSettings: With every problem there is.
+            InvalidSettings: The settings can't be used; it lists every problem.
         """
         given = {name: value for name, value in environment.items() if value.strip()}
         problems = [
@@ -99,7 +99,7 @@ class Settings(Group):
 
     @property
     def home(self) -> Path:
-        """State of the embedded parts; a relative one is beside the project, wherever a command is run."""
+        """The folder for the embedded parts' state; a relative one is inside the project, wherever a command is run."""
         home = self.service.home.expanduser()
         return home if home.is_absolute() else Path(os.environ.get("DAGSTER_HOME") or Path.cwd()) / home
 
@@ -112,7 +112,7 @@ def _groups() -> Iterator[tuple[str, type[Group]]]:
 
 
 def rows() -> Iterator[SettingRow]:
-    """All settings, in the order in which they are declared."""
+    """All settings, in the order of their declaration."""
     for name, group in _groups():
         for attribute, field in group.model_fields.items():
             if of_each_chain(field):
@@ -145,7 +145,7 @@ def value_of(settings: Settings, row: SettingRow) -> Any:
 
 @cache
 def known_names() -> frozenset[str]:
-    """Every name under which a setting is accepted."""
+    """Every name that is accepted for a setting."""
     return frozenset(name for row in rows() for name in row.names)
 
 
@@ -184,7 +184,7 @@ def _unsafe_in_production(settings: Settings) -> Iterator[str]:
 
 
 def read_environment() -> dict[str, tuple[str, str]]:
-    """All variables with where each came from; the environment goes before the file.
+    """All variables, each with its origin; the environment overrides the file.
 
     The file is ``.env`` in the current folder, or the one that MOONX_ENV_FILE names.
     """
@@ -207,7 +207,7 @@ def load_settings() -> Settings:
 
 
 def shown_value(value: Any) -> str:
-    """A value as it may be shown: of a secret, only that it is set."""
+    """A value for display: of a secret, only that it is set."""
     if isinstance(value, SecretStr):
         return "set, hidden"
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""Names of variables: which are ours, which have no meaning here, and which are mistyped."""
+"""Names of environment variables: ours, those without meaning here, and mistyped ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NO_MEANING: Final = {
     "MONITORING_FAILURE_RATE_THRESHOLD": "Alerts are Prometheus rules.",
     "MONITORING_RESPONSE_TIME_THRESHOLD": "Alerts are Prometheus rules.",
 }
-"""Variables of the system before this one that are accepted and do nothing, with the reason."""
+"""Variables of the previous system that are accepted and do nothing, with the reason."""
 
 _OURS = (
     "ALCHEMY_", "BINANCE_", "CACHE_", "CHAIN", "CLUSTER_", "COINGECKO_", "DAGSTER_DATABASE_", "DAGSTER_GRAPHQL_",
@@ -42,13 +42,13 @@ _OURS = (
     "REDIS_", "RELAY_METRICS_", "RPC_URL_", "TOKEN_LIST", "WORKER_",
 )  # fmt: skip
 _ELSEWHERE = frozenset({"CHAIN", "MOONX_ENV_FILE", "REDIS_URL"})
-"""``CHAIN`` is what ``make demo CHAIN=anvil`` hands on."""
+"""Variables of other programs; ``CHAIN`` comes from ``make demo CHAIN=anvil``."""
 
 
 def mistyped(given: Iterable[str], known: Collection[str]) -> dict[str, str]:
-    """Variables that look like a setting and are none, with the nearest right name.
+    """Variables that look like mistyped settings, with the nearest right name.
 
-    One that is near to no setting is somebody else's and is left alone.
+    A variable that is near no setting belongs to another program and is ignored.
     """
     wrong = {}
     for name in given:

@@ -73,7 +73,7 @@ class AlchemySettings(Group):
         return template
 
     def key_for(self, chain_slug: str) -> SecretStr | None:
-        """The key of a chain, its own or the one for all."""
+        """A chain's key: its own, else the one for all chains."""
         return self.chain_keys.get(chain_slug) or self.key
 
     def webhook_key_of(self, chain_slug: str) -> SecretStr | None:

@@ -11,12 +11,12 @@ from moonx_pipeline.settings.fields import Group, Url, setting
 
 
 def _split(value: Any) -> Any:
-    """``a,b c`` as a tuple."""
+    """Parses ``a,b c`` into a tuple."""
     return tuple(part for part in re.split(r"[\s,]+", value) if part) if isinstance(value, str) else value
 
 
 def _each_once(urls: tuple[str, ...]) -> tuple[str, ...]:
-    # A list is known by its URL without the query.
+    # A list is identified by its URL without the query.
     places = [url.partition("?")[0] for url in urls]
     if len(set(places)) < len(places):
         raise ValueError("names a list twice")

@@ -1,4 +1,4 @@
-"""Settings of the service as a whole, of the gateway and of monitoring."""
+"""Settings of the service as a whole, of the gateway, of monitoring and of traces."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class TracingSettings(Group):
         return value
 
     def header_values(self) -> dict[str, str]:
-        """The headers by name; as OpenTelemetry has it, they are percent-encoded."""
+        """The headers by name, decoded: OpenTelemetry percent-encodes them."""
         text = self.headers.get_secret_value() if self.headers else ""
         pairs = (pair.partition("=") for pair in text.split(",") if pair.strip())
         return {unquote(name).strip().lower(): unquote(value).strip() for name, _, value in pairs}
