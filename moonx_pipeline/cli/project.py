@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def project_root() -> str:
-    """The folder with dagster.yaml: the current one or the one above the package; if neither has it, the current one."""
+    """The folder with dagster.yaml: the current one or one above the package; without it, the current one."""
     for folder in (Path.cwd(), *Path(__file__).parents):
         if (folder / "dagster.yaml").is_file():
             return str(folder)

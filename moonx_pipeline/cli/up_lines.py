@@ -20,7 +20,7 @@ class LinePrinter(Printer):  # type: ignore[misc]  # honcho has no types
         self._for_people = output.isatty()
 
     def write(self, message: Message) -> None:
-        """Prints a process's output as JSON; lines that are not JSON are wrapped."""
+        """Prints a process's output line by line; lines that are not JSON are wrapped in it."""
         text = message.data.decode("utf-8", "replace") if isinstance(message.data, bytes) else message.data
         for line in text.splitlines():
             if line.strip():

@@ -201,7 +201,7 @@ def load_settings() -> Settings:
     """The settings of this process, read once.
 
     Raises:
-        InvalidSettings: With every problem there is.
+        InvalidSettings: The settings can't be used; it lists every problem.
     """
     return Settings.from_environment({name: value for name, (value, _) in read_environment().items()})
 

@@ -1,1 +1,1 @@
-"""The data providers' documented HTTP, with a deterministic world and every fault they have."""
+"""Simulates the data providers' documented HTTP, with a deterministic world and their faults."""

@@ -1,4 +1,4 @@
-"""``/admin``: changing the world, its faults and its pace while it runs."""
+"""``/admin``: changes the world, its faults and its pace while it runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AdminRoutes:
         ]
 
     async def faults(self, request: Request) -> Response:
-        """POST switches one on: provider, kind, and where, how often, with what; DELETE switches one or all off."""
+        """POST switches a fault on (provider, kind, scope, count, params); DELETE switches one or all off."""
         if request.method == "DELETE":
             self._sim.faults.clear(int(request.path_params["id"]) if "id" in request.path_params else None)
             return JSONResponse({})
@@ -43,21 +43,21 @@ class AdminRoutes:
             return JSONResponse({"error": str(problem)}, 400)
 
     async def latency(self, request: Request) -> Response:
-        """Milliseconds by provider, or of ``all``."""
+        """Sets the latency in milliseconds, by provider or for ``all``."""
         self._sim.faults.latency_ms |= await request.json()
         return JSONResponse(self._sim.faults.latency_ms)
 
     async def limits(self, request: Request) -> Response:
-        """Requests a minute by provider."""
+        """Sets the limit of requests a minute, by provider."""
         self._sim.per_minute |= await request.json()
         return JSONResponse(self._sim.per_minute)
 
     async def world(self, request: Request) -> Response:
-        """Changes the world; any of these, in this order.
+        """Changes the world by any of these, in this order.
 
         ``tick`` moves all prices by a seed, ``prices`` some by name; ``tokens`` adds tokens with the arguments of
-        ``World.add_token``, each pool an object with those of ``Pool``; ``balances`` says what wallets hold;
-        ``sourcePrices`` what one source says of a token: ``{"source", "chainId", "tokenAddress", "price",
+        ``World.add_token``, each pool an object with those of ``Pool``; ``balances`` sets what wallets hold;
+        ``sourcePrices`` sets one source's price of a token: ``{"source", "chainId", "tokenAddress", "price",
         "ageSeconds"}``; ``pools`` and ``listings`` give tokens other pools and another ``coingeckoId``.
         """
         change, world = await request.json(), self._sim.world
@@ -88,7 +88,7 @@ class AdminRoutes:
         return token
 
     async def stats(self, request: Request) -> Response:
-        """Requests by provider, endpoint and status, and compute units; DELETE starts anew."""
+        """Requests by provider, endpoint and status, and compute units; DELETE resets the counts."""
         tally = self._sim.faults
         if request.method == "DELETE":
             tally.requests.clear()
@@ -96,6 +96,6 @@ class AdminRoutes:
         return JSONResponse({"requests": dict(tally.requests), "computeUnits": tally.compute_units})
 
     async def reset(self, _request: Request) -> Response:
-        """All as at the start."""
+        """Resets everything to its start."""
         self._sim.reset()
         return JSONResponse({})

@@ -1,4 +1,4 @@
-"""What Alchemy writes of one token, what its calls cost, and what can be wrong with a row."""
+"""How Alchemy writes one token, the compute units of its calls, and faults of a row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 from moonx_pipeline.simulator.spoiling import Spoiled
 from moonx_pipeline.simulator.tokens import SimToken
 
-# In compute units, of Alchemy's price list (https://www.alchemy.com/docs/reference/compute-unit-costs).
+# From Alchemy's price list (https://www.alchemy.com/docs/reference/compute-unit-costs).
 COMPUTE_UNITS: Final = {
     "tokens/by-address": 360,
     "balances/by-address": 200,
@@ -26,7 +26,7 @@ _FLOAT_DECIMALS: Final = Decimal("1.157920892373162e+77")
 
 
 def hex_balance(balance: int, style: int) -> str:
-    """A balance in one of the three ways in which Alchemy writes it: padded, minimal, of even length."""
+    """A balance in one of Alchemy's three notations: padded, minimal, or of even length."""
     if style % 3 == 0:
         return f"0x{balance:064x}"
     text = f"{balance:x}"
@@ -34,7 +34,7 @@ def hex_balance(balance: int, style: int) -> str:
 
 
 def three_words(balance: int) -> str:
-    """What a contract answers whose ``balanceOf`` returns more than the balance."""
+    """The answer of a contract whose ``balanceOf`` returns more than the balance."""
     return f"0x{balance:064x}{7:064x}{1_700_000_000:064x}"
 
 
@@ -42,9 +42,9 @@ def spoiled_row(token: SimToken, balance: int, number: int, spoiled: Spoiled) ->
     """The fields of a row that faults change.
 
     Args:
-        token: Whose row it is.
+        token: The row's token.
         balance: The right balance.
-        number: Its number in the wallet's list of the chain; the native coin has 0.
+        number: The row's number in the wallet's list of the chain; the native coin has 0.
         spoiled: The faults of the answer.
     """
     fields: dict[str, Any] = {}
@@ -59,12 +59,12 @@ def spoiled_row(token: SimToken, balance: int, number: int, spoiled: Spoiled) ->
 
 
 def spoiled_metadata(token: SimToken, spoiled: Spoiled, *, in_list: bool) -> dict[str, Any]:
-    """Name, symbol, decimals and logo as Alchemy tells them.
+    """Name, symbol, decimals and logo as Alchemy gives them.
 
     Args:
-        token: Of which token.
+        token: The token.
         spoiled: The faults of the answer.
-        in_list: Whether it is in a list of tokens, which tells nothing of the native coin.
+        in_list: Whether it is in a list of tokens, which has no metadata of the native coin.
     """
     unnamed = (in_list and token.is_native and not spoiled.has("named_native")) or spoiled.has("null_metadata", token)
     if unnamed:

@@ -1,4 +1,4 @@
-"""How every simulated answer is given: counted, delayed, and spoiled where a fault says so."""
+"""Gives every simulated answer: counts it, delays it, and applies faults."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Simulation:
     """The world and its faults.
 
     Attributes:
-        world: Who holds what.
-        faults: What goes wrong, and the tally.
-        contracts_a_call: Contracts that CoinGecko's plan takes in a call.
-        per_minute: Requests a minute by provider; above it the provider's own refusal. Empty is no limit.
+        world: Tokens, holdings and prices.
+        faults: The faults that are on, and the tally of requests.
+        contracts_a_call: The most contracts that CoinGecko's plan takes in a call.
+        per_minute: The limit of requests a minute by provider; above it the provider refuses. Empty is no limit.
     """
 
     world: World = field(default_factory=World)
@@ -37,7 +37,7 @@ class Simulation:
     _asked: dict[str, deque[float]] = field(default_factory=dict)
 
     def is_over_limit(self, provider: str) -> bool:
-        """Counts a request, and tells whether it is one too many within a minute."""
+        """Counts a request; returns whether it exceeds the limit of a minute."""
         limit = self.per_minute.get(provider)
         if limit is None:
             return False
@@ -57,19 +57,19 @@ class Simulation:
         wallets: Set[str] = _NONE,
         tokens: Set[str] | None = None,
     ) -> Spoiled:
-        """What is wrong inside the answer to a request; each of those faults counts as used.
+        """The faults inside the answer to a request; each counts as used.
 
         Args:
-            provider, endpoints: Whose answer it is.
+            provider, endpoints: The provider and endpoints of the answer.
             kinds: Faults that such an answer can have.
-            networks, wallets: What is asked about.
-            tokens: Contracts that are asked about; ``None`` where the answer decides them.
+            networks, wallets: The networks and wallets asked about.
+            tokens: The contracts asked about; ``None`` if the answer decides them.
         """
         names = {endpoints} if isinstance(endpoints, str) else endpoints
         return Spoiled(self.faults.take(provider, names, kinds, networks=networks, wallets=wallets, tokens=tokens))
 
     def reset(self) -> None:
-        """As at the start."""
+        """Resets world and faults to their start."""
         self.world = World()
         self.faults = Faults()
         self.contracts_a_call = 30
@@ -88,16 +88,16 @@ async def answer(
     wallets: Set[str] = _NONE,
     units: int = 0,
 ) -> Response:
-    """Gives the good answer, or the one that the first fitting fault makes of it.
+    """Gives the good answer, or what the first fitting fault makes of it.
 
     Args:
         simulation: The world and its faults.
-        provider: Whose route it is.
-        endpoint: Its short name.
-        good: Makes the answer that a healthy provider gives; called only where some of it is sent.
-        others: What is asked in the same request; a fault of one of them is a fault of it.
-        networks: Networks that are asked about.
-        wallets: Wallets that are asked about.
+        provider: The route's provider.
+        endpoint: The route's short name.
+        good: Makes a healthy provider's answer; called only if some of it is sent.
+        others: Other endpoints in the same request; their faults hit it, too.
+        networks: Networks asked about.
+        wallets: Wallets asked about.
         units: Compute units of the call.
     """
     faults = simulation.faults

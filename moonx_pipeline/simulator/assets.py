@@ -1,7 +1,7 @@
-"""Real assets by their real contracts, with the id under which CoinGecko lists each contract.
+"""Real assets by their real contracts, with CoinGecko's id of each contract.
 
-CoinGecko files most bridged tokens as coins of their own, apart from the coin that they stand for: WETH has five
-ids on the five chains. The ids are those of public answers of its ``coins/list``.
+CoinGecko lists most bridged tokens as separate coins: WETH has five ids on the five chains. The ids come from public
+answers of its ``coins/list``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Asset:
     """One asset and its contracts.
 
     Attributes:
-        symbol, name, decimals: As the contracts say.
+        symbol, name, decimals: As in the contracts.
         contracts: CoinGecko's id and the contract, by chain id.
     """
 
@@ -69,7 +69,7 @@ ASSETS: Final = (
         42161: ("usdt0", "0xfd086bc7cd5c481dcc9c85ebe478a1c0b69fcbb9"),
     }),
     Asset("USDt", "TetherToken", 6, {43114: ("tether", "0x9702230a8ea53601f5cd2dc00fdbc13d4df4a8c7")}),
-    # Binance's own, of 18 decimals, where the dollars that they stand for have six.
+    # Binance's own, with 18 decimals; the dollars that they stand for have six.
     Asset("USDC", "USD Coin", 18, {
         56: ("binance-bridged-usdc-bnb-smart-chain", "0x8ac76a51cc950d9822d68b83fe1ad97b32cd580d"),
     }),
@@ -123,7 +123,7 @@ ASSETS: Final = (
         1: ("wrapped-steth", "0x7f39c581f595b53c5cb19bd0b3f8da6c935e2ca0"),
     }),
 )  # fmt: skip
-"""What the wallets of this world hold."""
+"""The assets that this world's wallets hold."""
 
 BINANCE_BASES: Final = (
     "ETH", "POL", "BNB", "AVAX", "USDC", "WBTC", "LINK", "UNI", "AAVE", "ARB", "OP", "LDO", "CRV", "GMX", "SHIB",
@@ -137,4 +137,4 @@ BINANCE_BASE_OF_COIN: Final = {
     "wrapped-bitcoin": "WBTC", "chainlink": "LINK", "uniswap": "UNI", "aave": "AAVE", "arbitrum": "ARB",
     "optimism": "OP", "lido-dao": "LDO", "curve-dao-token": "CRV", "gmx": "GMX", "shiba-inu": "SHIB", "pepe": "PEPE",
 }  # fmt: skip
-"""The pair whose price a coin has, by CoinGecko's id."""
+"""The pair that prices a coin, by CoinGecko's id."""

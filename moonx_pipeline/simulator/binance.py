@@ -23,7 +23,7 @@ _STATUSES: Final = ("TRADING", "HALT", "BREAK")
 _TYPES: Final = ("FULL", "MINI")
 _ONLY_FULL: Final = ("priceChange", "priceChangePercent", "weightedAvgPrice", "prevClosePrice")
 _DAY_MS: Final = 86_400_000
-# A pair is of a coin, whatever its contracts: any of them will do to ask for its price.
+# A pair prices a coin, whatever its contracts: any of them gives the price.
 _TOKEN_OF_PAIR: Final = {
     f"{base}USDT": next(token for token in TOKENS.values() if binance_base(token) == base) for base in BINANCE_BASES
 }
@@ -85,7 +85,7 @@ class BinanceRoutes:
     def _row(self, symbol: str, endpoint: str, form: str, spoiled: Spoiled) -> dict[str, Any] | None:
         token = _TOKEN_OF_PAIR[symbol]
         quote = spoiled.quote(self._sim.world.quote("binance", token), token)
-        if quote is None:  # Binance leaves nothing out; a pair without trades has the price 0
+        if quote is None:  # Binance omits nothing; a pair without trades has the price 0
             quote = SimQuote(Decimal(0), self._sim.world.quoted_at(), Decimal(0))
         last = Decimal(0) if spoiled.has("zero_price", token) else quote.price
         if endpoint == "ticker/price":

@@ -16,7 +16,7 @@ _KNOWN: Final = TOKENS | RARE_TOKENS
 
 
 class Catalogue:
-    """Every token by chain and contract. A test changes it while the server's thread reads it.
+    """Every token by chain and contract. Other threads may change it while the server's thread reads it.
 
     Attributes:
         changed: Tokens that were added or changed.
@@ -25,7 +25,7 @@ class Catalogue:
     def __init__(self) -> None:
         self.changed: dict[_Key, SimToken] = {}
         self._pools: dict[_Key, tuple[Pool, ...]] = dict(RARE_POOLS)
-        # Both follow from the tokens and pools, and are made anew after a change.
+        # Both derive from tokens and pools, and are rebuilt after a change.
         self._coins: dict[str, list[SimToken]] | None = None
         self._against: dict[_Key, list[tuple[str, Pool]]] | None = None
 
@@ -39,7 +39,7 @@ class Catalogue:
         return self.token(token.chain_id, token.address) or token
 
     def tokens(self) -> Iterator[SimToken]:
-        """Every token that was added or changed, and then every other that is not spam."""
+        """Every token that was added or changed, then every other that is not spam."""
         yield from list(self.changed.values())
         yield from (token for key, token in _KNOWN.items() if key not in self.changed)
 
@@ -55,7 +55,7 @@ class Catalogue:
         return coins
 
     def put(self, token: SimToken, pools: tuple[Pool, ...] | None = None) -> SimToken:
-        """Adds a token or replaces it, with its pools or with those that it has."""
+        """Adds or replaces a token, with these pools or those that it has."""
         key = (token.chain_id, token.address)
         self.changed[key] = token
         if pools is not None:
@@ -71,7 +71,7 @@ class Catalogue:
         return usual_pools(token.pool_usd) if token.pool_usd is not None else ()
 
     def pools_against(self, chain_id: int, address: str) -> Iterator[tuple[SimToken, Pool]]:
-        """The pools of other tokens that have a contract on their other side."""
+        """The pools of other tokens that have this contract on their other side."""
         against = self._against
         if against is None:
             against = {}

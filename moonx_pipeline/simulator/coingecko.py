@@ -15,8 +15,7 @@ from moonx_pipeline.simulator.networks import CHAIN_BY_ID, CHAIN_OF_PLATFORM
 from moonx_pipeline.simulator.spoiling import Spoiled
 from moonx_pipeline.simulator.tokens import SimToken
 
-# Rows that the real list has as well: coins without contracts, of other chains, and with nothing where a contract
-# should be.
+# Rows as in the real list: coins without contracts, on other chains, and with an empty contract.
 _OTHER_COINS: Final[tuple[dict[str, Any], ...]] = (
     {"id": "bitcoin", "symbol": "btc", "name": "Bitcoin", "platforms": {}},
     {"id": "solana", "symbol": "sol", "name": "Solana", "platforms": {"": ""}},
@@ -117,6 +116,6 @@ class CoinGeckoRoutes:
 def _row(coin: str, tokens: list[SimToken]) -> dict[str, Any]:
     first = tokens[0]
     contracts = {CHAIN_BY_ID[token.chain_id].coingecko: token.address for token in tokens if not token.is_native}
-    if len(coin) % 2:  # most of the list is in lower case, and some is not
+    if len(coin) % 2:  # most of the list is in lower case, some is not
         contracts = {platform: checksummed(contract) for platform, contract in contracts.items()}
     return {"id": coin, "symbol": str(first.symbol or "").lower(), "name": first.name or "", "platforms": contracts}

@@ -1,4 +1,4 @@
-"""What the contracts of the made-up world answer to an ``eth_call``."""
+"""The answers of the simulated world's contracts to an ``eth_call``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def wallet_of(data: str) -> str:
 
 
 def contract_answer(world: World, chain_id: int, contract: str, data: str) -> str:
-    """The answer in hex; ``0x`` where no contract stands at the address.
+    """The answer in hex; ``0x`` if no contract has the address.
 
     Raises:
-        Reverted: The contract does not know the function, or has nothing to say.
+        Reverted: The contract does not know the function, or has no value for it.
     """
     token = world.token(chain_id, contract)
     if token is None or token.is_native:

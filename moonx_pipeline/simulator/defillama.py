@@ -48,7 +48,7 @@ class DefiLlamaRoutes:
         return await answer(self._sim, "defillama", "prices/current", good, networks=networks)
 
     def _token(self, key: str) -> SimToken | None:
-        """The token of a key, whatever its case; the zero address and ``coingecko:<id>`` name coins."""
+        """The token of a key in any case; the zero address and ``coingecko:<id>`` name coins."""
         name, _, address = key.partition(":")
         if name == "coingecko":
             return next(iter(self._sim.world.catalogue.coins().get(address, ())), None)

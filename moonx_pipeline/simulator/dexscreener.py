@@ -22,7 +22,7 @@ from moonx_pipeline.simulator.tokens import SimToken, derived_address
 _ADDRESSES_A_CALL: Final = 30
 _POOLS_AN_ANSWER: Final = 30
 _UNPRICED_SIDE: Final = Decimal(3_000_000)
-"""Tokens on the other side of a pool, where nobody knows what one is worth."""
+"""The amount of tokens on a pool's other side if nobody knows their price."""
 
 _KINDS: Final = EMPTY_FAULTS | QUOTE_FAULTS | {"no_liquidity"}
 
@@ -66,7 +66,7 @@ class DexScreenerRoutes:
         return await answer(self._sim, "dexscreener", "latest/dex/tokens", good)
 
     def _pairs(self, chains: list[str], addresses: list[str], spoiled: Spoiled) -> list[dict[str, Any]]:
-        """The pools that have a contract on either side, as many as an answer has room for."""
+        """The pools with a contract on either side, as many as fit into an answer."""
         if spoiled.has("empty_answer"):
             return []
         world = self._sim.world
@@ -125,7 +125,7 @@ class DexScreenerRoutes:
 def _liquidity(pool: Pool, usd: Decimal, other_usd: Decimal | None) -> dict[str, Any] | None:
     if pool.depth_usd is None:
         return None
-    # A scam's own side is worth what its maker says: only the other side shows what a pool is.
+    # A scam's own side is worth what its maker claims: only the other side shows a pool's value.
     depth = Decimal(pool.depth_usd)
     return {
         "usd": depth * 2,
@@ -149,7 +149,7 @@ def _spoiled_pair(pair: dict[str, Any], token: SimToken, spoiled: Spoiled) -> di
 
 def _pool_id(token: SimToken, pool: Pool) -> str:
     label = f"pool:{token.chain_id}:{token.address}:{pool.depth_usd}:{pool.quote}:{pool.version}"
-    if pool.version == "v4":  # its pools are entries of one contract, known by a hash
+    if pool.version == "v4":  # its pools are entries of one contract, identified by a hash
         return "0x" + hashlib.sha256(label.encode()).hexdigest()
     return checksummed(derived_address(label))
 

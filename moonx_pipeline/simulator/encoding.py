@@ -1,4 +1,4 @@
-"""How providers write: exact numbers, addresses with checksums, and now and then half of a surrogate pair."""
+"""The providers' notation: exact numbers, checksummed addresses, and lone surrogates."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _STAND_IN: Final = re.compile(b"\xf3\xb0[\x80-\x9f][\x80-\xbf]")  # U+F0000 … 
 
 @lru_cache(maxsize=20_000)
 def checksummed(address: str) -> str:
-    """An address in the upper and lower case of EIP-55."""
+    """An address with the checksum of EIP-55."""
     return str(to_checksum_address(address))
 
 
 def json_answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """An answer in JSON; a ``Decimal`` is a number in it, with all its digits."""
+    """A JSON answer; a ``Decimal`` becomes a number with all its digits."""
     return Response(json_bytes(content), status, headers, "application/json")
 
 
 def json_bytes(content: Any) -> bytes:
-    """JSON in UTF-8. A lone surrogate, which UTF-8 does not have, is written as an escape such as ``\\ud800``."""
+    """JSON in UTF-8. A lone surrogate, which UTF-8 can't encode, is written as an escape such as ``\\ud800``."""
     try:
         return _encode(content)
     except UnicodeEncodeError:

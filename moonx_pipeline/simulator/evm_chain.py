@@ -16,9 +16,8 @@ from eth_utils.abi import function_signature_to_4byte_selector
 
 from moonx_pipeline.errors import OperatorError
 
-# A shell stands between us and the node: it ends the node when its standard input closes, so the node
-# cannot outlive this process, however that ends. The shell gives up its own copy of the output, so
-# that the output's end means the node's end.
+# A shell runs the node and ends it when its standard input closes, so the node can't outlive this process,
+# however that ends. The shell closes its own copy of the output, so that the output's end means the node's end.
 _WATCHED: Final = '"$0" "$@" & exec >/dev/null 2>&1; read -r _; kill $!; wait $!'
 _READY: Final = "Listening on "
 _STOP_SECONDS: Final = 5
@@ -29,8 +28,8 @@ class EvmChain:
     """A running chain with funded, unlocked accounts, whose every transaction is a block of its own.
 
     Attributes:
-        chain_id: The EIP-155 chain id it answers with.
-        url: Where it answers JSON-RPC, on this machine only.
+        chain_id: Its EIP-155 chain id.
+        url: The URL of its JSON-RPC, on this machine only.
     """
 
     def __init__(self, anvil: Path, chain_id: int, *, coins: int = 10) -> None:
@@ -38,14 +37,14 @@ class EvmChain:
 
         Args:
             anvil: The node's executable.
-            chain_id: EIP-155 chain id to answer with.
+            chain_id: Its EIP-155 chain id.
             coins: Native coins of each account.
         """
         self.chain_id = chain_id
         self.url = ""
         self._http = requests.Session()
-        self._http.trust_env = False  # a proxy has no part in a call to this machine
-        # Port 0: the system chooses a free one, and the node says which.
+        self._http.trust_env = False  # calls to this machine need no proxy
+        # Port 0: the system chooses a free port, and the node prints it.
         options = ["--port", "0", "--chain-id", str(chain_id), "--balance", str(coins), "--threads", "1"]
         self._process = subprocess.Popen(  # noqa: S603 - our shell line and npm's executable, no text of a user
             ["/bin/sh", "-c", _WATCHED, str(anvil), *options],
@@ -68,14 +67,14 @@ class EvmChain:
         for line in self._output:
             if line.startswith(_READY):
                 self.url = f"http://{line.removeprefix(_READY).strip()}"
-                # From here on nobody reads its output, and a full pipe would stop it.
+                # From here on nobody reads the node's output, and a full pipe would block it.
                 self.rpc("anvil_setLoggingEnabled", False)
                 return self
             said.append(line.strip())
         raise OperatorError(f"The EVM node of chain {self.chain_id} did not start: {' '.join(said[-3:])}")
 
     def stop(self) -> None:
-        """Ends the node, and returns when it is gone. May be called twice."""
+        """Ends the node, and returns once it has ended. May be called twice."""
         self._http.close()
         with contextlib.suppress(OSError):
             self._input.close()
@@ -87,7 +86,7 @@ class EvmChain:
         self._output.close()
 
     def rpc(self, method: str, *params: object) -> Any:
-        """The result of one JSON-RPC call.
+        """Makes one JSON-RPC call and returns its result.
 
         Raises:
             OperatorError: The node answered with an error.
@@ -103,7 +102,7 @@ class EvmChain:
         return [str(account).lower() for account in self.rpc("eth_accounts")]
 
     def call(self, contract: str, signature: str, arguments: Sequence[object], returns: str) -> Any:
-        """What a contract's function answers, such as ``call(usdc, "balanceOf(address)", [wallet], "uint256")``."""
+        """Calls a contract's function, such as ``call(usdc, "balanceOf(address)", [wallet], "uint256")``."""
         raw = self.rpc("eth_call", {"to": contract, "data": _call_data(signature, arguments)}, "latest")
         return decode([returns], bytes.fromhex(raw[2:]))[0]
 
@@ -140,7 +139,7 @@ class EvmChain:
     def move_contract(self, source: str, target: str, slots: Sequence[int]) -> str:
         """Gives ``target`` the code of ``source`` and the content of the given storage slots.
 
-        So a contract of ours can stand where another chain has the one that everybody knows.
+        So a contract of ours can have the address of a well-known contract of the real chain.
         """
         self.rpc("anvil_setCode", target, self.rpc("eth_getCode", source, "latest"))
         for slot in slots:

@@ -29,7 +29,7 @@ class ToolchainMissing(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """What a development chain is made of.
+    """The parts of a development chain.
 
     Attributes:
         anvil: The node's executable.
@@ -43,11 +43,11 @@ class Toolchain:
 def ensure_toolchain(cache_dir: Path) -> Toolchain:
     """Installs the locked npm packages and compiles the contracts, unless the cache has them.
 
-    Entries of the cache are named by the content they are made from and appear by one rename, so
-    several processes may do this at the same time, and one that is killed leaves nothing half made.
+    Cache entries are named by a hash of their sources and appear by one rename: several processes may do this at the
+    same time, and one that is killed leaves nothing half done.
 
     Args:
-        cache_dir: Folder for what outlives a checkout; made if it does not exist.
+        cache_dir: A folder that outlives checkouts; created if it does not exist.
 
     Raises:
         ToolchainMissing: npm is not installed, or could not fetch the packages.
@@ -74,7 +74,7 @@ def _ensure_packages(cache_dir: Path) -> Path:
         packages.mkdir()
         for file in _MANIFEST:
             shutil.copy(file, packages)
-        # Install scripts stay off: the node's binary is a package of its own and needs none.
+        # No install scripts: the node's binary is a separate package and needs none.
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         done = _run(command, folder=packages, seconds=_INSTALL_SECONDS)
         if done.returncode:
@@ -85,13 +85,13 @@ def _ensure_packages(cache_dir: Path) -> Path:
         try:
             packages.rename(folder)
         except OSError:
-            if not folder.exists():  # else another process was faster, and its packages are the same
+            if not folder.exists():  # else another process was faster, with the same packages
                 raise
     return folder
 
 
 def _ensure_bytecode(cache_dir: Path, modules: Path) -> dict[str, str]:
-    # The manifest is part of the name, since it fixes the compiler and the contracts ours build on.
+    # The manifest is part of the name: it pins the compiler and the contracts that ours extend.
     sources = (*_MANIFEST, _COMPILER, *sorted(_CONTRACTS.glob("*.sol")))
     target = cache_dir / f"contracts-{_digest(sources)}.json"
     if not target.exists():
@@ -135,6 +135,6 @@ def _run(command: list[str], *, folder: Path, seconds: float) -> subprocess.Comp
 
 
 def _gist(stderr: str) -> str:
-    """The first line of npm's complaint that says something, without npm's prefix."""
+    """The first informative line of npm's error, without npm's prefix."""
     lines = (line.removeprefix("npm error").strip() for line in stderr.splitlines() if "warn" not in line)
     return next((line for line in lines if line), "it gave no reason")

@@ -1,4 +1,4 @@
-"""Real EVM chains on this machine, with tokens of every sort and funded wallets."""
+"""Real EVM chains on this machine, with tokens of every kind and funded wallets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from moonx_pipeline.simulator.evm_toolchain import Toolchain, ensure_toolchain
 from moonx_pipeline.simulator.networks import CHAINS, NATIVE_TOKEN, USUAL_CHAINS
 
 _NAME_SLOTS: Final = (3, 4)
-"""Where an OpenZeppelin ERC-20 stores name and symbol; its decimals are a part of our tokens' code."""
+"""Storage slots of name and symbol in an OpenZeppelin ERC-20; the decimals are in our tokens' code."""
 
 
 class EvmToken(NamedTuple):
@@ -26,7 +26,7 @@ class EvmToken(NamedTuple):
         contract: Name of its Solidity contract.
         types: Types of the constructor's arguments.
         arguments: Their values.
-        funds: What each wallet of the world holds at the start, in the smallest unit.
+        funds: Each wallet's balance at the start, in the smallest unit.
     """
 
     contract: str
@@ -43,8 +43,8 @@ ODD_TOKENS: Final[Mapping[str, EvmToken]] = {
     "undecided": EvmToken("NoDecimalsToken", ("string", "string"), ("Undecided", "UND"), (777, 0)),
     "fickle": EvmToken("FickleToken", _STRINGS, ("Fickle", "FCK", 18), (3 * 10**18, 0)),
 }
-"""Tokens that test a reader, by label, on every chain: no decimals, 32-byte names, a fee on transfers,
-decimals that revert, and balances that revert when told to."""
+"""Odd tokens by label, on every chain: no decimals, 32-byte names, a fee on transfers, decimals that revert, and
+balances that revert on demand."""
 
 ASSET_FUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "USDC": ("1250.5", "75.000001"),
@@ -52,8 +52,8 @@ ASSET_FUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "WPOL": ("900", "0"),
     "LINK": ("42", "0"),
 }
-"""What each wallet holds at the start of real assets, in whole tokens by symbol. They stand at their real addresses,
-so that prices and marks of the real token apply; their label is the symbol in lower case."""
+"""Each wallet's real assets at the start, in whole tokens by symbol. They have their real addresses, so that the real
+token's prices and flags apply; their label is the symbol in lower case."""
 
 
 def in_units(amount: str, decimals: int) -> int:
@@ -79,13 +79,13 @@ class EvmWorld:
             self.tokens = dict(zip(chains, pool.map(self._populate, chains.values()), strict=True))
 
     def environment(self) -> dict[str, str]:
-        """The settings that make these chains the source of balances."""
+        """The settings that make these chains the balance source."""
         return {
             f"RPC_URL_{chain.slug.upper()}": self.chains[chain.id].url for chain in CHAINS if chain.id in self.chains
         }
 
     def deploy(self, chain_id: int, token: EvmToken) -> str:
-        """Creates one more token and funds the wallets with it; returns its lower-case address."""
+        """Deploys one more token and funds the wallets with it; returns its lower-case address."""
         chain = self.chains[chain_id]
         code = self._toolchain.bytecode[token.contract]
         address = chain.deploy(self._treasury, code, token.types, token.arguments)
@@ -93,12 +93,12 @@ class EvmWorld:
         return address
 
     def transfer(self, chain_id: int, token: str, amount: int, *, sender: str, to: str) -> None:
-        """Moves tokens, and returns when the transfer is in a block.
+        """Transfers tokens, and returns once the transfer is in a block.
 
         Args:
-            chain_id: Which chain.
+            chain_id: The chain.
             token: Address, or ``NATIVE_TOKEN``.
-            amount: How many of the smallest unit.
+            amount: Amount in the smallest unit.
             sender: A wallet of the world.
             to: Any address.
         """
@@ -108,7 +108,7 @@ class EvmWorld:
             self.chains[chain_id].send(sender, token, "transfer(address,uint256)", [to, amount])
 
     def balance(self, chain_id: int, token: str, wallet: str) -> int:
-        """What the chain itself says that a wallet holds of a token, in the smallest unit."""
+        """A wallet's balance of a token as the chain itself gives it, in the smallest unit."""
         if token == NATIVE_TOKEN:
             return self.chains[chain_id].balance(wallet)
         return int(self.chains[chain_id].call(token, "balanceOf(address)", [wallet], "uint256"))
@@ -119,7 +119,7 @@ class EvmWorld:
 
     @contextmanager
     def rolled_back(self) -> Iterator[EvmWorld]:
-        """Takes back, at its end, whatever happened on the chains within it."""
+        """Reverts the chains, at its end, to their state at its start."""
         before = {chain_id: chain.rpc("evm_snapshot") for chain_id, chain in self.chains.items()}
         try:
             yield self
@@ -151,8 +151,8 @@ def running_evm(cache_dir: Path, slugs: Collection[str] = ()) -> Iterator[EvmWor
     """Starts chains, and stops them at the end.
 
     Args:
-        cache_dir: Where the node, the compiler and the compiled contracts are kept between runs.
-        slugs: Of the chains to start, a process each; by default those on which every wallet holds something.
+        cache_dir: Keeps the node, the compiler and the compiled contracts between runs.
+        slugs: Slugs of the chains to start, a process each; by default those on which every wallet holds something.
 
     Raises:
         ToolchainMissing: npm is not installed, or could not fetch the packages.

@@ -1,4 +1,4 @@
-"""The answers that take the place of good ones."""
+"""The faulty answers that replace good ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _html(status: int) -> _Answer:
     return status, {"Content-Type": "text/html"}, HTML
 
 
-# Status, headers and body by provider and kind.
+# Status, headers and body, by provider and kind.
 _ANSWERS: Final[dict[tuple[str, str], _Answer]] = {
     ("alchemy", "rate_limit"): (429, {}, {"error": {"code": 429, "message": _OVER_CAPACITY}}),
     ("alchemy", "quota"): (403, {}, _json_rpc(-32600, _MONTHLY)),
@@ -64,23 +64,23 @@ _ANSWERS: Final[dict[tuple[str, str], _Answer]] = {
 }
 
 BROKEN: Final = frozenset({"hang", "reset", "truncate", "malformed", "wrong_types", "slow_drip", "oversized"})
-"""Faults of the connection or the body."""
+"""Faults of the connection or of the body."""
 
 OF_ANY_PROVIDER: Final = BROKEN | {"status", "early_hints"}
 
 
 def has_answer(provider: str, kind: str) -> bool:
-    """Whether a provider has a whole answer of this kind."""
+    """Whether a provider has a whole-answer fault of this kind."""
     return (provider, kind) in _ANSWERS
 
 
 def faulty_response(provider: str, kind: str, params: Mapping[str, Any], good: Response) -> Response:
-    """The answer that a fault makes of a good one.
+    """Turns a good answer into a faulty one.
 
     Args:
-        provider, kind: The fault: one that is not inside an answer.
-        params: What it is told.
-        good: What would have been sent; empty where nothing of it is needed.
+        provider, kind: The fault; not one inside an answer.
+        params: The fault's params.
+        good: The good answer; empty if none of it is needed.
     """
     headers = {str(k): str(v) for k, v in params.get("headers", {}).items()}
     if "retry_after" in params:
@@ -110,7 +110,7 @@ def _broken(kind: str, params: Mapping[str, Any], good: bytes) -> Response:
         return StreamingResponse(_never(), media_type="application/json")
     if kind == "slow_drip":
         return StreamingResponse(_drip(good, float(params.get("seconds", 0.05))), media_type="application/json")
-    # The length that is promised is never sent: the server closes the connection in the middle.
+    # The promised length is never sent: the server closes the connection in the middle.
     promised = len(good) + 1000 if kind == "reset" else len(good)
     return StreamingResponse(_part(good), headers={"Content-Length": str(promised)}, media_type="application/json")
 

@@ -1,6 +1,6 @@
-"""Faults on demand: what providers, and the networks before them, get wrong.
+"""Faults on demand, of providers and of the networks before them.
 
-One is switched on by kind, for the answers of one provider, and narrowed down as far as wanted::
+A fault is switched on by kind, for one provider's answers, and optionally narrowed down::
 
     simulator.fault("outage", "dexscreener", times=2)
     simulator.fault("three_word_balance", params={"token": CONTRACT})
@@ -11,9 +11,9 @@ Whole answers, of the providers that have them: ``rate_limit`` ``quota`` ``bad_k
 ``headers``), ``early_hints`` (a 103 before the good answer), ``hang`` ``reset`` ``truncate`` ``malformed``
 ``wrong_types`` ``slow_drip`` (``seconds``) ``oversized`` (``bytes``). Those with a header take ``retry_after``.
 
-``rpc`` are the nodes of ``/node/{chain}``; their networks are ``ethereum``, ``polygon`` and so on.
+``rpc`` means the nodes of ``/node/{chain}``; their networks are ``ethereum``, ``polygon`` and so on.
 
-Inside an answer that looks good (``token`` in params narrows each down to one contract):
+Faults inside an answer that looks good (``token`` in params narrows each down to one contract):
 
 ================== ============================= ================================================================
 kind               of                            what it does; params
@@ -76,7 +76,7 @@ _INSIDE: Final[dict[str, Set[str]]] = {
     "dexscreener": (QUOTE_FAULTS | EMPTY_FAULTS | {"no_liquidity"}) - {"old_quotes"},
 }
 IN_ANSWER: Final = frozenset[str]().union(*_INSIDE.values())
-"""Faults inside an answer that looks good; the routes put them there."""
+"""Faults inside an answer that looks good; the routes apply them."""
 
 
 @dataclass(slots=True)
@@ -84,11 +84,11 @@ class Fault:
     """A fault that is switched on.
 
     Attributes:
-        id: To switch it off by.
+        id: The number to switch it off by.
         kind: As in the list above.
-        provider: Whose answers.
-        endpoint, network, wallet: Only of these; ``None`` is any. Of a JSON-RPC batch, any call may be the endpoint's.
-        times: How many more answers; ``None`` is for ever.
+        provider: The provider whose answers it hits.
+        endpoint, network, wallet: Hits only these; ``None`` is any. In a JSON-RPC batch any call may be the endpoint's.
+        times: How many more answers it hits; ``None`` is no limit.
         params: As in the list above.
     """
 
@@ -103,7 +103,7 @@ class Fault:
 
 
 class Faults:
-    """The faults that are on, and what was asked since the last reset."""
+    """The faults that are on, and the requests since the last reset."""
 
     def __init__(self) -> None:
         self._active: list[Fault] = []
@@ -148,10 +148,10 @@ class Faults:
         """The faults that fit a request, each counted as used.
 
         Args:
-            provider, endpoints: Whose answer it is, and to what.
-            kinds: Which faults inside an answer; ``None`` for those of whole answers.
-            networks, wallets: What is asked about.
-            tokens: Contracts that are asked about; ``None`` where the answer decides them.
+            provider, endpoints: The provider and endpoints of the request.
+            kinds: Kinds of faults inside an answer; ``None`` for those of whole answers.
+            networks, wallets: The networks and wallets asked about.
+            tokens: The contracts asked about; ``None`` if the answer decides them.
         """
         for fault in list(self._active):
             if fault.kind in IN_ANSWER if kinds is None else fault.kind not in kinds:
@@ -175,5 +175,5 @@ def _is_inside(fault: Fault) -> bool:
 
 
 def needs_good_answer(fault: Fault) -> bool:
-    """Whether some of the good answer is sent all the same."""
+    """Whether a fault still sends some of the good answer."""
     return fault.kind in BROKEN or fault.kind == "early_hints"

@@ -1,4 +1,4 @@
-"""JSON-RPC: what any node answers, and Alchemy's own calls about tokens."""
+"""JSON-RPC: the standard calls of any node, and Alchemy's own calls about tokens."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class RpcRoutes:
                 for number, call in enumerate(calls)
             ]
             if isinstance(body, list):
-                random.Random(len(said)).shuffle(said)  # noqa: S311 - the order is documented as any
+                random.Random(len(said)).shuffle(said)  # noqa: S311 - the documented order is arbitrary
             return json_answer(said if isinstance(body, list) else said[0])
 
         return await answer(
@@ -161,7 +161,7 @@ class RpcRoutes:
         self, wallet: str, chain_id: int, address: str, balance: int, number: int, spoiled: Spoiled
     ) -> dict[str, Any]:
         token = self._sim.world.token(chain_id, address)
-        if token is None:  # no contract stands there
+        if token is None:  # no contract at this address
             return {"contractAddress": address, "tokenBalance": "0x", "error": None}
         row = {"contractAddress": address, "tokenBalance": hex_balance(balance, 0), "error": None}
         row |= spoiled_row(token, balance, number + 1, spoiled)
@@ -170,7 +170,7 @@ class RpcRoutes:
 
 
 def _refused(call: dict[str, Any], number: int, spoiled: Spoiled) -> dict[str, Any] | None:
-    """The refusal that a fault makes of one call of a batch."""
+    """A fault's refusal of one call of a batch, if it hits the call."""
     fault = spoiled.of("call_refused")
     if fault is None or number < int(fault.params.get("after", 0)):
         return None
@@ -193,7 +193,7 @@ def _wallets(call: dict[str, Any]) -> list[str]:
 
 
 def _contracts(call: dict[str, Any]) -> list[str] | None:
-    """The contracts that a call names; ``None`` where its answer decides them."""
+    """The contracts that a call names; ``None`` if its answer decides them."""
     method, params = call["method"], call.get("params") or [""]
     if method == "eth_call":
         return [str(params[0].get("to", "")).lower()]

@@ -1,4 +1,4 @@
-"""What every wallet holds now, and how lists show it."""
+"""What every wallet holds now, and its rows in lists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Ledger:
         self._rows: dict[tuple[str, int, str], dict[str, Any]] = {}
 
     def holdings(self, wallet: str, chain_id: int) -> list[Holding]:
-        """What a wallet holds on a chain; a balance that was taken away is there as 0, as real lists have it."""
+        """A wallet's holdings on a chain; a removed balance stays as 0, as in real lists."""
         held = initial_holdings(wallet).get(chain_id, [])
         changed = self._catalogue.changed
         if not (self._changed or self._extra or changed):
@@ -38,18 +38,18 @@ class Ledger:
         return [Holding(changed.get((chain_id, token.address), token), balance) for token, balance in now]
 
     def rows(self, wallet: str, chain_id: int) -> list[Holding]:
-        """The same as lists show it: the native coin has a row even where a wallet has nothing of it."""
+        """The same as lists show it: the native coin always has a row, even with a balance of 0."""
         held = self.holdings(wallet, chain_id)
         if any(holding.token.is_native for holding in held):
             return held
         return [Holding(TOKENS[chain_id, NATIVE_TOKEN], 0), *held]
 
     def balance(self, wallet: str, chain_id: int, address: str) -> int:
-        """What a wallet holds of one contract, in its smallest unit."""
+        """A wallet's balance of one contract, in its smallest unit."""
         return sum(h.balance for h in self.holdings(wallet, chain_id) if h.token.address == address)
 
     def set_balance(self, wallet: str, token: SimToken, balance: int) -> None:
-        """Gives a wallet another balance of a token, in a new block."""
+        """Sets a wallet's balance of a token, in a new block."""
         held = {holding.token.address for holding in initial_holdings(wallet).get(token.chain_id, [])}
         if token.address in held:
             self._changed[wallet, token.chain_id, token.address] = balance
@@ -58,9 +58,9 @@ class Ledger:
         self.blocks[token.chain_id] += 1
 
     def write_row(self, wallet: str, token: SimToken, fields: dict[str, Any]) -> None:
-        """Writes fields over a wallet's row of a token in lists."""
+        """Overwrites fields of a wallet's row of a token in lists."""
         self._rows[wallet, token.chain_id, token.address] = fields
 
     def row(self, wallet: str, token: SimToken) -> dict[str, Any]:
-        """What was written over a row."""
+        """The overwritten fields of a row."""
         return self._rows.get((wallet, token.chain_id, token.address), {})

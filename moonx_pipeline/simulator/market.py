@@ -1,4 +1,4 @@
-"""What each source of prices says of a token, together or each for itself."""
+"""The price of a token at each source: the market's, or the source's own."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from moonx_pipeline.simulator.tokens import SimToken
 
 SOURCES: Final = ("alchemy", "binance", "coingecko", "defillama", "dexscreener")
 CHANGE_PERCENT: Final = Decimal("1.25")
-"""How far every price moved in 24 hours, where nothing else was told."""
+"""The default move of every price in 24 hours."""
 
 _WIDE: Final = Context(prec=24)
 _SubjectOf = tuple[str, str]
 
 
 def plain(number: Decimal) -> str:
-    """A number without exponent and without needless zeros."""
+    """A number without exponent and trailing zeros."""
     text = format(number, "f")
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
 def divided(part: Decimal, whole: Decimal) -> Decimal:
-    """A quotient to 24 digits, as a provider would round it."""
+    """A quotient rounded to 24 digits, like a provider's."""
     return _WIDE.divide(part, whole)
 
 
 @dataclass(frozen=True, slots=True)
 class SimQuote:
-    """A price as a source states it.
+    """A price as a source gives it.
 
     Attributes:
         price: USD, or USDT at Binance.
-        at: When it was true, as far as the source tells.
-        change_percent: Its move of the last 24 hours.
+        at: Its time, as far as the source gives one.
+        change_percent: Its move in the last 24 hours.
     """
 
     price: Decimal
@@ -46,7 +46,7 @@ class SimQuote:
 
 @dataclass(slots=True)
 class Market:
-    """The market price of each token, and where a source differs from it.
+    """The market price of each token, and the sources that differ from it.
 
     Attributes:
         prices: USD by name of the price.
@@ -58,30 +58,30 @@ class Market:
     _changes: dict[_SubjectOf, Decimal] = field(default_factory=dict)
 
     def differ(self, source: str, token: SimToken, price: Decimal | None) -> None:
-        """Makes a source say another price of a token, or that it has none."""
+        """Makes a source give its own price of a token, or none."""
         self._said[_subject(source, token)] = price
 
     def agree(self, source: str, token: SimToken) -> None:
-        """Makes a source say again what the market says."""
+        """Makes a source give the market price again."""
         subject = _subject(source, token)
         self._said.pop(subject, None)
         self._ages.pop(subject, None)
         self._changes.pop(subject, None)
 
     def let_age(self, source: str, token: SimToken, age: timedelta) -> None:
-        """Makes a source tell a price of some time ago."""
+        """Makes a source give a price of this age."""
         self._ages[_subject(source, token)] = age
 
     def change(self, source: str, token: SimToken, percent: Decimal) -> None:
-        """Makes a source tell another move of 24 hours."""
+        """Makes a source give another move in 24 hours."""
         self._changes[_subject(source, token)] = percent
 
     def usd(self, token: SimToken) -> Decimal | None:
-        """What a token is worth, where the market has a price."""
+        """A token's market price in USD; ``None`` if there is none."""
         return self.prices.get(token.price) if token.price else None
 
     def quote(self, source: str, token: SimToken, now: datetime) -> SimQuote | None:
-        """What a source says of a token; ``None`` where it says nothing."""
+        """A source's quote of a token; ``None`` if it has none."""
         subject = _subject(source, token)
         price = self._said[subject] if subject in self._said else self._usual(source, token)
         if price is None:
@@ -105,12 +105,12 @@ class Market:
 
 
 def binance_base(token: SimToken) -> str | None:
-    """The base asset of the pair at Binance that trades this very token."""
+    """The base asset of Binance's pair for this token."""
     return BINANCE_BASE_OF_COIN.get(token.coin or "")
 
 
 def _subject(source: str, token: SimToken) -> _SubjectOf:
-    """What a source keeps a price of: a pair, a coin that has contracts on many chains, or one contract."""
+    """The subject of a source's price: a pair, a coin with contracts on many chains, or one contract."""
     if source not in SOURCES:
         raise ValueError(f"There is no source of prices '{source}', only {', '.join(SOURCES)}.")
     if source == "binance":

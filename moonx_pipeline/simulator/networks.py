@@ -1,6 +1,6 @@
-"""The chains, and what each provider calls them: written down here, from the providers' own documents.
+"""The chains and their names at each provider, from the providers' own documents.
 
-None of it is taken from the pipeline. A wrong name there must fail against the right one here.
+None of it comes from the pipeline: a wrong name there must fail against the right one here.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 NATIVE_TOKEN: Final = "0x" + "e" * 40
-"""The address under which this simulator's world keeps a chain's native coin (EIP-7528)."""
+"""The address of a chain's native coin in this world (EIP-7528)."""
 
 ZERO_ADDRESS: Final = "0x" + "0" * 40
-"""The address under which DexScreener and DefiLlama show a native coin."""
+"""The address of a native coin at DexScreener and DefiLlama."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class SimChain:
         coin: Symbol of the native coin.
         coin_name: Name of the native coin.
         wrapped_coin: Contract of the wrapped native coin.
-        alchemy: Network slugs that Alchemy takes.
+        alchemy: Network slugs that Alchemy accepts.
         alchemy_answers: The slug in the answers of Alchemy's data API.
-        coingecko: Asset platform.
+        coingecko: CoinGecko's asset platform.
         coingecko_coin: CoinGecko's id of the native coin.
         dexscreener, defillama: The chain's name in paths and keys.
         block: Number of the newest block at the start.
@@ -89,7 +89,7 @@ CHAINS: Final = (
 """In the order of display."""
 
 USUAL_CHAINS: Final = CHAINS[:5]
-"""The chains on which every wallet holds something, and which spam is on; on the others only one wallet does."""
+"""The chains on which every wallet holds something and which have spam; on the others only one wallet does."""
 
 CHAIN_BY_ID: Final = {chain.id: chain for chain in CHAINS}
 CHAIN_OF_NETWORK: Final = {name: chain for chain in CHAINS for name in chain.alchemy}

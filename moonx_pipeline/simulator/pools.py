@@ -1,4 +1,4 @@
-"""Pools of a token, as DexScreener shows them."""
+"""A token's pools, as DexScreener shows them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 AT_MARKET: Final = "at market"
-"""A pool's price that is the one of the token's market."""
+"""Stands for the token's market price as a pool's price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class Pool:
         depth_usd: USD on the other side; ``None`` leaves ``liquidity`` out of the answer.
         quote: Contract of the token on the other side; ``None`` is the wrapped native coin. ``NATIVE_TOKEN`` is the
             native coin itself, which pools of version 4 hold and DexScreener shows under the zero address.
-        version: The label: ``v2``, ``v3`` or ``v4``. Pools of version 4 are known by 32 bytes instead of an address.
-        price_usd: What ``priceUsd`` says: a text such as ``"0"``, ``None`` to leave it out, or ``AT_MARKET``.
-        price_factor: How far from the market an ``AT_MARKET`` pool is.
+        version: The label: ``v2``, ``v3`` or ``v4``. Pools of version 4 have an id of 32 bytes instead of an address.
+        price_usd: The text of ``priceUsd``, such as ``"0"``; ``None`` leaves it out; or ``AT_MARKET``.
+        price_factor: An ``AT_MARKET`` pool's price as a multiple of the market's.
         volume_usd: Volume of 24 hours.
     """
 
@@ -33,5 +33,5 @@ class Pool:
 
 
 def usual_pools(depth_usd: int) -> tuple[Pool, ...]:
-    """What a traded token has: a small pool that is far from the market, and a deep one."""
+    """A traded token's pools: a small one with a price far from the market, and a deep one."""
     return (Pool(90, price_factor=7), Pool(depth_usd))

@@ -1,4 +1,4 @@
-"""Tokens that only wallets of their own hold: real ones whose looks deceive, and pools of unusual shapes."""
+"""Tokens that only special wallets hold: real ones that look like spam, and ones with unusual pools."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WBTC: Final = "0x2260fac5e5542a773aa44fbcfedf7c193bc2c599"
 _LUNARA: Final = _made_up(8453, "LUNARA", "Lunara by Virtuals", 750_000)
 
 DECEPTIVE: Final = (
-    # Names with a domain in them, and symbols of other well-known tokens' other contracts.
+    # Names that contain a domain, and symbols of other well-known contracts.
     _real(1, "0x0bc529c00c6401aef6d220be8c6ea1667f6ad93e", "YFI", "yearn.finance", "yearn-finance"),
     _real(1, "0xfe0c30065b384f05761f15d0cc899d4f9f9cc0eb", "ETHFI", "ether.fi governance token", "ether-fi"),
     _real(1, "0xa0b73e1ff0b80914ab6fe0444e65848c4c34450b", "CRO", "Crypto.com Coin", "crypto-com-chain", 8),
@@ -63,7 +63,7 @@ DECEPTIVE: Final = (
     ),
     _real(8453, "0xfde4c96c8593536e31f229ea8f37b2ada2699bb2", "USDT", "Tether USD", "l2-standard-bridged-usdt-base", 6),
 )
-"""Listed and deep, with a name or a symbol that an impostor would have."""
+"""Listed tokens with deep pools, and a name or symbol like an impostor's."""
 
 POOLED: Final[tuple[tuple[SimToken, tuple[Pool, ...]], ...]] = (
     (VIRTUAL, (Pool(9_400_000),)),
@@ -82,17 +82,17 @@ POOLED: Final[tuple[tuple[SimToken, tuple[Pool, ...]], ...]] = (
         ),
         (Pool(31_000_000),),
     ),
-    # Priced through a listed token, and through one that is itself priced through a listed token.
+    # Priced through a listed token, and through a token that is priced so itself.
     (_LUNARA, (Pool(750_000, quote=VIRTUAL.address, version="v2"),)),
     (_made_up(8453, "ECHOA", "Echo of Lunara", 130_000), (Pool(130_000, quote=_LUNARA.address, version="v2"),)),
     (_made_up(1, "BITTEN", "Bitten by Bitcoin", 480_000), (Pool(480_000, quote=_WBTC),)),
-    # Version 4 holds the native coin itself, which DexScreener shows under the zero address.
+    # Version 4 holds the native coin, which DexScreener shows under the zero address.
     (_made_up(1, "FOURTH", "Fourth Version", 1_500_000), (Pool(1_500_000, quote=NATIVE_TOKEN, version="v4"),)),
     # A busy pool of unknown depth.
     (_made_up(1, "MUTE", "Mute Pool"), (Pool(None, volume_usd=4_000_000),)),
-    # Against a token that nobody knows.
+    # Against an unknown token.
     (_made_up(137, "ADRIFT", "Adrift"), (Pool(900_000, quote=derived_address("nobody's token")),)),
-    # Real trades, little depth.
+    # Traded, with little depth.
     (_made_up(10, "PUDDLE", "Puddle", 2_400), (Pool(2_400),)),
     # Airdropped by the billion on 60,000 USD of depth.
     (_made_up(42161, "HEAP", "Heap", 60_000), (Pool(60_000),)),
@@ -103,7 +103,7 @@ MIRRORS: Final = (
     SimToken(137, "0x0000000000000000000000000000000000001010", "POL", "Polygon Ecosystem Token", 18, "POL", True),
     SimToken(10, "0xdeaddeaddeaddeaddeaddeaddeaddeaddead0000", "ETH", "Ether", 18, "ETH"),
 )
-"""Contracts whose balance is the native coin's, a second time."""
+"""Contracts that repeat the native coin's balance."""
 
 RARE_TOKENS: Final = {
     (token.chain_id, token.address): token for token in (*DECEPTIVE, *(token for token, _ in POOLED), *MIRRORS)

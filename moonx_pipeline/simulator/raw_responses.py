@@ -1,4 +1,4 @@
-"""Answers that no HTTP server agrees to send, written to the connection itself."""
+"""Answers that HTTP servers refuse to send, written to the connection directly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONNECTION: Final = "connection"
 
 
 class OpenProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """The server's HTTP, with the connection within the application's reach."""
+    """The server's HTTP protocol, with the connection accessible to the application."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -21,7 +21,7 @@ class OpenProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 
 class RawResponse(Response):
-    """An answer whose status no server knows, such as 600 or 999; the connection ends with it."""
+    """An answer with an unknown status, such as 600 or 999; it closes the connection."""
 
     def __init__(self, answer: Response) -> None:
         super().__init__(answer.body, answer.status_code, dict(answer.headers))
@@ -32,12 +32,12 @@ class RawResponse(Response):
         head = f"HTTP/1.1 {self.status_code} Unknown\r\n{headers}Connection: close\r\n\r\n"
         connection.write(head.encode() + bytes(self.body))
         connection.close()
-        while (await receive())["type"] != "http.disconnect":  # until the server knows: nothing is left to send
+        while (await receive())["type"] != "http.disconnect":  # until the server knows that nothing is left to send
             pass
 
 
 class EarlyHints(Response):
-    """A good answer after an informational one, 103, which comes first on the same connection."""
+    """A good answer after an informational one (103) on the same connection."""
 
     def __init__(self, good: Response) -> None:
         super().__init__(good.body, good.status_code, dict(good.headers))

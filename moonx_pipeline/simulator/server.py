@@ -1,4 +1,4 @@
-"""The simulator as a server, in this process or on its own."""
+"""Runs the simulator as a server, in this process or by itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY = "simulator"
 
 
 def provider_settings(base_url: str) -> dict[str, str]:
-    """The settings that point the pipeline at a simulator, which sells a large plan."""
+    """The settings that point the pipeline at a simulator, with the limits of a large plan."""
     return {
         "ALCHEMY_API_KEY": KEY,
         "ALCHEMY_RATE_LIMIT_RPM": "6000",
@@ -69,7 +69,7 @@ class RunningSimulator:
         return provider_settings(self.base_url)
 
     def node_environment(self, *slugs: str) -> dict[str, str]:
-        """The settings that make its nodes a second way to balances, of the chains with these slugs or of all."""
+        """The settings that make its nodes a second balance source, for these chains or for all."""
         chosen = slugs or tuple(chain.slug for chain in CHAINS)
         return {f"RPC_URL_{slug.upper()}": f"{self.base_url}/node/{slug}" for slug in chosen}
 
@@ -78,12 +78,12 @@ class RunningSimulator:
         return self.simulation.faults.add(kind=kind, provider=provider, **where).id
 
     def requests(self, prefix: str = "") -> int:
-        """How many requests were answered whose ``provider endpoint status`` begins so."""
+        """The number of answered requests whose ``provider endpoint status`` begins with the prefix."""
         return sum(count for name, count in self.simulation.faults.requests.items() if name.startswith(prefix))
 
 
 def listening_socket(port: int) -> socket.socket:
-    """A socket on the loopback interface; port 0 takes a free one.
+    """A listening socket on the loopback interface; port 0 takes a free one.
 
     Raises:
         OperatorError: The port is taken.
@@ -102,7 +102,7 @@ def listening_socket(port: int) -> socket.socket:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody has, at this moment."""
+    """A port of the loopback interface that is free at this moment."""
     with listening_socket(0) as probe:
         port: int = probe.getsockname()[1]
     return port
@@ -121,7 +121,7 @@ def _server(simulation: Simulation) -> uvicorn.Server:
 
 
 def serve(listener: socket.socket, simulation: Simulation, *, ready: Callable[[], None]) -> None:
-    """Serves on a socket until it is interrupted; ``ready`` is called once an interrupt ends it in order."""
+    """Serves on a socket until interrupted; calls ``ready`` once an interrupt would end it cleanly."""
     server = _server(simulation)
 
     def end(*_: object) -> None:
@@ -135,14 +135,14 @@ def serve(listener: socket.socket, simulation: Simulation, *, ready: Callable[[]
 
 @contextmanager
 def running_simulator(port: int = 0) -> Iterator[RunningSimulator]:
-    """A simulator in a thread, for as long as the block lasts."""
+    """Runs a simulator in a thread while the block lasts."""
     simulation = Simulation()
     server = _server(simulation)
     with listening_socket(port) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="simulator", daemon=True)
         thread.start()
         try:
-            # The socket listens already: the first requests wait in it until the thread takes them.
+            # The socket listens already: first requests wait in it until the thread takes them.
             yield RunningSimulator(f"http://127.0.0.1:{listener.getsockname()[1]}", simulation)
         finally:
             server.should_exit = True

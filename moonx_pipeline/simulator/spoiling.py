@@ -13,13 +13,13 @@ from moonx_pipeline.simulator.tokens import SimToken
 
 
 class Spoiled:
-    """What is wrong inside an answer; nothing, most of the time."""
+    """The faults inside one answer; usually none."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._faults = list(faults)
 
     def of(self, kind: str, token: SimToken | None = None) -> Fault | None:
-        """The fault of a kind that hits a token: one that names the token, or names none."""
+        """The fault of a kind that hits a token: one that names this token or none."""
         for fault in self._faults:
             named = str(fault.params.get("token") or "").lower()
             if fault.kind == kind and (not named or token is None or named == token.address):
@@ -31,12 +31,12 @@ class Spoiled:
         return self.of(kind, token) is not None
 
     def in_row(self, kind: str, token: SimToken, number: int, *, usual: int = 1) -> Fault | None:
-        """The fault of a kind that hits a row of a list: the token it names, or else the row of the usual number."""
+        """The fault of a kind that hits a list's row: that of the token it names, else that of the usual number."""
         fault = self.of(kind, token)
         return fault if fault is not None and (fault.params.get("token") or number == usual) else None
 
     def quote(self, quote: SimQuote | None, token: SimToken) -> SimQuote | None:
-        """A price as ``scaled_price`` and ``old_quotes`` leave it."""
+        """A price with ``scaled_price`` and ``old_quotes`` applied."""
         if quote is None:
             return None
         scaled, old = self.of("scaled_price", token), self.of("old_quotes", token)

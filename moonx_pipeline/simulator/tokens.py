@@ -1,4 +1,4 @@
-"""The tokens of the made-up world: real ones by their real contracts, and every kind that wallets collect."""
+"""The tokens of the simulated world: real ones by their real contracts, and every kind that wallets collect."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _ASSET_PRICES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SimToken:
-    """A token contract, and who knows what of it.
+    """A token contract, and what each source knows about it.
 
     Attributes:
         chain_id: Its chain.
         address: Lower case; ``NATIVE_TOKEN`` for the native coin.
-        symbol, name, decimals: As the contract says, be it nonsense; ``None`` where it says nothing.
-        price: Name of its price in the world; ``None`` where nobody has one.
+        symbol, name, decimals: As in the contract, even if nonsense; ``None`` if it has none.
+        price: Name of its price in the world; ``None`` if nobody has one.
         listed: Whether CoinGecko lists its contract.
-        pool_usd: USD on the other side of its deepest pool; ``None`` where it has no pool.
-        alchemy_price: A price that only Alchemy and its pools claim.
-        coingecko_id: The coin under which CoinGecko lists the contract; made up where only ``listed`` is known.
-        logo: URL of its picture.
+        pool_usd: USD on the other side of its deepest pool; ``None`` if it has no pool.
+        alchemy_price: A price that only Alchemy and its pools give.
+        coingecko_id: The coin under which CoinGecko lists the contract; made up if only ``listed`` is set.
+        logo: URL of its image.
     """
 
     chain_id: int
@@ -48,7 +48,7 @@ class SimToken:
 
     @property
     def coin(self) -> str | None:
-        """CoinGecko's id of the coin, where the contract is listed."""
+        """CoinGecko's id of the coin; ``None`` if the contract is not listed."""
         return (self.coingecko_id or f"listed-{self.address}") if self.listed else None
 
     @property
@@ -57,7 +57,7 @@ class SimToken:
 
 
 def derived_address(label: str) -> str:
-    """An address that depends on nothing but its label."""
+    """An address that depends only on its label."""
     return "0x" + hashlib.sha256(label.encode()).hexdigest()[:40]
 
 
@@ -82,7 +82,7 @@ def _long_tail(chain_id: int) -> list[SimToken]:
 
 
 def spam_token(number: int) -> SimToken:
-    """A spam token by its number; there is no end of them, and every kind comes up in turn."""
+    """A spam token by its number; there are unlimited ones, of every kind in turn."""
     chain_id = USUAL_CHAINS[number % len(USUAL_CHAINS)].id
     address = derived_address(f"spam:{number}")
     kinds = (
@@ -90,7 +90,7 @@ def spam_token(number: int) -> SimToken:
         ("USDC", "USD Coin", 6, None, None),
         (f"$ {number} REWARD", f"Voucher {number}", 0, None, None),
         ("U\u0405DT", "Tether USD", 6, None, None),  # a Cyrillic letter
-        (f"RICH{number}", f"Rich Dog {number}", 18, 350, "41000.5"),  # a price, and next to no pool
+        (f"RICH{number}", f"Rich Dog {number}", 18, 350, "41000.5"),  # a price, and almost no pool
         (None, None, 18, None, None),
         ("ETH\u200b", "Ether", 18, None, None),  # a zero-width space
         (f"MOON{number}", f"moon{number}.io airdrop", None, None, None),
@@ -135,4 +135,4 @@ TOKENS: Final = {
 """The tokens that are not spam, by chain and address."""
 
 HOSTILE: Final = SimToken(1, derived_address("hostile"), "<img onerror=alert(1)>", "\u202eevil\x1b[2J", 18)
-"""A token whose name attacks the program that shows it."""
+"""A token whose name attacks the program that displays it."""

@@ -1,4 +1,4 @@
-"""What the wallets of the made-up world hold at its start."""
+"""The holdings of the simulated world's wallets at its start."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ DECEPTIVE_WALLET: Final = derived_address("wallet: deceptive")
 POOLED_WALLET: Final = derived_address("wallet: pooled")
 MIRROR_WALLET: Final = derived_address("wallet: mirror")
 EVERY_CHAIN_WALLET: Final = derived_address("wallet: every chain")
-"""Holds the native coin and other tokens on each chain that there is."""
+"""Holds the native coin and other tokens on every chain."""
 
 _BY_CHAIN: Final = {
     chain.id: sorted((t for t in TOKENS.values() if t.chain_id == chain.id), key=lambda t: t.address)
     for chain in CHAINS
 }
-# Amounts in whole tokens: enough of everything to be worth a few dollars.
+# Amounts in whole tokens, each worth at least a few dollars.
 _DESIGNED: Final = {
     PLAIN_WALLET: {
         1: {"ETH": "1.75", "USDC": "4200.5", "LINK": "60", "UNI": "41.25"},
@@ -91,7 +91,7 @@ def _designed(wallet: str) -> dict[int, list[Holding]]:
 def _generated(
     wallet: str, tokens_a_chain: int = 5, chains: Sequence[SimChain] = USUAL_CHAINS
 ) -> dict[int, list[Holding]]:
-    """A portfolio that follows from the address: the native coin and some tokens on each of the chains."""
+    """A portfolio derived from the address: the native coin and some tokens on each of the chains."""
     seed = hashlib.sha256(wallet.encode()).digest()
     holdings: dict[int, list[Holding]] = {}
     for position, chain in enumerate(chains):
@@ -108,7 +108,7 @@ def _generated(
 
 @lru_cache(maxsize=200_000)
 def initial_holdings(wallet: str) -> dict[int, list[Holding]]:
-    """What a wallet holds at the start, by chain id."""
+    """A wallet's holdings at the start, by chain id."""
     if wallet in _DESIGNED:
         return _designed(wallet)
     if wallet == SPAM_WALLET:

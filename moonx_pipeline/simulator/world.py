@@ -1,13 +1,13 @@
-"""The made-up world: who holds what, what it is worth, and what each source says of it.
+"""The simulated world: holdings, their worth, and each source's data.
 
-Deterministic, and changed only when told::
+It is deterministic and changes only by calls::
 
     world = simulator.simulation.world
     good = world.add_token(
         "GOOD", chain_id=8453, price="1.5", pools=[Pool(400_000)], held={WALLET: "1000"}, coingecko_id="good-coin"
     )
-    world.set_source_price("coingecko", good, "22", age=timedelta(days=200))  # a listing that nobody updates
-    world.set_source_price("alchemy", good, None)  # Alchemy has no price of it
+    world.set_source_price("coingecko", good, "22", age=timedelta(days=200))  # an outdated listing
+    world.set_source_price("alchemy", good, None)  # Alchemy has no price
     world.set_pools(good, Pool(2_000_000, quote=NATIVE_TOKEN, version="v4"), Pool(None))
     world.set_metadata(good, symbol="G\\u0000OD", decimals=None)
     world.set_row(WALLET, good, tokenBalance=None, error="execution timeout")
@@ -69,9 +69,9 @@ class World:
 
     Attributes:
         catalogue: The tokens and their pools.
-        ledger: Who holds what.
-        market: The prices, and what sources say of them.
-        price_time: When the prices were last told to change.
+        ledger: The holdings.
+        market: The prices, by market and source.
+        price_time: When the prices last changed.
     """
 
     def __init__(self) -> None:
@@ -82,28 +82,28 @@ class World:
 
     @property
     def prices(self) -> dict[str, Decimal]:
-        """USD by name of the price; for a real asset that is its symbol."""
+        """USD by name of the price; a real asset's name is its symbol."""
         return self.market.prices
 
     @property
     def blocks(self) -> dict[int, int]:
-        """Number of each chain's newest block."""
+        """The number of each chain's newest block."""
         return self.ledger.blocks
 
-    # What wallets hold.
+    # Holdings.
 
     def holdings(self, wallet: str, chain_id: int) -> list[Holding]:
-        """What a wallet holds on a chain; a balance that was taken away is there as 0."""
+        """A wallet's holdings on a chain; a removed balance stays as 0."""
         return self.ledger.holdings(wallet, chain_id)
 
     def set_balance(self, wallet: str, token: SimToken, balance: int) -> None:
-        """Gives a wallet another balance of a token, in its smallest unit, in a new block."""
+        """Sets a wallet's balance of a token, in its smallest unit, in a new block."""
         if self.token(token.chain_id, token.address) is None:
             self.catalogue.put(token)
         self.ledger.set_balance(wallet, token, balance)
 
     def set_row(self, wallet: str, token: SimToken, **fields: Any) -> None:
-        """Writes fields over a wallet's row of a token in Alchemy's lists; without fields, takes that back."""
+        """Overwrites fields of a wallet's row of a token in Alchemy's lists; without fields, undoes that."""
         self.ledger.write_row(wallet, token, fields)
 
     # Tokens.
@@ -125,17 +125,17 @@ class World:
         """Adds a token.
 
         Args:
-            symbol, name, decimals, logo: As its contract says; the name is the symbol where it is left out.
+            symbol, name, decimals, logo: As in its contract; the name is by default the symbol.
             chain_id: Its chain.
-            address: Its contract; by default one that follows from chain and symbol.
-            price: USD that the market pays. Alchemy then has it, CoinGecko where it is listed, DefiLlama where it is
-                listed or has pools, DexScreener where it has pools; ``set_source_price`` makes one differ.
-            coingecko_id: The coin under which CoinGecko lists it; ``None`` where it does not.
+            address: Its contract; by default one derived from chain and symbol.
+            price: The market price in USD. Alchemy has it, CoinGecko if the token is listed, DefiLlama if it is listed
+                or has pools, DexScreener if it has pools; ``set_source_price`` makes one differ.
+            coingecko_id: The coin under which CoinGecko lists it; ``None`` if it is not listed.
             pools: Its pools.
             held: Amounts in whole tokens by wallet.
 
         Returns:
-            The token; its ``price`` is the name to move its price by.
+            The token; its ``price`` is the name for ``set_price``.
         """
         contract = (address or derived_address(f"{chain_id}:added:{symbol}")).lower()
         pools = tuple(pools)
@@ -159,16 +159,16 @@ class World:
         return token
 
     def set_metadata(self, token: SimToken, **fields: Any) -> SimToken:
-        """Changes what a contract says: ``symbol``, ``name``, ``decimals``, ``logo``. Any JSON value will do."""
+        """Changes a contract's ``symbol``, ``name``, ``decimals`` or ``logo``, to any JSON value."""
         return self.catalogue.put(replace(self.catalogue.now(token), **fields))
 
     def set_listed(self, token: SimToken, coingecko_id: str | None) -> SimToken:
-        """Lists a contract at CoinGecko under a coin, or takes it off its list."""
+        """Lists a contract at CoinGecko under a coin, or delists it."""
         now = self.catalogue.now(token)
         return self.catalogue.put(replace(now, listed=coingecko_id is not None, coingecko_id=coingecko_id))
 
     def set_pools(self, token: SimToken, *pools: Pool) -> None:
-        """Gives a token other pools; none at all where none are given. DefiLlama does not mind."""
+        """Replaces a token's pools; without arguments it has none. DefiLlama's price stays."""
         self.catalogue.put(self.catalogue.now(token), pools)
 
     def token(self, chain_id: int, address: str) -> SimToken | None:
@@ -180,7 +180,7 @@ class World:
         return self.catalogue.tokens()
 
     def named(self, symbol: str, chain_id: int = 1) -> SimToken:
-        """A token that is not spam, by its symbol; of two, the one that was added.
+        """A token that is not spam, by its symbol; of several, the one that was added.
 
         Raises:
             LookupError: The chain has none.
@@ -206,14 +206,14 @@ class World:
         age: timedelta = timedelta(),
         change_percent: str | Decimal | None = None,
     ) -> None:
-        """Makes one source say a price of its own.
+        """Makes one source give its own price.
 
         Args:
             source: ``alchemy``, ``binance``, ``coingecko``, ``defillama`` or ``dexscreener``.
-            token: Of which token. CoinGecko has one price a coin, whatever its contracts; Binance one a pair.
-            price: USD (at Binance USDT); ``None`` where it has no price.
-            age: How long ago the source says that was.
-            change_percent: The move of 24 hours that it tells.
+            token: The token. CoinGecko has one price a coin, whatever its contracts; Binance one a pair.
+            price: USD (at Binance USDT); ``None`` for no price.
+            age: The price's age by the source.
+            change_percent: Its move in 24 hours.
         """
         token = self.catalogue.now(token)
         self.market.differ(source, token, None if price is None else Decimal(price))
@@ -222,26 +222,26 @@ class World:
             self.market.change(source, token, Decimal(change_percent))
 
     def follow_market(self, source: str, token: SimToken) -> None:
-        """Takes ``set_source_price`` back."""
+        """Undoes ``set_source_price``."""
         self.market.agree(source, self.catalogue.now(token))
 
     def quote(self, source: str, token: SimToken) -> SimQuote | None:
-        """What a source says of a token; ``None`` where it says nothing."""
+        """A source's quote of a token; ``None`` if it has none."""
         return self.market.quote(source, token, self.quoted_at())
 
     def quoted_at(self) -> datetime:
-        """When sources last looked at their prices: they do so again, though nothing moves."""
+        """When sources last updated their prices; they do so even if nothing moves."""
         now = datetime.now(UTC).replace(microsecond=0)
         if now - self.price_time < _RESTATED:
             return self.price_time
         return now.replace(minute=0, second=0)
 
     def usd(self, token: SimToken) -> Decimal | None:
-        """What a token is worth, where the market has a price."""
+        """A token's market price in USD; ``None`` if there is none."""
         return self.market.usd(token)
 
     def tick(self, seed: int) -> None:
-        """Moves every price by up to two percent, as the seed says; USDT keeps its worth."""
+        """Moves every price by up to two percent, by the seed; USDT keeps its price."""
         walk = random.Random(seed)  # noqa: S311 - a made-up market, not a secret
         for name in sorted(self.prices):
             step = Decimal(walk.randint(-200, 200)) / 10_000
