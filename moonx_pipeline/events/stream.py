@@ -75,7 +75,7 @@ class OutboxStream:
     """Reads events from the outbox; none is missed, however late its transaction commits."""
 
     def __init__(self, engine: Engine, *, from_beginning: bool = False) -> None:
-        """Takes where to read; nothing is connected yet."""
+        """Connects nothing before ``open``."""
         self._engine = engine
         self._position = OLDEST if from_beginning else None
         self._listener: Listener | None = None
@@ -138,7 +138,7 @@ class KafkaStream:
     """Reads events from all of Kafka's partitions, without a consumer group: every reader gets all."""
 
     def __init__(self, kafka: KafkaSettings, *, from_beginning: bool = False) -> None:
-        """Takes where to read; nothing is connected yet."""
+        """Connects nothing before ``open``."""
         self._kafka = kafka
         self._from_beginning = from_beginning
         self._names = {name: topic for topic, name in topic_names(kafka).items()}
