@@ -180,6 +180,9 @@ WITH ends AS (
         source = coalesce(excluded.source, c.source),
         coverage = coalesce(excluded.coverage, c.coverage),
         {_OF_READING}
+), dropped AS (
+    DELETE FROM user_chain_status c USING ends e
+    WHERE c.user_id = e.user_id AND e.stored_fence IS NOT NULL AND c.chain_id <> ALL(%(chains)s::integer[])
 ), operations AS (
     UPDATE sync_operations o
     SET status = e.status, completed_at = e.completed_at, duration_ms = e.duration_ms, tokens_synced = e.tokens,
@@ -220,11 +223,28 @@ FROM ends e WHERE s.user_id = e.user_id
 
 
 def end_operations(
-    connection: Connection, ends: Sequence[OperationEnd], statuses: Sequence[ChainStatusRow] = ()
+    connection: Connection,
+    ends: Sequence[OperationEnd],
+    statuses: Sequence[ChainStatusRow] = (),
+    chain_ids: Sequence[int] | None = None,
 ) -> None:
     """Writes how syncs ended: operation, request, chain statuses and user, in one statement.
 
     An operation that has ended stays as it is. The caller holds the users' locks.
+
+    Args:
+        connection: Inside a transaction.
+        ends: Of syncs of different users.
+        statuses: How each wallet and chain was read.
+        chain_ids: The chains that are read at all. Stored syncs drop the status of any other with its holdings: the
+            operator reads it no more. ``None`` drops nothing.
     """
     rows = [{**e._asdict(), "content_hash": e.content_hash.hex() if e.content_hash else None} for e in ends]
-    connection.exec_driver_sql(_END, {"ends": recordset(rows), "statuses": recordset(s._asdict() for s in statuses)})
+    connection.exec_driver_sql(
+        _END,
+        {
+            "ends": recordset(rows),
+            "statuses": recordset(s._asdict() for s in statuses),
+            "chains": None if chain_ids is None else list(chain_ids),
+        },
+    )
