@@ -186,8 +186,8 @@ SELECT {_COLUMNS} FROM (
 def read_after(connection: Connection, position: Position, limit: int) -> tuple[list[OutboxRow], Position]:
     """Events committed after a position, each once, however late its transaction commits.
 
-    One user's events come in the order of their commits: by ``seq`` within one look, and each look's after those of
-    the look before it.
+    One user's events come in the order of their commits: by ``seq`` within one look, and those of a
+    later look after those of an earlier one.
 
     Args:
         connection: In autocommit mode, so that it sees what is committed meanwhile.

@@ -36,7 +36,7 @@ class Webhooks:
 
     @classmethod
     def of(cls, settings: Settings) -> Webhooks:
-        """The webhooks of the settings, for the chains that are read. The key without a chain is valid for all of them."""
+        """The webhooks of the settings, for the chains that are read. The key without a chain is valid for all."""
         alchemy = settings.alchemy
         serves_all = alchemy.webhook_signing_key is not None
         chain_ids = frozenset(

@@ -87,7 +87,7 @@ class WorkerPresence:
                 self._connection = self._enter()
 
     def _is_connected(self) -> bool:
-        """Reads what the server sent unasked, notifications or the connection's end; returns whether it is connected."""
+        """Reads notifications, or the connection's end, that the server sent; returns whether it is connected."""
         try:
             while not self._connection.closed and select.select([self._connection], [], [], 0)[0]:
                 self._connection.poll()
