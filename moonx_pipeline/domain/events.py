@@ -88,7 +88,7 @@ class FailedChain(NamedTuple):
 
     Attributes:
         chain_id: The chain.
-        reason: Why, one sentence for people.
+        reason: Why, one sentence for users.
         stale_since: When its positions were last read, if they ever were.
         code: Why, for programs; see ``ChainBalances.error_code``.
     """
@@ -214,7 +214,7 @@ def portfolio_data(
     """What ``portfolio.updated`` tells of a portfolio: the positions that are counted, and those without a price.
 
     Args:
-        operation_id: The sync that made it so; ``None`` where no sync did, or it is not known any more.
+        operation_id: The sync that made it so; ``None`` if no sync did, or it is not known any more.
         at: When.
         duration_ms: How long that sync took.
         positions: In the order of value.

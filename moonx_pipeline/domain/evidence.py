@@ -32,7 +32,7 @@ class PoolDepth(NamedTuple):
 
     Attributes:
         state: Whether it is enough.
-        usd: What they hold of trusted tokens, in USD; ``None`` where it is not known.
+        usd: What they hold of trusted tokens, in USD; ``None`` if it is not known.
         at: When they were read.
     """
 

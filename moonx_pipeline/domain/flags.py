@@ -45,7 +45,7 @@ NOT_COUNTED_REASONS: Final = (SPAM, UNPRICED, *_BLOCKING)
 
 
 def not_counted_reason(*, is_spam: bool, value_usd: Decimal | None, flags: Collection[str]) -> str | None:
-    """Why a position is not in the total, as a code of ``NOT_COUNTED_REASONS``; ``None`` where it is in it."""
+    """Why a position is not in the total, as a code of ``NOT_COUNTED_REASONS``; ``None`` if it is in it."""
     if is_spam:
         return SPAM
     if value_usd is None:

@@ -80,7 +80,7 @@ def _held(reading: ChainBalances, before: Mapping[str, int]) -> Iterable[Holding
 
 
 def _kept(reading: ChainBalances, token: str, balance: int) -> Holding | None:
-    """A stored token that an answer has no balance of; ``None`` where it is gone."""
+    """A stored token that an answer has no balance of; ``None`` if it is gone."""
     last = Holding(reading.wallet, reading.chain_id, token, balance)
     is_unread = token in reading.unknown or token in reading.without_balance
     if is_unread or reading.coverage is Coverage.KNOWN_TOKENS:

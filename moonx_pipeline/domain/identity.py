@@ -31,7 +31,7 @@ class Identity(NamedTuple):
     """Which asset a contract is.
 
     Attributes:
-        listing: What lists say; ``None`` where none names it.
+        listing: What lists say; ``None`` if none names it.
         is_native: It is the chain's own coin.
         coingecko_id: By which CoinGecko prices it.
         is_major: It is one of the few assets whose price needs no pool.

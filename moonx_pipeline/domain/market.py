@@ -210,7 +210,7 @@ class Market:
         return new.at - before.at > _ACCEPTED_ANEW or high > low * (1 + self.limits.disagreement_percent / 100)
 
     def usdt_rate(self) -> Decimal | None:
-        """What a USDT is worth in USD; ``None`` where nobody has said lately."""
+        """What a USDT is worth in USD; ``None`` if nobody has said lately."""
         quote = self.choice(USDT_KEY).quote
         return quote.price_usd if quote else None
 

@@ -63,7 +63,7 @@ def parse_price(text: str | int | Decimal) -> Decimal:
 
 
 def parse_change(text: str | Decimal | None) -> Decimal | None:
-    """A change in percent as a provider's text says; ``None`` where it says none that can be one."""
+    """A change in percent as a provider's text says; ``None`` if it says none that can be one."""
     try:
         change = Decimal(text) if text is not None else None
     except InvalidOperation:

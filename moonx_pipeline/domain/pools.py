@@ -131,7 +131,7 @@ def _quote(sides: Sequence[_Side], read_at: datetime) -> Quote | None:
 
 
 def _side_of(token: TokenKey, pool: Pool, trusted: Mapping[str, Decimal]) -> _Side | None:
-    """A pool as seen from a token; ``None`` where it is of other tokens."""
+    """A pool as seen from a token; ``None`` if it is of other tokens."""
     if pool.chain_id != token.chain_id or token.address not in (pool.base_address, pool.quote_address):
         return None
     price, change = _price_in(token, pool)

@@ -71,10 +71,10 @@ class ChainBalances:
         tokens: Metadata that came with the balances.
         coverage: What the source can know.
         source: The provider that answered, such as ``alchemy`` or ``rpc``.
-        reason: Why it failed or was skipped, or what the coverage leaves out; one sentence for people.
+        reason: Why it failed or was skipped, or what the coverage leaves out; one sentence for users.
         error_code: Why it failed or was skipped, for programs: the kind of the provider's error, or ``no_source``.
-        retry_at: When a failed or skipped chain may be asked again, where that is known.
-        block: The block at which the balances were read; ``None`` where the source does not say.
+        retry_at: When a failed or skipped chain may be asked again, if known.
+        block: The block at which the balances were read; ``None`` if the source does not say.
         resume_key: Where the next reading goes on, of one that is ``PARTIAL``.
         resumed_since: When the reading of its list began, where it went on with one of an earlier sync: what it did
             not come by itself then stays as stored.
@@ -115,7 +115,7 @@ class ChainBalances:
 class Position(NamedTuple):
     """One token of one wallet, valued.
 
-    ``amount`` is ``None`` where the decimals are unknown, ``value_usd`` where amount or price are.
+    ``amount`` is ``None`` if the decimals are unknown, ``value_usd`` where amount or price are.
     ``stale`` positions are the last known ones of a chain that did not answer.
     """
 
@@ -145,5 +145,5 @@ class Position(NamedTuple):
 
     @property
     def not_counted_reason(self) -> str | None:
-        """Why it is not in the total, as a code; ``None`` where it is in it."""
+        """Why it is not in the total, as a code; ``None`` if it is in it."""
         return not_counted_reason(is_spam=self.is_spam, value_usd=self.value_usd, flags=self.flags)

@@ -97,7 +97,7 @@ class Choice(NamedTuple):
     """A token's price and how it was found.
 
     Attributes:
-        quote: The chosen quote; ``None`` where there is none that may be shown.
+        quote: The chosen quote; ``None`` if there is none that may be shown.
         rule: Why it was chosen: ``listing``, ``deep_pools``, ``two_agree``, ``single_source``, ``outvoted``,
             ``thin_pools``, ``outdated`` or ``none``.
         flags: What to know of it, sorted.
@@ -306,7 +306,7 @@ def age_factor(is_priced: bool, worth: Decimal | None) -> int:
 
     Args:
         is_priced: Whether the token has a price; most that have none never will.
-        worth: What the largest holding at hand is worth in USD; ``None`` where that is unknown.
+        worth: What the largest holding at hand is worth in USD; ``None`` if that is unknown.
     """
     if not is_priced:
         return _UNPRICED_FACTOR

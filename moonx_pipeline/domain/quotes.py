@@ -24,9 +24,9 @@ class Quote(NamedTuple):
     Attributes:
         source: Who says so.
         price_usd: Exact, above zero, parsed from the provider's text.
-        price_at: When the provider says it was; ``None`` where it does not say.
+        price_at: When the provider says it was; ``None`` if it does not say.
         read_at: When it was read.
-        change_24h: Change over 24 hours in percent; ``None`` where the source does not say.
+        change_24h: Change over 24 hours in percent; ``None`` if the source does not say.
         at_par: It is converted from USDT by the assumption that one is worth a dollar.
     """
 

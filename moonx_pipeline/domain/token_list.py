@@ -14,7 +14,7 @@ class ListedToken(NamedTuple):
     Attributes:
         chain_id: One of ``KNOWN_CHAINS``.
         token_address: Lower case; never a native coin, nor a second face of one.
-        symbol, name, logo_url: For people; ``None`` where the list has none.
+        symbol, name, logo_url: For people; ``None`` if the list has none.
         coingecko_id: CoinGecko's id of the coin; only of lists that may say so.
     """
 
@@ -69,7 +69,7 @@ def fingerprint(tokens: tuple[ListedToken, ...]) -> str:
 
 
 def why_implausible(before: int, now: int) -> str | None:
-    """Why an answer is not taken for the whole list; ``None`` where it may be.
+    """Why an answer is not taken for the whole list; ``None`` if it may be.
 
     A publisher's broken build, or an answer that was cut, would otherwise take the names off good tokens.
 

@@ -119,7 +119,7 @@ class TokenFacts(NamedTuple):
         spam_reasons: Why it is spam; empty where it is not.
         flags: What to know of it.
         choice: Its price and how it was found.
-        market_usd: What its market could pay for all of it together; ``None`` where that is no bound.
+        market_usd: What its market could pay for all of it together; ``None`` if that is no bound.
     """
 
     info: TokenInfo
@@ -136,7 +136,7 @@ def token_facts(key: TokenKey, info: TokenInfo | None, market: Market) -> TokenF
 
     Args:
         key: The token.
-        info: What its contract or a provider says of it; ``None`` where none has answered for it yet.
+        info: What its contract or a provider says of it; ``None`` if none has answered for it yet.
         market: What is known of it and of others.
     """
     choice, is_listed = market.choice(key), market.is_listed(key)

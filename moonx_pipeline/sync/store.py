@@ -42,8 +42,8 @@ class StoredSync:
         version: The portfolio's version after it.
         changed: Whether the portfolio changed.
         rows: Holdings rows that were touched, over all syncs stored together.
-        message: What went wrong, one sentence; ``None`` where nothing did.
-        retry_at: When what failed may be tried again, where that is known.
+        message: What went wrong, one sentence; ``None`` if nothing did.
+        retry_at: When what failed may be tried again, if known.
         duration_ms: From its opening to its end.
         alerts: What operators are told of breakers that it opened or closed.
     """
@@ -107,7 +107,7 @@ def fail_sync(runtime: Runtime, sync: OpenSync, reason: Reason, message: str, no
         runtime: The database, and the rules of when the user is due again.
         sync: The sync.
         reason: Why.
-        message: Why, one sentence for people.
+        message: Why, one sentence for users.
         now: When it failed.
     """
     deadline = max(sync.budget.deadline, time.monotonic() + LAST_WORDS_SECONDS)

@@ -260,7 +260,7 @@ def _apart(fetched: Fetched) -> list[Fetched]:
 
 
 def why_no_sweep(engine: Engine, intervals: Intervals, now: datetime) -> str | None:
-    """Why a sweep that began now would sync nobody; ``None`` where it would."""
+    """Why a sweep that began now would sync nobody; ``None`` if it would."""
     with engine.begin() as connection:
         pause = current_pause(connection)
         if pause is not None:
@@ -273,7 +273,7 @@ def why_no_sweep(engine: Engine, intervals: Intervals, now: datetime) -> str | N
 
 
 def _nothing_readable(runtime: Runtime, breakers: Breakers) -> str | None:
-    """Why no balance of anybody can be read now; ``None`` where some can."""
+    """Why no balance of anybody can be read now; ``None`` if some can."""
     alchemy, nodes = runtime.providers.alchemy, runtime.providers.nodes
     ways = [chain_key(chain.id) for chain in runtime.policy.chains if alchemy is not None and alchemy.serves(chain.id)]
     ways += [node_key(chain_id) for chain_id in nodes]

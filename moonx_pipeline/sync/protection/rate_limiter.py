@@ -36,7 +36,7 @@ class ProviderRateLimiter:
         provider: Its name for people.
         key: The limiter's, whose blocks are heeded, too.
         per_minute: Requests, or their weight, of all workers together; ``None`` for no limit.
-        compute_units: A second; ``None`` where the provider has none.
+        compute_units: A second; ``None`` if the provider has none.
         patience_s: The longest that a call waits for its turn.
     """
 

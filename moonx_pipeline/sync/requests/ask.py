@@ -59,9 +59,9 @@ class Asked(NamedTuple):
     """The answer to whoever asked for a sync.
 
     Attributes:
-        request_id: The request that serves him; ``None`` where he was refused.
+        request_id: The request that serves him; ``None`` if he was refused.
         is_new: Whether his asking made it.
-        remaining: What is left of his limit; ``None`` where he asks without one.
+        remaining: What is left of his limit; ``None`` if he asks without one.
         reset_at: When the next permit comes back; of a refusal for the limit, when to ask again.
         refusal: Why nothing was asked, if so.
     """
@@ -147,7 +147,7 @@ def ask_within(
         source: Who asks.
         priority: How urgently.
         idempotency_key: The caller's own name for this request.
-        limit: What it takes of the person's limit; ``None`` where it takes nothing.
+        limit: What it takes of the person's limit; ``None`` if it takes nothing.
     """
     key = idempotency_key
     trigger = trigger_of(source)

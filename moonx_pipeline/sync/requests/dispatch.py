@@ -63,7 +63,7 @@ def judge(look: Look, run: tuple[str, str] | None, worker: WorkerSettings) -> Fi
 
     Args:
         look: The request.
-        run: The id and status of its run as Dagster has it, ``None`` where it has none.
+        run: The id and status of its run as Dagster has it, ``None`` if it has none.
         worker: For how often a run is started anew.
     """
     run_id, status = run or (None, None)

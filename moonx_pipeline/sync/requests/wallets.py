@@ -25,7 +25,7 @@ class WalletsChange(NamedTuple):
         wallets: All of them now, the first registered first.
         added: Those that are new.
         removed: Those that are gone.
-        request: For the sync that follows; ``None`` where nothing changed, or no wallet is left.
+        request: For the sync that follows; ``None`` if nothing changed, or no wallet is left.
     """
 
     wallets: tuple[str, ...]
