@@ -253,7 +253,7 @@ def _begin(
     replaced = [ending for candidate in candidates for ending in _replace_swept(connection, candidate, now)]
     latest = max((ending.ref.started_at for ending in replaced), default=now)
     new = [
-        # It waited for the lock: it starts no earlier than the sync before it ended.
+        # After waiting for the lock, it starts no earlier than the previous sync ended.
         _new_operation(one.spec, one.type, worker_id, max(now, latest, one.last_ended or now))
         for one in candidates
     ]
