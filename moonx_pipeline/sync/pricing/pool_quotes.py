@@ -112,7 +112,7 @@ class PoolQuotes:
         return unknown, doubtful
 
     def _other_sides(self, answered: _Answered) -> _Answered:
-        """Asks for prices of the tokens that pools are quoted in; returns the pools of those that need judging."""
+        """Asks for prices of listed tokens that pools are quoted in; returns the pools of those that need judging."""
         market = self._ask.market
         sides = {
             other_side_key(key.chain_id, pool.other_side(key.address))

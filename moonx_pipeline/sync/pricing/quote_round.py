@@ -70,7 +70,7 @@ class QuoteRound:
         listings.take_contracts(contracts)
         self._pools.judge(pools)
         self._confirm([key for key in plan.asked if market.choice(key).is_open])
-        # Prices beyond doubt are remembered: later ones are measured against them.
+        # Prices beyond doubt are stored, so that later ones are measured against them.
         for key in list(market.learned):
             market.accept(key)
 
