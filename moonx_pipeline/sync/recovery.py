@@ -105,7 +105,7 @@ def _close(
     if not lost:
         return [], []
     users = lock_users(connection, [(operation.ref.user_id, operation.ref.operation_id) for operation in lost])
-    # One may have ended by itself while this waited for the locks.
+    # A sync may have ended on its own during the wait for the locks.
     lost = [operation for operation in look() if operation.ref.user_id in users]
     requeue_requests(connection, [operation.ref.operation_id for operation in lost], policy.most_tries)
     endings = [

@@ -31,7 +31,7 @@ def follow(engine: Engine, requests: Sequence[UUID]) -> Iterator[list[RequestSta
     """
     with autocommit(engine) as connection:
         driver: PsycopgConnection = connection.connection.driver_connection  # type: ignore[assignment]
-        # A session of its own: its LISTEN ends with it, even if Ctrl-C interrupts a statement.
+        # A session of its own: LISTEN and the temporary table end with it, even if Ctrl-C interrupts a statement.
         connection.detach()
         connection.exec_driver_sql(f"LISTEN {CHANNEL}")
         begin_following(connection, requests)
