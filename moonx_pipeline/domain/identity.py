@@ -28,7 +28,7 @@ class Listing(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Which asset a contract is.
+    """The asset of a contract.
 
     Attributes:
         listing: What lists say; ``None`` if none names it.
@@ -75,7 +75,7 @@ UNLISTED = Identity()
 
 
 def identify(key: TokenKey, listing: Listing | None) -> Identity:
-    """Which asset a contract is.
+    """Identifies a contract's asset.
 
     Args:
         key: The contract.
