@@ -115,7 +115,7 @@ class ChainBalances:
 class Position(NamedTuple):
     """One token of one wallet, valued.
 
-    ``amount`` is ``None`` if the decimals are unknown, ``value_usd`` where amount or price are.
+    ``amount`` is ``None`` if the decimals are unknown, ``value_usd`` if amount or price are.
     ``stale`` positions are the last known ones of a chain that did not answer.
     """
 

@@ -47,7 +47,7 @@ STABLE_AGE_FACTOR: Final = 7
 """A stablecoin's price may be this many times older by its own source: it hardly trades while nothing moves."""
 
 _LISTINGS: Final = frozenset({PriceSource.BINANCE, PriceSource.COINGECKO})
-# For a major, Alchemy's and DefiLlama's averages over pools are more trusted than a single pool.
+# For a major, DefiLlama's price and Alchemy's average over pools go before a single pool's price.
 _TRUST_MAJORS: Final = (
     PriceSource.BINANCE,
     PriceSource.COINGECKO,

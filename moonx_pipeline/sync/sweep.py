@@ -197,7 +197,7 @@ class Sweep:
         return True
 
     def _wait(self, scope: CallScope, refusal: RateLimited) -> bool:
-        """Waits for the rate limit, at a random offset from other sweeps, unless too little of the batch's time remains."""
+        """Waits for the rate limit, at a random offset from other sweeps, if that leaves the batch enough time."""
         wanted = (refusal.retry_at - datetime.now(UTC)).total_seconds() if refusal.retry_at else 1.0
         seconds = max(0.0, wanted) + random.uniform(0.0, _SPREAD_SECONDS)  # noqa: S311 - no secret
         if seconds > scope.remaining() / 2:
