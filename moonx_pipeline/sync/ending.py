@@ -107,16 +107,22 @@ def without_result(
     return Ending(ref, end, (event,), retry_at=retry_at)
 
 
-def write_endings(connection: Connection, endings: Sequence[Ending], statuses: Sequence[ChainStatusRow] = ()) -> None:
+def write_endings(
+    connection: Connection,
+    endings: Sequence[Ending],
+    statuses: Sequence[ChainStatusRow] = (),
+    chain_ids: Sequence[int] | None = None,
+) -> None:
     """Stores how syncs end, with their events.
 
     Args:
         connection: Inside a transaction that holds the users' locks.
         endings: Endings of different users' syncs.
         statuses: How each wallet and chain was read.
+        chain_ids: The chains that are read at all; see ``end_operations``.
     """
     if endings:
-        end_operations(connection, [ending.end for ending in endings], statuses)
+        end_operations(connection, [ending.end for ending in endings], statuses, chain_ids)
         insert_events(connection, [event for ending in endings for event in ending.events])
 
 

@@ -20,7 +20,7 @@ from moonx_pipeline.storage.syncs.evidence_log import SyncEvidence, keep_evidenc
 from moonx_pipeline.storage.syncs.operations import LockedUser, lock_users
 from moonx_pipeline.sync.ending import ENDED_STATUSES, Ending, count_endings, without_result, write_endings
 from moonx_pipeline.sync.outcome import chain_statuses, nothing_read, success
-from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.runtime import Runtime, SyncPolicy
 from moonx_pipeline.sync.spec import OpenSync
 from moonx_pipeline.sync.value import ValuedSync
 
@@ -83,21 +83,19 @@ def store_syncs(runtime: Runtime, syncs: Sequence[ValuedSync], now: datetime) ->
         One result per sync, in the same order.
     """
     deadline = min((valued.sync.budget.deadline for valued in syncs), default=0)
-    open_plans, plans, rows = runtime.db.transaction(
-        deadline, _store, syncs, runtime.policy.intervals, now, deadline=deadline
-    )
+    open_plans, plans, rows = runtime.db.transaction(deadline, _store, syncs, runtime.policy, now, deadline=deadline)
     count_endings(plan.ending for plan in open_plans)
     return [_result(plan, rows) for plan in plans]
 
 
 def _store(
-    connection: Connection, syncs: Sequence[ValuedSync], intervals: Intervals, now: datetime, *, deadline: float
+    connection: Connection, syncs: Sequence[ValuedSync], policy: SyncPolicy, now: datetime, *, deadline: float
 ) -> tuple[list[_Plan], list[_Plan], HoldingsChange]:
     users = [(valued.sync.user_id, valued.sync.operation_id) for valued in syncs]
     locked = lock_users(connection, users, seconds=deadline - time.monotonic())
-    plans = [_plan(connection, valued, locked[valued.sync.user_id], intervals, now) for valued in syncs]
+    plans = [_plan(connection, valued, locked[valued.sync.user_id], policy.intervals, now) for valued in syncs]
     open_plans = [plan for plan in plans if plan.user.operation_status not in ENDED_STATUSES]
-    return open_plans, plans, _write(connection, open_plans, now)
+    return open_plans, plans, _write(connection, open_plans, policy.chain_ids, now)
 
 
 def fail_sync(runtime: Runtime, sync: OpenSync, reason: Reason, message: str, now: datetime) -> StoredSync | None:
@@ -141,7 +139,7 @@ def _plan(connection: Connection, valued: ValuedSync, user: LockedUser, interval
     return _Plan(valued, user, success(valued, user, intervals, now))
 
 
-def _write(connection: Connection, plans: Sequence[_Plan], now: datetime) -> HoldingsChange:
+def _write(connection: Connection, plans: Sequence[_Plan], chain_ids: Sequence[int], now: datetime) -> HoldingsChange:
     changed = [plan for plan in plans if plan.ending.changed]
     written = {plan.user.user_id: plan.valued.positions for plan in changed}
     rows = write_holdings(connection, written) if written else _UNCHANGED
@@ -156,7 +154,7 @@ def _write(connection: Connection, plans: Sequence[_Plan], now: datetime) -> Hol
         keep_evidence(connection, [_evidence(plan) for plan in changed], now)
     read = [plan.valued for plan in plans if plan.ending.end.status != SUPERSEDED.status]
     statuses = [row for valued in read for row in chain_statuses(valued)]
-    write_endings(connection, [plan.ending for plan in plans], statuses)
+    write_endings(connection, [plan.ending for plan in plans], statuses, chain_ids)
     return rows
 
 
