@@ -21,7 +21,7 @@ def system_alert(
 
     Args:
         alert_type: One of the published types.
-        service: Its subject: a breaker's key, a worker's id, or a part of the system.
+        service: Its subject: a circuit breaker's key, a worker's id, or a part of the system.
         occurrence: What distinguishes this occurrence from all others.
         message: What happened and what to do.
         severity: How urgent.

@@ -31,7 +31,7 @@ class Pool(NamedTuple):
 
     Attributes:
         chain_id: Its chain.
-        address: The pool itself, lower case; 32 bytes where it has no contract of its own.
+        address: The pool itself, lower case; 32 bytes if it has no contract of its own.
         base_address, quote_address: Its two tokens, lower case.
         price_usd: The price of one base token, in USD.
         price_native: The price of one base token, in quote tokens.

@@ -28,7 +28,7 @@ MANY_TOKENS: Final = 300
 """Users with more tokens are read by JSON-RPC, chain by chain: a tenth of the compute units, and others don't wait."""
 
 _GRACE_SECONDS: Final = 2.0
-"""Seconds to wait for a call beyond its scope's deadline; by then it hangs."""
+"""Seconds to wait beyond a scope's deadline, by which each call ends; one still running after that hangs."""
 
 Wait = Callable[[RateLimited], bool]
 Pair = tuple[str, int]
