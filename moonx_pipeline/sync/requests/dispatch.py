@@ -1,4 +1,4 @@
-"""Which requests are given their runs next: a tick of the sensor ``sync_requests``, without what is Dagster's."""
+"""Selects the requests to dispatch next: a tick of the sensor ``sync_requests``, without the Dagster part."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from moonx_pipeline.storage.requests.pause import current_pause
 from moonx_pipeline.storage.syncs.workers import list_workers
 
 _RUNS_A_PROCESS: Final = 2
-"""Runs under way for each process of a worker: one that it has and one that waits for it. A click that is rung
-waits behind no more than that; the others wait here, where they have an order."""
+"""Runs in progress per worker process: one executing and one waiting. A click dispatched by the run trigger waits
+behind no more than that; other requests wait here, where they have an order."""
 
 _LEAST_RUNS: Final = 2
 _LOOKED_AT_A_RUN: Final = 20
-"""Requests that are looked at for each that could be started, so that those that can't be served hold up nobody."""
+"""Requests to look at per run that could start, so that unservable requests hold up no others."""
 
 
 class Turn(NamedTuple):
-    """What a tick is to do.
+    """What a tick has to do.
 
     Attributes:
-        launches: Requests whose runs are to be started now; they are marked.
-        reason: Why there is none, for people.
+        launches: Marked requests to dispatch now.
+        reason: Why there are none, for users.
     """
 
     launches: list[Launch]
@@ -43,7 +43,7 @@ class Turn(NamedTuple):
 
 
 def paused(engine: Engine) -> str | None:
-    """Why nothing may be started, or ``None``."""
+    """Why nothing may be dispatched, or ``None``."""
     with engine.connect() as connection:
         pause = current_pause(connection)
         if pause is None:
@@ -53,18 +53,18 @@ def paused(engine: Engine) -> str | None:
 
 
 def overdue(engine: Engine, worker: WorkerSettings) -> list[Look]:
-    """Requests whose runs should have begun by now."""
+    """Requests whose runs should have started by now."""
     with engine.connect() as connection:
         return to_look_at(connection, worker.batch_size)
 
 
 def judge(look: Look, run: tuple[str, str] | None, worker: WorkerSettings) -> Finding:
-    """What to make of a request whose run did not begin in time.
+    """Judges a request whose run did not start in time.
 
     Args:
         look: The request.
-        run: The id and status of its run as Dagster has it, ``None`` where it has none.
-        worker: For how often a run is started anew.
+        run: The id and status of its run in Dagster; ``None`` if there is none.
+        worker: Settings with how often a run is started again.
     """
     run_id, status = run or (None, None)
     if status in ("QUEUED", "STARTING", "STARTED", "MANAGED", "CANCELING"):
@@ -83,12 +83,12 @@ def judge(look: Look, run: tuple[str, str] | None, worker: WorkerSettings) -> Fi
 
 
 def next_turn(engine: Engine, worker: WorkerSettings, findings: Sequence[Finding]) -> Turn:
-    """Takes in what became of earlier runs, refuses who can't be served, and marks the next requests for runs.
+    """Settles earlier runs, refuses requests that can't be served, and marks the next requests for dispatch.
 
     Args:
         engine: The pipeline's database.
-        worker: For the size of a batch.
-        findings: About the requests that ``overdue`` named.
+        worker: Settings with the size of a batch.
+        findings: Findings on the requests from ``overdue``.
     """
     with engine.begin() as connection:
         settle_looks(connection, findings)

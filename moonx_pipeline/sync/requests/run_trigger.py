@@ -1,8 +1,8 @@
-"""The doorbell: whoever writes a request asks Dagster to start its run at once.
+"""The run trigger: after writing a request, asks Dagster to start its run at once.
 
-The sensor ``sync_requests`` is the safe path and looks every five seconds; this one takes a twentieth of a
-second. Both mark a request before they start its run, and only one of them can, so it has one run. Here nothing
-is ever raised: what is not heard is left to the sensor.
+The sensor ``sync_requests`` is the safe path and looks every five seconds; this one takes 50 ms. Both mark a request
+before they start its run, and only one of them can, so it has one run. Nothing here raises: requests that Dagster does
+not receive are left to the sensor.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from moonx_pipeline.tracing import span
 _CONNECT_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 3.0
 _SECONDS: Final = 5.0
-"""For all runs of one bell; the sensor starts what is left."""
+"""The time for all runs of one call; the sensor starts the rest."""
 
-# Without a selection of assets it is the whole job, the same steps a third sooner.
+# No selection of assets means the whole job: the same steps start a third sooner.
 _LAUNCH: Final = """mutation Launch($run: ExecutionParams!) { launchRun(executionParams: $run) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message } } }"""
 JOB: Final = {
@@ -38,13 +38,13 @@ JOB: Final = {
     "jobName": "portfolio_sync",
 }
 _NOT_SERVED: Final = frozenset({502, 503})
-"""Answers of a proxy with nobody behind it."""
+"""Statuses of a proxy whose server is down."""
 
 _log = structlog.get_logger("doorbell")
 
 
 class _NotHeard(Exception):
-    """Dagster surely did not start the run."""
+    """Dagster certainly did not start the run."""
 
 
 class _Unsure(Exception):
@@ -52,15 +52,15 @@ class _Unsure(Exception):
 
 
 def ring(engine: Engine, graphql_url: str | None, request_ids: Sequence[UUID]) -> list[UUID]:
-    """Starts the runs of requests, of those that are pressing and have none yet; not while syncs are paused.
+    """Dispatches urgent requests that have no run yet, unless syncs are paused.
 
     Args:
         engine: The pipeline's database.
-        graphql_url: Dagster's, where it is configured.
-        request_ids: Requests that are committed.
+        graphql_url: Dagster's GraphQL URL, if configured.
+        request_ids: Committed requests.
 
     Returns:
-        Those whose runs are started.
+        The requests whose runs were started.
     """
     if graphql_url is None or not request_ids:
         return []
@@ -78,7 +78,7 @@ def ring(engine: Engine, graphql_url: str | None, request_ids: Sequence[UUID]) -
 
 
 def _start(graphql_url: str, launches: Sequence[Launch]) -> tuple[list[Launch], list[Launch]]:
-    """Those that were started, and those that surely were not; one that nobody can tell is in neither."""
+    """The requests that were started, and those that certainly were not; an uncertain one is in neither."""
     end = time.monotonic() + _SECONDS
     for number, launch in enumerate(launches):
         try:
@@ -104,8 +104,8 @@ def _launch(graphql_url: str, launch: Launch) -> None:
     """Starts one run.
 
     Raises:
-        _NotHeard: It was surely not started.
-        _Unsure: Nobody can tell; the sensor will look for it.
+        _NotHeard: It certainly was not started.
+        _Unsure: It may have been started; the sensor will look for it.
     """
     run = {
         "selector": JOB,
@@ -135,7 +135,7 @@ def _launch(graphql_url: str, launch: Launch) -> None:
 
 
 def _was_sent(problem: requests.ConnectionError) -> bool:
-    """Whether the connection broke when the question may have been on its way."""
+    """Whether the connection broke after the request may have been sent."""
     cause = problem.args[0] if problem.args else None
     return type(cause).__name__ == "ProtocolError"
 
@@ -152,7 +152,7 @@ def _check(answer: requests.Response) -> None:
 
 @cache
 def _session(_process_id: int) -> requests.Session:
-    """Of this process, so that its connections stay open from one bell to the next."""
+    """This process's HTTP session, which keeps its connections open between calls."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=16))
