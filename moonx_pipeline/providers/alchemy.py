@@ -103,7 +103,7 @@ class Alchemy:
         return self._http.room(COMPUTE_UNITS[balances_endpoint(with_metadata=with_metadata)])
 
     def reserve(self, groups: int, *, with_metadata: bool) -> datetime | None:
-        """Reserves permits for groups that are read now; see ``RateLimiterProtocol.reserve``.
+        """Reserves permits for groups that are read now; see ``RateLimiter.reserve``.
 
         Raises:
             RateLimited: There is no room for them now.

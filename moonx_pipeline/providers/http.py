@@ -33,7 +33,7 @@ from moonx_pipeline.providers.errors import (
     RateLimited,
     Unavailable,
 )
-from moonx_pipeline.providers.rate_limiter import NullRateLimiter, RateLimiterProtocol
+from moonx_pipeline.providers.rate_limiter import NullRateLimiter, RateLimiter
 from moonx_pipeline.providers.scope import CallScope, ProviderCall
 from moonx_pipeline.tracing import span
 
@@ -61,7 +61,7 @@ class HttpClient:
         retries: int,
         retry_delay_s: float,
         max_body_bytes: int,
-        gate: RateLimiterProtocol | None = None,
+        rate_limiter: RateLimiter | None = None,
         patience_s: float = PATIENCE_SECONDS,
         pool_size: int = 32,
         headers: Mapping[str, str] | None = None,
@@ -75,7 +75,7 @@ class HttpClient:
             retries: Tries of one call, including the first.
             retry_delay_s: The longest wait before the second try; it doubles, and each wait is random up to it.
             max_body_bytes: A longer answer is an error.
-            gate: The limits that each try has to pass; ``None`` for none.
+            rate_limiter: The limits that each try has to pass; ``None`` for none.
             patience_s: The longest wait that a provider may ask for after a refusal.
             pool_size: Connections that are kept.
             headers: Sent with each call; they may hold a key.
@@ -87,7 +87,7 @@ class HttpClient:
         self._retries = retries
         self._retry_delay_s = retry_delay_s
         self._max_body_bytes = max_body_bytes
-        self._gate: RateLimiterProtocol = gate or NullRateLimiter()
+        self._rate_limiter: RateLimiter = rate_limiter or NullRateLimiter()
         self._patience_s = patience_s
         self._secrets = tuple(secret for secret in secrets if secret)
         self._session = requests.Session()
@@ -102,15 +102,15 @@ class HttpClient:
 
     def room(self, compute_units: int) -> int:
         """How many calls of this cost can be reserved together at most."""
-        return self._gate.room(compute_units)
+        return self._rate_limiter.room(compute_units)
 
     def reserve(self, calls: int, *, compute_units: int) -> datetime | None:
-        """Reserves permits for calls that are made now; see ``RateLimiterProtocol.reserve``.
+        """Reserves permits for calls that are made now; see ``RateLimiter.reserve``.
 
         Raises:
             RateLimited: There is no room for them now.
         """
-        return self._gate.reserve(calls, compute_units=compute_units)
+        return self._rate_limiter.reserve(calls, compute_units=compute_units)
 
     def send(
         self,
@@ -156,7 +156,7 @@ class HttpClient:
 
         def ask() -> bytes:
             nonlocal reserved
-            slot, reserved = reserved or self._gate.enter(scope, cost=cost, compute_units=compute_units), None
+            slot, reserved = reserved or self._rate_limiter.acquire(scope, cost=cost, compute_units=compute_units), None
             started, outcome = time.monotonic(), _UNFORESEEN
             try:
                 body = self._once(method, url, scope, chain_id, params, json, classify)
@@ -164,7 +164,7 @@ class HttpClient:
             except ProviderError as error:
                 outcome = type(error).__name__
                 if effect_of(error).block:
-                    self._gate.refused(error, slot)
+                    self._rate_limiter.refused(error, slot)
                 raise
             finally:
                 seconds = time.monotonic() - started

@@ -12,10 +12,10 @@ NO_BOUND: Final = 1_000_000
 """Effectively unlimited, in calls."""
 
 
-class RateLimiterProtocol(Protocol):
+class RateLimiter(Protocol):
     """One provider's limits. Shared by threads."""
 
-    def enter(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
+    def acquire(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
         """Waits for the call's permit.
 
         Args:
@@ -54,14 +54,14 @@ class RateLimiterProtocol(Protocol):
 
         Args:
             error: It gets the time to come back if it has none.
-            slot: What ``enter`` returned.
+            slot: What ``acquire`` returned.
         """
 
 
 class NullRateLimiter:
     """A rate limiter without limits; the provider's own still apply."""
 
-    def enter(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
+    def acquire(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
         return None
 
     def room(self, compute_units: int) -> int:

@@ -37,7 +37,7 @@ from moonx_pipeline.storage.syncs.operations import lock_users
 from moonx_pipeline.storage.syncs.outbox import insert_events
 from moonx_pipeline.storage.syncs.webhooks import Webhooks, alive_since
 from moonx_pipeline.sync.ending import Ending, count_endings, failed_event, without_result, write_endings
-from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers, settle, user_key
+from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers, report_breakers, user_key
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, TRIGGERS, OpenSync, SyncRefused, SyncSpec, TimeBudget
@@ -186,7 +186,7 @@ def open_requested(runtime: Runtime, spec: SyncSpec, now: datetime) -> OpenSync:
         new = _new_operation(spec, "portfolio", worker_id, now)
         if db.transaction(budget.deadline, _refuse, new, refusal):
             count_sync(spec.trigger, refusal.reason.status)
-        settle(db, breakers)
+        report_breakers(db, breakers)
         raise
     return sync
 

@@ -25,7 +25,7 @@ from moonx_pipeline.sync.balances.memory import StoredMemory
 from moonx_pipeline.sync.balances.progress import notify_chain_end
 from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.open import open_requested
-from moonx_pipeline.sync.protection.breakers import settle, user_key
+from moonx_pipeline.sync.protection.breakers import report_breakers, user_key
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import OpenSync, SyncSpec
 from moonx_pipeline.sync.store import StoredSync, fail_sync, store_syncs
@@ -163,7 +163,7 @@ class SyncPipeline:
         Returns:
             One alert for each breaker that opened or closed.
         """
-        return settle(self.runtime.db, sync.breakers)
+        return report_breakers(self.runtime.db, sync.breakers)
 
     def finish(self, fetched: Fetched) -> list[StoredSync]:
         """Values and stores a batch; one user's broken data never stop the others.

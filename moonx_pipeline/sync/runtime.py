@@ -207,7 +207,9 @@ def _open_providers(settings: Settings, database: Database) -> Providers:
             retries=alchemy.retries,
             retry_delay_s=alchemy.retry_delay_ms / 1000,
             max_body_bytes=settings.http.max_body_bytes,
-            gate=ProviderRateLimiter(database, provider, key or provider, per_minute, compute_units, patience_s),
+            rate_limiter=ProviderRateLimiter(
+                database, provider, key or provider, per_minute, compute_units, patience_s
+            ),
             patience_s=patience_s,
             pool_size=_THREADS,
             headers=headers,

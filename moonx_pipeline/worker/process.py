@@ -50,7 +50,7 @@ class RunProcess:
     def _take_presence(self) -> str:
         return process_worker(self._runtime, utc_now(), on_cancel=self._cancel)
 
-    def carry(self, run_id: str, execute: Callable[[], object]) -> None:
+    def run_to_end(self, run_id: str, execute: Callable[[], object]) -> None:
         """Carries a run to its end, however it ends.
 
         Args:

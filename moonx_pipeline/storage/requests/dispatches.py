@@ -19,7 +19,7 @@ LOOK_AFTER_SECONDS: Final = 30.0
 """How long a run may take from its request's mark until it claims it; after that it is looked for."""
 
 
-class Launch(NamedTuple):
+class Dispatch(NamedTuple):
     """A request that was marked for a run; the process that marked it starts that run.
 
     Attributes:
@@ -56,7 +56,7 @@ class Queue(NamedTuple):
     launched: int
 
 
-class Look(NamedTuple):
+class OpenDispatch(NamedTuple):
     """A request whose run should have begun by now.
 
     Attributes:
@@ -70,7 +70,7 @@ class Look(NamedTuple):
     attempts: int
 
 
-class Finding(NamedTuple):
+class Reconciliation(NamedTuple):
     """The state of a run: ``under_way`` (in progress), ``canceled`` or ``lost``; a reason ends the request."""
 
     request_id: UUID
@@ -130,7 +130,7 @@ SELECT id, user_id, source, priority, launches, traceparent FROM marked ORDER BY
 """  # noqa: S608 - constants
 
 
-def mark_next(connection: Connection, *, batch: int, capacity: int) -> list[Launch]:
+def dispatch_next(connection: Connection, *, batch: int, capacity: int) -> list[Dispatch]:
     """Marks the next requests for runs: by priority, then oldest first. Two callers never get the same one.
 
     Args:
@@ -139,7 +139,7 @@ def mark_next(connection: Connection, *, batch: int, capacity: int) -> list[Laun
         capacity: The most of higher priority that may be in progress.
     """
     parameters = {"batch": batch, "capacity": capacity, "look_after": LOOK_AFTER_SECONDS}
-    return [Launch(*row) for row in connection.exec_driver_sql(_MARK, parameters)]
+    return [Dispatch(*row) for row in connection.exec_driver_sql(_MARK, parameters)]
 
 
 _MARK_THESE = f"""
@@ -150,13 +150,13 @@ RETURNING id, user_id, source, priority, launches, traceparent
 """  # noqa: S608 - constants
 
 
-def mark_these(connection: Connection, requests: Sequence[UUID]) -> list[Launch]:
+def dispatch_these(connection: Connection, requests: Sequence[UUID]) -> list[Dispatch]:
     """Marks the given requests that may run at once: not of low priority, without a run, and no pause."""
     rows = connection.exec_driver_sql(_MARK_THESE, (LOOK_AFTER_SECONDS, list(requests)))
-    return [Launch(*row) for row in rows]
+    return [Dispatch(*row) for row in rows]
 
 
-def unmark(connection: Connection, launches: Sequence[Launch]) -> None:
+def undo_dispatch(connection: Connection, launches: Sequence[Dispatch]) -> None:
     """Makes requests wait again if their runs surely were not started."""
     connection.exec_driver_sql(
         "UPDATE sync_requests r SET launches = r.launches - 1, launched_at = NULL, look_at = NULL "
@@ -166,14 +166,14 @@ def unmark(connection: Connection, launches: Sequence[Launch]) -> None:
     )
 
 
-def to_look_at(connection: Connection, most: int) -> list[Look]:
+def open_dispatches(connection: Connection, most: int) -> list[OpenDispatch]:
     """Requests whose runs should have begun by now, the longest overdue first."""
     rows = connection.exec_driver_sql(
         f"SELECT id, launches, attempts FROM sync_requests WHERE {_UNDER_WAY} AND status = 'pending' "  # noqa: S608
         "AND look_at <= now() ORDER BY look_at LIMIT %s",
         (most,),
     )
-    return [Look(*row) for row in rows]
+    return [OpenDispatch(*row) for row in rows]
 
 
 _SETTLE = """
@@ -189,7 +189,7 @@ WHERE r.id = x.request_id AND r.launches = x.number AND r.status = 'pending' AND
 """
 
 
-def settle_looks(connection: Connection, findings: Sequence[Finding]) -> None:
+def reconcile(connection: Connection, findings: Sequence[Reconciliation]) -> None:
     """Records the states of runs: one in progress is looked at again later, a lost one is to be started anew.
 
     A request that went on in the meantime stays as it is.
@@ -208,8 +208,8 @@ def read_queue(connection: Connection) -> Queue:
     return Queue(waiting, launched)
 
 
-def _numbers(launches: Sequence[Launch]) -> str:
-    def row(launch: Launch) -> dict[str, Any]:
+def _numbers(launches: Sequence[Dispatch]) -> str:
+    def row(launch: Dispatch) -> dict[str, Any]:
         return {"request_id": launch.request_id, "number": launch.number}
 
     return recordset(map(row, launches))

@@ -21,7 +21,7 @@ SOURCES: Final = ("cli", "api", "login", "webhook", "backfill")
 """Who asks, a user's own act first: if two meet in one request, the one named first here counts."""
 
 
-class Asker(NamedTuple):
+class RequestingUser(NamedTuple):
     """A user with wallets, under their lock."""
 
     enabled: bool
@@ -53,7 +53,7 @@ RETURNING is_sync_enabled, portfolio_version,
 """
 
 
-def lock_asker(connection: Connection, user_id: str, *, active: bool) -> Asker | None:
+def lock_asker(connection: Connection, user_id: str, *, active: bool) -> RequestingUser | None:
     """Takes a user's lock and registers them for unattended syncs; ``None`` if they have no wallets.
 
     Args:
@@ -62,7 +62,7 @@ def lock_asker(connection: Connection, user_id: str, *, active: bool) -> Asker |
         active: Whether the user asks in person, which counts as activity.
     """
     row = connection.exec_driver_sql(_LOCK, {"user": user_id, "active": active}).one_or_none()
-    return None if row is None else Asker(*row)
+    return None if row is None else RequestingUser(*row)
 
 
 def answer_of(connection: Connection, user_id: str, key: str) -> Answer | None:

@@ -19,7 +19,7 @@ from moonx_pipeline.providers.token_lists import TokenLists, list_name
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.connection.retries import Database
 from moonx_pipeline.storage.tokens.registry import ListChange, forget_lists, list_states, note_failure, replace_list
-from moonx_pipeline.sync.protection.breakers import COINGECKO, BreakerRules, load_breakers, settle
+from moonx_pipeline.sync.protection.breakers import COINGECKO, BreakerRules, load_breakers, report_breakers
 from moonx_pipeline.sync.protection.rate_limiter import ProviderRateLimiter
 
 _CALL_SECONDS: Final = 60.0
@@ -97,10 +97,15 @@ def _readers(db: Database, settings: Settings, rules: BreakerRules) -> Iterator[
         yield list_name(url), partial(lists.read, url)
 
     key = prices.coingecko_key.get_secret_value() if prices.coingecko_key else None
-    gate = ProviderRateLimiter(db, COINGECKO, COINGECKO, prices.coingecko_rpm, None, _PATIENCE_SECONDS)
+    rate_limiter = ProviderRateLimiter(db, COINGECKO, COINGECKO, prices.coingecko_rpm, None, _PATIENCE_SECONDS)
     listing = CoinGeckoListing(
         prices.coingecko_base_url,
-        http=client(COINGECKO, gate=gate, headers=key_header(prices.coingecko_base_url, key), secrets=[key or ""]),
+        http=client(
+            COINGECKO,
+            rate_limiter=rate_limiter,
+            headers=key_header(prices.coingecko_base_url, key),
+            secrets=[key or ""],
+        ),
     )
 
     def read_listing(scope: CallScope) -> TokenList:
@@ -108,7 +113,7 @@ def _readers(db: Database, settings: Settings, rules: BreakerRules) -> Iterator[
         try:
             return breakers.call(COINGECKO, listing.read, scope)
         finally:
-            settle(db, breakers)
+            report_breakers(db, breakers)
 
     yield COINGECKO_LIST, read_listing
 

@@ -73,7 +73,7 @@ class BreakerOpen(ProviderError):
     kind = "breaker_open"
 
 
-class _Finding(NamedTuple):
+class _CallOutcome(NamedTuple):
     outcome: str
     error: str | None = None
     open_for: timedelta | None = None
@@ -85,14 +85,14 @@ class Breakers:
     def __init__(self, rules: BreakerRules, states: Mapping[str, BreakerState]) -> None:
         self.rules = rules
         self._standings = states
-        self._found: dict[str, _Finding] = {}
+        self._found: dict[str, _CallOutcome] = {}
         self._lock = threading.Lock()
 
     def joined(self, other: Breakers) -> Breakers:
         """These breakers and others; call it before anything is recorded on either."""
         return Breakers(self.rules, {**self._standings, **other._standings})
 
-    def standing(self, key: str) -> BreakerState:
+    def state_of(self, key: str) -> BreakerState:
         return self._standings.get(key) or store.closed(key)
 
     @property
@@ -102,11 +102,11 @@ class Breakers:
 
     def is_open(self, key: str) -> bool:
         """Whether calls are refused."""
-        return not self.standing(key).admitted
+        return not self.state_of(key).admitted
 
     def refusal(self, key: str) -> BreakerOpen:
         """Why calls are refused, and when they will be allowed again."""
-        standing = self.standing(key)
+        standing = self.state_of(key)
         since = f" since {rfc3339(standing.opened_at)}" if standing.opened_at else ""
         until = f" until {rfc3339(standing.retry_at)}" if standing.retry_at else ""
         return BreakerOpen(
@@ -135,7 +135,7 @@ class Breakers:
     def record_success(self, key: str) -> None:
         """Records a success; it outweighs the sync's failures, since the provider is reachable."""
         with self._lock:
-            self._found[key] = _Finding(OK)
+            self._found[key] = _CallOutcome(OK)
 
     def record_error(self, key: str, error: ProviderError) -> None:
         """Records an error with its effect from ``EFFECTS``, once per sync."""
@@ -150,7 +150,7 @@ class Breakers:
         with self._lock:
             before = self._found.get(key)
             if before is None or before.outcome == FAILURE:
-                self._found[key] = _Finding(outcome, error, open_for or self.rules.open_for)
+                self._found[key] = _CallOutcome(outcome, error, open_for or self.rules.open_for)
 
     def reports(self) -> list[Report]:
         """The results to report; none if all is well, so that a sync without trouble costs no round trip."""
@@ -158,7 +158,7 @@ class Breakers:
             return []
         reports = []
         for key in {*self._standings, *self._found}:
-            standing, found = self.standing(key), self._found.get(key, _Finding(NONE))
+            standing, found = self.state_of(key), self._found.get(key, _CallOutcome(NONE))
             is_probe = standing.admitted and standing.state == "half_open"
             if is_probe or found.outcome not in (OK, NONE) or (found.outcome == OK and standing.failure_count):
                 reports.append(Report(key, standing.epoch, *found))
@@ -183,7 +183,7 @@ def load_breakers(db: Database, rules: BreakerRules, keys: Iterable[str], *, dea
     return Breakers(rules, db.read(deadline or _soon(), store.admit, list(keys), rules.lease))
 
 
-def settle(db: Database, breakers: Breakers) -> list[Event]:
+def report_breakers(db: Database, breakers: Breakers) -> list[Event]:
     """Reports syncs' results to the shared breakers; returns the alert of each that opened or closed."""
     reports = breakers.reports()
     if not reports:

@@ -47,8 +47,8 @@ class ProviderRateLimiter:
     compute_units: int | None
     patience_s: float
 
-    def enter(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
-        """Waits for the call's turn; see ``RateLimiterProtocol``."""
+    def acquire(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
+        """Waits for the call's turn; see ``RateLimiter``."""
         limits = [Limit(self.key, cost, self.per_minute, _MINUTE)]
         if self.compute_units is not None and compute_units:
             most = self.compute_units * int(COMPUTE_WINDOW.total_seconds())
@@ -66,7 +66,7 @@ class ProviderRateLimiter:
         return slot
 
     def room(self, compute_units: int) -> int:
-        """How many calls can be reserved at once; see ``RateLimiterProtocol``."""
+        """How many calls can be reserved at once; see ``RateLimiter``."""
         minute, window = self._shared()
         rooms = [NO_BOUND if minute.most is None else minute.most]
         if window is not None and window.most is not None and compute_units:
@@ -74,7 +74,7 @@ class ProviderRateLimiter:
         return max(1, min(rooms))
 
     def reserve(self, calls: int, *, compute_units: int) -> datetime | None:
-        """Reserves permits for calls made now; see ``RateLimiterProtocol``."""
+        """Reserves permits for calls made now; see ``RateLimiter``."""
         minute, window = self._shared()
         limits = [minute._replace(cost=calls)]
         if window is not None and compute_units:
@@ -102,7 +102,7 @@ class ProviderRateLimiter:
         )
 
     def refused(self, error: ProviderError, slot: datetime | None) -> None:
-        """Blocks all calls until the provider may be asked again; see ``RateLimiterProtocol``."""
+        """Blocks all calls until the provider may be asked again; see ``RateLimiter``."""
         wait = None if error.retry_at is None else error.retry_at - datetime.now(UTC)
         with autocommit(self.database.engine) as connection:
             until = block(connection, self.key, wait=wait, slot=slot, reason=str(error))

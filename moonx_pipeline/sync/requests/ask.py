@@ -17,10 +17,10 @@ from moonx_pipeline.settings.worker import WorkerSettings
 from moonx_pipeline.storage.connection.retries import RetryPolicy, with_retries
 from moonx_pipeline.storage.protection.rate_limits import Limit, take
 from moonx_pipeline.storage.requests.bulk import BulkRow, Selection, add_requests, select_users
-from moonx_pipeline.storage.requests.dispatches import Launch
+from moonx_pipeline.storage.requests.dispatches import Dispatch
 from moonx_pipeline.storage.requests.queue import (
     Answer,
-    Asker,
+    RequestingUser,
     add_request,
     answer_of,
     lock_asker,
@@ -55,7 +55,7 @@ class Refusal(NamedTuple):
     reason: str
 
 
-class Asked(NamedTuple):
+class SyncRequestResult(NamedTuple):
     """The answer to a request for a sync.
 
     Attributes:
@@ -83,7 +83,7 @@ def trigger_of(source: str) -> str:
     return _TRIGGERS.get(source, "manual")
 
 
-def launch_tags(launch: Launch) -> dict[str, str]:
+def dispatch_tags(launch: Dispatch) -> dict[str, str]:
     """The tags of the Dagster run that serves a request."""
     tags = {
         run_tags.PARTITION: launch.user_id,
@@ -104,7 +104,7 @@ def ask_for_sync(
     priority: str,
     idempotency_key: str | None = None,
     limited: bool,
-) -> Asked:
+) -> SyncRequestResult:
     """Asks for one user's sync, in one transaction under the user's lock.
 
     The same key again gets the same answer. If a request of the user already waits, it serves this call, too. Neither
@@ -121,7 +121,7 @@ def ask_for_sync(
     """
     limit = manual_sync_limit(settings.worker, user_id) if limited else None
 
-    def ask() -> Asked:
+    def ask() -> SyncRequestResult:
         with engine.begin() as connection:
             return ask_within(
                 connection, user_id, source=source, priority=priority, idempotency_key=idempotency_key, limit=limit
@@ -138,7 +138,7 @@ def ask_within(
     priority: str,
     idempotency_key: str | None = None,
     limit: Limit | None = None,
-) -> Asked:
+) -> SyncRequestResult:
     """Asks for a sync inside the caller's transaction; see ``ask_for_sync``.
 
     Args:
@@ -153,9 +153,9 @@ def ask_within(
     trigger = trigger_of(source)
     asker = lock_asker(connection, user_id, active=trigger in PERSONAL_TRIGGERS)
     if key is not None and (before := answer_of(connection, user_id, key)) is not None:
-        return Asked(before.request_id, False, before.remaining, before.reset_at)
+        return SyncRequestResult(before.request_id, False, before.remaining, before.reset_at)
     if asker is None or not asker.enabled:
-        return Asked(None, False, refusal=_unservable(user_id, asker))
+        return SyncRequestResult(None, False, refusal=_unservable(user_id, asker))
     new_id = uuid4()
     served_by = add_request(
         connection, user_id, source=source, priority=priority, idempotency_key=key, request_id=new_id
@@ -168,7 +168,7 @@ def ask_within(
         grant = take(connection, [limit])
         if not grant.granted:
             withdraw_request(connection, new_id)
-            return Asked(None, False, 0, grant.slot, _limited(user_id, limit, grant.slot))
+            return SyncRequestResult(None, False, 0, grant.slot, _limited(user_id, limit, grant.slot))
         remaining, reset_at = grant.remaining, grant.reset_at
     if key is not None:
         remember_answer(connection, user_id, key, Answer(served_by, remaining, reset_at))
@@ -183,10 +183,10 @@ def ask_within(
             at=datetime.now(UTC),
         )
         insert_events(connection, [event])
-    return Asked(served_by, served_by == new_id, remaining, reset_at)
+    return SyncRequestResult(served_by, served_by == new_id, remaining, reset_at)
 
 
-def _unservable(user_id: str, asker: Asker | None) -> Refusal:
+def _unservable(user_id: str, asker: RequestingUser | None) -> Refusal:
     if asker is None:
         return Refusal(NO_WALLETS.code, NO_WALLETS.say(user=user_id))
     return Refusal(DISABLED.code, DISABLED.say(user=user_id))

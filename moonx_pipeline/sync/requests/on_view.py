@@ -14,13 +14,13 @@ from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.requests.queue import lock_asker
 from moonx_pipeline.storage.requests.views import note_viewed, view_due
 from moonx_pipeline.storage.syncs.outbox import insert_events
-from moonx_pipeline.sync.requests.ask import Asked, ask_within, briefly
+from moonx_pipeline.sync.requests.ask import SyncRequestResult, ask_within, briefly
 
 RECENT: Final = timedelta(minutes=5)
 """The age from which a viewed portfolio is read again; syncs and views within it are not repeated."""
 
 
-def note_view(engine: Engine, settings: Settings, user_id: str) -> Asked | None:
+def refresh_on_view(engine: Engine, settings: Settings, user_id: str) -> SyncRequestResult | None:
     """Notes that a user viewed their portfolio, and asks for a sync if it was never read or is old.
 
     Any number of concurrent views ask for one sync at most, which takes no permit of the user. Most views cost one
@@ -39,14 +39,14 @@ def note_view(engine: Engine, settings: Settings, user_id: str) -> Asked | None:
         with autocommit(engine) as connection:
             return not view_due(connection, user_id, RECENT).is_nothing
 
-    def note() -> Asked | None:
+    def note() -> SyncRequestResult | None:
         with engine.begin() as connection:
             return _note(connection, user_id)
 
     return briefly(settings, note) if briefly(settings, look) else None
 
 
-def _note(connection: Connection, user_id: str) -> Asked | None:
+def _note(connection: Connection, user_id: str) -> SyncRequestResult | None:
     viewer = lock_asker(connection, user_id, active=False)
     if viewer is None:
         return None

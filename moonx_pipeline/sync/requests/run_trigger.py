@@ -20,8 +20,8 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from moonx_pipeline.storage.requests.dispatches import Launch, mark_these, unmark
-from moonx_pipeline.sync.requests.ask import launch_tags
+from moonx_pipeline.storage.requests.dispatches import Dispatch, dispatch_these, undo_dispatch
+from moonx_pipeline.sync.requests.ask import dispatch_tags
 from moonx_pipeline.tracing import span
 
 _CONNECT_SECONDS: Final = 1.0
@@ -30,7 +30,7 @@ _SECONDS: Final = 5.0
 """The time for all runs of one call; the sensor starts the rest."""
 
 # No selection of assets means the whole job: the same steps start a third sooner.
-_LAUNCH: Final = """mutation Launch($run: ExecutionParams!) { launchRun(executionParams: $run) {
+_LAUNCH: Final = """mutation Dispatch($run: ExecutionParams!) { launchRun(executionParams: $run) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message } } }"""
 JOB: Final = {
     "repositoryLocationName": "moonx",
@@ -51,7 +51,7 @@ class _Unsure(Exception):
     """Dagster may have started the run."""
 
 
-def ring(engine: Engine, graphql_url: str | None, request_ids: Sequence[UUID]) -> list[UUID]:
+def trigger_runs(engine: Engine, graphql_url: str | None, request_ids: Sequence[UUID]) -> list[UUID]:
     """Dispatches urgent requests that have no run yet, unless syncs are paused.
 
     Args:
@@ -66,18 +66,18 @@ def ring(engine: Engine, graphql_url: str | None, request_ids: Sequence[UUID]) -
         return []
     try:
         with engine.begin() as connection:
-            launches = mark_these(connection, request_ids)
+            launches = dispatch_these(connection, request_ids)
         started, not_started = _start(graphql_url, launches)
         if not_started:
             with engine.begin() as connection:
-                unmark(connection, not_started)
+                undo_dispatch(connection, not_started)
     except SQLAlchemyError as problem:
         _log.warning("not rung, the sensor will start the runs", reason=str(problem).splitlines()[0])
         return []
     return [launch.request_id for launch in started]
 
 
-def _start(graphql_url: str, launches: Sequence[Launch]) -> tuple[list[Launch], list[Launch]]:
+def _start(graphql_url: str, launches: Sequence[Dispatch]) -> tuple[list[Dispatch], list[Dispatch]]:
     """The requests that were started, and those that certainly were not; an uncertain one is in neither."""
     end = time.monotonic() + _SECONDS
     for number, launch in enumerate(launches):
@@ -100,7 +100,7 @@ def _start(graphql_url: str, launches: Sequence[Launch]) -> tuple[list[Launch], 
     return list(launches), []
 
 
-def _launch(graphql_url: str, launch: Launch) -> None:
+def _launch(graphql_url: str, launch: Dispatch) -> None:
     """Starts one run.
 
     Raises:
@@ -109,7 +109,7 @@ def _launch(graphql_url: str, launch: Launch) -> None:
     """
     run = {
         "selector": JOB,
-        "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in launch_tags(launch).items()]},
+        "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in dispatch_tags(launch).items()]},
         "runConfigData": {},
         "mode": "default",
     }

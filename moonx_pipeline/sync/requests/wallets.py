@@ -15,7 +15,7 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.portfolios.portfolio import read_portfolio
 from moonx_pipeline.storage.portfolios.users import WalletsSet, set_wallets, wallets_of
 from moonx_pipeline.storage.syncs.outbox import insert_events
-from moonx_pipeline.sync.requests.ask import Asked, ask_for_sync, briefly
+from moonx_pipeline.sync.requests.ask import SyncRequestResult, ask_for_sync, briefly
 
 
 class WalletsChange(NamedTuple):
@@ -31,7 +31,7 @@ class WalletsChange(NamedTuple):
     wallets: tuple[str, ...]
     added: tuple[str, ...]
     removed: tuple[str, ...]
-    request: Asked | None
+    request: SyncRequestResult | None
 
 
 def change_wallets(
