@@ -1,5 +1,5 @@
-# Verbs: install, demo, test, check, bench, up. Each makes the environment it needs.
-.PHONY: help install demo web web-test api-types test check bench up lock
+# Verbs: install, demo, test, test-fast, check, bench, up. Each makes the environment it needs.
+.PHONY: help install demo web web-test api-types test test-fast check bench up lock
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -56,6 +56,9 @@ api-types: install $(NODE_MODULES) ## Write the page's types of the API anew, af
 test: install ## Run the whole suite.
 	@$(MAKE) --no-print-directory web || echo "The page could not be built (see above): what needs it is skipped."
 	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
+test-fast: install ## Run the quick part of the suite, in about a minute.
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "(unit or db) and not slow"
 
 check: install $(NODE_MODULES) ## Format, lint, types and import rules.
 	$(BIN)/ruff format --check .

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import dagster as dg
-from dagster._core.definitions.reconstruct import ReconstructableJob
+
+from moonx_pipeline.defs.dagster_private import ReconstructableJob
 
 
 def _portfolio_sync() -> dg.JobDefinition:

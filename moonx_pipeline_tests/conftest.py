@@ -24,6 +24,14 @@ _LONGEST_FIRST: Final = (
 _SHARED: Final = ("site", "image")
 """Fixtures that take long and are shared over files: their tests stay in one session."""
 
+_SYSTEM: Final = frozenset(
+    {"worker", "deploy", "deploy_monitoring", "metrics", "cli", "tracing", "gateway", "defs", "proof"}
+)
+"""Folders whose tests start processes of the product, or take as long."""
+
+_SERVERS: Final = frozenset({"kafka_server", "redis_server", "evm_toolchain", "system", "gateway"})
+"""Fixtures that start a server beside PostgreSQL and the simulator."""
+
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("moonx", deadline=None)
 settings.load_profile("moonx")
@@ -49,7 +57,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
+        item.add_marker(_tier(folder(item), frozenset(fixtures)))
         group = next((name for name in _SHARED if name in fixtures), str(item.path.relative_to(root)))
         item.add_marker(pytest.mark.xdist_group(group))
     rank = {name: place for place, name in enumerate(_LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(folder(item), len(rank)))
+
+
+def _tier(folder: str, fixtures: frozenset[str]) -> str:
+    """What a test needs to run: nothing but Python, a database, a whole system, or a browser."""
+    if folder == "page":
+        return "browser"
+    if folder in _SYSTEM or fixtures & _SERVERS:
+        return "system"
+    return "db" if "postgres_server" in fixtures else "unit"

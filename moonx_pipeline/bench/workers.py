@@ -29,7 +29,7 @@ from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.requests.ask import ask_for_sync
-from moonx_pipeline.sync.requests.run_trigger import JOB, ring
+from moonx_pipeline.sync.requests.run_trigger import JOB, trigger_runs
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.spec import SyncSpec
 
@@ -111,7 +111,7 @@ def _serve(many: Crowd, url: str, first: int, count: int) -> None:
     names = [f"user{number}" for number in range(first, first + count)]
     before = _runs_done(many.engine)
     for start in range(0, count, _A_BELL):
-        ring(many.engine, url, [_ask(many, name) for name in names[start : start + _A_BELL]])
+        trigger_runs(many.engine, url, [_ask(many, name) for name in names[start : start + _A_BELL]])
     _await_runs(many, before + count)
 
 
@@ -145,7 +145,7 @@ def _click(many: Crowd, url: str | None, number: int) -> float:
     """Milliseconds from the request for a sync until its result is stored."""
     started = time.perf_counter()
     request = _ask(many, f"user{number}")
-    ring(many.engine, url, [request])
+    trigger_runs(many.engine, url, [request])
     with autocommit(many.engine) as connection:
         while (
             connection.exec_driver_sql("SELECT status FROM sync_requests WHERE id = %s", (request,)).scalar_one()

@@ -59,7 +59,7 @@ def sync(users: tuple[str, ...], every: bool, stale: bool, failed: bool, wait: b
     from moonx_pipeline.cli.sync_report import follow_to_end, print_asked, report
     from moonx_pipeline.logs import set_up_logs
     from moonx_pipeline.storage.connection.engine import ready_engine
-    from moonx_pipeline.sync.requests.run_trigger import ring
+    from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 
     settings = load_settings()
     set_up_logs(settings)
@@ -67,7 +67,7 @@ def sync(users: tuple[str, ...], every: bool, stale: bool, failed: bool, wait: b
     asked = _ask_selection(engine, settings, selections[0]) if selections else _ask_users(engine, settings, users)
     requests = [user.request_id for user in asked if user.request_id is not None]
     # Requests of low priority wait for the sensor.
-    rung = [] if selections else ring(engine, settings.service.graphql_url, requests)
+    rung = [] if selections else trigger_runs(engine, settings.service.graphql_url, requests)
     if not as_json:
         print_asked(asked, selections[0] if selections else None)
     if requests:

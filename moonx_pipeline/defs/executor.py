@@ -7,11 +7,8 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import dagster as dg
-from dagster._core.execution.context.system import PlanOrchestrationContext
-from dagster._core.execution.plan.plan import ExecutionPlan
-from dagster._core.execution.retries import RetryMode
-from dagster._core.executor.in_process import InProcessExecutor
 
+from moonx_pipeline.defs.dagster_private import ExecutionPlan, InProcessExecutor, PlanOrchestrationContext, RetryMode
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.tracing import OpenSpan, begin_span, span
 

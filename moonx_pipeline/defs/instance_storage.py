@@ -14,10 +14,10 @@ from functools import cache
 from typing import Any
 
 import click
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres.storage import DagsterPostgresStorage
 from sqlalchemy import Engine, create_engine, text
 
+from moonx_pipeline.defs.dagster_private import ConfigurableClassData
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.storage.connection.engine import KEEPALIVE, dagster_database_url

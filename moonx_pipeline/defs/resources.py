@@ -15,7 +15,7 @@ from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.protection.breaker_rows import BreakerState, breakers, closed
 from moonx_pipeline.storage.protection.rate_limits import Block, Grant, Limit, current_blocks, take
 from moonx_pipeline.sync.pipeline import SyncPipeline
-from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers, reset, settle
+from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers, report_breakers, reset
 from moonx_pipeline.sync.requests.ask import manual_sync_limit
 from moonx_pipeline.sync.runtime import Runtime, process_runtime
 from moonx_pipeline.tracing import start_tracing
@@ -65,7 +65,7 @@ class CircuitBreaker(dg.ConfigurableResource[None]):
 
     runtime: PipelineRuntime
 
-    def standing(self, key: str) -> BreakerState:
+    def state_of(self, key: str) -> BreakerState:
         """A breaker's state; reading it changes nothing and begins no probe."""
         with self.runtime.database.engine.connect() as connection:
             row = next((row for row in breakers(connection) if row.key == key), None)
@@ -89,7 +89,7 @@ class CircuitBreaker(dg.ConfigurableResource[None]):
 
     def tell(self, found: Breakers) -> list[Event]:
         """Records a caller's outcomes; returns an alert for each breaker that opened or closed."""
-        return settle(self.runtime.value.db, found)
+        return report_breakers(self.runtime.value.db, found)
 
     def reset(self, key: str) -> bool:
         """Closes a breaker by hand; ``False`` if it is closed already."""

@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.run_coordinator import SubmitRunContext
-from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator, RunQueueConfig
-from dagster._serdes import ConfigurableClassData
 
+from moonx_pipeline.defs.dagster_private import (
+    ConfigurableClassData,
+    QueuedRunCoordinator,
+    RunQueueConfig,
+    SubmitRunContext,
+)
 from moonx_pipeline.defs.runs import cancel_sync, forget_parents_worker
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.storage.connection.engine import ready_engine

@@ -13,10 +13,6 @@ from typing import Any, Final
 import click
 import dagster as dg
 from celery import Celery
-from dagster._core.errors import DagsterLaunchFailedError
-from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from dagster._grpc.types import ExecuteRunArgs
-from dagster._serdes import ConfigurableClassData, pack_value
 from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.make_app import make_app
@@ -24,6 +20,15 @@ from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG
 from kombu.exceptions import OperationalError
 
 from moonx_pipeline.broker import LONGEST_RUN_SECONDS, QUEUE, broker_url, celery_settings, prepare_broker
+from moonx_pipeline.defs.dagster_private import (
+    CheckRunHealthResult,
+    ConfigurableClassData,
+    DagsterLaunchFailedError,
+    ExecuteRunArgs,
+    LaunchRunContext,
+    WorkerStatus,
+    pack_value,
+)
 from moonx_pipeline.defs.runs import cancel_sync, worker_of
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings

@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import dagster as dg
 import structlog
-from dagster._core.execution import context_creation_job
-from dagster._core.log_manager import DagsterLogRecordMetadata, get_log_record_metadata
 
+from moonx_pipeline.defs.dagster_private import DagsterLogRecordMetadata, context_creation_job, get_log_record_metadata
 from moonx_pipeline.domain.chains import KNOWN_CHAINS
 from moonx_pipeline.sync import run_tags
 

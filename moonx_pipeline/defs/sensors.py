@@ -5,10 +5,10 @@ import dagster as dg
 from moonx_pipeline.defs.partitions import users
 from moonx_pipeline.defs.portfolio import portfolio_sync
 from moonx_pipeline.defs.resources import Database, PipelineSettings
-from moonx_pipeline.storage.requests.dispatches import Launch, Look
+from moonx_pipeline.storage.requests.dispatches import Dispatch, OpenDispatch
 from moonx_pipeline.sync import run_tags
-from moonx_pipeline.sync.requests.ask import launch_tags
-from moonx_pipeline.sync.requests.dispatch import judge, next_turn, overdue, paused
+from moonx_pipeline.sync.requests.ask import dispatch_tags
+from moonx_pipeline.sync.requests.dispatch import judge, next_tick, overdue, paused
 
 INTERVAL_SECONDS = 1
 """The daemon checks sensors every five seconds. With an interval of five, every other check would come a moment too
@@ -30,7 +30,7 @@ def sync_requests(
         return dg.SkipReason(why)
     looks = overdue(engine, worker)
     runs = _latest_runs(context.instance, looks)
-    turn = next_turn(engine, worker, [judge(look, runs.get(str(look.request_id)), worker) for look in looks])
+    turn = next_tick(engine, worker, [judge(look, runs.get(str(look.request_id)), worker) for look in looks])
     if not turn.launches:
         return dg.SkipReason(turn.reason)
     # One statement for all; the daemon would check each partition by itself.
@@ -38,11 +38,11 @@ def sync_requests(
     return dg.SensorResult(run_requests=[_run_request(launch) for launch in turn.launches])
 
 
-def _run_request(launch: Launch) -> dg.RunRequest:
-    return dg.RunRequest(run_key=launch.run_key, partition_key=launch.user_id, tags=launch_tags(launch))
+def _run_request(launch: Dispatch) -> dg.RunRequest:
+    return dg.RunRequest(run_key=launch.run_key, partition_key=launch.user_id, tags=dispatch_tags(launch))
 
 
-def _latest_runs(instance: dg.DagsterInstance, looks: list[Look]) -> dict[str, tuple[str, str]]:
+def _latest_runs(instance: dg.DagsterInstance, looks: list[OpenDispatch]) -> dict[str, tuple[str, str]]:
     """Id and status of each request's run: one that has not ended, else the latest."""
     if not looks:
         return {}

@@ -1,4 +1,4 @@
-"""Wallet and contract addresses: checked once where they enter, lower case from then on."""
+"""Wallet and contract addresses: checked once on input, lower case from then on."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _HEX_ADDRESS = re.compile(r"0x[0-9a-f]{40}", re.IGNORECASE)
 
 
 class InvalidAddress(ValueError):
-    """An address that cannot be one; the message says which and why."""
+    """A text that is no address; the message says which and why."""
 
 
 def parse_address(text: str) -> str:
     """Checks an address and returns it in lower case.
 
-    An address in one case is taken as it is; one in mixed case must carry a right EIP-55 checksum,
+    An address in one case is accepted as it is; one in mixed case must have a correct EIP-55 checksum,
     since a wrong one is a typing mistake (https://eips.ethereum.org/EIPS/eip-55).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Alerts: events that an operator should know of, with what to do about them."""
+"""Alerts: events that an operator should know about, with what to do."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _NAMESPACE: Final = UUID("0a8e0c38-0c6c-4f6e-9f0c-7a3c1f0d2b11")
 def system_alert(
     alert_type: str, *, service: str, occurrence: str, message: str, severity: Severity, at: datetime
 ) -> Event:
-    """An alert, the same however often it is written.
+    """Makes an alert; the same occurrence always gives the same event.
 
     Args:
         alert_type: One of the published types.
-        service: What it is about: a breaker's key, a worker's id, or a part of the system.
-        occurrence: What tells this occurrence of it from all others.
+        service: Its subject: a circuit breaker's key, a worker's id, or a part of the system.
+        occurrence: What distinguishes this occurrence from all others.
         message: What happened and what to do.
         severity: How urgent.
         at: When it happened.

@@ -1,4 +1,4 @@
-"""The chains that a portfolio may span: one entry each, from which all else about a chain is derived.
+"""The chains that a portfolio may span: one entry each, from which everything else about a chain is derived.
 
 Providers' maps, settings such as ``RPC_URL_POLYGON``, the order of display and the metrics' labels follow from the
 entries. ``CONTRIBUTING.md`` says how to add one.
@@ -41,11 +41,11 @@ class Chain:
         native: The native coin.
         wrapped_native: Contract of the wrapped native coin, lower case.
         native_mirrors: Contracts of this chain, lower case, that show the native balance a second time as an ERC-20.
-            A row of one is never counted.
+            Their rows are never counted.
         alchemy_network: Alchemy's name, as in its URLs and requests; in webhooks, ``eth-mainnet`` is ``ETH_MAINNET``.
-        alchemy_other_networks: Other names of it in Alchemy's answers and webhooks.
-        webhook_sees_all: Whether Alchemy's Address Activity webhook tells of every movement, transfers of the native
-            coin by contracts included. Where it does not, its silence does not mean that nothing moved.
+        alchemy_other_networks: Its other names in Alchemy's answers and webhooks.
+        webhook_sees_all: Whether Alchemy's Address Activity webhook reports every movement, including transfers of the
+            native coin by contracts. If not, its silence does not mean that nothing moved.
         coingecko_platform: CoinGecko's asset platform.
         dexscreener_slug: DexScreener's name, as in its paths.
         defillama_name: DefiLlama's name, as in the keys of its coins.
@@ -178,10 +178,10 @@ UNICHAIN: Final = Chain(
 )
 
 KNOWN_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE, BNB, AVALANCHE, LINEA, UNICHAIN)
-"""All chains that can be read, in the order of display. The setting ``CHAINS`` says which of them are."""
+"""All chains that can be read, in display order. The setting ``CHAINS`` selects those that are."""
 
 DEFAULT_CHAINS: Final = (ETHEREUM, POLYGON, OPTIMISM, ARBITRUM, BASE)
-"""The chains that are read where the setting ``CHAINS`` is not set."""
+"""The chains that are read if the setting ``CHAINS`` is not set."""
 
 CHAIN_BY_ID: Final = {chain.id: chain for chain in KNOWN_CHAINS}
 CHAIN_BY_SLUG: Final = {chain.slug: chain for chain in KNOWN_CHAINS}
@@ -194,5 +194,5 @@ _MIRRORS: Final = frozenset({ZERO_ADDRESS, "0xdeaddeaddeaddeaddeaddeaddeaddeadde
 
 
 def is_native_mirror(chain_id: int, token: str) -> bool:
-    """Whether a lower-case contract shows the chain's native coin a second time, and so is never money of its own."""
+    """Whether a lower-case contract shows the chain's native coin a second time, and so never counts as money."""
     return token in _MIRRORS or token in CHAIN_BY_ID[chain_id].native_mirrors

@@ -1,4 +1,4 @@
-"""The types of events and their topics: one table; a new type is a row here and its JSON Schema."""
+"""The event types and their topics, in one table; a new type needs a row here and its JSON Schema."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ class Topic(NamedTuple):
     """A stream of events.
 
     Attributes:
-        name: The name that events carry; settings may give the broker's topic another.
-        setting: The attribute of ``KafkaSettings`` with the broker's name.
+        name: The name in events; settings may give the broker's topic another.
+        setting: The attribute of ``KafkaSettings`` with the broker's topic name.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""The events that tell of a sync, exactly as they go over the wire.
+"""The events about syncs and portfolios, exactly as they go over the wire.
 
-Times are RFC 3339 in UTC with ``Z``; decimals are strings in plain notation, but for the two fields that
+Times are RFC 3339 in UTC with ``Z``; decimals are strings in plain notation, except the two fields that
 existing consumers read as numbers (``totalValueUsd``, ``valueUsd``), which are exact JSON numbers.
 """
 
@@ -28,11 +28,11 @@ from moonx_pipeline.domain.valuation import Totals
 
 EVENT_SOURCE: Final = "moonx-pipeline"
 MAX_TOKENS: Final = 100
-"""Positions that ``portfolio.updated`` carries at most, the largest by value."""
+"""The most positions in ``portfolio.updated``, the largest by value."""
 
 _NAMESPACE: Final = UUID("6e2c9f1e-51a4-4a0b-9b0a-0f6f3a3c9d10")
 
-# What the seed's consumers know as the type of a sync, by what started it.
+# The type of a sync as the seed's consumers know it, by trigger.
 _SYNC_TYPE: Final = {
     "manual": "manual",
     "backfill": "automatic",
@@ -46,11 +46,11 @@ class Event(NamedTuple):
     """One event.
 
     Attributes:
-        id: The same for every writing of the same fact.
+        id: The same each time the same fact is written.
         topic: The stream it belongs to, before settings rename it.
-        key: User id; the service for alerts.
+        key: The user id; for alerts, the service.
         type: Such as ``sync.completed``.
-        version: The user's portfolio version that it tells of.
+        version: The version of the user's portfolio that it describes.
         payload: The value on the wire.
     """
 
@@ -68,11 +68,11 @@ class SyncRef:
 
     Attributes:
         operation_id: The sync.
-        user_id: Whose.
+        user_id: The user.
         first_wallet: The user's first wallet; ``None`` if the user was removed meanwhile.
         trigger: What started the sync.
-        started_at: When; of a repeated try, the start of the first.
-        retry_count: Which try it is, from 0.
+        started_at: When it started; for a repeated try, when the first did.
+        retry_count: The number of this try, from 0.
     """
 
     operation_id: UUID
@@ -88,9 +88,9 @@ class FailedChain(NamedTuple):
 
     Attributes:
         chain_id: The chain.
-        reason: Why, one sentence for people.
+        reason: Why, one sentence for users.
         stale_since: When its positions were last read, if they ever were.
-        code: Why, for programs; see ``ChainBalances.error_code``.
+        code: The reason for programs; see ``ChainBalances.error_code``.
     """
 
     chain_id: int
@@ -100,7 +100,7 @@ class FailedChain(NamedTuple):
 
 
 def rfc3339(moment: datetime) -> str:
-    """UTC with ``Z``, to the millisecond."""
+    """A time in UTC with ``Z``, to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -114,7 +114,7 @@ def _number(number: Decimal) -> Decimal:
 
 
 def event_id_of(operation_id: UUID, event_type: str) -> UUID:
-    """The id of what a sync tells under a type: the same, whoever tells it."""
+    """The id of a sync's event of a type: the same whichever process writes it."""
     return uuid5(_NAMESPACE, f"{operation_id}:{event_type}")
 
 
@@ -211,13 +211,13 @@ def portfolio_data(
     positions: Sequence[Position],
     totals: Totals,
 ) -> dict[str, Any]:
-    """What ``portfolio.updated`` tells of a portfolio: the positions that are counted, and those without a price.
+    """The data of ``portfolio.updated``: the counted positions, and those without a price.
 
     Args:
-        operation_id: The sync that made it so; ``None`` where no sync did, or it is not known any more.
-        at: When.
+        operation_id: The sync that made this portfolio; ``None`` if none did, or it is no longer known.
+        at: When it did.
         duration_ms: How long that sync took.
-        positions: In the order of value.
+        positions: Positions in the order of value.
         totals: Their sum.
     """
     reasons = [(p, p.not_counted_reason) for p in positions]
@@ -264,15 +264,15 @@ def portfolio_updated(
 def user_activity(
     user_id: str, first_wallet: str | None, *, activity: str, activity_id: UUID, version: int, at: datetime
 ) -> Event:
-    """What a user did himself.
+    """An act of a user.
 
     Args:
-        user_id: Who.
-        first_wallet: His first wallet.
+        user_id: The user.
+        first_wallet: Their first wallet.
         activity: ``manual_sync``, ``sync_triggered`` or ``portfolio_viewed``.
-        activity_id: The act: of a sync the request for it.
-        version: Of his portfolio.
-        at: When.
+        activity_id: The act's id: for a sync, its request's.
+        version: The version of their portfolio.
+        at: When they acted.
     """
     event_id = uuid5(_NAMESPACE, f"{activity_id}:user.activity")
     payload = {

@@ -1,8 +1,8 @@
-"""What is known of a token: typed facts, each with its source and its times, merged and never replaced wholesale.
+"""What is known about a token: typed facts, each with its source and times, merged and never replaced wholesale.
 
-A source that fails adds nothing and takes nothing away. One that answers without a price has answered, and its last
-price stays until it is too old. Verdicts (what a price is, what is spam, what counts) are functions of these facts;
-``pricing``, ``spam`` and ``valuation`` have them.
+A source that fails adds and removes nothing. One that answers without a price has answered, and its last price stays
+until it is too old. Verdicts (what a price is, what is spam, what counts) are functions of these facts, in
+``pricing``, ``spam`` and ``valuation``.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import Final, NamedTuple
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 
 DEPTH_LIFE: Final = timedelta(hours=24)
-"""How long a depth that was read is believed; what pools hold changes slowly, and prices have an age of their own."""
+"""How long a depth is believed after it was read: it changes slowly, and prices have an age of their own."""
 
 
 class DepthState(enum.Enum):
-    """What the pools of a token hold of tokens that are trusted."""
+    """How much the pools of a token hold of trusted tokens."""
 
-    DEEP = "deep"  # one of them holds enough
-    THIN = "thin"  # all of them are known, and none holds enough
-    UNKNOWN = "unknown"  # there are pools, and of one at least it is not known what it holds
+    DEEP = "deep"  # at least one holds enough
+    THIN = "thin"  # all are known, and none holds enough
+    UNKNOWN = "unknown"  # there are pools, and what at least one holds is not known
 
 
 class PoolDepth(NamedTuple):
-    """What the pools of a token were found to hold.
+    """The depth of a token's pools.
 
     Attributes:
         state: Whether it is enough.
-        usd: What they hold of trusted tokens, in USD; ``None`` where it is not known.
+        usd: What they hold in trusted tokens, in USD; ``None`` if unknown.
         at: When they were read.
     """
 
@@ -42,7 +42,7 @@ class PoolDepth(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """The last price that was used without a jump, which the next one is measured against."""
+    """The last price used without a jump, against which the next one is measured."""
 
     price_usd: Decimal
     at: datetime
@@ -54,7 +54,7 @@ class Evidence(NamedTuple):
     Attributes:
         quotes: The last price of each source that ever had one.
         answered: When each source last answered about the token, with a price or with none.
-        depth: Of its pools, where any were seen.
+        depth: The depth of its pools, if any were seen.
         accepted: Its last accepted price.
     """
 
@@ -64,7 +64,7 @@ class Evidence(NamedTuple):
     accepted: Accepted | None = None
 
     def depth_now(self, now: datetime) -> PoolDepth | None:
-        """The depth that is still believed: a thin one until an answer says otherwise, another for a day."""
+        """The depth that is still believed: a thin one until an answer contradicts it, any other for a day."""
         depth = self.depth
         if depth is None or depth.state is DepthState.THIN or now - depth.at <= DEPTH_LIFE:
             return depth
@@ -75,12 +75,12 @@ NO_EVIDENCE: Final = Evidence({}, {})
 
 
 def found(source: PriceSource, at: datetime, quote: Quote | None = None, depth: PoolDepth | None = None) -> Evidence:
-    """What one answer of one source says of a token; all of it was read when it answered."""
+    """The evidence in one source's answer about a token, all of it read at the same time."""
     return Evidence({source: quote._replace(read_at=at)} if quote else {}, {source: at}, depth)
 
 
 def merge(known: Evidence, new: Evidence) -> Evidence:
-    """Two states of knowledge as one: of each datum the later, and of two of one time the new one."""
+    """Merges two states of knowledge: for each datum the later one wins, and at equal times the new one."""
     return Evidence(
         _latest_quotes([known.quotes, new.quotes]),
         {
@@ -93,12 +93,12 @@ def merge(known: Evidence, new: Evidence) -> Evidence:
 
 
 def with_quotes_of(evidence: Evidence, others: Iterable[Evidence]) -> Evidence:
-    """A token's evidence with the quotes of tokens that are worth the same, of each source the latest."""
+    """A token's evidence with the quotes of tokens that are worth the same, the latest of each source."""
     return evidence._replace(quotes=_latest_quotes([*(other.quotes for other in others), evidence.quotes]))
 
 
 def _latest_quotes(parts: Iterable[Mapping[PriceSource, Quote]]) -> dict[PriceSource, Quote]:
-    """Of each source the latest quote; of two of one time that of the later part."""
+    """The latest quote of each source; at equal times that of the later part."""
     latest: dict[PriceSource, Quote] = {}
     for part in parts:
         for source, quote in part.items():
@@ -109,7 +109,7 @@ def _latest_quotes(parts: Iterable[Mapping[PriceSource, Quote]]) -> dict[PriceSo
 
 
 def _merged_depth(known: PoolDepth | None, new: PoolDepth | None) -> PoolDepth | None:
-    """The later depth; one that is not known does not replace one that is, unless that is no longer believed."""
+    """The later depth; an unknown one replaces a known one only if that is no longer believed."""
     if known is None or new is None:
         return known or new
     if new.at < known.at:

@@ -1,6 +1,6 @@
-"""Why a portfolio is worth what it is: the evidence of each position, as it is kept with the sync that stored it.
+"""Why a portfolio is worth what it is: the evidence for each position, kept with the sync that stored it.
 
-A token of which no source has said anything is left out: there is nothing to keep, and a wallet may hold thousands.
+A token about which no source has said anything is left out: a wallet may hold thousands.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 def pack(positions: Sequence[Position], valuer: Valuer, readings: Iterable[ChainBalances], read_at: datetime) -> bytes:
-    """The evidence of a user's positions, as compressed JSON.
+    """The evidence for a user's positions, as compressed JSON.
 
     Args:
-        positions: All of the user's.
-        valuer: What valued them; of each token the evidence is encoded once, however many users hold it.
-        readings: Where their balances come from.
+        positions: All positions of the user.
+        valuer: The valuer of the positions; it encodes each token's evidence once, however many users hold it.
+        readings: The readings that the balances come from.
         read_at: When they were read.
     """
     wanted = [p for p in positions if p.price_usd is not None or has_evidence(valuer.facts(p.key))]
@@ -38,13 +38,13 @@ def pack(positions: Sequence[Position], valuer: Valuer, readings: Iterable[Chain
 
 
 def unpack(evidence: bytes) -> dict[str, Any]:
-    """The evidence that was packed: ``tokens`` and ``positions`` as the API has them."""
+    """Unpacks the evidence: ``tokens`` and ``positions`` as in the API."""
     unpacked: dict[str, Any] = _decode(zlib.decompress(evidence))
     return unpacked
 
 
 def has_evidence(facts: TokenFacts) -> bool:
-    """Whether any source has said something of a token that is worth keeping."""
+    """Whether any source has said anything about a token worth keeping."""
     return bool(facts.choice.uses) or facts.choice.depth is not None
 
 
@@ -53,7 +53,7 @@ def _encoded_token(key: TokenKey, valuer: Valuer) -> msgspec.Raw:
 
 
 def explain_token(key: TokenKey, valuer: Valuer) -> dict[str, Any]:
-    """What is known of a token and what followed from it, in the names of the API."""
+    """What is known about a token and what followed from it, in the API's names."""
     facts, market = valuer.facts(key), valuer.market
     choice, answered = facts.choice, market.evidence(key).answered
     depth = market.own_evidence(key).depth
@@ -99,7 +99,7 @@ def explain_token(key: TokenKey, valuer: Valuer) -> dict[str, Any]:
 
 
 def _position(p: Position, reading: ChainBalances | None, read_at: datetime) -> dict[str, Any]:
-    """A position, with where its balance comes from; of one that this sync did not read, that is an earlier one."""
+    """A position with the origin of its balance: this sync's reading, or an earlier one."""
     by = reading if reading is not None and p.token in reading.balances else None
     return {
         "walletAddress": p.wallet,

@@ -1,4 +1,4 @@
-"""What a reader has to know of a position, as codes, and which of them keep it out of the total.
+"""Flags: what a reader must know about a position, as codes, and which of them keep it out of the total.
 
 ``docs/trust.md`` has the same table in words.
 """
@@ -9,22 +9,22 @@ from collections.abc import Collection
 from decimal import Decimal
 from typing import Final
 
-# Of its price. These are told, and the position counts.
+# About the price. The position counts.
 SOURCES_DISAGREE: Final = "sources_disagree"  # another source differs beyond the bound; the more trusted is used
 USDT_AT_PAR: Final = "usdt_at_par"  # quoted in USDT, and no source said what a USDT is worth, so it counts as 1 USD
 OLD_PRICE: Final = "old_price"  # the source did not answer: its last price, at most as old as allowed
-# Of its balance.
+# About the balance. The position counts.
 BALANCE_UNKNOWN: Final = "balance_unknown"  # the chain answered, but not for this token: its last balance is shown
 
-# These keep a position out of the total; the first that holds is the reason that is given.
+# These keep a position out of the total; the first that applies is the reason given.
 SUSPECTED: Final = "suspected"  # its name is suspicious, and no source has answered yet whether it has a market
 LOW_LIQUIDITY: Final = "low_liquidity"  # its pools are known and none is deep enough
-OUTDATED_PRICE: Final = "outdated_price"  # the source itself says that its price is of long ago
-SOURCES_FAR_APART: Final = "sources_far_apart"  # one source against another, and nobody else to decide
+OUTDATED_PRICE: Final = "outdated_price"  # the source itself says that its price is old
+SOURCES_FAR_APART: Final = "sources_far_apart"  # two sources contradict each other, and no third decides
 PRICE_JUMP: Final = "price_jump"  # moved beyond the bound within a day and no second source confirms it
 EXCEEDS_LIQUIDITY: Final = "exceeds_liquidity"  # worth more than its market could pay, and no list names it
 UNCONFIRMED_PRICE: Final = (
-    "unconfirmed_price"  # one source, whose liquidity nobody knows, beyond the bound for all such
+    "unconfirmed_price"  # one source of unknown liquidity, beyond the bound for all such positions
 )
 
 _BLOCKING: Final = (
@@ -41,11 +41,11 @@ BLOCKING_FLAGS: Final = frozenset(_BLOCKING)
 SPAM: Final = "spam"
 UNPRICED: Final = "unpriced"
 NOT_COUNTED_REASONS: Final = (SPAM, UNPRICED, *_BLOCKING)
-"""Every reason for which a position is not in the total."""
+"""Every reason why a position is not in the total."""
 
 
 def not_counted_reason(*, is_spam: bool, value_usd: Decimal | None, flags: Collection[str]) -> str | None:
-    """Why a position is not in the total, as a code of ``NOT_COUNTED_REASONS``; ``None`` where it is in it."""
+    """Why a position is not in the total, a code of ``NOT_COUNTED_REASONS``; ``None`` if it is counted."""
     if is_spam:
         return SPAM
     if value_usd is None:

@@ -1,4 +1,4 @@
-"""What a user holds after a reading: fresh where the chain answered, last known where it did not."""
+"""What a user holds after a reading: fresh balances if the chain answered, else the last known ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Pair = tuple[str, int]
 
 
 class Holding(NamedTuple):
-    """A raw balance above zero of one token in one wallet; ``stale`` where its chain did not answer."""
+    """A raw balance above zero of one token in one wallet; ``stale`` if its chain did not answer."""
 
     wallet: str
     chain_id: int
@@ -29,7 +29,7 @@ StoredBalances = Mapping[Pair, Mapping[str, int]]
 
 
 def is_whole(reading: ChainBalances) -> bool:
-    """Whether all that is held was read. A contract that gives nobody a balance leaves nothing to read."""
+    """Whether all that is held was read. A contract that returns no balance leaves nothing to read."""
     return (
         reading.outcome is ChainOutcome.OK
         and not reading.unknown
@@ -46,18 +46,18 @@ def needs_stored(reading: ChainBalances) -> bool:
 def holdings_after(readings: Iterable[ChainBalances], stored: StoredBalances) -> list[Holding]:
     """What is held now.
 
-    A chain that answered replaces what was stored: tokens that it no longer has are gone. A token that it
-    has but could not read keeps its last known balance, flagged. A chain that did not answer keeps all of
-    its last known balances, marked stale; one that was not asked since nothing moved keeps them as they are.
+    A chain that answered replaces what was stored: tokens no longer listed are gone. A token whose balance could not
+    be read keeps its last known one, flagged. A chain that did not answer keeps all of its last known balances, marked
+    stale; one not asked because nothing moved keeps them unchanged.
 
-    A list that is read over several syncs replaces what it comes by: what it has not come by yet stays, marked
-    stale, and what an earlier sync came by stays as it is. Only a row that says 0 takes a token away.
+    A list that is read over several syncs replaces the tokens it reaches: those not reached yet stay, marked stale, and
+    those that an earlier sync reached stay unchanged. Only a row of 0 removes a token.
 
-    Second faces of a native coin are the same money again and are never held.
+    Mirrors of a native coin show the same money again and are never held.
 
     Args:
         readings: One for each wallet and chain.
-        stored: Balances as stored before; only read for the wallets and chains that need them.
+        stored: Balances stored before; only used for the wallets and chains that need them.
     """
     return [
         holding
@@ -80,7 +80,7 @@ def _held(reading: ChainBalances, before: Mapping[str, int]) -> Iterable[Holding
 
 
 def _kept(reading: ChainBalances, token: str, balance: int) -> Holding | None:
-    """A stored token that an answer has no balance of; ``None`` where it is gone."""
+    """The holding of a stored token without a balance in the answer; ``None`` if it is gone."""
     last = Holding(reading.wallet, reading.chain_id, token, balance)
     is_unread = token in reading.unknown or token in reading.without_balance
     if is_unread or reading.coverage is Coverage.KNOWN_TOKENS:
@@ -93,12 +93,12 @@ def _kept(reading: ChainBalances, token: str, balance: int) -> Holding | None:
 def unread_after(
     readings: Iterable[ChainBalances], stored: StoredBalances, before: Mapping[Pair, int]
 ) -> dict[Pair, int]:
-    """Tokens by wallet and chain whose balance nobody could read and that have none from before.
+    """The number of tokens by wallet and chain whose balance nobody could read and that have none from before.
 
     Args:
         readings: One for each wallet and chain.
-        stored: Balances as stored before.
-        before: The same numbers as stored: a chain that was not read now leaves its own.
+        stored: Balances stored before.
+        before: The same numbers stored before: a chain that was not read now keeps its own.
     """
     counts = {}
     for reading in readings:

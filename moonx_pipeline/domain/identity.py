@@ -1,4 +1,4 @@
-"""Which asset a contract is: by the chain for native coins, by the token registry for the others, never by symbol."""
+"""Identifies a contract's asset: native coins by chain, other tokens by the token registry, never by symbol."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _NO_MAJOR = Major()
 
 
 class Listing(NamedTuple):
-    """What the token registry says of a contract.
+    """What the token registry says about a contract.
 
     Attributes:
-        symbol, name, logo_url: As the most trusted list has them.
-        coingecko_id: Of the coin that it is, where the listing of coins names the contract.
+        symbol, name, logo_url: Those of the most trusted list.
+        coingecko_id: The id of its coin, if the listing of coins names the contract.
         lists: The lists that name it; at least one.
     """
 
@@ -28,16 +28,16 @@ class Listing(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Which asset a contract is.
+    """The asset of a contract.
 
     Attributes:
-        listing: What lists say; ``None`` where none names it.
-        is_native: It is the chain's own coin.
-        coingecko_id: By which CoinGecko prices it.
-        is_major: It is one of the few assets whose price needs no pool.
+        listing: What lists say; ``None`` if none names it.
+        is_native: Whether it is the chain's own coin.
+        coingecko_id: The id under which CoinGecko prices it.
+        is_major: Whether it is one of the few assets whose price needs no pool.
         binance_symbol: Its pair on Binance, such as ``ETHUSDT``.
-        coin: The native coin that it is worth one of, by symbol.
-        is_dollar: A stablecoin of the US dollar.
+        coin: The symbol of the native coin that it equals in value.
+        is_dollar: Whether it is a US dollar stablecoin.
     """
 
     listing: Listing | None = None
@@ -50,14 +50,14 @@ class Identity(NamedTuple):
 
     @property
     def is_listed(self) -> bool:
-        """Whether it is known for sure which asset it is."""
+        """Whether its asset is certain."""
         return self.is_native or self.is_major or self.listing is not None
 
     def described(self, info: TokenInfo, chain_id: int) -> TokenInfo:
-        """A token's metadata with the names that lists give it; decimals are the contract's own.
+        """A token's metadata with the names from lists; decimals are the contract's own.
 
         Args:
-            info: As its contract, or a provider for it, says.
+            info: The metadata from its contract, or from a provider.
             chain_id: Its chain.
         """
         if self.is_native:
@@ -75,11 +75,11 @@ UNLISTED = Identity()
 
 
 def identify(key: TokenKey, listing: Listing | None) -> Identity:
-    """Which asset a contract is.
+    """Identifies a contract's asset.
 
     Args:
         key: The contract.
-        listing: What the registry says of it, if anything.
+        listing: What the registry says about it, if anything.
     """
     chain = CHAIN_BY_ID[key.chain_id]
     is_native = key.address == NATIVE_TOKEN

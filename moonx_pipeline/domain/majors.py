@@ -1,6 +1,6 @@
-"""The few assets that the price of others hangs on, by CoinGecko's ids; their contracts are in the token registry.
+"""The few assets that other prices depend on, by CoinGecko id; their contracts are in the token registry.
 
-A contract is one of these only where the registry says so: a symbol never is enough, since anyone can forge one.
+A contract is one of these only if the registry says so: a symbol is never enough, since anyone can forge one.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ class Major(NamedTuple):
     """One asset.
 
     Attributes:
-        binance_base: Base asset of its USDT pair on Binance, where it has one that is this very asset.
-        coin: The native coin that it is worth one of, by symbol.
-        is_dollar: A stablecoin of the US dollar, worth about one as the other side of a pool.
+        binance_base: The base asset of its USDT pair on Binance, if that pair is this very asset.
+        coin: The symbol of the native coin that it equals in value.
+        is_dollar: Whether it is a US dollar stablecoin, worth about one as the other side of a pool.
     """
 
     binance_base: str | None = None
@@ -49,7 +49,7 @@ MAJORS: Final = {
     "pepe": Major("PEPE"),
     "staked-ether": Major(),
     "wrapped-steth": Major(),
-    # Bridges' dollars, which CoinGecko lists bridge by bridge.
+    # Bridged dollars, which CoinGecko lists per bridge.
     "bridged-usdc-polygon-pos-bridge": Major(is_dollar=True),
     "bridged-usd-coin-optimism": Major(is_dollar=True),
     "usd-coin-ethereum-bridged": Major(is_dollar=True),
@@ -57,7 +57,7 @@ MAJORS: Final = {
     "binance-bridged-usdc-bnb-smart-chain": Major(is_dollar=True),
     "binance-bridged-usdt-bnb-smart-chain": Major(is_dollar=True),
 }
-"""By CoinGecko's id."""
+"""The majors by CoinGecko id."""
 
 MAJOR_IDS: Final = frozenset(MAJORS)
 

@@ -1,4 +1,4 @@
-"""What is known of the tokens at hand at one moment; it grows as sources answer."""
+"""The market: what is known about the tokens at hand at one moment; it grows as sources answer."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from moonx_pipeline.domain.pricing import Choice, PriceLimits, age_factor, choos
 from moonx_pipeline.domain.quotes import PriceSource
 
 USDT_KEY: Final = TokenKey(1, "0xdac17f958d2ee523a2206206994597c13d831ec7")
-"""The token whose price turns a quote in USDT into one in USD."""
+"""The token whose price converts quotes from USDT to USD."""
 
 COIN_KEYS: Final = frozenset(
     TokenKey(chain.id, address) for chain in KNOWN_CHAINS for address in (NATIVE_TOKEN, chain.wrapped_native)
 )
 ALWAYS_KNOWN: Final = COIN_KEYS | {USDT_KEY}
-"""Tokens whose evidence pricing needs even where the user holds none: others are quoted in them."""
+"""Tokens whose evidence pricing needs even if the user holds none: others are quoted in them."""
 
 _PAR: Final = Decimal(1)
 WAITS_AT_MOST: Final = timedelta(hours=24)
-"""The oldest price that is used of a token whose turn to be asked for has not come yet."""
+"""The oldest usable price of a token that still waits for its turn to be asked for."""
 
 JUDGED_AGAIN: Final = timedelta(hours=24)
-"""How often a token that is spam is asked for again."""
+"""How often a spam token is asked for again."""
 
 
 _ACCEPTED_ANEW: Final = timedelta(hours=1)
-"""A price that hardly moved is not written again before."""
+"""How long before a price that hardly moved is written again."""
 
 
 class Known(NamedTuple):
-    """What is stored of a token beyond its metadata."""
+    """What is stored about a token beyond its metadata."""
 
     listing: Listing | None = None
     evidence: Evidence = NO_EVIDENCE
@@ -52,7 +52,7 @@ class Market:
     Attributes:
         now: The time at which everything is judged.
         limits: Bounds of trust.
-        learned: Evidence of the tokens of which something was learned, to be stored.
+        learned: New evidence by token, to be stored.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class Market:
         fresh_for: timedelta,
         old_after: timedelta,
     ) -> None:
-        """Takes what is stored.
+        """Makes a market from what is stored.
 
         Args:
-            known: Of the tokens at hand and of ``ALWAYS_KNOWN``.
+            known: What is stored about the tokens at hand and about ``ALWAYS_KNOWN``.
             now: The time.
             limits: Bounds of trust.
-            fresh_for: A price that matters is read anew when it is older.
-            old_after: A price that matters is old, and flagged so, when it is older.
+            fresh_for: An older price is read again, if it is important.
+            old_after: An older price is flagged as old, if it is important.
         """
         self.now = now
         self.limits = limits
@@ -87,7 +87,7 @@ class Market:
         self.take_in(known)
 
     def take_in(self, known: Mapping[TokenKey, Known]) -> None:
-        """Adds what is stored of further tokens."""
+        """Adds what is stored about further tokens."""
         for key, what in known.items():
             self._known[key] = what
             identity = self._identities[key] = identify(key, what.listing)
@@ -96,12 +96,12 @@ class Market:
         self._choices.clear()
 
     def weigh(self, worth: Mapping[TokenKey, Decimal]) -> None:
-        """Says what the largest holding of tokens is worth in USD, which decides how old a price may be."""
+        """Sets the USD value of each token's largest holding, which decides how old its price may be."""
         self._worth = worth
         self._choices.clear()
 
     def knows(self, key: TokenKey) -> bool:
-        """Whether what is stored of a token was taken in."""
+        """Whether what is stored about a token was added."""
         return key in self._known
 
     def identity(self, key: TokenKey) -> Identity:
@@ -111,21 +111,21 @@ class Market:
         return identity
 
     def own_evidence(self, key: TokenKey) -> Evidence:
-        """What is known of a token itself."""
+        """What is known about the token itself."""
         return self._known.get(key, NOTHING_KNOWN).evidence
 
     def evidence(self, key: TokenKey) -> Evidence:
-        """What is known of a token: a native coin, its wrapped form and its listings price each other."""
+        """What is known about a token: a native coin, its wrapped form and its listings price each other."""
         own = self.own_evidence(key)
         coin = self.identity(key).coin
         if coin is None:
             return own
-        # In a fixed order, so that it is always the same one of two that say something else at one time: its chain's.
+        # In a fixed order: if two differ at the same time, the one of the token's own chain always wins.
         others = sorted(self._coins.get(coin, set()) - {key}, key=lambda other: (other.chain_id == key.chain_id, other))
         return with_quotes_of(own, map(self.own_evidence, others))
 
     def learn(self, key: TokenKey, new: Evidence) -> None:
-        """Adds what a source said."""
+        """Adds a source's answer."""
         known = self._known.get(key, NOTHING_KNOWN)
         merged = merge(known.evidence, new)
         self._known[key] = known._replace(evidence=merged)
@@ -140,22 +140,22 @@ class Market:
         return self.identity(key).is_listed or PriceSource.COINGECKO in self.own_evidence(key).quotes
 
     def is_deep(self, key: TokenKey) -> bool:
-        """Whether it has a pool with trusted depth."""
+        """Whether a pool of the token has trusted depth."""
         depth = self.own_evidence(key).depth_now(self.now)
         return depth is not None and depth.state is DepthState.DEEP
 
     def was_deep(self, key: TokenKey) -> bool:
-        """Whether it had a pool with trusted depth by the last answer of a source that knows pools, however old."""
+        """Whether a pool had trusted depth in the last answer of a source that knows pools, however old."""
         evidence = self.own_evidence(key)
         depth = evidence.depth_now(evidence.answered.get(PriceSource.DEXSCREENER, self.now))
         return depth is not None and depth.state is DepthState.DEEP
 
     def was_asked_for(self, key: TokenKey) -> bool:
-        """Whether a source that knows pools has ever answered about it."""
+        """Whether a source that knows pools has ever answered about the token."""
         return PriceSource.DEXSCREENER in self.own_evidence(key).answered
 
     def price_age(self, key: TokenKey) -> timedelta:
-        """How old a price of the token may be before it is read anew."""
+        """How old the token's price may be before it is read again."""
         return self._fresh_for * self._age_factor(key)
 
     def _age_factor(self, key: TokenKey) -> int:
@@ -164,11 +164,11 @@ class Market:
         return age_factor(bool(self.own_evidence(key).quotes), self._worth.get(key))
 
     def is_due(self, key: TokenKey, source: PriceSource) -> bool:
-        """Whether a source is to be asked about a token."""
+        """Whether to ask a source about a token."""
         return self.overdue(key, source) > 1
 
     def overdue(self, key: TokenKey, source: PriceSource) -> float:
-        """How long ago a source answered, in units of the age that is allowed; infinite where it never did."""
+        """How long ago a source answered, in units of the allowed age; infinite if it never did."""
         answered = self.own_evidence(key).answered.get(source)
         if answered is None:
             return float("inf")
@@ -191,12 +191,12 @@ class Market:
         return choice
 
     def has_price_of(self, key: TokenKey, age: timedelta) -> bool:
-        """Whether a price of the token was read within a time."""
+        """Whether the token's price was read within ``age``."""
         quote = self.choice(key).quote
         return quote is not None and self.now - quote.read_at <= age
 
     def accept(self, key: TokenKey) -> None:
-        """Remembers a token's price for the next ones to be measured against, where it is beyond doubt and news."""
+        """Stores a token's price to measure later ones against, if it is beyond doubt and new."""
         choice, known = self.choice(key), self._known.get(key, NOTHING_KNOWN)
         new, before = choice.accepted(self.now), known.evidence.accepted
         if new is None or (before is not None and not self._is_news(new, before)):
@@ -210,12 +210,12 @@ class Market:
         return new.at - before.at > _ACCEPTED_ANEW or high > low * (1 + self.limits.disagreement_percent / 100)
 
     def usdt_rate(self) -> Decimal | None:
-        """What a USDT is worth in USD; ``None`` where nobody has said lately."""
+        """The price of USDT in USD; ``None`` if no source has given one recently."""
         quote = self.choice(USDT_KEY).quote
         return quote.price_usd if quote else None
 
     def trusted_price(self, key: TokenKey) -> Decimal | None:
-        """The price of a token that is trusted as the other side of a pool: a matter of the market, not of a wallet."""
+        """The price of a token trusted as the other side of a pool: it depends on the market, not on a wallet."""
         identity = self.identity(key)
         if not identity.is_major and not (self.is_listed(key) and self.is_deep(key)):
             return None
@@ -225,7 +225,7 @@ class Market:
         return _PAR if identity.is_dollar else None
 
     def trusted_quotes(self, chain_id: int, others: Collection[str]) -> dict[str, Decimal]:
-        """Prices of those of some tokens that are trusted as the other side of a chain's pools, by contract."""
+        """Prices by contract of those tokens that are trusted as the other side of a chain's pools."""
         trusted = {}
         for address in others:
             price = self.trusted_price(other_side_key(chain_id, address))
@@ -235,7 +235,7 @@ class Market:
 
 
 def other_side_key(chain_id: int, address: str) -> TokenKey:
-    """The token that a pool names: Uniswap v4 and others name the native coin itself, by the zero address."""
+    """The token of an address in a pool: Uniswap v4 and others name the native coin by the zero address."""
     if address == ZERO_ADDRESS or address in CHAIN_BY_ID[chain_id].native_mirrors:
         return TokenKey(chain_id, NATIVE_TOKEN)
     return TokenKey(chain_id, address)

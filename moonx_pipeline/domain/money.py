@@ -1,7 +1,7 @@
 """Exact arithmetic of balances, prices and values.
 
 A balance is an integer of a token's smallest unit, up to 2^256 - 1. Amounts, prices and values are
-``Decimal``; every operation here is exact, and one that could not be raises instead of rounding.
+``Decimal``; every operation here is exact, and raises rather than rounds.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation,
 from functools import reduce
 
 MAX_DECIMALS = 77
-"""More decimals than this and one whole token would not fit into 2^256 - 1 units."""
+"""With more decimals, one whole token would not fit into 2^256 - 1 units."""
 
-# Wide enough for any balance (78 digits) times any price that parse_price lets through, summed up.
+# Wide enough for sums of any balance (78 digits) times any price that parse_price accepts.
 _EXACT = Context(prec=512, traps=[InvalidOperation, DivisionByZero, Overflow, Inexact, Rounded])
 _ZERO = Decimal(0)
 _PRICE_DIGITS = 120
 
 
 def amount_of(balance: int, decimals: int) -> Decimal:
-    """The amount in whole tokens of a balance in the smallest unit, exact.
+    """Converts a balance in the smallest unit to whole tokens, exactly.
 
     Args:
         balance: 0 .. 2^256 - 1.
@@ -35,7 +35,7 @@ def value_of(amount: Decimal, price_usd: Decimal) -> Decimal:
 
 
 def total_of(values: Iterable[Decimal]) -> Decimal:
-    """The exact sum of values in USD; 0 of none."""
+    """The exact sum of values in USD; 0 for none."""
     return reduce(_EXACT.add, values, _ZERO)
 
 
@@ -48,7 +48,7 @@ def parse_price(text: str | int | Decimal) -> Decimal:
     """A provider's price in USD, exactly as its text says.
 
     Raises:
-        ValueError: It is no number, negative, not finite, or of a size that no price has.
+        ValueError: It is no number, negative, not finite, or too large or small for a price.
     """
     try:
         price = Decimal(text)
@@ -63,7 +63,7 @@ def parse_price(text: str | int | Decimal) -> Decimal:
 
 
 def parse_change(text: str | Decimal | None) -> Decimal | None:
-    """A change in percent as a provider's text says; ``None`` where it says none that can be one."""
+    """A change in percent from a provider's text; ``None`` if it has no valid one."""
     try:
         change = Decimal(text) if text is not None else None
     except InvalidOperation:
@@ -74,7 +74,7 @@ def parse_change(text: str | Decimal | None) -> Decimal | None:
 
 
 def without_zeros(number: Decimal) -> Decimal:
-    """The same number without trailing zeros, so that equal numbers have equal digits, whoever wrote them."""
+    """The same number without trailing zeros, so that equal numbers from different sources have equal digits."""
     return _EXACT.normalize(number)
 
 

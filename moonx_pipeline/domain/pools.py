@@ -1,8 +1,8 @@
-"""The price and the depth of a token from the DEX pools it trades in.
+"""The price and the depth of a token from its DEX pools.
 
 Anyone can open a pool and set its price, so a pool counts by what it holds of *other*, trusted tokens: its own side
 costs its maker nothing. The deepest pool above the floor gives the price, unless it is far from the others. Depth needs
-no price. Where a pool's depth is not told, or its other token has no trusted price, it is unknown, which is not thin.
+no price. If a pool's depth is not given, or its other token has no trusted price, it is unknown, which is not thin.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _UNKNOWN: Final = Decimal(-1)
 
 
 class Pool(NamedTuple):
-    """One pool, as a provider lists it. ``None`` is what it does not say.
+    """One pool, as a provider lists it. ``None`` means that it does not say.
 
     Attributes:
         chain_id: Its chain.
-        address: The pool itself, lower case; 32 bytes where it has no contract of its own.
+        address: The pool itself, lower case; 32 bytes if it has no contract of its own.
         base_address, quote_address: Its two tokens, lower case.
-        price_usd: Of one base token, in USD.
-        price_native: Of one base token, in quote tokens.
+        price_usd: The price of one base token, in USD.
+        price_native: The price of one base token, in quote tokens.
         liquidity_usd: Both sides together, as the provider values them.
-        liquidity_base, liquidity_quote: Amounts of the two tokens in it.
-        change_24h: Of the base token's price, in percent.
+        liquidity_base, liquidity_quote: The amounts of the two tokens in the pool.
+        change_24h: The change of the base token's price, in percent.
     """
 
     chain_id: int
@@ -57,14 +57,14 @@ class Pool(NamedTuple):
 
 
 class PoolFinding(NamedTuple):
-    """What a token's pools say of it: a price, where one has it, and how deep they are."""
+    """What a token's pools give: a price, if one has it, and their depth."""
 
     quote: Quote | None
     depth: PoolDepth | None
 
 
 class _Side(NamedTuple):
-    """A pool as seen from one token: its price there, and the worth of the other side (``None`` is unknown)."""
+    """A pool seen from one token: its price there, and the value of the other side (``None`` is unknown)."""
 
     depth_usd: Decimal | None
     price_usd: Decimal | None
@@ -80,13 +80,13 @@ def judge_pools(
     trusted: Mapping[str, Decimal],
     read_at: datetime,
 ) -> PoolFinding:
-    """The token's price and depth by its pools.
+    """Judges a token's price and depth by its pools.
 
     Args:
         token: The token.
-        pools: Any pools; those of other tokens and chains are passed over.
-        floor_usd: What a pool needs on its trusted side, in USD.
-        trusted: Prices in USD of the tokens that are trusted as a pool's other side, by contract.
+        pools: Any pools; those of other tokens and chains are ignored.
+        floor_usd: The least that a pool needs on its trusted side, in USD.
+        trusted: USD prices by contract of the tokens trusted as a pool's other side.
         read_at: When the pools were read.
     """
     sides = [
@@ -131,7 +131,7 @@ def _quote(sides: Sequence[_Side], read_at: datetime) -> Quote | None:
 
 
 def _side_of(token: TokenKey, pool: Pool, trusted: Mapping[str, Decimal]) -> _Side | None:
-    """A pool as seen from a token; ``None`` where it is of other tokens."""
+    """A pool seen from a token; ``None`` if it has other tokens."""
     if pool.chain_id != token.chain_id or token.address not in (pool.base_address, pool.quote_address):
         return None
     price, change = _price_in(token, pool)
@@ -140,18 +140,18 @@ def _side_of(token: TokenKey, pool: Pool, trusted: Mapping[str, Decimal]) -> _Si
     known = worth is not None and amount is not None and amount >= 0
     depth = _DIVISION.multiply(amount, worth) if known and amount is not None and worth is not None else None
     if depth is not None and pool.liquidity_usd is not None and pool.liquidity_usd > 0:
-        # One side is not worth more than both: an amount may have been told in a token's smallest unit.
+        # One side is not worth more than both: the provider may give an amount in the token's smallest unit.
         depth = min(depth, pool.liquidity_usd)
     return _Side(depth, price, change, pool.address)
 
 
 def _price_in(token: TokenKey, pool: Pool) -> tuple[Decimal | None, Decimal | None]:
-    """A token's price in USD in a pool, and its change over 24 hours; a price of 0 is none."""
+    """A token's price in a pool in USD, and its change over 24 hours; a price of 0 counts as none."""
     if not pool.price_usd:
         return None, None
     if token.address == pool.base_address:
         return pool.price_usd, pool.change_24h
     if not pool.price_native:
         return None, None
-    # priceUsd is the other token's: one of ours is worth what one of it costs, over how many of ours it costs.
+    # priceUsd is the other token's, so ours is priceUsd / priceNative (how many of ours one of it costs).
     return _DIVISION.divide(pool.price_usd, pool.price_native), None

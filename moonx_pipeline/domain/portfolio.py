@@ -1,4 +1,4 @@
-"""What a portfolio is made of: balances as read, positions as valued, and the state of each chain.
+"""The parts of a portfolio: balances as read, positions as valued, and the outcome of each chain.
 
 Rows are named tuples, since a sweep handles millions of them.
 """
@@ -25,7 +25,7 @@ class TokenKey(NamedTuple):
 
 
 class TokenInfo(NamedTuple):
-    """What a contract, or a provider for it, says of a token. ``None`` is unknown, never a default."""
+    """Metadata of a token from its contract or a provider. ``None`` is unknown, never a default."""
 
     symbol: str | None
     name: str | None
@@ -40,17 +40,17 @@ class ChainOutcome(enum.Enum):
     """How the reading of one wallet on one chain ended."""
 
     OK = "ok"  # balances are what the chain says now
-    PARTIAL = "partial"  # so are they, but the list goes on: the rest of what is stored stays, marked stale
+    PARTIAL = "partial"  # balances are current, but the list continues: the rest of what is stored stays, marked stale
     FAILED = "failed"  # no source answered; what is stored stays, marked stale
     SKIPPED = "skipped"  # not asked on purpose: its breaker is open, or it has no source
-    KEPT = "kept"  # not asked since nothing moved: what is stored is what is held
+    KEPT = "kept"  # not asked, since nothing moved: what is stored is what is held
 
 
 class Coverage(enum.Enum):
-    """What an answered reading can know."""
+    """What an answered reading covers."""
 
     ALL_TOKENS = "all_tokens"  # every token that the wallet ever held
-    KNOWN_TOKENS = "known_tokens"  # only the tokens that were asked for: new ones are not seen
+    KNOWN_TOKENS = "known_tokens"  # only the tokens asked for: new ones are not seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +62,22 @@ class ChainBalances:
         chain_id: EIP-155 chain id.
         outcome: Whether ``balances`` can be trusted.
         balances: Raw balance in the smallest unit by lower-case token address; the native coin under
-            ``NATIVE_TOKEN``. Tokens with a balance of zero may be left out where coverage is
-            ``ALL_TOKENS``; all that was asked for is present where it is ``KNOWN_TOKENS``.
+            ``NATIVE_TOKEN``. Tokens with a balance of zero may be left out if coverage is
+            ``ALL_TOKENS``; all tokens asked for are present if it is ``KNOWN_TOKENS``.
         unknown: Tokens whose balance could not be read. Their last known balance stays; without one they count
             as unread.
-        without_balance: Tokens whose contract itself answered with no balance, and nobody with one (it reverts, or
-            there is no code). Their last known balance stays; without one there is nothing to read.
+        without_balance: Tokens whose contract answered without a balance (it reverts, or there is no code), while no
+            other source had one. Their last known balance stays; without one there is nothing to read.
         tokens: Metadata that came with the balances.
-        coverage: What the source can know.
+        coverage: What the source covers.
         source: The provider that answered, such as ``alchemy`` or ``rpc``.
-        reason: Why it failed or was skipped, or what the coverage leaves out; one sentence for people.
+        reason: Why it failed or was skipped, or what the coverage leaves out; one sentence for users.
         error_code: Why it failed or was skipped, for programs: the kind of the provider's error, or ``no_source``.
-        retry_at: When a failed or skipped chain may be asked again, where that is known.
-        block: The block at which the balances were read; ``None`` where the source does not say.
-        resume_key: Where the next reading goes on, of one that is ``PARTIAL``.
-        resumed_since: When the reading of its list began, where it went on with one of an earlier sync: what it did
-            not come by itself then stays as stored.
+        retry_at: When a failed or skipped chain may be asked again, if known.
+        block: The block at which the balances were read; ``None`` if the source does not say.
+        resume_key: Where the next reading continues, if this one is ``PARTIAL``.
+        resumed_since: When the reading of its list began, if this one continued an earlier sync's: tokens that it did
+            not reach itself stay as stored.
     """
 
     wallet: str
@@ -98,7 +98,7 @@ class ChainBalances:
 
     @property
     def is_current(self) -> bool:
-        """Whether what it says, or keeps, is all that is held now."""
+        """Whether what it read, or kept, is all that is held now."""
         return self.outcome is ChainOutcome.OK or self.outcome is ChainOutcome.KEPT
 
     @property
@@ -108,14 +108,14 @@ class ChainBalances:
 
     @property
     def is_read(self) -> bool:
-        """Whether it has balances of now, of all tokens or of some."""
+        """Whether it has current balances, of all tokens or some."""
         return self.outcome is ChainOutcome.OK or self.outcome is ChainOutcome.PARTIAL
 
 
 class Position(NamedTuple):
     """One token of one wallet, valued.
 
-    ``amount`` is ``None`` where the decimals are unknown, ``value_usd`` where amount or price are.
+    ``amount`` is ``None`` if the decimals are unknown, ``value_usd`` if amount or price are.
     ``stale`` positions are the last known ones of a chain that did not answer.
     """
 
@@ -145,5 +145,5 @@ class Position(NamedTuple):
 
     @property
     def not_counted_reason(self) -> str | None:
-        """Why it is not in the total, as a code; ``None`` where it is in it."""
+        """Why it is not in the total, as a code; ``None`` if it is counted."""
         return not_counted_reason(is_spam=self.is_spam, value_usd=self.value_usd, flags=self.flags)

@@ -1,18 +1,18 @@
-"""Which price a token has, out of the facts about it: a table of rules, read from top to bottom.
+"""Chooses a token's price from the evidence about it: a table of rules, applied from top to bottom.
 
 ====================  ==================================================================================================
 rule                  what it does
 ====================  ==================================================================================================
 ``too_old``           a quote that was read longer ago than allowed is not used
-``outdated``          a quote that its own source says is of long ago is shown only where there is no other, not counted
-``thin``              DEX prices have no say about a token whose pools are all thin (shown as low liquidity, not
-                      counted), nor has a pool whose depth is not known
+``outdated``          a quote that its own source dates as old is shown only if there is no other, and not counted
+``thin``              DEX prices are ignored for a token whose pools are all thin (shown as low liquidity, not
+                      counted), and so is the price of a pool of unknown depth
 ``trust``             the most trusted of the others is chosen: a listing, then a price of known depth, then the rest
 ``outvoted``          two that agree outvote one that is far apart from them
 ``far_apart``         one against one, far apart: not counted
-``unconfirmed``       a DEX price of unknown depth, of a token that no list names, that nobody confirms, or about
-                      whose pools nobody has said anything yet: counted up to a bound
-``jump``              a price that moved far within a day, and that nobody confirms: not counted
+``unconfirmed``       a DEX price of unknown depth, for a token that no list names, that no other source confirms, or
+                      about whose pools no source has answered yet: counted up to a bound
+``jump``              a price that moved far within a day, and that no other source confirms: not counted
 ====================  ==================================================================================================
 
 ``docs/trust.md`` has the same rules in words, with the reasons.
@@ -41,13 +41,13 @@ from moonx_pipeline.domain.identity import Identity
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 
 REFERENCE_AGE: Final = timedelta(hours=24)
-"""An accepted price older than this says nothing about a jump."""
+"""An older accepted price is no reference for a jump."""
 
 STABLE_AGE_FACTOR: Final = 7
-"""A stablecoin's price may be this many times older by its own source: it is not traded where nothing moves."""
+"""A stablecoin's price may be this many times older by its own source: it hardly trades while nothing moves."""
 
 _LISTINGS: Final = frozenset({PriceSource.BINANCE, PriceSource.COINGECKO})
-# Of a major, Alchemy's average over pools and DefiLlama's go before a single pool.
+# For a major, DefiLlama's price and Alchemy's average over pools go before a single pool's price.
 _TRUST_MAJORS: Final = (
     PriceSource.BINANCE,
     PriceSource.COINGECKO,
@@ -68,7 +68,7 @@ class PriceLimits:
         jump_factor: A price may move by this factor within a day without a second source.
         unconfirmed_usd: Positions with an unconfirmed price count up to this value, together.
         liquidity_floor_usd: A pool with less on its trusted side is thin.
-        max_age: A quote that its source says is older is outdated.
+        max_age: A quote that its source dates as older is outdated.
         stale_after: A quote that was read longer ago is not used.
     """
 
@@ -97,14 +97,14 @@ class Choice(NamedTuple):
     """A token's price and how it was found.
 
     Attributes:
-        quote: The chosen quote; ``None`` where there is none that may be shown.
+        quote: The chosen quote; ``None`` if none may be shown.
         rule: Why it was chosen: ``listing``, ``deep_pools``, ``two_agree``, ``single_source``, ``outvoted``,
             ``thin_pools``, ``outdated`` or ``none``.
-        flags: What to know of it, sorted.
-        change_24h: In percent, from the most trusted source that says.
-        depth: Of its pools, as far as it is still believed.
+        flags: Its flags, sorted.
+        change_24h: In percent, from the most trusted source that gives one.
+        depth: The depth of its pools, if still believed.
         uses: What became of each quote.
-        is_open: Another source could say more: there is no price, or one that is in doubt or old.
+        is_open: Whether to ask another source: there is no price, or it is in doubt or old.
         is_acceptable: Whether later prices may be measured against it.
     """
 
@@ -118,7 +118,7 @@ class Choice(NamedTuple):
     is_acceptable: bool
 
     def accepted(self, now: datetime) -> Accepted | None:
-        """The price as one that later ones are measured against."""
+        """The price as a reference for later ones; ``None`` if it is not acceptable."""
         return Accepted(self.quote.price_usd, now) if self.quote and self.is_acceptable else None
 
 
@@ -134,11 +134,11 @@ def choose_price(
     """Chooses a token's price.
 
     Args:
-        evidence: What is known of it.
+        evidence: What is known about it.
         identity: Which asset it is.
         now: The time.
         limits: Bounds of trust.
-        fresh_for: A quote that was read longer ago should have been read anew, and is flagged as old.
+        fresh_for: A quote that was read longer ago should have been read again, and is flagged as old.
         oldest: A quote that was read longer ago is not used; ``limits.stale_after`` by default.
     """
     depth = evidence.depth_now(now)
@@ -180,7 +180,7 @@ def choose_price(
 
 
 def _without_voters(case: _Case, refused: Sequence[Quote], outdated: Sequence[Quote], uses: list[Use]) -> Choice:
-    """What is shown where no quote has a say: a price of thin pools, else an outdated one, and neither is counted."""
+    """The choice if no quote counts: the price of thin pools is shown, else an outdated one; neither is counted."""
     best, rule, flags = None, "none", []
     if refused and case.is_thin:
         best, rule, flags = refused[0], "thin_pools", [LOW_LIQUIDITY]
@@ -202,7 +202,7 @@ def _without_voters(case: _Case, refused: Sequence[Quote], outdated: Sequence[Qu
 
 
 def _elect(case: _Case, voters: Sequence[Quote]) -> tuple[Quote, str, set[str]]:
-    """The most trusted quote, unless more sources contradict it than stand by it."""
+    """The most trusted quote, unless more sources contradict it than support it."""
     best = voters[0]
     against = [quote for quote in voters if case.far_apart(best, quote)]
     if not against:
@@ -217,7 +217,7 @@ def _elect(case: _Case, voters: Sequence[Quote]) -> tuple[Quote, str, set[str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What the quotes of one token are judged by."""
+    """The basis on which one token's quotes are judged."""
 
     identity: Identity
     depth: PoolDepth | None
@@ -226,7 +226,7 @@ class _Case:
     fresh_for: timedelta
 
     def sorted_by_age(self, evidence: Evidence, oldest: timedelta) -> tuple[list[Quote], list[Quote], list[Quote]]:
-        """Quotes that may be used, outdated ones and ones read too long ago; each the most trusted first."""
+        """Usable quotes, outdated ones and ones read too long ago; in each, the most trusted first."""
         usable, outdated, too_old = [], [], []
         for quote in sorted(evidence.quotes.values(), key=self.trust):
             if self.now - quote.read_at > oldest:
@@ -238,7 +238,7 @@ class _Case:
         return usable, outdated, too_old
 
     def trust(self, quote: Quote) -> tuple[int, bool, int]:
-        """Lower is more trusted: listings, then what is backed by depth, then the rest; fresh ones before old ones."""
+        """A sort key, lower is more trusted: listings, then quotes backed by depth, then the rest; fresh before old."""
         order = _TRUST_MAJORS if self.identity.is_major else _TRUST
         backed = self.identity.is_major or self.is_deep
         tier = 0 if quote.source in _LISTINGS else 1 if backed else 2
@@ -253,7 +253,7 @@ class _Case:
         return self.depth is not None and self.depth.state is DepthState.THIN
 
     def has_say(self, quote: Quote) -> bool:
-        """Whether a quote counts: a DEX price of a token without liquidity is whatever its maker wants it to be."""
+        """Whether a quote counts: the maker of a token without liquidity sets its DEX price at will."""
         if quote.source in _LISTINGS or self.identity.is_major:
             return True
         if quote.source is PriceSource.DEXSCREENER:
@@ -279,7 +279,7 @@ class _Case:
         return _apart(quote.price_usd, accepted.price_usd, self.limits.jump_factor)
 
     def name_of_trust(self, best: Quote, agreeing: Sequence[Quote]) -> str:
-        """Which kind of trust a quote was chosen by."""
+        """The kind of trust by which a quote was chosen."""
         if best.source in _LISTINGS:
             return "listing"
         if self.is_deep:
@@ -298,15 +298,15 @@ def _apart(one: Decimal, other: Decimal, factor: Decimal) -> bool:
 
 
 _UNPRICED_FACTOR: Final = 12
-_AGE_FACTORS: Final = ((Decimal(1), 12), (Decimal(100), 3))  # of a holding below so many USD
+_AGE_FACTORS: Final = ((Decimal(1), 12), (Decimal(100), 3))  # for a holding below this many USD
 
 
 def age_factor(is_priced: bool, worth: Decimal | None) -> int:
-    """How many times older than an important price another may be before it is asked for again.
+    """How many times older than an important price a token's price may be before it is asked for again.
 
     Args:
-        is_priced: Whether the token has a price; most that have none never will.
-        worth: What the largest holding at hand is worth in USD; ``None`` where that is unknown.
+        is_priced: Whether the token has a price; most without one never will.
+        worth: The USD value of the largest holding at hand; ``None`` if unknown.
     """
     if not is_priced:
         return _UNPRICED_FACTOR

@@ -1,4 +1,4 @@
-"""What a source of prices says of one token."""
+"""Quotes: what a price source says about one token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class PriceSource(enum.Enum):
     BINANCE = "binance"  # a direct quote of a large asset
     COINGECKO = "coingecko"  # listed coins, by the registry's id or by contract
     DEXSCREENER = "dexscreener"  # DEX pools, with their liquidity
-    DEFILLAMA = "defillama"  # by contract, from listings and pools that it checks itself
+    DEFILLAMA = "defillama"  # by contract, from listings and pools that DefiLlama checks
     ALCHEMY = "alchemy"  # a DEX price by contract, without its liquidity
 
 
@@ -22,12 +22,12 @@ class Quote(NamedTuple):
     """One source's price of one token in USD.
 
     Attributes:
-        source: Who says so.
+        source: The source.
         price_usd: Exact, above zero, parsed from the provider's text.
-        price_at: When the provider says it was; ``None`` where it does not say.
+        price_at: The time of the price by the provider; ``None`` if it does not say.
         read_at: When it was read.
-        change_24h: Change over 24 hours in percent; ``None`` where the source does not say.
-        at_par: It is converted from USDT by the assumption that one is worth a dollar.
+        change_24h: Change over 24 hours in percent; ``None`` if the source does not say.
+        at_par: Whether it was converted from USDT at an assumed rate of 1 USD.
     """
 
     source: PriceSource

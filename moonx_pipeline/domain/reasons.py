@@ -1,4 +1,4 @@
-"""Why syncs end without a full result: one table of codes, words and consequences."""
+"""The reasons why syncs end without a full result: one table of codes, words and consequences."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Reason:
     Attributes:
         code: For programs; stored as ``error_code``.
         status: The operation's status.
-        words: One sentence for people; its fields are filled in by whoever ends the sync.
-        counts: Whether it adds to the user's failures in a row, each of which doubles the wait until the next sync.
+        words: One sentence for users; the code that ends the sync fills in its fields.
+        counts: Whether it adds to the user's failures in a row; each doubles the wait until the next sync.
         is_due_at_once: Whether the user is due again at once.
     """
 
@@ -49,7 +49,7 @@ REQUEST_TAKEN: Final = Reason(
     "request_taken", "refused", "Request {request} of user '{user}' is unknown, or another sync has served it."
 )
 
-# Endings that are nobody's failure.
+# Endings that are no failure.
 CANCELLED: Final = Reason("cancelled", "cancelled")
 REPLACED: Final = Reason(
     "superseded", "cancelled", "A sync of this user that was asked for took the place of the sweep's."

@@ -1,4 +1,4 @@
-"""When users are due, and for how long an unattended sweep goes on."""
+"""When users are due, and how long a sweep lasts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 MARKET_OPENS: Final = 9
 MARKET_CLOSES: Final = 17
 ACTIVE_FOR: Final = timedelta(hours=24)
-"""A user who was active longer ago is not synced unattended."""
+"""Sweeps skip users who were last active longer ago."""
 
 _MOST_DOUBLINGS: Final = 4
 _EARLY_SHARE: Final = 5
@@ -23,8 +23,8 @@ class Intervals:
     Attributes:
         market_hours: From 9 to 17 UTC.
         off_hours: At other times.
-        stale: A portfolio that was read longer ago goes before others.
-        high_value_usd: A portfolio of this value goes before others, in whole USD.
+        stale: Portfolios read longer ago go before others.
+        high_value_usd: Portfolios of at least this value go before others, in whole USD.
     """
 
     market_hours: timedelta = timedelta(minutes=5)
@@ -42,28 +42,28 @@ def next_due(now: datetime, failures: int, intervals: Intervals) -> datetime:
     """The time from which a user is due again.
 
     Args:
-        now: When his sync ended.
+        now: When their sync ended.
         failures: Failures in a row; each doubles the interval, up to 16 times it.
-        intervals: How often.
+        intervals: How often portfolios are read.
     """
     doublings: int = min(failures, _MOST_DOUBLINGS)
     return now + intervals.at(now) * (1 << doublings)
 
 
 def due_until(now: datetime, intervals: Intervals) -> datetime:
-    """A sweep that begins now takes whoever is due by this time.
+    """The time by which a user must be due for a sweep that starts now.
 
-    A sync ends some seconds after the tick that began it, so its user is due some seconds after a later tick;
-    without an allowance he would wait for the one after that.
+    A sync ends some seconds after the tick that started it, so its user is due some seconds after a later tick;
+    without an allowance they would wait for the one after that.
     """
     return now + intervals.at(now) / _EARLY_SHARE
 
 
 def lease_until(now: datetime, seconds: float, intervals: Intervals) -> datetime:
-    """When a sync that begins now and lasts at most so long is surely over; no sweep takes its user before."""
+    """The lease of a sync that starts now and lasts at most ``seconds``: no sweep claims its user before."""
     return due_until(now, intervals) + timedelta(seconds=seconds * 1.5)
 
 
 def sweep_seconds(now: datetime, intervals: Intervals) -> float:
-    """How long a sweep that begins now may last: it is over before the next one begins."""
+    """Seconds that a sweep that starts now may last, so that it ends before the next one starts."""
     return intervals.at(now).total_seconds() * _BUDGET_SHARE

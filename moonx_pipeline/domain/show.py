@@ -1,4 +1,4 @@
-"""Numbers and names as people read them. What is shown is rounded; what is stored never is."""
+"""Formats numbers and names for users. What is shown is rounded; what is stored never is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def usd(value: Decimal | None) -> str:
 
 
 def significant(number: Decimal | None, digits: int = 6) -> str:
-    """A number to so many significant digits, in plain notation; ``unknown`` for none."""
+    """A number to ``digits`` significant digits, in plain notation; ``unknown`` for none."""
     if number is None:
         return "unknown"
     rounded = Context(prec=digits, rounding=ROUND_HALF_EVEN).plus(number)
@@ -35,7 +35,7 @@ def significant(number: Decimal | None, digits: int = 6) -> str:
 
 
 def safe_text(text: str) -> str:
-    """A token's name fit for a page or a terminal: cut, and without characters that do not show.
+    """A token's name made safe for a page or a terminal: cut, and without invisible characters.
 
     Names are hostile input: control characters move a terminal's cursor, bidirectional marks turn text
     around.

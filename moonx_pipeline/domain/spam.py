@@ -1,8 +1,8 @@
-"""Which tokens are spam, and why.
+"""Judges which tokens are spam, and why.
 
-A suspicion is not a verdict. Spam is what shows a sign of forgery, **and** no list or listing names its contract,
-**and** has no trusted depth; it is judged only once a source that knows pools has answered. Spam is kept and marked,
-hidden unless asked for, and never a part of a total.
+A suspicion is not a verdict. A token is spam if it shows a sign of forgery, **and** no list or listing names its
+contract, **and** it has no trusted depth; it is judged only once a source that knows pools has answered. Spam is kept
+and marked, hidden unless asked for, and never part of a total.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _LURE = re.compile(
     re.IGNORECASE,
 )
 
-# Letters of other scripts that look like Latin ones, beyond what Unicode's compatibility forms fold
-# (a subset of Unicode TR39's confusables, for the letters that symbols are forged with): Cyrillic, Greek
+# Letters of other scripts that look like Latin ones and that Unicode's compatibility forms do not fold
+# (a subset of Unicode TR39's confusables, for the letters in forged symbols): Cyrillic, Greek
 # and signs; then Armenian and Lisu; then Cherokee, which have the U, D and S that the first lack.
 _CONFUSABLES = str.maketrans(
     "АВСЕНІЈКМОРЅТХУаеосрхуіѕјԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαιορτυνϹϲ₮ÐՍՏꓐꓑꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴᎪᏴᏟᎠᎬᏀᎻᎫᏦᏞᎷᏢᏚᎢᏙᎳᏃ",
@@ -45,21 +45,21 @@ def _as_read(text: str) -> str:
 
 
 def _folded(symbol: str) -> str:
-    """A symbol without what does not tell it from another: spaces, a dollar sign before it, case."""
+    """A symbol without what does not distinguish it: spaces, a leading dollar sign, case."""
     return "".join(c for c in _as_read(symbol) if unicodedata.category(c)[0] in "LNPS").strip("$").upper()
 
 
 def _is_hidden(character: str) -> bool:
-    """Whether it is a control, bidirectional, zero-width or otherwise blank character that is no space."""
+    """Whether a character is a control, bidirectional, zero-width or otherwise blank one, other than a space."""
     return character in _BLANKS or unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
 
 def suspicions(info: TokenInfo) -> tuple[str, ...]:
-    """What looks forged about a token's metadata, as short codes in a fixed order; empty for a clean one.
+    """The signs of forgery in a token's metadata, as short codes in a fixed order; empty for a clean one.
 
     ``link_in_name``: a name or symbol holds a web address. ``lure_in_name``: it asks to claim or visit.
-    ``lookalike_symbol``: it poses as a well-known token. ``hidden_characters``: it holds characters that
-    do not show. ``no_metadata``: it has neither name nor symbol.
+    ``lookalike_symbol``: it poses as a well-known token. ``hidden_characters``: it holds invisible
+    characters. ``no_metadata``: it has neither name nor symbol.
     """
     symbol, name = info.symbol or "", info.name or ""
     both = f"{name} {symbol}"
@@ -82,8 +82,8 @@ class Verdict(NamedTuple):
     """Whether a token is spam.
 
     Attributes:
-        spam_reasons: Why it is; empty where it is not.
-        is_pending: It is suspected, and whether it has a market is not known yet.
+        spam_reasons: Why it is spam; empty if it is not.
+        is_pending: Whether it is suspected, and not yet known to have a market or none.
     """
 
     spam_reasons: tuple[str, ...] = ()
@@ -94,13 +94,13 @@ NOT_SPAM = Verdict()
 
 
 def judge_spam(suspected_for: tuple[str, ...], *, is_listed: bool, is_deep: bool, was_asked_for: bool) -> Verdict:
-    """The verdict on a token.
+    """Judges whether a token is spam.
 
     Args:
         suspected_for: Its ``suspicions``.
-        is_listed: A list or listing names its contract.
-        is_deep: It has a pool with trusted depth.
-        was_asked_for: A source that knows pools has answered about it, with pools or with none.
+        is_listed: Whether a list or listing names its contract.
+        is_deep: Whether it has a pool with trusted depth.
+        was_asked_for: Whether a source that knows pools has answered about it, with pools or with none.
     """
     if not suspected_for or is_listed or is_deep:
         return NOT_SPAM

@@ -1,4 +1,4 @@
-"""Token lists: which contracts somebody published under which names, and which list's word goes first."""
+"""Token lists: published contracts with their names, and the order in which lists are trusted."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class ListedToken(NamedTuple):
 
     Attributes:
         chain_id: One of ``KNOWN_CHAINS``.
-        token_address: Lower case; never a native coin, nor a second face of one.
-        symbol, name, logo_url: For people; ``None`` where the list has none.
-        coingecko_id: CoinGecko's id of the coin; only of lists that may say so.
+        token_address: Lower case; never a native coin or its mirror.
+        symbol, name, logo_url: Shown to users; ``None`` if the list has none.
+        coingecko_id: CoinGecko's id of the coin; only from lists that may give it.
     """
 
     chain_id: int
@@ -27,11 +27,11 @@ class ListedToken(NamedTuple):
 
 
 class TokenList(NamedTuple):
-    """A list as it was read.
+    """A token list as read.
 
     Attributes:
-        name: Of the list, in the registry.
-        version: As its publisher counts, or derived from its content.
+        name: Its name in the registry.
+        version: Its publisher's version, or one derived from its content.
         tokens: Each contract once, in order.
     """
 
@@ -41,22 +41,22 @@ class TokenList(NamedTuple):
 
 
 SHIPPED_LISTS: Final = ("moonx", "aave", "superchain")
-"""The lists in the package, in the order in which they are trusted."""
+"""The lists in the package, the most trusted first."""
 
 COINGECKO_LIST: Final = "coingecko"
-"""The listing of coins. It goes last: its symbols are in lower case, and its ids for the major assets' contracts on
-other chains change as bridges do."""
+"""CoinGecko's listing of coins. It goes last: its symbols are in lower case, and its ids for the major assets'
+contracts on other chains change as bridges do."""
 
 _FIRST_CONFIGURED: Final = 100
 _COINGECKO_TRUST: Final = 1_000_000
 
 
 def trust_of(name: str, configured: tuple[str, ...] = ()) -> int:
-    """The place of a list in the order of trust: shipped ones, the operator's as they are configured, CoinGecko.
+    """A list's place in the order of trust: shipped lists, the operator's as configured, CoinGecko.
 
     Args:
-        name: Of the list.
-        configured: Names of the operator's own lists, in order; must hold ``name`` where it is one of them.
+        name: The list's name.
+        configured: Names of the operator's own lists, in order; must hold ``name`` if it is one of them.
     """
     if name in SHIPPED_LISTS:
         return SHIPPED_LISTS.index(name)
@@ -64,18 +64,18 @@ def trust_of(name: str, configured: tuple[str, ...] = ()) -> int:
 
 
 def fingerprint(tokens: tuple[ListedToken, ...]) -> str:
-    """Stands for the content of a list; twelve hex digits."""
+    """A digest of a list's content; twelve hex digits."""
     return hashlib.sha256(repr(tokens).encode()).hexdigest()[:12]
 
 
 def why_implausible(before: int, now: int) -> str | None:
-    """Why an answer is not taken for the whole list; ``None`` where it may be.
+    """Why an answer is implausible as the whole list; ``None`` if it is plausible.
 
-    A publisher's broken build, or an answer that was cut, would otherwise take the names off good tokens.
+    A publisher's broken build, or a truncated answer, would otherwise remove the names of good tokens.
 
     Args:
-        before: Tokens that the list named when it was last read; 0 where it never was.
-        now: Tokens that it names now.
+        before: The number of tokens in the list when last read; 0 if it never was.
+        now: The number of tokens in it now.
     """
     if now == 0:
         return "It names no token of a known chain, which is not taken for the truth."

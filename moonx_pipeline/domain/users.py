@@ -1,4 +1,4 @@
-"""User ids: whatever another system calls its users, checked once where it enters."""
+"""User ids: another system's names for its users, checked once on input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def parse_user_id(text: str) -> str:
     """A user's id as given, if it can be one.
 
     Raises:
-        InvalidUserId: It is empty, too long, or has characters that do not show.
+        InvalidUserId: It is empty, too long, or has invisible characters.
     """
     if not text.strip() or len(text) > MAX_USER_ID or not text.isprintable() or text != text.strip():
         raise InvalidUserId(

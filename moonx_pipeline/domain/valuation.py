@@ -1,4 +1,4 @@
-"""From balances and prices to positions, and to a total that says what it leaves out."""
+"""Turns balances and prices into positions, and into a total that says what it omits."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ _HELD_APART: Final = BLOCKING_FLAGS - {UNCONFIRMED_PRICE}
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """A portfolio's value and, in counts, what it leaves out.
+    """A portfolio's value, with counts of what it omits.
 
     Attributes:
-        value_usd: Exact sum of the counted positions' values.
+        value_usd: The exact sum of the counted positions' values.
         counted: Positions in the sum.
         unpriced: Positions whose value is unknown.
         spam: Positions marked as spam.
-        flagged: Positions kept out since their price or size can't be trusted.
-        low_liquidity: Positions kept out since they can hardly be sold.
+        flagged: Positions left out because their price or size can't be trusted.
+        low_liquidity: Positions left out because they can hardly be sold.
         unread: Tokens whose balance could not be read and was never known.
-        stale_chains: Ids of chains whose positions are the last known ones, in the order of display.
+        stale_chains: Ids of chains whose positions are the last known ones, in display order.
     """
 
     value_usd: Decimal
@@ -65,7 +65,7 @@ class Totals:
 
     @property
     def omitted(self) -> dict[str, Any]:
-        """What the sum leaves out, as it is stored, sent and told."""
+        """What the sum omits, as stored, sent and shown."""
         return {
             "unpriced": self.unpriced,
             "spam": self.spam,
@@ -110,16 +110,16 @@ def totals_of(positions: Iterable[Position], stale_chains: Iterable[int], unread
 
 
 class TokenFacts(NamedTuple):
-    """What holds for every holding of a token.
+    """The facts that apply to every holding of a token.
 
     Attributes:
-        info: What it is called; names of a listed one are its list's.
-        is_listed: A list or listing names its contract.
-        suspected_for: What looks forged about its names, whatever the verdict.
-        spam_reasons: Why it is spam; empty where it is not.
-        flags: What to know of it.
+        info: Its metadata; a listed token's names are from its list.
+        is_listed: Whether a list or listing names its contract.
+        suspected_for: The signs of forgery in its names, whatever the verdict.
+        spam_reasons: Why it is spam; empty if it is not.
+        flags: Its flags.
         choice: Its price and how it was found.
-        market_usd: What its market could pay for all of it together; ``None`` where that is no bound.
+        market_usd: What its market could pay for all of it together; ``None`` if that is no bound.
     """
 
     info: TokenInfo
@@ -132,20 +132,20 @@ class TokenFacts(NamedTuple):
 
 
 def token_facts(key: TokenKey, info: TokenInfo | None, market: Market) -> TokenFacts:
-    """What holds for every holding of a token.
+    """The facts that apply to every holding of a token.
 
     Args:
         key: The token.
-        info: What its contract or a provider says of it; ``None`` where none has answered for it yet.
-        market: What is known of it and of others.
+        info: Metadata from its contract or a provider; ``None`` if none has answered yet.
+        market: What is known about it and other tokens.
     """
     choice, is_listed = market.choice(key), market.is_listed(key)
     suspected_for = suspicions(info) if info is not None and not is_listed else ()
-    # An outage is no answer: what was deep when pools were last told of does not become spam by it.
+    # An outage is no answer: a token that was deep in the last answer about pools does not become spam.
     verdict = judge_spam(
         suspected_for, is_listed=is_listed, is_deep=market.was_deep(key), was_asked_for=market.was_asked_for(key)
     )
-    # What its pools held when they were last read bounds it, however long ago that was.
+    # The last read depth of its pools is the bound, however old.
     depth = market.own_evidence(key).depth
     bounded = not is_listed and depth is not None and depth.state is DepthState.DEEP
     return TokenFacts(
@@ -161,10 +161,10 @@ def token_facts(key: TokenKey, info: TokenInfo | None, market: Market) -> TokenF
 
 @dataclass(frozen=True, slots=True)
 class Valuer:
-    """Values holdings by the same names and prices; what holds for a token is worked out once.
+    """Values holdings by the same names and prices; works out each token's facts once.
 
     Attributes:
-        tokens: What is known of tokens.
+        tokens: Metadata of tokens.
         market: Their identities and prices.
     """
 
@@ -174,21 +174,21 @@ class Valuer:
     _encoded: dict[TokenKey, msgspec.Raw] = field(default_factory=dict, repr=False, compare=False)
 
     def facts(self, key: TokenKey) -> TokenFacts:
-        """What holds for every holding of a token."""
+        """The facts that apply to every holding of a token."""
         facts = self._facts.get(key)
         if facts is None:
             facts = self._facts[key] = token_facts(key, self.tokens.get(key), self.market)
         return facts
 
     def encoded(self, key: TokenKey, encode: Callable[[TokenKey, Valuer], msgspec.Raw]) -> msgspec.Raw:
-        """What ``encode`` makes of a token, made once for all who hold it."""
+        """The result of ``encode`` for a token, made once for all users who hold it."""
         encoded = self._encoded.get(key)
         if encoded is None:
             encoded = self._encoded[key] = encode(key, self)
         return encoded
 
     def positions(self, holdings: Iterable[Holding]) -> tuple[Position, ...]:
-        """Values one user's holdings; the largest value first, what has none last, ties by wallet, chain and token."""
+        """Values one user's holdings: the largest value first, those without one last; ties by wallet, chain, token."""
         positions = [self._position(holding) for holding in holdings]
         positions = self._within_their_market(positions)
         positions = _bounded_together(positions, self.market.limits.unconfirmed_usd)
@@ -228,7 +228,7 @@ class Valuer:
         )
 
     def _within_their_market(self, positions: Sequence[Position]) -> list[Position]:
-        """Flags unlisted tokens of which the wallets together hold more than the market could pay."""
+        """Flags unlisted tokens if the wallets together hold more than the market could pay."""
         held: defaultdict[TokenKey, list[Decimal]] = defaultdict(list)
         for p in positions:
             if p.value_usd is not None and self.facts(p.key).market_usd is not None:
@@ -246,7 +246,7 @@ class Valuer:
 def _bounded_together(positions: Sequence[Position], limit_usd: Decimal) -> list[Position]:
     """Lets positions with an unconfirmed price count up to a limit together, the smallest first.
 
-    So what one airdrop claims can't push out another of its size, and many small ones count no more than one large.
+    So an airdrop's claimed value can't displace another of its size, and many small ones count no more than one large.
     """
     doubtful = [
         p
@@ -282,12 +282,12 @@ def content_hash(
     stale: Iterable[tuple[str, int]],
     unread: Mapping[tuple[str, int], int] = MappingProxyType({}),
 ) -> bytes:
-    """A digest of all that is stored and shown of a portfolio but the times; equal means nothing changed.
+    """A digest of all that is stored and shown of a portfolio except times; equal means nothing changed.
 
     Args:
-        positions: In any order.
+        positions: Positions in any order.
         stale: The wallets and chains whose positions are the last known ones.
-        unread: Tokens by wallet and chain whose balance could not be read and was never known.
+        unread: The number of tokens by wallet and chain whose balance could not be read and was never known.
     """
     rows = sorted(
         (p.wallet, p.chain_id, p.token, p.symbol, p.name, p.decimals, p.balance, _digits(p.price_usd), p.price_source,
@@ -300,5 +300,5 @@ def content_hash(
 
 
 def _digits(number: Decimal | None) -> Decimal | None:
-    """A number as it is hashed: 1.50 of a provider and 1.5 of the book are the same price."""
+    """A number as hashed: a provider's 1.50 and a stored 1.5 are the same price."""
     return None if number is None else without_zeros(number)

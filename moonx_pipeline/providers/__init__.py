@@ -1,1 +1,1 @@
-"""One module a data provider: its HTTP, its shapes, its errors; nothing of ours."""
+"""One module a data provider: its HTTP, its data formats, its errors; none of our rules."""

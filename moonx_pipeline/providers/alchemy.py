@@ -1,4 +1,4 @@
-"""Alchemy: balances by two ways, metadata, and DEX prices by contract."""
+"""Alchemy: balances in two ways, metadata, and DEX prices by contract."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ class Alchemy:
         http: HttpClient,
         max_pages: int,
     ) -> None:
-        """Takes keys and addresses; nothing is sent yet.
+        """Takes keys and URLs; sends nothing yet.
 
         Args:
             keys: By chain id; chains without one are not served.
-            data_base_url: Of the token data API, which the key follows.
-            prices_base_url: Of the price API, which the key follows.
+            data_base_url: Of the token data API; the key is appended.
+            prices_base_url: Of the price API; the key is appended.
             rpc_url_template: With ``{network}`` and ``{api_key}``.
-            http: Connections, whose provider is ``alchemy``.
-            max_pages: No more pages of one list are read at once.
+            http: The client, with ``alchemy`` as its provider.
+            max_pages: The most pages of one list to read at once.
         """
         self._keys = dict(keys)
         self._data_base_url = data_base_url
@@ -103,7 +103,7 @@ class Alchemy:
         return self._http.room(COMPUTE_UNITS[balances_endpoint(with_metadata=with_metadata)])
 
     def reserve(self, groups: int, *, with_metadata: bool) -> datetime | None:
-        """Takes the turns of groups that are read now; see ``RateLimiterProtocol.reserve``.
+        """Reserves permits for groups that are read now; see ``RateLimiter.reserve``.
 
         Raises:
             RateLimited: There is no room for them now.
@@ -114,10 +114,10 @@ class Alchemy:
     def read_balances(
         self, group: Group, *, with_metadata: bool, scope: CallScope, slot: datetime | None = None
     ) -> BalanceReading:
-        """Reads one group of ``plan_requests``, all pages; the turn of the first may be reserved.
+        """Reads one group of ``plan_requests``, all pages; the permit of the first page may be reserved.
 
         Raises:
-            ProviderError: Nothing of the group is known to be whole.
+            ProviderError: No list of the group is known to be whole.
         """
         key = self._keys[group[0][1][0]]
         return read_group(
@@ -149,7 +149,7 @@ class Alchemy:
         return self._rpc[chain_id].token_balances(wallet, contracts, scope)
 
     def token_metadata(self, chain_id: int, contracts: Sequence[str], scope: CallScope) -> dict[str, TokenInfo]:
-        """Names and decimals of tokens; what Alchemy does not know now is ``None``, a token it put off is absent.
+        """Names and decimals of tokens; what Alchemy does not know now is ``None``, and a token it put off is absent.
 
         Raises:
             ProviderError: A request failed as a whole.
@@ -157,9 +157,9 @@ class Alchemy:
         return self._rpc[chain_id].metadata(contracts, scope)
 
     def contract_info(self, chain_id: int, contracts: Sequence[str], scope: CallScope) -> dict[str, TokenInfo]:
-        """What the contracts themselves say of their symbol, name and decimals: the way behind ``token_metadata``.
+        """Symbol, name and decimals from the contracts themselves: the fallback of ``token_metadata``.
 
-        It costs three calls of 26 compute units a token. Every token has an entry; what its contract does not say
+        It costs three calls of 26 compute units a token. Every token has an entry; what its contract does not give
         is ``None``.
 
         Raises:

@@ -21,30 +21,32 @@ from moonx_pipeline.providers.node_answers import is_revert
 from moonx_pipeline.providers.scope import CallScope
 
 Group = Sequence[tuple[str, Sequence[int]]]
-"""Wallets, each with the chain ids to read, that fit into one call."""
+"""Wallets, each with the chain ids to read; they fit into one call."""
 
 Pair = tuple[str, int]
 
-# With metadata, and without.
+# Keyed by whether metadata is included.
 MAX_ADDRESSES: Final = {True: 2, False: 3}
 MAX_NETWORKS: Final = {True: 10, False: 20}
 """Over all addresses of a call."""
 MAX_NETWORKS_AN_ADDRESS: Final = {True: 5, False: 20}
 _GROUPS_LOOKED_AT: Final = 8
-"""Of those that may have room: enough for a wallet on every chain, and few, as a sweep plans thousands of wallets."""
+"""Groups with room to search: enough for a wallet on every chain, and few, as a sweep plans thousands of wallets."""
 
 FEW_PAGES: Final = {True: 3, False: 10}
-"""Pages, with metadata and without, after which a list is long. JSON-RPC reads it for a tenth of the compute units."""
+"""Pages, keyed by whether metadata is included, after which a list is long. JSON-RPC reads it for a tenth of the
+compute units.
+"""
 
 
 @dataclass(slots=True)
 class BalanceReading:
-    """What one group of a data call gave.
+    """The result of one group of a data call.
 
     Attributes:
         balances: A reading for every wallet and chain that was asked.
         quotes: Prices that came along.
-        outages: Why chains could not be read, where Alchemy itself says that they could not.
+        outages: Why chains could not be read, if Alchemy itself reports it.
     """
 
     balances: dict[Pair, ChainBalances] = field(default_factory=dict)
@@ -55,8 +57,8 @@ class BalanceReading:
 def plan_groups(pairs: Iterable[Pair], *, with_metadata: bool) -> list[list[tuple[str, list[int]]]]:
     """Packs wallets and chains into as few calls as the API allows; a call names a wallet once.
 
-    A wallet with more chains than the API takes for an address is spread over several calls, which its remainders
-    share with those of other wallets.
+    A wallet with more chains than the API takes for an address is spread over several calls, and its remainders
+    share calls with those of other wallets.
     """
     by_wallet: dict[str, list[int]] = {}
     for wallet, chain_id in pairs:
@@ -87,12 +89,12 @@ def _fits(part: tuple[str, list[int]], group: Group, *, with_metadata: bool) -> 
 
 
 def balances_endpoint(*, with_metadata: bool) -> str:
-    """The endpoint by its name in the price list."""
+    """The endpoint's name in the price list."""
     return "tokens/by-address" if with_metadata else "balances/by-address"
 
 
 class _Collector:
-    """The pages of one group, put together."""
+    """Combines the pages of one group."""
 
     def __init__(self, group: Group, *, with_metadata: bool, now: datetime) -> None:
         self._with_metadata = with_metadata
@@ -108,7 +110,7 @@ class _Collector:
 
     def take(self, page: Page[TokenRow]) -> None:
         for network, reason in failed_networks(page.error).items():
-            # A name that nobody knows may be another one of any chain.
+            # An unknown name may be a new name of any chain.
             chain_id = CHAIN_OF_NETWORK.get(network)
             for failed in {chain for _, chain in self._asked} if chain_id is None else {chain_id}:
                 self._outages.setdefault(failed, clean_text(reason) or reason)
@@ -122,14 +124,14 @@ class _Collector:
                 continue
             token = NATIVE_TOKEN if row.token_address is None else contract_of(row.token_address)
             if token is None or (row.token_address is not None and token == NATIVE_TOKEN):
-                continue  # not even known which token it is of
+                continue  # not even its token is known
             if not is_native_mirror(chain_id, token):
                 self._take_row(row, pair, token)
 
     def _take_row(self, row: TokenRow, pair: Pair, token: str) -> None:
         balance = None if row.error else parse_balance(row.token_balance)
         if balance is None:
-            # A good answer for the same token on another page is better than none.
+            # A valid answer for the same token on another page is better than none.
             if token not in self._balances[pair]:
                 self._unknown[pair].add(token)
                 if is_revert(row.error):
@@ -149,7 +151,7 @@ class _Collector:
             self._quotes[TokenKey(pair[1], token)] = quote
 
     def reading(self, *, is_whole: bool) -> BalanceReading:
-        """What was read. Of a list that is not whole, only metadata and prices are of use."""
+        """What was read. From a list that is not whole, only metadata and prices are usable."""
         readings = {pair: self._reading(*pair, is_whole=is_whole) for pair in self._asked}
         return BalanceReading(readings, self._quotes, self._outages)
 
@@ -162,7 +164,7 @@ class _Collector:
         elif not is_whole:
             reason = f"The list of {name} is part of one that is too long to be read together."
         elif NATIVE_TOKEN not in self._balances[pair]:
-            # The native coin has a row even where there is nothing of it: without one, the chain was left out.
+            # The native coin has a row even if its balance is zero: without one, the chain was left out.
             reason = f"Alchemy answered without the native coin of {name}, so the chain is not known to be read."
         if reason is not None:
             failed = ChainOutcome.FAILED
@@ -194,20 +196,20 @@ def read_group(
     scope: CallScope,
     slot: datetime | None = None,
 ) -> BalanceReading:
-    """Reads a group, all of its pages.
+    """Reads all pages of a group.
 
     Args:
-        http: Alchemy's connections.
+        http: Alchemy's client.
         url: The API with its key.
         group: Wallets and chains that fit into one call.
-        with_metadata: Whether names, decimals and prices are wanted, too.
-        max_pages: More pages are not read, nor more than ``FEW_PAGES``: a list is whole or it is not used.
+        with_metadata: Whether to read names, decimals and prices, too.
+        max_pages: No more pages are read than this, nor than ``FEW_PAGES``: a list is whole or it is not used.
         scope: Deadline and tally.
-        slot: Of the turn that was reserved for the first page.
+        slot: The slot reserved for the first page.
 
     Raises:
         ProviderError: A page could not be read, so no list is known to be whole. A network that fails by
-            itself, and every one of a list that is too long, is a failed reading in the result.
+            itself is a failed reading in the result, and so is each network of a list that is too long.
     """
     endpoint = balances_endpoint(with_metadata=with_metadata)
     path = "assets/tokens/by-address" if with_metadata else "assets/tokens/balances/by-address"

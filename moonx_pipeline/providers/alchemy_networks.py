@@ -7,12 +7,12 @@ from typing import Final
 from moonx_pipeline.domain.chains import KNOWN_CHAINS
 
 NETWORKS: Final = {chain.id: chain.alchemy_network for chain in KNOWN_CHAINS}
-"""The names to ask with, by chain id."""
+"""Names for requests, by chain id."""
 
 CHAIN_OF_NETWORK: Final = {
     name: chain.id for chain in KNOWN_CHAINS for name in (chain.alchemy_network, *chain.alchemy_other_networks)
 }
-"""Chain ids by the names in answers: Polygon comes back under its old one."""
+"""Chain ids by the names in answers: Polygon is returned under its old one."""
 
 CHAIN_OF_WEBHOOK: Final = {name.upper().replace("-", "_"): chain_id for name, chain_id in CHAIN_OF_NETWORK.items()}
 """Chain ids by the names in a webhook's deliveries (``event.network``)."""

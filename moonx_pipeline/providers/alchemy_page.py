@@ -1,4 +1,4 @@
-"""A page of Alchemy's token data API, read so that an odd row costs only itself."""
+"""A page of Alchemy's token data API, decoded so that a malformed row affects only itself."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Row = TypeVar("Row")
 
 
 class TokenRow(msgspec.Struct, rename="camel"):
-    """One token of one wallet on one network; what is odd about its name or price does not cost its balance."""
+    """One token of one wallet on one network; a malformed name or price does not cost its balance."""
 
     network: str
     address: str
-    # Null stands for the native coin. Without the field, nobody knows which token the row is of.
+    # Null is the native coin. Without the field, the row's token is unknown.
     token_address: str | None
     token_balance: str | None = None
     token_metadata: msgspec.Raw = NOTHING
@@ -40,7 +40,7 @@ _anything: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
 
 
 class _Rows:
-    """Rows of a page that does not fit as a whole: what is known of a row is which token it is of."""
+    """Rows of a page that does not decode as a whole: a row only needs a known token."""
 
     def decode(self, raw: msgspec.Raw) -> TokenRow:
         row = _odd_row.decode(raw)
@@ -92,9 +92,9 @@ _partial_error: Final = msgspec.json.Decoder(_PartialError)
 
 
 def failed_networks(raw: msgspec.Raw) -> dict[str, str]:
-    """Networks that Alchemy could not read, each with the reason; the name ``""`` stands for any that it asked.
+    """Networks that Alchemy could not read, each with the reason; the name ``""`` stands for any network asked.
 
-    An error that names no network may be of each of them.
+    An error that names no network may apply to each of them.
     """
     if leniently(_anything, raw) is None:
         return {}
@@ -120,7 +120,7 @@ _block: Final = msgspec.json.Decoder(_Block)
 
 
 def blocks_of(raw: msgspec.Raw) -> dict[str, int]:
-    """The block at which each network was read, where Alchemy says so."""
+    """The block at which each network was read, if Alchemy gives it."""
     found = {}
     for network, metadata in (leniently(_blocks, raw) or {}).items():
         block = leniently(_block, metadata)

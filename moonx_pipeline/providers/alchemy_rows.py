@@ -1,4 +1,4 @@
-"""Alchemy's JSON-RPC answers, read so that an odd row costs only itself."""
+"""Alchemy's JSON-RPC answers, decoded so that a malformed row affects only itself."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _anything: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
 
 
 class _OddRows:
-    """Rows of a page that does not fit as a whole: what is known of a row is which token it is of."""
+    """Rows of a page that does not decode as a whole: a row only needs a known token."""
 
     def decode(self, raw: msgspec.Raw) -> TokenBalance:
         row = _odd_balance.decode(raw)
@@ -73,7 +73,7 @@ decode_metadata = by_row(
 
 
 class SortedRows:
-    """Rows of one wallet by what they say."""
+    """Rows of one wallet, sorted by what they say."""
 
     def __init__(self, chain_id: int) -> None:
         self._chain_id = chain_id

@@ -43,16 +43,16 @@ _CONTRACT_CALLS: Final = 30  # in one request: some 800 compute units, a sixth o
 Answer = TypeVar("Answer", bound=RpcAnswer)
 
 _NOT_OF_PAGE: Final = (RateLimited, QuotaExhausted, KeyRejected, Restricted, DeadlineOver)
-"""Refusals that another page would be met with, too."""
+"""Refusals that would meet another page, too."""
 
 
 class RpcReading(NamedTuple):
-    """What was read of a wallet on one chain.
+    """The result of reading a wallet on one chain.
 
     Attributes:
-        balances: ``PARTIAL`` where the list goes on.
-        stopped_by: What kept the list from being read to its end, where that was an error.
-        is_resumed: Whether it went on where it was told to, and not from the beginning.
+        balances: ``PARTIAL`` if the list goes on.
+        stopped_by: The error that stopped the reading before the list's end, if any.
+        is_resumed: Whether it resumed at the given key, and not from the beginning.
     """
 
     balances: ChainBalances
@@ -72,10 +72,10 @@ class AlchemyRpc:
         self._contracts = NodeCalls(endpoint, http=http, batch_size=_CONTRACT_CALLS)
 
     def balances(self, wallet: str, scope: CallScope, resume_key: str | None = None) -> RpcReading:
-        """The native coin and the tokens that the wallet ever held, page by page.
+        """Reads the native coin and the tokens that the wallet ever held, page by page.
 
-        Pages that were read are kept, whatever keeps the next one from being read: the reading is then ``PARTIAL``
-        and says where to go on.
+        Pages that were read are kept if a later page fails: the reading is then ``PARTIAL`` and says where to
+        resume.
 
         Args:
             wallet: Lower-case address.
@@ -100,7 +100,7 @@ class AlchemyRpc:
                     break
                 if key is None or isinstance(error, _NOT_OF_PAGE):
                     raise
-                # Nobody promises that a key holds until the next sync, and no page may keep the others unread.
+                # A key may expire before the next sync, and one page must not keep the others unread.
                 key = resume_key = None
                 page = self._page(wallet, key, scope)
             found.take(page.token_balances)
@@ -127,7 +127,7 @@ class AlchemyRpc:
             wallet,
             self._chain_id,
             ChainOutcome.OK if key is None else ChainOutcome.PARTIAL,
-            # What is zero is told where it may be stored, of a list whose other parts are not in here.
+            # Zeros are included if the rest of the list is not in here: a balance may be stored for them.
             balances=balances if is_resumed or key else {token: raw for token, raw in balances.items() if raw},
             unknown=found.unknown,
             without_balance=found.without_balance,
@@ -148,7 +148,7 @@ class AlchemyRpc:
         return answer.result
 
     def token_balances(self, wallet: str, contracts: Sequence[str], scope: CallScope) -> ChainBalances:
-        """The balances of single tokens, zeros included; what an answer leaves out is unknown.
+        """Reads the balances of single tokens, zeros included; tokens missing from an answer are unknown.
 
         Raises:
             ProviderError: A request failed as a whole.
@@ -168,7 +168,7 @@ class AlchemyRpc:
         )
 
     def metadata(self, contracts: Sequence[str], scope: CallScope) -> dict[str, TokenInfo]:
-        """Names and decimals of tokens; what Alchemy does not know now is ``None``, a token it put off is absent.
+        """Names and decimals of tokens; what Alchemy does not know now is ``None``, and a token it put off is absent.
 
         Raises:
             ProviderError: A request failed as a whole.
@@ -202,7 +202,7 @@ class AlchemyRpc:
     def _classify_metadata(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
         error = checked("alchemy", decode_metadata, self._chain_id)(status, headers, body)
         whole = leniently(metadata_answer, body) if isinstance(error, Malformed) else None
-        # An object in the place of the list refuses the batch as a whole.
+        # An object instead of the list refuses the batch as a whole.
         return self._refused("alchemy_getTokenMetadata", whole.error) or error if whole is not None else error
 
     def contract_info(self, contracts: Sequence[str], scope: CallScope) -> dict[str, TokenInfo]:
@@ -232,7 +232,7 @@ class AlchemyRpc:
         return decode(body)
 
     def _refused(self, method: str, error: object) -> ProviderError | None:
-        """A refusal inside a response of status 200."""
+        """The error of a refusal inside a response of status 200."""
         refused = refusal_of(error)
         if refused is None:
             return None
@@ -252,4 +252,4 @@ class AlchemyRpc:
 
 
 _NO_METADATA: Final = frozenset({Meaning.MISUSE, Meaning.REVERT})
-"""Refusals that are of one contract; any other is of Alchemy, which may answer the next time."""
+"""Refusals about one contract; any other is Alchemy's own, and it may answer the next time."""

@@ -1,4 +1,4 @@
-"""Values in Alchemy's answers: contracts, balances, metadata, prices. What is odd about one is unknown, no error."""
+"""Values in Alchemy's answers: contracts, balances, metadata, prices. A malformed value is unknown, not an error."""
 
 from __future__ import annotations
 
@@ -52,21 +52,21 @@ _number: Final = msgspec.json.Decoder(int)
 
 
 def read_text(raw: msgspec.Raw) -> str | None:
-    """A text; ``None`` for what is none."""
+    """A text; ``None`` for anything else."""
     return leniently(_text, raw)
 
 
 def contract_of(text: str) -> str | None:
-    """A contract's address in lower case; ``None`` for what is none, so that no token is known by it."""
+    """A contract's address in lower case; ``None`` for anything else."""
     address = text.lower()
     return address if _CONTRACT.fullmatch(address) else None
 
 
 def parse_balance(text: str | None) -> int | None:
-    """A raw balance from hex; ``None`` where there is no number to read, which is unknown and not 0.
+    """A raw balance from hex; ``None`` if there is no number to read, which is unknown and not 0.
 
-    ``0x`` is none: what a contract without code answers. A contract may answer with more than one word; the balance
-    is then the first, as every decoder of Ethereum's ABI reads a ``uint256``.
+    ``0x`` is no number: a contract without code answers it. If a contract answers with more than one word, the
+    balance is the first, as every decoder of Ethereum's ABI reads a ``uint256``.
     """
     if text is None or not _HEX.fullmatch(text):
         return None
@@ -79,7 +79,7 @@ def parse_balance(text: str | None) -> int | None:
 
 
 def read_metadata(raw: msgspec.Raw) -> TokenInfo | None:
-    """Metadata of a token, each field by itself; ``None`` where there is none at all."""
+    """A token's metadata, each field decoded by itself; ``None`` if there is none at all."""
     try:
         metadata = _metadata.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -100,10 +100,10 @@ def _info(symbol: str | None, name: str | None, decimals: int | None, logo: str 
 
 
 def read_quote(raw: msgspec.Raw, now: datetime) -> Quote | None:
-    """The price in USD among those of a token; ``None`` where there is none that can be read."""
+    """The USD price among a token's prices; ``None`` if none is readable."""
     prices = leniently(_prices, raw)
     if prices is None:
-        rows = leniently(_odd_prices, raw) or [raw]  # an early version sent an object in the place of the list
+        rows = leniently(_odd_prices, raw) or [raw]  # an early version sent an object instead of the list
         prices = [price for row in rows if (price := leniently(_price, row)) is not None]
     return _quote_of(prices, now)
 

@@ -21,12 +21,12 @@ _FORGET_SECONDS: Final = 3600.0
 
 
 class Ticker(NamedTuple):
-    """What Binance says of a symbol.
+    """Binance's data about a symbol.
 
     Attributes:
-        price: The last one, in the quote asset.
+        price: The last price, in the quote asset.
         change_24h: In percent.
-        at: When that was; a symbol that stopped keeps its last price for ever.
+        at: When that was; a symbol that stopped trading keeps its last price forever.
     """
 
     price: Decimal
@@ -46,19 +46,20 @@ _decode = by_row(msgspec.json.Decoder(list[_Ticker] | _Ticker), msgspec.json.Dec
 
 SYMBOLS_A_CALL: Final = 20
 _WEIGHT: Final = 2
-"""Of up to so many symbols, with their change over 24 hours: half of what prices alone weigh
-(https://github.com/binance/binance-spot-api-docs, rest-api.md)."""
+"""The weight of a call for up to this many symbols, with their change over 24 hours: half of what prices alone weigh
+(https://github.com/binance/binance-spot-api-docs, rest-api.md).
+"""
 
 
 class Binance:
     """Binance's public prices. One instance a process, shared by its threads."""
 
     def __init__(self, base_url: str, *, http: HttpClient) -> None:
-        """Takes where Binance is; nothing is sent yet.
+        """Takes Binance's URL; sends nothing yet.
 
         Args:
             base_url: Such as ``https://api.binance.com``.
-            http: Connections, whose provider is ``binance``.
+            http: The client, with ``binance`` as its provider.
         """
         self._url = f"{base_url.rstrip('/')}/api/v3/ticker/24hr"
         self._http = http
@@ -67,8 +68,8 @@ class Binance:
     def prices(self, symbols: Sequence[str], scope: CallScope) -> dict[str, Ticker]:
         """Last prices of the symbols that trade, each in its own quote asset.
 
-        One symbol that Binance does not list fails the whole list, so then each is asked for by itself, and
-        one that is not listed is not asked for again within the hour.
+        One symbol that Binance does not list fails the whole list, so then each is asked for alone, and an unlisted
+        one is not asked for again within the hour.
 
         Args:
             symbols: Such as ``ETHUSDT``.
@@ -105,7 +106,7 @@ class Binance:
             scope=scope,
             endpoint="ticker/24hr",
             cost=_WEIGHT,
-            # One that does not trade keeps its last price for ever.
+            # A symbol that does not trade keeps its last price forever.
             params={**which, "symbolStatus": "TRADING"},
             classify=checked("binance", _decode),
         )

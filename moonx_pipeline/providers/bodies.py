@@ -1,4 +1,4 @@
-"""What the bodies of answers have in common: they are checked before use, and read row by row where that is needed."""
+"""Common handling of response bodies: they are checked before use, and decoded row by row if needed."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from moonx_pipeline.providers.errors import Malformed, ProviderError, storable
 from moonx_pipeline.providers.http import Classify
 
 MAX_TEXT = 200
-"""Longer names and symbols are cut: they are hostile input, and nobody reads so far."""
+"""Longer names and symbols are cut: they are hostile input, and nobody reads that far."""
 
 _MILLISECONDS: Final = 1e11
-"""Seconds beyond this are of the year 5138: it is milliseconds that were told."""
+"""Seconds beyond this are after the year 5138: such a number is in milliseconds."""
 
 T = TypeVar("T")
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What a decoder raises for content that it can't take."""
+"""What a decoder raises for content that it can't decode."""
 
 
 def checked(provider: str, decode: Callable[[bytes], object], chain_id: int | None = None) -> Classify:
-    """Says what is wrong with a provider's response: its status, its refusal, or a body that it does not document."""
+    """A classifier of a provider's responses, by status, refusal, or a body that the provider does not document."""
 
     def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
         error = refusal(provider, status, headers, body, chain_id=chain_id)
@@ -39,7 +39,7 @@ def checked(provider: str, decode: Callable[[bytes], object], chain_id: int | No
 def malformed(
     decode: Callable[[bytes], object], body: bytes, provider: str, chain_id: int | None = None
 ) -> Malformed | None:
-    """The error of a body that is not what the provider documents, naming the field; ``None`` for a good one."""
+    """The error of a body that is not what the provider documents, naming the field; ``None`` for a valid one."""
     try:
         decode(body)
     except msgspec.MsgspecError as problem:
@@ -52,7 +52,7 @@ def malformed(
 
 
 class RowDecoder(Protocol):
-    """A decoder of one row; it raises one of ``UNREADABLE`` where it can't make sense of it."""
+    """A decoder of one row; it raises one of ``UNREADABLE`` if it can't decode it."""
 
     def decode(self, raw: msgspec.Raw, /) -> Any: ...
 
@@ -60,20 +60,19 @@ class RowDecoder(Protocol):
 def by_row(
     whole: msgspec.json.Decoder[T], rows_apart: msgspec.json.Decoder[Any], row: RowDecoder
 ) -> Callable[[bytes], T]:
-    """A decoder for which a row that can't be understood costs only itself.
+    """A decoder for which an unreadable row affects only itself.
 
-    An answer without fault is decoded in one pass. Only where that fails are its rows taken apart: the envelope
-    must still be what the provider documents, and a row that is not is left out of its list or mapping.
-
-    A part that stands by itself is declared as ``msgspec.Raw`` and read by ``leniently``.
+    A valid answer is decoded in one pass. Only if that fails are its rows decoded one by one: the envelope must
+    still be what the provider documents, and an unreadable row is left out of its list or mapping. An independent
+    part is declared as ``msgspec.Raw`` and read by ``leniently``.
 
     Args:
-        whole: Of the answer as it is documented.
-        rows_apart: Of the same type with ``msgspec.Raw`` in the place of each row; a generic struct serves for both.
-        row: Of a row. It may take more than ``whole`` does, such as a number where a text belongs.
+        whole: Of the answer as documented.
+        rows_apart: Of the same type with ``msgspec.Raw`` in place of each row; a generic struct serves for both.
+        row: Of a row. It may accept more than ``whole`` does, such as a number in place of a text.
 
     Returns:
-        A function that decodes a body. It raises one of ``UNREADABLE`` where not even the envelope fits.
+        A function that decodes a body. It raises one of ``UNREADABLE`` if not even the envelope fits.
     """
 
     def decode(body: bytes) -> T:
@@ -86,7 +85,7 @@ def by_row(
 
 
 def leniently(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw) -> T | None:
-    """A part of an answer that must not cost what stands beside it; ``None`` where it can't be understood."""
+    """Decodes a part of an answer whose faults must not affect the rest; ``None`` if it is unreadable."""
     try:
         return decoder.decode(raw)
     except UNREADABLE:
@@ -94,7 +93,7 @@ def leniently(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw) -> T |
 
 
 def _with_rows(value: Any, row: RowDecoder) -> Any:
-    """The envelope with the rows of its lists and mappings decoded; those that can't be are left out."""
+    """The envelope with the rows of its lists and mappings decoded; unreadable rows are left out."""
     if isinstance(value, list):
         return [item for _, item in _readable(enumerate(value), row)]
     if isinstance(value, dict):
@@ -118,7 +117,7 @@ def _readable(items: Iterable[tuple[Any, Any]], row: RowDecoder) -> Iterator[tup
 
 _STRING_OR_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|-?Infinity|NaN', re.DOTALL)
 _IN_STRING: Final = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair, which is a character
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair, which is one character
     r"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"  # half of one
     r"|\\."
     r"|[\x00-\x1f\ud800-\udfff]",
@@ -127,9 +126,9 @@ _IN_STRING: Final = re.compile(
 
 
 def repaired(body: bytes) -> bytes:
-    """An answer as JSON that any decoder takes, where single texts in it are what JSON forbids.
+    """An answer as JSON that any decoder accepts, even if single texts in it break JSON's rules.
 
-    Half a surrogate pair, bytes that are no UTF-8 and bare control characters become U+FFFD; ``NaN`` and
+    Half a surrogate pair, bytes that are not UTF-8 and bare control characters become U+FFFD; ``NaN`` and
     ``Infinity`` become ``null``. All of these come from the names and numbers of single tokens.
     """
     text = body.decode("utf-8-sig", errors="replace")
@@ -147,7 +146,7 @@ def _repaired_character(found: re.Match[str]) -> str:
 
 
 def read_time(seconds: Decimal | float | None) -> datetime | None:
-    """A time that is told in seconds since 1970, or in milliseconds; ``None`` for what is no time of our days."""
+    """A time given in seconds since 1970, or in milliseconds; ``None`` for what is no realistic time."""
     if not seconds:
         return None
     try:
@@ -158,5 +157,5 @@ def read_time(seconds: Decimal | float | None) -> datetime | None:
 
 
 def clean_text(text: str | None, most: int = MAX_TEXT) -> str | None:
-    """A name of bearable length, without what no database takes: NUL, and halves of surrogate pairs."""
+    """A name cut to length, without what no database stores: NUL, and halves of surrogate pairs."""
     return storable(text)[:most] if text else None

@@ -1,9 +1,9 @@
-"""What a provider's refusal means, and what follows from it: two tables.
+"""What a provider's refusal means, and its consequences: two tables.
 
-``RULES``, read from top to bottom, tells what kind of error a response is. A refusal's text beats its
-status, and its code: providers sit behind firewalls and caches that answer in HTML, and the same refusal
-comes with different statuses (Alchemy's used-up plan is a 403 or a 429). ``EFFECTS`` tells what each kind
-does: whether the call is repeated, whether it blocks the rate limiter, what it means to the breaker.
+``RULES``, read from top to bottom, gives the kind of error of a response. A refusal's text takes precedence over its
+status and code: providers sit behind firewalls and caches that answer in HTML, and the same refusal comes with
+different statuses (Alchemy's used-up plan is a 403 or a 429). ``EFFECTS`` gives the consequences of each kind:
+whether the call is repeated, whether it blocks the rate limiter, how it counts for the circuit breaker.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from moonx_pipeline.providers.errors import (
 
 
 class Rule(NamedTuple):
-    """A row: it fits where each of its columns that is not ``None`` does.
+    """A row of the table: it matches if each of its columns that is not ``None`` does.
 
     Attributes:
         error: What the refusal means.
         statuses: HTTP statuses, as a range.
         provider: Only of this provider.
         text: A pattern in the body.
-        meaning: For people; what to do where there is something.
+        meaning: Shown to users; what to do, if anything.
     """
 
     error: type[ProviderError]
@@ -55,7 +55,7 @@ def _status(first: int, last: int | None = None) -> range:
 
 
 RULES: Final = (
-    # The text beats the status.
+    # The text takes precedence over the status.
     Rule(
         QuotaExhausted,
         text="monthly (capacity|credit|call)",
@@ -67,7 +67,7 @@ RULES: Final = (
     Rule(Banned, _status(418), meaning="it banned this machine's address for ignoring its limit"),
     Rule(RateLimited, _status(429), meaning="its rate limit is reached"),
     Rule(RateLimited, text="error code: 1015", meaning="its rate limit is reached"),
-    # A hosted node refuses a key by whatever stands before it, in HTML or JSON.
+    # Whatever proxy is before a hosted node may refuse its key, in HTML or JSON.
     Rule(KeyRejected, _status(403), "rpc", meaning="the key is not allowed to ask this (check it at the provider)"),
     # A firewall refuses in HTML; a provider that refuses a key says so in JSON.
     Rule(Restricted, _status(403), text=r"^\s*<", meaning="its firewall refused this machine"),
@@ -86,17 +86,17 @@ RULES: Final = (
     Rule(Malformed, _status(300, 399), meaning="it points to another address"),
     Rule(BadRequest, _status(400, 499), meaning="it does not take what was asked"),
     Rule(Malformed, _status(100, 199), meaning="it announced an answer and sent none"),
-    Rule(Malformed, meaning="HTTP has no such status"),  # whatever else there is
+    Rule(Malformed, meaning="HTTP has no such status"),  # everything else
 )
 
 
 class Effect(NamedTuple):
-    """What follows from an error.
+    """The consequences of an error.
 
     Attributes:
         repeat: Whether the same call may succeed within seconds, so that the fetch asks again.
-        block: Whether the limiter lets nobody call the provider until the time it says.
-        breaker: What it counts as: ``failure``, of which several in a row open the breaker; a cause that
+        block: Whether the limiter blocks all calls to the provider until the time it gives.
+        breaker: What it counts as: ``failure``, so that several in a row open the breaker; a cause that
             opens it at once; ``none``, which says nothing about the provider's health.
         open_for: How long it opens the breaker; ``None`` is the setting's time.
     """
@@ -109,19 +109,19 @@ class Effect(NamedTuple):
 
 EFFECTS: Final[Mapping[type[ProviderError], Effect]] = {
     Unavailable: Effect(repeat=True, breaker="failure"),
-    # It has cost the time of many tries, and there are other ways and other sources.
+    # It has taken the time of many tries, and there are fallbacks and other sources.
     CallTimeout: Effect(breaker="failure"),
     Malformed: Effect(repeat=True, breaker="failure"),
     RateLimited: Effect(repeat=True, block=True),
     Banned: Effect(block=True),
-    # Nothing of these passes by itself within minutes; each asks for a person.
+    # None of these ends by itself within minutes; each needs an operator.
     QuotaExhausted: Effect(breaker="quota_exhausted", open_for=timedelta(hours=1)),
     KeyRejected: Effect(breaker="key_rejected", open_for=timedelta(minutes=10)),
     Restricted: Effect(breaker="restricted", open_for=timedelta(hours=1)),
-    # What we asked was wrong, or our time was over: the provider is well.
+    # Our question was wrong, or our time was over: the provider is healthy.
     BadRequest: Effect(),
     BatchTooLarge: Effect(),
-    # What a wallet holds is not the provider's health: nobody else is to suffer from it.
+    # What a wallet holds says nothing about the provider's health, so no other user may suffer from it.
     Oversized: Effect(),
     PartsRefused: Effect(),
     DeadlineOver: Effect(),
@@ -130,7 +130,7 @@ EFFECTS: Final[Mapping[type[ProviderError], Effect]] = {
 
 
 def effect_of(error: ProviderError) -> Effect:
-    """What follows from an error, by its kind or the kind that it is a special case of."""
+    """The consequences of an error, by its class or the nearest base class in the table."""
     return next(EFFECTS[kind] for kind in type(error).__mro__ if kind in EFFECTS)
 
 
@@ -152,15 +152,15 @@ def refusal(
     chain_id: int | None = None,
     name: str | None = None,
 ) -> ProviderError | None:
-    """What is wrong with a response by its status and text; ``None`` for one of status 2xx.
+    """The error of a response by its status and text; ``None`` for status 2xx.
 
     Args:
         provider: Who answered.
         status: HTTP status.
         headers: Of the response.
         body: Of the response; JSON, HTML, text or nothing.
-        chain_id: The chain asked about, where it is one.
-        name: The provider's for people, where it is another.
+        chain_id: The chain asked about, if it is one.
+        name: The provider's name as shown to users, if it differs.
     """
     if 200 <= status < 300:
         return None
@@ -192,7 +192,7 @@ def _fits(rule: Rule, provider: str, status: int, text: str) -> bool:
 
 
 def retry_time(headers: Mapping[str, str], text: str = "") -> datetime | None:
-    """When a provider may be asked again: by its Retry-After (seconds or a date), or by what it says."""
+    """When a provider may be asked again: by its Retry-After (seconds or a date), or by its text."""
     now = datetime.now(UTC)
     after = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(after):

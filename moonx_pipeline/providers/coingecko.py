@@ -18,9 +18,9 @@ from moonx_pipeline.providers.errors import BatchTooLarge
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
-_BATCH: Final = {True: 100, False: 30}  # of a paid plan, and of others
+_BATCH: Final = {True: 100, False: 30}  # with a paid plan, and without
 COINS_A_CALL: Final = 250
-"""Ids stand in the query: with more of them its length is refused."""
+"""Ids are in the query: with more of them it is refused as too long."""
 
 
 class _Price(msgspec.Struct):
@@ -37,32 +37,32 @@ _decode = by_row(
 
 
 def is_paid_host(base_url: str) -> bool:
-    """Whether the URL is of the host of paid plans, which takes another header for the key."""
+    """Whether the URL's host is that of paid plans, which takes the key in another header."""
     return (urlsplit(base_url).hostname or "").startswith("pro-")
 
 
 def key_header(base_url: str, key: str | None) -> dict[str, str]:
-    """The header that carries a key."""
+    """The header with a key."""
     if not key:
         return {}
     return {"x-cg-pro-api-key" if is_paid_host(base_url) else "x-cg-demo-api-key": key}
 
 
 class CoinGecko:
-    """CoinGecko, with the operator's key where there is one. One instance a process, shared by its threads.
+    """CoinGecko, with the operator's key if there is one. One instance a process, shared by its threads.
 
     Attributes:
-        has_key: Without one, a contract is a call of its own; coins by their ids need none.
-        batch_size: Contracts in a call; learned to be less where the plan allows less.
+        has_key: Without a key, each contract takes a call of its own; coins by their ids need none.
+        batch_size: Contracts in a call; lowered if the plan allows fewer.
     """
 
     def __init__(self, base_url: str, *, http: HttpClient, has_key: bool) -> None:
-        """Takes where CoinGecko is; nothing is sent yet.
+        """Takes CoinGecko's URL; sends nothing yet.
 
         Args:
             base_url: Such as ``https://api.coingecko.com/api/v3``.
-            http: Connections, whose provider is ``coingecko`` and whose headers carry the key.
-            has_key: Whether they do.
+            http: The client, with ``coingecko`` as its provider and the key in its headers.
+            has_key: Whether its headers have a key.
         """
         self.has_key = has_key
         self.batch_size = _BATCH[is_paid_host(base_url)]
@@ -70,7 +70,7 @@ class CoinGecko:
         self._http = http
 
     def coin_prices(self, ids: Sequence[str], scope: CallScope) -> dict[str, Quote]:
-        """Prices of coins by CoinGecko's ids; those without one are left out.
+        """Prices of coins by CoinGecko's ids; coins without one are left out.
 
         Args:
             ids: At most ``COINS_A_CALL``.
@@ -82,11 +82,11 @@ class CoinGecko:
         return self._ask("simple/price", {"ids": ",".join(ids)}, scope, None)
 
     def token_prices(self, chain_id: int, addresses: Sequence[str], scope: CallScope) -> dict[str, Quote]:
-        """Prices of tokens by contract; those that are not listed are left out.
+        """Prices of tokens by contract; unlisted tokens are left out.
 
         Args:
             chain_id: Their chain.
-            addresses: Lower-case contracts; more than the plan takes in a call are asked for in several.
+            addresses: Lower-case contracts; split into several calls if the plan takes fewer in one.
             scope: Deadline and tally.
 
         Raises:

@@ -15,7 +15,7 @@ from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.providers.token_lists import bounded, listed_token, once_each
 
 _COIN_ID: Final = re.compile(r"[^\s,\0]{1,200}")
-"""Ids are asked for with commas between."""
+"""Ids are sent separated by commas."""
 
 _CHAIN_IDS: Final = {chain.coingecko_platform: chain.id for chain in KNOWN_CHAINS}
 
@@ -36,11 +36,11 @@ class CoinGeckoListing:
     """The list of all coins with their contracts: one call of several megabytes, with or without a key."""
 
     def __init__(self, base_url: str, *, http: HttpClient) -> None:
-        """Takes where CoinGecko is; nothing is sent yet.
+        """Takes CoinGecko's URL; sends nothing yet.
 
         Args:
             base_url: Such as ``https://api.coingecko.com/api/v3``.
-            http: Connections, whose provider is ``coingecko`` and whose headers carry the key, if there is one.
+            http: The client, with ``coingecko`` as its provider and the key in its headers, if there is one.
         """
         self._url = f"{base_url.rstrip('/')}/coins/list"
         self._http = http
@@ -72,7 +72,7 @@ def parse_listing(body: bytes) -> tuple[ListedToken, ...]:
     """
     coins = bounded(_decode(body), COINGECKO_LIST)
     return once_each(
-        # One on no chain of ours, or with an empty contract, is no token.
+        # A row on no chain of ours, or with an empty contract, is no token.
         listed_token(_CHAIN_IDS.get(platform), address, symbol=coin.symbol, name=coin.name, coingecko_id=coin.id)
         for coin in coins
         if isinstance(coin.id, str) and _COIN_ID.fullmatch(coin.id) and isinstance(coin.platforms, dict)

@@ -1,12 +1,12 @@
-"""Connections that read past interim responses, and that have one deadline for all of a call.
+"""Connections that skip interim responses, and apply one deadline to the whole call.
 
-A server may send ``103 Early Hints``, or any other status of 1xx, before its answer (RFC 9110, 15.2). Python's
-``http.client`` knows only 100 and hands out the others as if they were the answer. The answer itself would then lie
+A server may send ``103 Early Hints``, or any other 1xx status, before its answer (RFC 9110, 15.2). Python's
+``http.client`` knows only 100 and returns the others as if they were the answer. The answer itself would then stay
 unread on a connection that goes back into the pool, and be taken for that of the next call.
 
-A timeout of a socket is one of each look at it: a server that sends a byte of its status line every two seconds would
-hold a call for hours. Here each look has what is left of the call's time, and so has connecting, over all of a host's
-addresses and finding them.
+A socket's timeout applies to each read: a server that sends a byte of its status line every two seconds would hold a
+call for hours. Here each read gets what is left of the call's time, and so does connecting, over all of a host's
+addresses and their look-up.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from urllib3.exceptions import ConnectTimeoutError
 from moonx_pipeline.deadlines import within
 
 CONNECT_SECONDS: Final = 3.0
-"""The longest wait for one address of a host, and for the handshake of encryption."""
+"""The longest wait for one address of a host, and for the TLS handshake."""
 
 MAX_INTERIM: Final = 8
-"""Interim responses before one answer; no server has a use for more."""
+"""Interim responses before one answer; no server needs more."""
 
-_SWITCHING_PROTOCOLS: Final = 101  # final by its nature: what follows is no HTTP
+_SWITCHING_PROTOCOLS: Final = 101  # final by definition: what follows is not HTTP
 
 
 class _InTime(socket.SocketIO):
-    """What a socket sends until a time, however slowly it drips in."""
+    """Reads from a socket until a fixed time, however slowly data arrives."""
 
     connection: socket.socket
     end: float  # of time.monotonic()
@@ -49,9 +49,9 @@ class _InTime(socket.SocketIO):
 class _FinalResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        seconds = sock.gettimeout()  # what is left of the call's time, as the pool has set it
+        seconds = sock.gettimeout()  # the rest of the call's time, set by the pool
         if seconds is not None:
-            # The reader that http.client has made, with a deadline: another one around it costs 1 % of a call.
+            # http.client's own reader, given a deadline: wrapping it in another costs 1 % of a call.
             sent: Any = self.fp.raw
             sent.__class__, sent.connection, sent.end = _InTime, sock, time.monotonic() + seconds
 
@@ -66,7 +66,7 @@ class _FinalResponse(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    """A connection that is made in time. Only a new one: those that are kept cost nothing."""
+    """A connection with a deadline for connecting. Only for new ones: kept connections cost nothing."""
 
     response_class = _FinalResponse
 
@@ -81,7 +81,7 @@ class _Connection(HTTPConnection):
             raise ConnectTimeoutError(self, f"{self.host} could not be connected to within {whole:.1f} s") from None
         finally:
             self.timeout = whole
-        # What comes next, such as the handshake of encryption, goes by the socket's timeout.
+        # What follows, such as the TLS handshake, obeys the socket's timeout.
         made.settimeout(max(0.001, min(CONNECT_SECONDS, whole - (time.monotonic() - began))))
         return made
 
@@ -102,7 +102,7 @@ _POOLS: Final = {"http": _Pool, "https": _SecurePool}
 
 
 class FinalResponses(HTTPAdapter):
-    """An adapter for ``requests`` that gives the answer, whatever interim responses come before it."""
+    """An adapter for ``requests`` that returns the final response, whatever interim responses come before it."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""DefiLlama's coins API: prices of tokens by contract, without a key; the second opinion of those who have none."""
+"""DefiLlama's coins API: prices of tokens by contract, without a key; the second opinion for operators without one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
 TOKENS_A_CALL: Final = 60
-"""The tokens stand in the path: with more of them proxies refuse its length."""
+"""The tokens are in the path: with more of them proxies refuse it as too long."""
 
 LEAST_CONFIDENCE: Final = Decimal("0.5")
-"""A price in which DefiLlama itself trusts less is none."""
+"""A price with less confidence by DefiLlama itself is ignored."""
 
 
 class _Coin(msgspec.Struct):
@@ -46,11 +46,11 @@ class DefiLlama:
     """DefiLlama. One instance a process, shared by its threads."""
 
     def __init__(self, base_url: str, *, http: HttpClient) -> None:
-        """Takes where DefiLlama is; nothing is sent yet.
+        """Takes DefiLlama's URL; sends nothing yet.
 
         Args:
             base_url: Such as ``https://coins.llama.fi``.
-            http: Connections, whose provider is ``defillama``.
+            http: The client, with ``defillama`` as its provider.
         """
         self._url = f"{base_url.rstrip('/')}/prices/current"
         self._http = http

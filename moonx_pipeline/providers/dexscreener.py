@@ -20,7 +20,8 @@ ADDRESSES_A_CALL: Final = 30
 _POOLS_AN_ANSWER: Final = 30
 _NOTHING: Final = msgspec.Raw(b"null")
 _ROUNDS: Final = 4
-"""Popular tokens push others out of an answer, which has room for some 30 pools: those are asked for again."""
+"""Popular tokens crowd others out of an answer, which has room for some 30 pools: the missing ones are asked for again.
+"""
 
 
 class _Token(msgspec.Struct):
@@ -67,7 +68,7 @@ _change: Final = msgspec.json.Decoder(_Change)
 
 
 class _OddPairs:
-    """Pairs that are not as documented: what is odd about one is unknown of it, and does not hide that it is there."""
+    """Pairs that are not as documented: a malformed field is unknown, and the pair still counts as existing."""
 
     def decode(self, raw: msgspec.Raw) -> _Pair:
         pair = _odd_pair.decode(raw)
@@ -100,8 +101,8 @@ class PoolList(NamedTuple):
     """Pools of tokens.
 
     Attributes:
-        pools: Those that were told.
-        cut: Tokens that may have more of them, since the answer was full.
+        pools: The pools in the answers.
+        cut: Tokens that may have more pools, since the answer was full.
     """
 
     pools: list[Pool]
@@ -112,17 +113,17 @@ class DexScreener:
     """DexScreener. One instance a process, shared by its threads."""
 
     def __init__(self, base_url: str, *, http: HttpClient) -> None:
-        """Takes where DexScreener is; nothing is sent yet.
+        """Takes DexScreener's URL; sends nothing yet.
 
         Args:
             base_url: With or without the ``/latest`` of its older API.
-            http: Connections, whose provider is ``dexscreener``.
+            http: The client, with ``dexscreener`` as its provider.
         """
         self._url = re.sub(r"/latest(/dex)?/?$", "", base_url.rstrip("/")) + "/tokens/v1"
         self._http = http
 
     def pools(self, chain_id: int, addresses: Sequence[str], scope: CallScope) -> PoolList:
-        """The pools of tokens; one that can't be understood is left out.
+        """The pools of tokens; an unreadable pool is left out.
 
         Args:
             chain_id: Their chain.
@@ -164,7 +165,7 @@ class DexScreener:
 
 
 def _pool(pair: _Pair, chain_id: int) -> Pool | None:
-    """A pool of the chain that was asked about; an address may live on several. A price that is none is left out."""
+    """A pool of the chain that was asked about; an address may exist on several. An invalid price is left out."""
     base = pair.base_token.address if pair.base_token else None
     quote = pair.quote_token.address if pair.quote_token else None
     if pair.chain_id != CHAIN_BY_ID[chain_id].dexscreener_slug or not (base and quote):
@@ -185,7 +186,7 @@ def _pool(pair: _Pair, chain_id: int) -> Pool | None:
 
 
 def _price(text: str | None) -> Decimal | None:
-    """A price above zero; a pool as deep as ever may have none for a while."""
+    """A price above zero; even a deep pool may have none for a while."""
     try:
         return parse_price(text) or None if text else None
     except ValueError:

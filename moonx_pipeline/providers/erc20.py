@@ -1,6 +1,6 @@
-"""The four questions an ERC-20 contract is asked, and how its answers are read.
+"""The four questions to an ERC-20 contract, and how its answers are decoded.
 
-A contract may answer anything: every reader here returns ``None`` for what it cannot make sense of.
+A contract may answer anything: every reader here returns ``None`` for what it can't decode.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MAX_DECIMALS: Final = 77
 """10^77 is the largest power of ten in 256 bits; a token that claims more is broken or hostile."""
 
 MAX_TEXT: Final = 128
-"""Characters of a name or symbol that are kept."""
+"""The most characters of a name or symbol to keep."""
 
 _WORD: Final = 32
 _BALANCE_OF: Final = function_signature_to_4byte_selector("balanceOf(address)")
@@ -46,8 +46,8 @@ def read_decimals(answer: str) -> int | None:
 def read_text(answer: str) -> str | None:
     """A name or symbol: a string, or 32 bytes padded with NULs as in tokens of 2017 such as MKR.
 
-    Bytes that are not UTF-8 become U+FFFD, NULs are dropped (PostgreSQL stores none), and no more than
-    ``MAX_TEXT`` characters are kept. An empty text is ``None``.
+    Bytes that are not UTF-8 become U+FFFD, NULs are dropped (PostgreSQL stores none), and at most ``MAX_TEXT``
+    characters are kept. An empty text is ``None``.
     """
     raw = _bytes(answer)
     if raw is None:
@@ -56,10 +56,10 @@ def read_text(answer: str) -> str | None:
         content = raw
     else:
         try:
-            # As bytes, since a string that is not UTF-8 would be refused; not strict, since some
-            # contracts leave out the padding of the last word.
+            # As bytes, since a string that is not UTF-8 would be refused; not strict, since some contracts omit the
+            # padding of the last word.
             content = decode(["bytes"], raw, strict=False)[0]
-        except (DecodingError, OverflowError):  # the second where the claimed length is beyond any memory
+        except (DecodingError, OverflowError):  # the latter if the claimed length is beyond any memory
             return None
     return content.decode("utf-8", "replace").replace("\0", "").strip()[:MAX_TEXT] or None
 

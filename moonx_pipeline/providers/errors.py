@@ -1,7 +1,7 @@
-"""What can go wrong with a provider, as types a caller can tell apart.
+"""The errors of a provider, as types that a caller can tell apart.
 
-What follows from each (repeat, block, breaker) is the table ``EFFECTS`` of ``classification``. No message
-ever holds a URL: the key is a part of it.
+Their consequences (repeat, block, breaker) are the table ``EFFECTS`` of ``classification``. No message ever holds a
+URL: the key is a part of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _NOT_STORED: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def storable(text: str) -> str:
-    """A text without what no database takes: NUL, and halves of surrogate pairs."""
+    """A text without what no database stores: NUL, and halves of surrogate pairs."""
     return _NOT_STORED.sub("", text)
 
 
@@ -24,10 +24,10 @@ class ProviderError(Exception):
     Attributes:
         kind: What went wrong, for programs; each class has its own.
         provider: Its name, such as ``alchemy``.
-        chain_id: The chain asked about; ``None`` where the call is about several or none.
-        status: HTTP status; ``None`` where no response arrived.
-        code: The provider's own error code, where it sent one.
-        retry_at: When the provider may be asked again, where that is known.
+        chain_id: The chain asked about; ``None`` if the call is about several or none.
+        status: HTTP status; ``None`` if no response arrived.
+        code: The provider's own error code, if it sent one.
+        retry_at: When the provider may be asked again, if known.
     """
 
     kind: ClassVar[str] = "other"
@@ -42,7 +42,7 @@ class ProviderError(Exception):
         code: int | str | None = None,
         retry_at: datetime | None = None,
     ) -> None:
-        # It may quote what a provider, or a contract, said, and is stored.
+        # It may quote a provider or a contract, and is stored.
         super().__init__(storable(message))
         self.provider = provider
         self.chain_id = chain_id
@@ -58,13 +58,13 @@ class Unavailable(ProviderError):
 
 
 class CallTimeout(Unavailable):
-    """No whole answer within the call's time."""
+    """No complete answer within the call's time."""
 
     kind = "timeout"
 
 
 class DeadlineOver(ProviderError):
-    """The sync's time was over before the call, or left it no fair chance: nobody's fault."""
+    """The sync's time was over before the call, or left too little for an answer: nobody's fault."""
 
     kind = "deadline_over"
 
@@ -76,13 +76,13 @@ class Malformed(ProviderError):
 
 
 class Oversized(ProviderError):
-    """More pages or bytes than are read, or a list without end: what was asked for is too large, nobody is unwell."""
+    """More pages or bytes than are read, or a list without end: the question is too large, the provider is healthy."""
 
     kind = "oversized"
 
 
 class PartsRefused(ProviderError):
-    """The provider answered, but refused so many single calls that the whole is unread: of what was asked, too."""
+    """The provider answered, but refused so many single calls that the whole is unread: due to the question, too."""
 
     kind = "parts_refused"
 
@@ -94,13 +94,13 @@ class RateLimited(ProviderError):
 
 
 class Banned(RateLimited):
-    """418: the machine's address is shut out until ``retry_at``; asking again makes it longer."""
+    """418: the machine's address is banned until ``retry_at``; asking again prolongs it."""
 
     kind = "banned"
 
 
 class QuotaExhausted(ProviderError):
-    """The plan's monthly capacity is used up; it will not come back within minutes."""
+    """The plan's monthly capacity is used up; it does not come back within minutes."""
 
     kind = "quota_exhausted"
 
@@ -118,7 +118,7 @@ class Restricted(ProviderError):
 
 
 class BadRequest(ProviderError):
-    """The provider refused what we asked (400, 404, 422): our fault, not worth a repeat."""
+    """The provider refused our request (400, 404, 422): our fault, not worth a repeat."""
 
     kind = "bad_request"
 
@@ -127,7 +127,7 @@ class BatchTooLarge(BadRequest):
     """More items than the plan allows in a call.
 
     Attributes:
-        limit: How many are allowed, where the provider says.
+        limit: How many are allowed, if the provider says.
     """
 
     kind = "batch_too_large"

@@ -1,6 +1,6 @@
-"""Any EVM node as a source of balances: standard JSON-RPC, nothing of one vendor.
+"""Any EVM node as a source of balances: standard JSON-RPC, nothing vendor-specific.
 
-A node can be asked what a wallet holds of a token, not which tokens it holds: new tokens are not seen.
+A node can tell what a wallet holds of a token, not which tokens it holds: new tokens are not seen.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ PROVIDER: Final = "rpc"
 
 _LATEST: Final = "latest"
 _ASKED_ALONE: Final = 20
-"""Tokens that are asked once more by themselves; where more are refused, it is not for single tokens."""
+"""The most tokens to ask for once more, one by one; if more are refused, single tokens are not the cause."""
 
 
 class WrongChain(ProviderError):
-    """The node answers for another chain than it was configured for; its balances would be another's."""
+    """The node answers for another chain than it is configured for; its balances would be that chain's."""
 
 
 class _Balances(NamedTuple):
-    """What a node said of tokens.
+    """A node's answers about tokens.
 
     Attributes:
         known: Balances, zeros included.
-        empty: Contracts that revert, or answer with nothing: what they give nobody is a balance.
+        empty: Contracts that revert, or answer with nothing: they have no balances.
         refused: Tokens that the node itself did not read, and why.
     """
 
@@ -46,13 +46,13 @@ class EvmNode:
     """A node of one chain. One instance a process, shared by its threads."""
 
     def __init__(self, chain_id: int, url: str, *, http: HttpClient, batch_size: int = 100) -> None:
-        """Takes where the node is; nothing is sent before the first reading.
+        """Takes the node's URL; sends nothing before the first reading.
 
         Args:
             chain_id: The chain that the node must be of.
             url: Its JSON-RPC endpoint. It may hold a key, so it never appears in a message.
-            http: Client whose provider is ``rpc``.
-            batch_size: Calls to send in one request at most; learnt to be less where the node refuses.
+            http: The client, with ``rpc`` as its provider.
+            batch_size: The most calls in one request; lowered if the node refuses.
         """
         self.chain_id = chain_id
         endpoint = Endpoint(chain_id, url, PROVIDER, f"The node of chain {chain_id}", {})
@@ -62,20 +62,20 @@ class EvmNode:
     def balances(self, wallet: str, tokens: Sequence[str], scope: CallScope) -> ChainBalances:
         """Reads the native coin and the given tokens, all as of one block.
 
-        The block is the newest one at the start, named by number in every call: a transfer between two
-        calls is then seen by all of them or by none. A node that does not have that block (a balancer
-        sent us to one that lags, or it has dropped the state already) is asked once more for its latest
-        block, where calls of one batch may still fall on two blocks.
+        The block is the newest one at the start, named by number in every call: a transfer between two calls is then
+        seen by all of them or by none. If a node does not have that block (a load balancer sent us to a lagging
+        node, or it has dropped the state already), it is asked once more for its latest block; calls of one batch
+        may then fall on two blocks.
 
         Args:
             wallet: Lower-case address.
             tokens: Lower-case contract addresses. ``NATIVE_TOKEN`` and contracts that mirror the native coin are
-                passed over: they are the native balance again.
+                skipped: they are the native balance again.
             scope: Deadline and tally.
 
         Returns:
-            An ``OK`` reading: every token is in ``balances``, zeros included, in ``without_balance`` where its
-            contract reverts or answers with nothing, or in ``unknown`` where the node could not read it.
+            An ``OK`` reading: every token is in ``balances``, zeros included, in ``without_balance`` if its
+            contract reverts or answers with nothing, or in ``unknown`` if the node could not read it.
 
         Raises:
             ProviderError: The node did not answer, or not with the native coin and most of the tokens.
@@ -106,7 +106,7 @@ class EvmNode:
         )
 
     def _sorted(self, wallet: str, answers: dict[str, Answer], block: str, scope: CallScope) -> _Balances:
-        """What was answered of tokens. Those that the node refused are asked once more, each alone.
+        """Sorts the answers about tokens. Tokens that the node refused are asked for once more, each alone.
 
         Raises:
             PartsRefused: It refuses most of them.
@@ -134,7 +134,7 @@ class EvmNode:
     def _alone(self, wallet: str, token: str, block: str, scope: CallScope) -> Answer | None:
         try:
             return self._calls.ask([_eth_call(token, erc20.balance_of(wallet), block)], scope)[0]
-        except Unavailable:  # some nodes send the refusal of a call with a status of 5xx
+        except Unavailable:  # some nodes refuse a call with a 5xx status
             return None
 
     def token_info(self, tokens: Sequence[str], scope: CallScope) -> dict[str, TokenInfo]:
@@ -145,7 +145,7 @@ class EvmNode:
             scope: Deadline and tally.
 
         Returns:
-            An entry for every token. What a contract does not say, or says badly, is ``None``.
+            An entry for every token. What a contract does not give, or gives malformed, is ``None``.
 
         Raises:
             ProviderError: The node did not answer.
@@ -168,7 +168,7 @@ class EvmNode:
         return self._calls.ask(calls, scope)
 
     def _newest_block(self, scope: CallScope) -> str:
-        """The newest block's number in hex; the first time, checks its chain as well."""
+        """The newest block's number in hex; the first call also checks the node's chain."""
         if self._is_of_chain:
             (block,) = self._calls.ask([Call("eth_blockNumber", [])], scope)
         else:
@@ -200,12 +200,12 @@ def ask_contracts(calls: NodeCalls, tokens: Sequence[str], scope: CallScope) -> 
     """Asks contracts for their name, symbol and decimals.
 
     Args:
-        calls: Of the node to ask.
+        calls: The calls of the node to ask.
         tokens: Lower-case contract addresses.
         scope: Deadline and tally.
 
     Returns:
-        An entry for every token. What a contract does not say, or says badly, is ``None``.
+        An entry for every token. What a contract does not give, or gives malformed, is ``None``.
 
     Raises:
         ProviderError: The node did not answer.
@@ -224,7 +224,7 @@ def ask_contracts(calls: NodeCalls, tokens: Sequence[str], scope: CallScope) -> 
 
 
 def _is_of_node(answer: Answer) -> bool:
-    """Whether it is the node that refused, and not the contract."""
+    """Whether the node refused, not the contract."""
     return isinstance(answer, Refusal) and answer.meaning is not Meaning.REVERT
 
 

@@ -1,6 +1,6 @@
-"""HTTP as every provider is asked: deadlines that hold, bounded bodies, typed errors, one layer of retries.
+"""HTTP for all providers: firm deadlines, bounded bodies, typed errors, one layer of retries.
 
-The key is a part of many URLs, so no message, and no cause of an error, ever holds one.
+Many URLs contain the key, so no message, and no cause of an error, ever holds one.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from moonx_pipeline.providers.errors import (
     RateLimited,
     Unavailable,
 )
-from moonx_pipeline.providers.rate_limiter import NullRateLimiter, RateLimiterProtocol
+from moonx_pipeline.providers.rate_limiter import NullRateLimiter, RateLimiter
 from moonx_pipeline.providers.scope import CallScope, ProviderCall
 from moonx_pipeline.tracing import span
 
 Classify = Callable[[int, Mapping[str, str], bytes], ProviderError | None]
-"""Says what is wrong with a response by its status, headers and body; ``None`` is a good one."""
+"""Gives the error of a response by its status, headers and body; ``None`` for a good one."""
 
 PATIENCE_SECONDS: Final = 2.0
-"""A provider that asks for a longer wait is not waited for: there are other sources, and a next sync."""
+"""The longest wait that a provider may ask for; beyond it there are other sources, and a next sync."""
 
 FAIR_CHANCE_SECONDS: Final = 1.0
-"""A call that the sync's deadline left less time than this says nothing about its provider."""
+"""A call left with less time than this by the sync's deadline says nothing about its provider."""
 
 _LONGEST_JITTER: Final = 8.0  # seconds
 _CHUNK: Final = 65_536  # bytes
@@ -61,25 +61,25 @@ class HttpClient:
         retries: int,
         retry_delay_s: float,
         max_body_bytes: int,
-        gate: RateLimiterProtocol | None = None,
+        rate_limiter: RateLimiter | None = None,
         patience_s: float = PATIENCE_SECONDS,
         pool_size: int = 32,
         headers: Mapping[str, str] | None = None,
         secrets: Collection[str] = (),
     ) -> None:
-        """Prepares connections; nothing is sent yet.
+        """Prepares connections; sends nothing yet.
 
         Args:
             provider: Its name in errors and tallies.
             timeout_s: The longest that one try may take, from connecting to the body's last byte.
-            retries: Tries of one call, the first included.
-            retry_delay_s: The wait before the second try; it doubles, and each is drawn from zero to it.
+            retries: Tries of one call, including the first.
+            retry_delay_s: The longest wait before the second try; it doubles, and each wait is random up to it.
             max_body_bytes: A longer answer is an error.
-            gate: The limits that each try has to pass; ``None`` for none.
-            patience_s: The longest wait for what a provider asks after a refusal.
+            rate_limiter: The limits that each try has to pass; ``None`` for none.
+            patience_s: The longest wait that a provider may ask for after a refusal.
             pool_size: Connections that are kept.
             headers: Sent with each call; they may hold a key.
-            secrets: Keys, to be hidden where a provider repeats them in its answer.
+            secrets: Keys, hidden if a provider repeats them in its answer.
         """
         self.provider = provider
         self._timeout_s = timeout_s
@@ -87,13 +87,13 @@ class HttpClient:
         self._retries = retries
         self._retry_delay_s = retry_delay_s
         self._max_body_bytes = max_body_bytes
-        self._gate: RateLimiterProtocol = gate or NullRateLimiter()
+        self._rate_limiter: RateLimiter = rate_limiter or NullRateLimiter()
         self._patience_s = patience_s
         self._secrets = tuple(secret for secret in secrets if secret)
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": "moonx-pipeline", **(headers or {})})
-        # A proxy or certificates of the environment are the operator's wish, but the session would look for them
-        # at each call. A login in ~/.netrc is not for providers.
+        # The operator may set a proxy or certificates in the environment, but the session would look for them at each
+        # call. A login in ~/.netrc is not for providers.
         self._session.trust_env = False
         self._surroundings: dict[str, dict[str, Any]] = {}
         adapter = FinalResponses(pool_connections=8, pool_maxsize=pool_size, max_retries=0)
@@ -101,16 +101,16 @@ class HttpClient:
         self._session.mount("http://", adapter)
 
     def room(self, compute_units: int) -> int:
-        """How many calls of such a cost can be reserved together at most."""
-        return self._gate.room(compute_units)
+        """How many calls of this cost can be reserved together at most."""
+        return self._rate_limiter.room(compute_units)
 
     def reserve(self, calls: int, *, compute_units: int) -> datetime | None:
-        """Takes the turns of calls that are made now; see ``RateLimiterProtocol.reserve``.
+        """Reserves permits for calls that are made now; see ``RateLimiter.reserve``.
 
         Raises:
             RateLimited: There is no room for them now.
         """
-        return self._gate.reserve(calls, compute_units=compute_units)
+        return self._rate_limiter.reserve(calls, compute_units=compute_units)
 
     def send(
         self,
@@ -127,26 +127,26 @@ class HttpClient:
         json: Any = None,
         slot: datetime | None = None,
     ) -> bytes:
-        """Asks, and asks again what may succeed within the deadline.
+        """Sends a request, and repeats it within the deadline if that may succeed.
 
         Args:
             method: ``GET`` or ``POST``.
-            url: Where; never shown.
+            url: The URL; never shown.
             scope: Deadline and tally; each try is a call of it.
-            endpoint: Short name of what is asked, for the tally.
-            classify: Says what is wrong with a response.
-            chain_id: The chain asked about, where it is one.
+            endpoint: Short name of the request, for the tally.
+            classify: Gives the error of a response.
+            chain_id: The chain asked about, if it is one.
             cost: What each try counts for in the provider's measure of requests.
             compute_units: What each try costs.
             params: Of the query.
             json: Body.
-            slot: Of a turn that was reserved; a repeat takes one of its own.
+            slot: A reserved slot; a repeat takes one of its own.
 
         Returns:
             The body of a good response.
 
         Raises:
-            ProviderError: Of the last try.
+            ProviderError: The error of the last try.
         """
         reserved, about = slot, {"moonx.provider": self.provider, "moonx.chain": chain_id}
 
@@ -156,7 +156,7 @@ class HttpClient:
 
         def ask() -> bytes:
             nonlocal reserved
-            slot, reserved = reserved or self._gate.enter(scope, cost=cost, compute_units=compute_units), None
+            slot, reserved = reserved or self._rate_limiter.acquire(scope, cost=cost, compute_units=compute_units), None
             started, outcome = time.monotonic(), _UNFORESEEN
             try:
                 body = self._once(method, url, scope, chain_id, params, json, classify)
@@ -164,7 +164,7 @@ class HttpClient:
             except ProviderError as error:
                 outcome = type(error).__name__
                 if effect_of(error).block:
-                    self._gate.refused(error, slot)
+                    self._rate_limiter.refused(error, slot)
                 raise
             finally:
                 seconds = time.monotonic() - started
@@ -183,7 +183,7 @@ class HttpClient:
                 return False
             return _seconds_until(error.retry_at) <= self._patience_s
 
-        # A try without time for an answer would only hide why the one before failed.
+        # A try without time for an answer would only hide why the previous one failed.
         in_time = stop_before_delay(scope.remaining() - self._fair_chance_s)
         retrying = Retrying(
             stop=stop_after_attempt(self._retries) | in_time,
@@ -224,7 +224,7 @@ class HttpClient:
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             raise self._late(budget, chain_id) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as problem:
-            # Its text holds the URL, and so the key: only its kind is told.
+            # Its text holds the URL, and so the key: only its kind is shown.
             raise Unavailable(
                 f"{self.provider} can't be reached ({_kind(problem)}).", provider=self.provider, chain_id=chain_id
             ) from None
@@ -235,7 +235,7 @@ class HttpClient:
         return body
 
     def _surroundings_of(self, url: str) -> dict[str, Any]:
-        """Proxies and certificates that the environment names for a host."""
+        """The environment's proxies and certificates for a host."""
         host = urlsplit(url).netloc
         if host not in self._surroundings:
             self._surroundings[host] = {**requests.Session().merge_environment_settings(url, {}, True, None, None)}
@@ -247,10 +247,10 @@ class HttpClient:
         return text
 
     def _read(self, response: requests.Response, end: float, budget: float, chain_id: int | None) -> bytes:
-        """The body, within time and size; a slow drip ends at the deadline, not at the last byte."""
+        """The body, bounded in time and size; a slow drip ends at the deadline, not at the last byte."""
         parts, size = [], 0
         while True:
-            # read1 gives what has arrived; read would wait for a full chunk, however slowly it drips in.
+            # read1 returns what has arrived; read would wait for a full chunk, however slowly it arrives.
             part = response.raw.read1(_CHUNK, decode_content=True)
             if not part and response.raw.closed:
                 break
@@ -273,8 +273,8 @@ class HttpClient:
         return kind(message, provider=self.provider, chain_id=chain_id)
 
 
-_UNFORESEEN: Final = "Unforeseen"  # the outcome of a call that ended by no typed error, which is a fault of ours
-# Alchemy bills nothing for a refusal, nor can anything be billed that did not arrive.
+_UNFORESEEN: Final = "Unforeseen"  # the outcome of a call that ended without a typed error, which is a bug of ours
+# Alchemy bills nothing for a refusal, and nothing can be billed that did not arrive.
 _FREE: Final = frozenset({"RateLimited", "Banned", "KeyRejected", "QuotaExhausted", "CallTimeout", "DeadlineOver"})
 
 _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (

@@ -22,34 +22,34 @@ from moonx_pipeline.providers.errors import (
 
 
 class Meaning(enum.Enum):
-    """What a refusal of one call says."""
+    """What the refusal of one call means."""
 
-    REVERT = "revert"  # the contract itself refused: its text is the contract's own and proves nothing of the node
+    REVERT = "revert"  # the contract itself refused: its text is the contract's own and proves nothing about the node
     NOTHING = "nothing"  # neither a result in hex nor an error
     QUOTA = "quota"  # the plan's capacity is used up
-    BLOCK = "block"  # the node does not have the block that was asked for
-    RATE = "rate"  # it asks to be asked later, or for less at once
+    BLOCK = "block"  # the node does not have the requested block
+    RATE = "rate"  # it wants later calls, or fewer at once
     BATCH = "batch"  # a smaller batch may be answered
     KEY = "key"  # the key is not allowed to ask this
-    MISUSE = "misuse"  # it does not take such a call at all
-    FAULT = "fault"  # it could not do it: timeouts, gas, internal errors
+    MISUSE = "misuse"  # it does not accept such a call at all
+    FAULT = "fault"  # it failed: timeouts, gas, internal errors
 
 
 class _Sign(NamedTuple):
-    """A row of the table: it fits where the code is one of its codes, or its words are in the text."""
+    """A row of the table: it matches if the code is one of its codes, or its words are in the text."""
 
     meaning: Meaning
     codes: frozenset[int] = frozenset()
     words: str | None = None
 
 
-# Read from top to bottom; the first row that fits is the meaning. Codes and words are those of Geth, Nethermind,
-# Erigon, Besu, Reth, Nitro, OpenEthereum, Anvil and Hardhat, of proxies before them (proxyd), and of hosted nodes.
+# Read from top to bottom; the first match is the meaning. Codes and words are those of Geth, Nethermind, Erigon, Besu,
+# Reth, Nitro, OpenEthereum, Anvil and Hardhat, of proxies before them (proxyd), and of hosted nodes.
 SIGNS: Final = (
     _Sign(
         Meaning.REVERT,
         frozenset({3, -32015}),
-        # Only at the start: what follows is the contract's to say.
+        # Only at the start: the rest is the contract's own text.
         r"^\W*(\w+\W+){0,2}revert|^(error: )?vm (execution|exception)|^(evm error:? ?)?(invalid|bad) ?(fe)?(opcode|jump"
         r"|instruction)|^(evm error:? ?)?(opcode ?not ?found|stack ?(under|over)flow)",
     ),
@@ -66,11 +66,11 @@ SIGNS: Final = (
         frozenset({429, 15, -32005, -32007, -32016, -32029, -32046, -32090}),
         r"rate.?limit|too many (requests|calls)|throttl|capacity|requests? (per|/) ?(second|minute|hour|day)|slow down",
     ),
-    # Not by a code: Geth's for a response that is too large, -32003, is Reth's for a call without enough gas.
+    # Not by a code: Geth's code for too large a response, -32003, is Reth's for a call without enough gas.
     _Sign(Meaning.BATCH, words=r"batch|response (size )?(is )?too large|response size .{0,20}(exceed|limit)"),
     _Sign(
         Meaning.KEY,
-        # Not any key: pages have keys, too.
+        # Not just any key: pages have keys, too.
         words=r"must be authenticated|unauthori[sz]ed|not enabled for this app"
         r"|(invalid|missing|unknown|disabled) (api|access|project|app|auth)[ _-]?(key|id|token)"
         r"|api.?key .{0,40}(not allowed|disabled|invalid|expired)",
@@ -88,14 +88,14 @@ _ERRORS: Final[Mapping[Meaning, type[ProviderError]]] = {
 
 
 class Refusal(NamedTuple):
-    """What a node says instead of a result."""
+    """A node's answer instead of a result."""
 
     code: int | str
     message: str
 
     @property
     def meaning(self) -> Meaning:
-        """What it says, by ``SIGNS``; what nobody knows is a fault."""
+        """Its meaning by ``SIGNS``; anything unknown is a fault."""
         for sign in SIGNS:
             if self.code in sign.codes or (sign.words and re.search(sign.words, self.message, re.IGNORECASE)):
                 return sign.meaning
@@ -103,7 +103,7 @@ class Refusal(NamedTuple):
 
     @property
     def kind(self) -> type[ProviderError]:
-        """The error that it is where nothing can be done without the result."""
+        """The error to raise if nothing can be done without the result."""
         return _ERRORS.get(self.meaning, Unavailable)
 
 
@@ -115,7 +115,7 @@ _INTEGER: Final = re.compile(r"-?\d{1,9}", re.ASCII)
 
 
 def refusal_of(error: object) -> Refusal | None:
-    """The refusal in the field ``error`` of a response, whatever form it has; ``None`` where there is none."""
+    """The refusal in the field ``error`` of a response, in whatever form; ``None`` if there is none."""
     if error is None:
         return None
     if not isinstance(error, dict):
@@ -129,7 +129,7 @@ def refusal_of(error: object) -> Refusal | None:
 
 
 def is_revert(error: object) -> bool:
-    """Whether the field ``error`` of an answer is what a contract said."""
+    """Whether the field ``error`` of an answer comes from the contract."""
     refused = refusal_of(error)
     return refused is not None and refused.meaning is Meaning.REVERT
 
@@ -143,7 +143,7 @@ class Response(msgspec.Struct):
 
     @property
     def number(self) -> int | None:
-        """The number of the call that it answers; some nodes write it as a text."""
+        """The number of the call that it answers; some nodes send it as a text."""
         if isinstance(self.id, str) and _INTEGER.fullmatch(self.id):
             return int(self.id)
         return self.id if isinstance(self.id, int) else None
@@ -166,12 +166,12 @@ _one: Final = msgspec.json.Decoder(Response)
 
 
 def decode_responses(body: bytes) -> list[Response] | Response:
-    """Reads the body of a response: a list for a batch, else one.
+    """Decodes the body of a response: a list for a batch, else one.
 
-    A response in a list that can't be understood is left out of it.
+    An unreadable response in a list is left out.
 
     Raises:
-        MsgspecError: The body is not that; the message names the field. Or another one of ``UNREADABLE``.
+        MsgspecError: The body is neither; the message names the field. Or another one of ``UNREADABLE``.
     """
     try:
         return _whole.decode(body)

@@ -1,4 +1,4 @@
-"""Many JSON-RPC calls to one EVM node in few requests, whatever size of batch and whatever rate it takes."""
+"""Many JSON-RPC calls to one EVM node in few requests, adapted to the batch size and rate that it accepts."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a chain's JSON-RPC is.
+    """A chain's JSON-RPC endpoint.
 
     Attributes:
         chain_id: The chain.
         url: May hold a key, so it never appears in a message.
         provider: As calls are counted: ``rpc`` is the operator's own node.
-        name: For people, as the subject of a sentence.
-        compute_units: What a call costs by its method.
+        name: Shown to users, as the subject of a sentence.
+        compute_units: What a call costs, by method.
     """
 
     chain_id: int
@@ -52,25 +52,25 @@ class Endpoint:
 
 
 class NodeCalls:
-    """The calls of one node. Shared by threads; what it learns of the node's batches lasts as long as it."""
+    """Calls to one node. Shared by threads; what it learns about the node's batches lasts as long as it does."""
 
     def __init__(self, endpoint: Endpoint, *, http: HttpClient, batch_size: int) -> None:
         self._endpoint = endpoint
         self._http = http
         self._batch_size = batch_size
-        # Whatever a URL holds that is long enough to be a key.
+        # Any part of the URL that is long enough to be a key.
         self._secrets = [part for part in re.split(r"[/?&=@:]", endpoint.url) if len(part) >= 8]
 
     def ask(self, calls: Sequence[Call], scope: CallScope) -> list[Answer]:
-        """Answers in the order of ``calls``.
+        """The answers in the order of ``calls``.
 
-        Calls that the node refuses for being too many, at once or in too short a time, are asked again in smaller
-        batches down to single calls, which wait for the node's limit as every call does. Batches that it does not take
-        at all are not sent again.
+        Calls that the node refuses as too many, at once or in too short a time, are asked again in smaller batches
+        down to single calls, which wait for the node's limit as every call does. Batches that it does not accept at
+        all are not sent again.
 
         Raises:
-            ProviderError: A request failed as a whole, or the node's limit left no time for a single call. What the
-                node says of one call is that call's answer.
+            ProviderError: A request failed as a whole, or the node's limit left no time for a single call. A node's
+                refusal of one call is that call's answer.
         """
         answers: dict[int, Answer] = {}
         left, size, most, has_split = list(range(len(calls))), self._batch_size, self._batch_size, False
@@ -89,7 +89,7 @@ class NodeCalls:
                 size, most = _tenth(batch), max(1, len(batch) // 2)
                 continue
             except CallTimeout:
-                # One call may have kept the others waiting. A pair is not split: it is what finds a node that hangs.
+                # One call may have delayed the others. A pair is not split: that detects a node that hangs.
                 if len(batch) <= 2 and not has_split:
                     raise
                 if len(batch) > 1:
@@ -109,11 +109,11 @@ class NodeCalls:
         return [answers[number] for number in range(len(calls))]
 
     def failure(self, what: str, refused: Refusal, kind: type[ProviderError] | None = None) -> ProviderError:
-        """The error that refused calls are where nothing can be done without their answer."""
+        """The error of refused calls if nothing can be done without their answer."""
         return self._error(kind or refused.kind, f"refused {what}: {self._shown(refused)}", code=refused.code)
 
     def malformed(self, what: str) -> ProviderError:
-        """The error of an answer that cannot be read."""
+        """The error of an unreadable answer."""
         return self._error(Malformed, f"answered {what}")
 
     def _ask_together(self, batch: Sequence[Call], scope: CallScope) -> list[Answer]:
@@ -132,7 +132,7 @@ class NodeCalls:
             endpoint=batch[-1].method,
             chain_id=self._endpoint.chain_id,
             compute_units=sum(self._endpoint.compute_units.get(call.method, 0) for call in batch),
-            # Alone it is sent as an object, since some nodes take no arrays at all.
+            # A single call is sent as an object, since some nodes accept no arrays at all.
             json=requests if len(batch) > 1 else requests[0],
             classify=problem,
         )
@@ -145,7 +145,7 @@ class NodeCalls:
     def _problem(
         self, status: int, headers: Mapping[str, str], body: bytes, batch: Sequence[Call]
     ) -> ProviderError | None:
-        """What is wrong with a response as a whole, if anything."""
+        """The error of a response as a whole, if any."""
         by_status = self._problem_by_status(status, headers, body, len(batch))
         try:
             said = decode_responses(body)
@@ -167,7 +167,7 @@ class NodeCalls:
         batch: Sequence[Call],
     ) -> ProviderError | None:
         meaning = refused.meaning if refused is not None else None
-        # Some nodes send the refusal of a single call, or of the block of all, with a status of 4xx or 5xx.
+        # Some nodes refuse a single call, or the block of all calls, with a status of 4xx or 5xx.
         if meaning is Meaning.BLOCK or (meaning is Meaning.REVERT and len(batch) == 1):
             return None
         if refused is not None and meaning is Meaning.RATE:
@@ -188,7 +188,7 @@ class NodeCalls:
             if (limited := next((each for each in refusals if each.meaning is Meaning.RATE), None)) is not None:
                 return self._limited(limited, headers, batch)
             return self.malformed("another call than the one that was sent") if missing else None
-        # A few that are left out are asked again; where most are, the batch as a whole was not taken.
+        # A few missing answers are asked for again; if most are missing, the batch as a whole was not accepted.
         return self._too_large() if len(missing) * 2 > len(batch) else None
 
     def _limited(self, refused: Refusal, headers: Mapping[str, str], batch: Sequence[Call]) -> ProviderError:
@@ -222,7 +222,7 @@ class NodeCalls:
         return kind(f"{endpoint.name} {what}.", provider=endpoint.provider, chain_id=endpoint.chain_id, code=code)
 
     def _shown(self, refused: Refusal) -> str:
-        """A refusal in words, without the key that nodes like to repeat."""
+        """A refusal in words, without the key that nodes may repeat."""
         return f"{self._hidden(refused.message)[:_SHOWN].rstrip('.')} ({refused.code})"
 
     def _hidden(self, text: str) -> str:

@@ -1,4 +1,4 @@
-"""The gate that every call passes: where the rate limits that all workers share are kept."""
+"""The rate limiter as providers see it: every call passes it, and all workers share its limits."""
 
 from __future__ import annotations
 
@@ -9,59 +9,59 @@ from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.providers.scope import CallScope
 
 NO_BOUND: Final = 1_000_000
-"""Calls; more than anybody makes together."""
+"""Effectively unlimited, in calls."""
 
 
-class RateLimiterProtocol(Protocol):
+class RateLimiter(Protocol):
     """One provider's limits. Shared by threads."""
 
-    def enter(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
-        """Waits for the call's turn.
+    def acquire(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
+        """Waits for the call's permit.
 
         Args:
-            scope: Its deadline is never overrun; what was waited is added to its tally.
+            scope: Its deadline is never exceeded; the wait is added to its tally.
             cost: What the call counts for, in the provider's own measure of requests.
-            compute_units: What it costs beside; 0 where the provider has no such limit.
+            compute_units: What it costs in addition; 0 if the provider has no such limit.
 
         Returns:
-            For when the call was granted.
+            The slot that the call was granted.
 
         Raises:
-            RateLimited: Its turn would come too late; the error says when.
+            RateLimited: Its slot would come too late; the error says when.
         """
 
     def room(self, compute_units: int) -> int:
-        """How many calls that cost so much can be reserved together at most."""
+        """How many calls of this cost can be reserved together at most."""
 
     def reserve(self, calls: int, *, compute_units: int) -> datetime | None:
-        """Takes the turns of calls that are made now, together. It waits for nothing and queues nowhere.
+        """Reserves permits for calls that are made now, together. It never waits or queues.
 
-        It leaves a part of the limits to calls that are made one by one, for people.
+        It leaves a part of the limits to calls made one by one, for users who wait.
 
         Args:
             calls: At most the ``room`` there is.
             compute_units: What all of them cost.
 
         Returns:
-            For when the calls were granted.
+            The slot that the calls were granted.
 
         Raises:
             RateLimited: There is no room now; the error says when to come back.
         """
 
     def refused(self, error: ProviderError, slot: datetime | None) -> None:
-        """Takes in that the provider itself refused a call: nobody asks before it may be asked again.
+        """Records that the provider itself refused a call, so that no worker asks before it may be asked again.
 
         Args:
-            error: It is given the time to come back, where it has none.
-            slot: What ``enter`` had returned.
+            error: It gets the time to come back if it has none.
+            slot: What ``acquire`` returned.
         """
 
 
 class NullRateLimiter:
-    """No limits but the provider's own."""
+    """A rate limiter without limits; the provider's own still apply."""
 
-    def enter(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
+    def acquire(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
         return None
 
     def room(self, compute_units: int) -> int:

@@ -1,4 +1,4 @@
-"""The scope of one sync's provider calls: its deadline, and a tally of what was asked."""
+"""The scope of one sync's provider calls: its deadline, and a tally of its calls."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class ProviderCall(NamedTuple):
 
     Attributes:
         provider: ``alchemy``, ``rpc``, ``binance``, ``coingecko``, ``dexscreener`` or ``defillama``.
-        chain_id: The chain asked about; ``None`` where the call is about several or none.
-        endpoint: Short name of what was asked, such as ``balances`` or ``eth_call``.
+        chain_id: The chain asked about; ``None`` if the call is about several or none.
+        endpoint: Short name of the request, such as ``balances`` or ``eth_call``.
         outcome: ``ok``, or the class name of the error.
         seconds: Wall time of the call.
-        compute_units: What the call costs by the provider's price list; 0 where it has none.
+        compute_units: What the call costs by the provider's price list; 0 if it has none.
     """
 
     provider: str
@@ -32,9 +32,9 @@ class CallScope:
     """Deadline and tally, shared by the threads of one sync.
 
     Attributes:
-        deadline: ``time.monotonic()`` at which every call of the scope is over.
+        deadline: ``time.monotonic()`` at which every call of the scope ends.
         calls: The calls so far; only ever appended to, so threads need no lock.
-        waits: Seconds that calls waited for the limits that all workers share, likewise.
+        waits: Seconds that calls waited for the limits that all workers share; appended to in the same way.
     """
 
     deadline: float

@@ -1,7 +1,7 @@
-"""Token lists by URL, in the form that Uniswap published: https://github.com/Uniswap/token-lists.
+"""Token lists by URL, in the format that Uniswap published: https://github.com/Uniswap/token-lists.
 
-A list is somebody's work by hand: it names contracts of other worlds, native coins as tokens and contracts twice. Each
-row stands for itself, and what can't be a token of ours is left out.
+Lists are written by hand: they name contracts of other chains, native coins as tokens, and contracts twice. Each row
+is read by itself, and rows that can't be a token of ours are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
 MAX_ROWS: Final = 100_000
-"""Rows of a list; the longest that are published have some ten thousand."""
+"""The most rows of a list; the longest published ones have some ten thousand."""
 
 _LONGEST_URL: Final = 500
 _ADDRESS: Final = re.compile("0x[0-9a-fA-F]{40}")
@@ -34,7 +34,7 @@ class _Body(msgspec.Struct, Generic[_Row]):
 
 
 class _Token(msgspec.Struct):
-    # Any: a name that is a number must not cost the contract beside it.
+    # Any: a name that is a number must not cost the contract in the same row.
     chain_id: Any = msgspec.field(name="chainId", default=None)
     address: Any = None
     symbol: Any = None
@@ -51,22 +51,22 @@ class TokenLists:
     """Reads lists by their URLs."""
 
     def __init__(self, *, http: HttpClient) -> None:
-        """Takes the connections; nothing is sent yet.
+        """Takes the client; sends nothing yet.
 
         Args:
-            http: Its provider is ``token_lists``.
+            http: The client, with ``token_lists`` as its provider.
         """
         self._http = http
 
     def read(self, url: str, scope: CallScope) -> TokenList:
-        """A list as it is now.
+        """Reads a list as it is now.
 
         Args:
-            url: Where it is.
+            url: Its URL.
             scope: Deadline and tally.
 
         Raises:
-            ProviderError: It can't be had, or is no token list.
+            ProviderError: It can't be read, or is no token list.
         """
         classify = checked(self._http.provider, _decode)
         body = self._http.send("GET", url, scope=scope, endpoint="token_list", classify=classify)
@@ -98,7 +98,7 @@ def parse_token_list(body: bytes) -> tuple[str, tuple[ListedToken, ...]]:
 def listed_token(
     chain_id: Any, address: Any, *, symbol: Any = None, name: Any = None, logo_url: Any = None, coingecko_id: Any = None
 ) -> ListedToken | None:
-    """A row as a token, with what can't be used left unknown; ``None`` where it names no token of our chains."""
+    """A row as a token, with unusable fields left unknown; ``None`` if it names no token of our chains."""
     if type(chain_id) is not int or chain_id not in CHAIN_BY_ID:
         return None
     if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
@@ -110,7 +110,7 @@ def listed_token(
 
 
 def once_each(tokens: Iterable[ListedToken | None]) -> tuple[ListedToken, ...]:
-    """Each contract once, in order; of a contract that is named twice the first row counts."""
+    """Each contract once, in order; if a contract is named twice, the first row counts."""
     found: dict[tuple[int, str], ListedToken] = {}
     for token in tokens:
         if token is not None:
@@ -134,7 +134,7 @@ def _text(value: Any) -> str | None:
 
 
 def _web_address(value: Any) -> str | None:
-    """Where a picture is, if it can be fetched: lists have ``ipfs://`` and ``data:`` too."""
+    """The URL of a picture, if it can be fetched: lists have ``ipfs://`` and ``data:`` URLs too."""
     if not isinstance(value, str) or len(value) > _LONGEST_URL or not value.startswith("https://"):
         return None
     return clean_text(value, _LONGEST_URL)

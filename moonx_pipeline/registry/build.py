@@ -1,7 +1,7 @@
-"""Makes ``snapshot.json`` and ``NOTICE`` from published token lists: ``python -m moonx_pipeline.registry.build``.
+"""Builds ``snapshot.json`` and ``NOTICE`` from published token lists: ``python -m moonx_pipeline.registry.build``.
 
-It needs npm, which fetches the packages; nothing of them is run. To take newer ones, change the versions below, run it,
-and read the difference before it is committed: these contracts are never hidden as spam.
+It needs npm, which fetches the packages; it runs none of their code. To update, change the versions below, run it,
+and read the difference before committing it: these contracts are never hidden as spam.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from moonx_pipeline.registry.snapshot import FOLDER, SNAPSHOT, PublishedList
 
 _SECONDS: Final = 300
 _LICENCE: Final = "MIT"
-"""Another licence may not allow a copy in the package: such a list is configured by its URL instead."""
+"""Another license may not allow a copy in the package: such a list is configured by its URL instead."""
 
 
 class Source(NamedTuple):
@@ -34,7 +34,7 @@ class Source(NamedTuple):
         name: In the registry.
         package: At npm.
         version: Of the package.
-        read: Gives the list from the unpacked package.
+        read: Reads the list from the unpacked package.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Source(NamedTuple):
 
 
 def _from_source_map(folder: Path) -> bytes:
-    """The package holds the list as a program, and beside it the JSON that the program was made from."""
+    """Reads the list from a source map: the package holds it as a program, and beside it the JSON it was made from."""
     made_from = json.loads((folder / "dist/optimism.tokenlist.js.map").read_bytes())
     place = made_from["sources"].index("../optimism.tokenlist.json")
     text: str = made_from["sourcesContent"][place]
@@ -52,9 +52,9 @@ def _from_source_map(folder: Path) -> bytes:
 
 
 SOURCES: Final = (
-    # Assets that Aave lends, with its receipts for them and the wrappers of those. Its debt tokens are not in it.
+    # Assets that Aave lends, with its receipts for them and the wrappers of those, but not its debt tokens.
     Source("aave", "@aave-dao/aave-address-book", "4.68.1", lambda folder: (folder / "tokenlist.json").read_bytes()),
-    # Tokens of Ethereum, OP Mainnet and Base that bridges carry.
+    # Bridged tokens of Ethereum, OP Mainnet and Base.
     Source("superchain", "@eth-optimism/tokenlist", "10.0.1770", _from_source_map),
 )
 
@@ -114,7 +114,7 @@ def take(source: Source, folder: Path) -> PublishedList:
     """The tokens of an unpacked package.
 
     Raises:
-        OperatorError: Its licence is not one that allows a copy here.
+        OperatorError: Its license does not allow a copy here.
     """
     licence = json.loads((folder / "package.json").read_bytes()).get("license")
     if licence != _LICENCE:
@@ -125,7 +125,7 @@ def take(source: Source, folder: Path) -> PublishedList:
 
 
 def notice_of(source: Source, folder: Path) -> str:
-    """The copyright and licence of an unpacked package."""
+    """The copyright and license of an unpacked package."""
     title = f"{source.package} {source.version} (the list '{source.name}')"
     text = next((file.read_text() for file in sorted(folder.glob("LICEN[CS]E*"))), None)
     if text is None:
@@ -135,7 +135,7 @@ def notice_of(source: Source, folder: Path) -> str:
 
 
 def as_lines(lists: list[PublishedList]) -> bytes:
-    """Lists as JSON with a line a token, so that a newer version shows what changed."""
+    """Lists as JSON with one line a token, so that a diff shows what changed."""
     parts = []
     for taken in lists:
         head = msgspec.json.encode(msgspec.structs.replace(taken, tokens=[]))[: -len(b"]}")]

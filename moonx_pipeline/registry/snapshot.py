@@ -20,8 +20,8 @@ class PublishedList(msgspec.Struct):
 
     Attributes:
         name: In the registry.
-        package: Where it is published, and which version of it was taken.
-        licence: Of the package, by its own word; the text is in ``NOTICE``.
+        package, version: The npm package and its version that the list was taken from.
+        licence: The license that the package declares; the text is in ``NOTICE``.
         tokens: Chain id, contract, symbol, name, logo.
     """
 
@@ -40,7 +40,7 @@ class _Asset(msgspec.Struct):
 
 
 def shipped_lists() -> tuple[TokenList, ...]:
-    """The lists in the package, the most trusted first; a few milliseconds."""
+    """The lists in the package, most trusted first; takes a few milliseconds."""
     published = msgspec.json.decode(SNAPSHOT.read_bytes(), type=list[PublishedList])
     lists = {taken.name: _as_list(taken) for taken in published}
     lists["moonx"] = _by_hand()
@@ -53,7 +53,7 @@ def _as_list(taken: PublishedList) -> TokenList:
 
 
 def _by_hand() -> TokenList:
-    """The assets of ``moonx.json``, contract by contract."""
+    """The assets of ``moonx.json``, one token a contract."""
     assets = msgspec.json.decode(_BY_HAND.read_bytes(), type=list[_Asset])
     tokens = tuple(
         ListedToken(CHAIN_BY_SLUG[slug].id, address, asset.symbol, asset.name, coingecko_id=asset.coingecko_id)

@@ -1,1 +1,1 @@
-"""The core: open, fetch, price, value, persist. Knows nothing of Dagster."""
+"""The sync pipeline: open, fetch, value, store. Knows nothing of Dagster."""

@@ -1,4 +1,4 @@
-"""Calls to providers on behalf of syncs: by way of their circuit breakers, within a deadline, counted."""
+"""Calls to providers on behalf of syncs: through circuit breakers, within a deadline, counted."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ProviderCalls:
-    """What calls on behalf of syncs have in common. Shared by threads.
+    """Makes a sync's calls to providers. Shared by threads.
 
     Attributes:
         providers: The clients.
-        breakers: The circuit breakers, which each call passes and tells how it went.
+        breakers: The circuit breakers; each call passes one and reports its result to it.
         scope: The deadline and the tally of the calls.
     """
 
@@ -33,11 +33,11 @@ class ProviderCalls:
         return replace(self, scope=self.scope.until(deadline))
 
     def make(self, key: str, ask: Callable[..., T], *what: object) -> T:
-        """Makes a call; ``ask`` takes what is asked, then the scope.
+        """Makes a call: ``ask(*what, scope)``.
 
         Raises:
-            BreakerOpen: The breaker ``key`` is open, so nothing was asked.
-            ProviderError: It did not give what was asked for.
+            BreakerOpen: The breaker ``key`` is open, so no call was made.
+            ProviderError: The call failed.
         """
         return self.breakers.call(key, ask, *what, self.scope)
 

@@ -1,4 +1,4 @@
-"""Cancelling syncs: what is stored of them ends first, so that whatever still runs can't store any more."""
+"""Cancelling syncs: the stored operation ends first, so that a run still in progress can't store its result."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Cancellation(NamedTuple):
     """What was cancelled.
 
     Attributes:
-        user_id: Whose.
-        operation_id: The sync that ran; ``None`` where only a request waited.
-        request_id: The request that it served, or that waited.
-        run_id: The run that carries the sync. Where it carries no other, its process was told to end it.
+        user_id: The user.
+        operation_id: The running sync; ``None`` if only a request waited.
+        request_id: The request that the sync served, or that waited.
+        run_id: The run that executes the sync. If it executes no other, its process was told to end it.
     """
 
     user_id: str
@@ -32,24 +32,24 @@ class Cancellation(NamedTuple):
 
 
 def cancel_operation(engine: Engine, sync_id: UUID, message: str, now: datetime) -> Cancellation | None:
-    """Ends a sync that runs or waits as cancelled, with its request and its event, in one transaction.
+    """Cancels a running or waiting sync, with its request and its event, in one transaction.
 
-    Nothing of it is stored from then on, and the process that carries its run is told to end it at once.
+    From then on it can't store anything, and the process that executes its run is told to end it at once.
 
     Args:
         engine: The pipeline's database.
-        sync_id: Of the sync, which is its run's id where it has a run of its own; or of a request.
-        message: Why, one sentence for people.
+        sync_id: Id of the sync (its run's id if it has its own run), or of a request.
+        message: Why, one sentence for users.
         now: When it ends.
 
     Returns:
-        ``None`` where there is nothing to cancel: it has ended, or there never was one.
+        ``None`` if there is nothing to cancel: the sync has ended or never existed.
     """
     with engine.begin() as connection:
         user_id = owner_of(connection, sync_id)
         if user_id is None:
             return None
-        # Syncs open and claim their requests under this lock, so what is found now stays so.
+        # Syncs open and claim their requests under this lock, so what is read now stays true.
         user = lock_users(connection, [(user_id, sync_id)]).get(user_id)
         operation = open_operation(connection, sync_id)
         if operation is None or user is None:
@@ -64,6 +64,6 @@ def cancel_operation(engine: Engine, sync_id: UUID, message: str, now: datetime)
 
 
 def cancel_request(engine: Engine, request_id: UUID, message: str) -> bool:
-    """Ends a request that no sync has taken; whether it waited. A sync that has taken it goes on."""
+    """Cancels a request that no sync has taken; returns whether it waited. A sync that has taken it continues."""
     with engine.begin() as connection:
         return cancel_waiting_request(connection, request_id, message)

@@ -1,4 +1,4 @@
-"""The one place that ends a sync: its operation, what becomes of its user, and the event about it."""
+"""The one place that ends a sync: updates its operation and its user, and writes its events."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Ending(NamedTuple):
 
     Attributes:
         ref: The sync.
-        end: What becomes of its operation and its user.
-        events: About it, in order.
-        changed: Whether the portfolio changed, so that its positions are written.
+        end: The update of its operation and its user.
+        events: Its events, in order.
+        changed: Whether the portfolio changed, so that its positions must be written.
         retry_at: When what failed may be tried again, if known.
     """
 
@@ -37,7 +37,7 @@ class Ending(NamedTuple):
 
 
 def milliseconds(since: datetime, now: datetime) -> int:
-    """Whole milliseconds between two times, never negative: clocks of two processes differ."""
+    """Whole milliseconds between two times, never negative even if two processes' clocks differ."""
     return max(0, int((now - since).total_seconds() * 1000))
 
 
@@ -72,15 +72,15 @@ def without_result(
     intervals: Intervals | None = None,
     retry_at: datetime | None = None,
 ) -> Ending:
-    """A sync that ends with nothing to store; holdings stay as they were.
+    """The ending of a sync with nothing to store; holdings stay unchanged.
 
     Args:
         ref: The sync.
-        user: Its user, locked.
+        user: Its locked user.
         reason: Why.
-        message: Why, one sentence for people.
+        message: Why, one sentence for users.
         now: When it ends.
-        intervals: How often users are synced; needed for a reason that counts.
+        intervals: How often users are synced; required if the reason counts.
         retry_at: When what failed may be tried again, if known.
     """
     failures, next_sync_at = user.failures, None
@@ -107,21 +107,27 @@ def without_result(
     return Ending(ref, end, (event,), retry_at=retry_at)
 
 
-def write_endings(connection: Connection, endings: Sequence[Ending], statuses: Sequence[ChainStatusRow] = ()) -> None:
+def write_endings(
+    connection: Connection,
+    endings: Sequence[Ending],
+    statuses: Sequence[ChainStatusRow] = (),
+    chain_ids: Sequence[int] | None = None,
+) -> None:
     """Stores how syncs end, with their events.
 
     Args:
         connection: Inside a transaction that holds the users' locks.
-        endings: Of syncs of different users.
+        endings: Endings of different users' syncs.
         statuses: How each wallet and chain was read.
+        chain_ids: The chains that are read at all; see ``end_operations``.
     """
     if endings:
-        end_operations(connection, [ending.end for ending in endings], statuses)
+        end_operations(connection, [ending.end for ending in endings], statuses, chain_ids)
         insert_events(connection, [event for ending in endings for event in ending.events])
 
 
 def count_endings(endings: Iterable[Ending]) -> None:
-    """Counts syncs in the metrics, once their ending is committed."""
+    """Counts ended syncs in the metrics; call it after the commit."""
     for ending in endings:
         end = ending.end
         count_sync(ending.ref.trigger, end.status, milliseconds=end.duration_ms, code=end.error_code)

@@ -1,4 +1,4 @@
-"""How often portfolios are read, as the settings say."""
+"""How often portfolios are read, from the settings."""
 
 from __future__ import annotations
 

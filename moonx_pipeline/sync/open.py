@@ -1,4 +1,4 @@
-"""Opening syncs: by request, one user (a click), or whoever is due, many users (a sweep); both by the same steps."""
+"""Opening syncs by the same steps: of one user by request (a click), or of many due users (a sweep)."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ from moonx_pipeline.storage.syncs.operations import lock_users
 from moonx_pipeline.storage.syncs.outbox import insert_events
 from moonx_pipeline.storage.syncs.webhooks import Webhooks, alive_since
 from moonx_pipeline.sync.ending import Ending, count_endings, failed_event, without_result, write_endings
-from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers, settle, user_key
+from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers, report_breakers, user_key
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, TRIGGERS, OpenSync, SyncRefused, SyncSpec, TimeBudget
 
 _RECORDED: Final = (DISABLED, BREAKER_OPEN)
-"""Refusals that are recorded as an operation; the others leave no trace but on the request."""
+"""Refusals recorded as an operation; the others are recorded only on the request."""
 
 
 class Candidate(NamedTuple):
-    """A user, locked, for whom a sync is about to open.
+    """A locked user whose sync is about to open.
 
     Attributes:
         spec: The sync.
-        type: Of the operation: ``sweep`` or ``portfolio``.
-        version: Of the user's portfolio now.
-        wallets, with_metadata, tokens_held, unmoved_chains, is_new: As of ``OpenSync``.
+        type: The operation's type: ``sweep`` or ``portfolio``.
+        version: The current version of the user's portfolio.
+        wallets, with_metadata, tokens_held, unmoved_chains, is_new: As in ``OpenSync``.
         last_ended: When the user's last sync ended.
-        has_failed: Whether the user's own circuit breaker may have to be told of a success.
-        swept: Running syncs of sweeps; this sync takes their place.
+        has_failed: Whether a success may have to be reported to the user's circuit breaker.
+        swept: Running syncs of sweeps, which this sync replaces.
     """
 
     spec: SyncSpec
@@ -73,19 +73,19 @@ class Candidate(NamedTuple):
 
 
 class Selection(Protocol):
-    """Which syncs are to open."""
+    """Selects the syncs to open."""
 
     def select(self, connection: Connection) -> list[Candidate]:
         """Locks the users.
 
         Raises:
-            SyncRefused: A sync that was asked for can't open.
+            SyncRefused: A requested sync can't open.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """One sync that was asked for."""
+    """One requested sync."""
 
     spec: SyncSpec
 
@@ -131,7 +131,7 @@ class Due:
 
     def select(self, connection: Connection) -> list[Candidate]:
         telling = alive_since(connection, self.webhooks, self.claim.now)
-        # Without metadata also for new users: names are asked for afterwards, at a lower price, and nobody waits.
+        # No metadata even for new users: nobody waits, and asking for names afterwards costs less.
         return [
             Candidate(
                 SyncSpec(uuid4(), user.user_id, "schedule", user.priority, run_id=self.run_id),
@@ -149,10 +149,10 @@ class Due:
 
 
 def _unmoved_chains(user: DueUser, telling: Mapping[int, datetime]) -> frozenset[int]:
-    """The chains on which a user surely moved nothing since their balances were read.
+    """The chains on which a user certainly moved nothing since their balances were read.
 
     Args:
-        user: A user without a reported movement since some time.
+        user: A user with the time since when no movement was reported.
         telling: The chains whose webhooks report movements, and since when.
     """
     read_at = user.unmoved_since
@@ -162,15 +162,15 @@ def _unmoved_chains(user: DueUser, telling: Mapping[int, datetime]) -> frozenset
 
 
 def open_requested(runtime: Runtime, spec: SyncSpec, now: datetime) -> OpenSync:
-    """Opens a sync, in one transaction; opening the same operation again gives the same sync.
+    """Opens a sync, in one transaction; opening the same operation again returns the same sync.
 
     Args:
         runtime: The database, the providers and the rules.
-        spec: What is asked.
+        spec: The requested sync.
         now: When it starts.
 
     Raises:
-        SyncRefused: It can't start; the operation and the request that asked for it are recorded as refused.
+        SyncRefused: It can't start; its operation and its request are recorded as refused.
     """
     if spec.trigger not in TRIGGERS:
         message = BAD_TRIGGER.say(trigger=spec.trigger, triggers=", ".join(sorted(TRIGGERS)))
@@ -186,7 +186,7 @@ def open_requested(runtime: Runtime, spec: SyncSpec, now: datetime) -> OpenSync:
         new = _new_operation(spec, "portfolio", worker_id, now)
         if db.transaction(budget.deadline, _refuse, new, refusal):
             count_sync(spec.trigger, refusal.reason.status)
-        settle(db, breakers)
+        report_breakers(db, breakers)
         raise
     return sync
 
@@ -194,12 +194,12 @@ def open_requested(runtime: Runtime, spec: SyncSpec, now: datetime) -> OpenSync:
 def open_due(
     runtime: Runtime, due: Due, breakers: Breakers, budget: TimeBudget, worker_id: str, now: datetime
 ) -> list[OpenSync]:
-    """Opens syncs of users who are due, in one transaction.
+    """Opens syncs of due users, in one transaction.
 
     Args:
         runtime: The database, the providers and the rules.
         due: Which users.
-        breakers: Of all providers; those of users that count failures are added.
+        breakers: Those of all providers; breakers of users with counted failures are added.
         budget: The time that the syncs share.
         worker_id: The process that executes them.
         now: When they start.
@@ -253,7 +253,7 @@ def _begin(
     replaced = [ending for candidate in candidates for ending in _replace_swept(connection, candidate, now)]
     latest = max((ending.ref.started_at for ending in replaced), default=now)
     new = [
-        # It waited for the lock: it starts no earlier than the sync before it ended.
+        # After waiting for the lock, it starts no earlier than the previous sync ended.
         _new_operation(one.spec, one.type, worker_id, max(now, latest, one.last_ended or now))
         for one in candidates
     ]
@@ -270,7 +270,7 @@ def _begin(
 
 
 def _replace_swept(connection: Connection, candidate: Candidate, now: datetime) -> list[Ending]:
-    """Ends the sweep's running syncs of a user, who asked for one themself."""
+    """Ends a sweep's running syncs of a user who has requested one."""
     if not candidate.swept:
         return []
     user_id = candidate.spec.user_id
@@ -315,7 +315,7 @@ def _check_breaker(spec: SyncSpec, breakers: Breakers) -> None:
 
 
 def _refuse(connection: Connection, new: NewOperation, refusal: SyncRefused) -> bool:
-    """Records a refusal: on the request always, and as an operation of a known user; whether the latter is new."""
+    """Records a refusal on the request and, for a known user, as an operation; returns whether that is new."""
     reason, message, is_new = refusal.reason, str(refusal), False
     if reason in _RECORDED:
         refused = refuse_operation(connection, new, code=reason.code, message=message)

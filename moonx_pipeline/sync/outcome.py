@@ -1,4 +1,4 @@
-"""How a sync ended that read balances, in the terms of what is stored and published."""
+"""Builds the ending of a sync that was read: what is stored and published about it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from moonx_pipeline.sync.value import ValuedSync
 
 
 def nothing_read(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Ending:
-    """A sync that no chain answered: its chains are stale, its holdings stay."""
+    """The ending of a sync that no chain answered: its chains are stale, its holdings stay."""
     ended = without_result(
         valued.sync.ref,
         user,
@@ -32,7 +32,7 @@ def nothing_read(valued: ValuedSync, user: LockedUser, intervals: Intervals, now
 
 
 def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Ending:
-    """A sync that at least one chain answered."""
+    """The ending of a sync that at least one chain answered."""
     ref, totals = valued.sync.ref, valued.totals
     stale = [(reading.wallet, reading.chain_id) for reading in valued.unread]
     digest = content_hash(valued.positions, stale, valued.unread_tokens)
@@ -98,11 +98,11 @@ def _retry_at(valued: ValuedSync) -> datetime | None:
 
 
 def _balances_standing(valued: ValuedSync) -> str:
-    """Whether what is stored of balances is all that is held; see ``OperationEnd``.
+    """Whether the stored balances are all that is held; see ``OperationEnd``.
 
-    Where some chains were kept, the time of the last whole reading stands, so that its age stays bounded. A chain
-    that failed beside them is asked again by the next sync all the same: its webhook has not been alive ever since
-    that whole reading, else it had been kept, too, and one that comes alive later keeps only what is read after that.
+    If some chains were kept, the time of the last whole reading stands, so that its age stays bounded. The next sync
+    still asks again for a chain that failed beside them: its webhook has not been alive since that whole reading (else
+    the chain would have been kept, too), and a webhook that comes alive later keeps only what is read after that.
     """
     if any(reading.outcome is ChainOutcome.KEPT for reading in valued.readings):
         return "kept"
@@ -114,7 +114,7 @@ def _costs(valued: ValuedSync) -> dict[str, Any]:
 
 
 def _unread_sentence(valued: ValuedSync) -> str:
-    """Which chains could not be read and why; those with the same reason together."""
+    """Which chains could not be read and why, grouped by reason."""
     by_reason: dict[str, list[str]] = {}
     for chain in valued.failed_chains:
         by_reason.setdefault(chain.reason, []).append(CHAIN_BY_ID[chain.chain_id].name)
@@ -138,7 +138,7 @@ def _chain_report(valued: ValuedSync) -> list[dict[str, Any]]:
 
 
 def chain_statuses(valued: ValuedSync) -> list[ChainStatusRow]:
-    """The attempts to read each wallet and chain."""
+    """How each wallet and chain was read."""
     return [
         ChainStatusRow(
             user_id=valued.sync.user_id,

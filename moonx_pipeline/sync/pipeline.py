@@ -1,4 +1,4 @@
-"""The pipeline of a sync: open, fetch, value, store, each over a batch of users; and what happens when one breaks.
+"""The pipeline of a sync: open, fetch, value and store, each over a batch of users; handles failures of each stage.
 
 A click is a batch of one. The ops of the job ``portfolio_sync`` call one stage each; a sweep calls the same stages for
 many users at a time.
@@ -25,7 +25,7 @@ from moonx_pipeline.sync.balances.memory import StoredMemory
 from moonx_pipeline.sync.balances.progress import notify_chain_end
 from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.open import open_requested
-from moonx_pipeline.sync.protection.breakers import settle, user_key
+from moonx_pipeline.sync.protection.breakers import report_breakers, user_key
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import OpenSync, SyncSpec
 from moonx_pipeline.sync.store import StoredSync, fail_sync, store_syncs
@@ -45,7 +45,7 @@ class BatchFetch:
 
     Attributes:
         syncs: At least one; they opened together.
-        balances: The reading of their wallets.
+        balances: The reading of the users' wallets.
         read_at: When it began.
         chain_ids: The chains that a sync covers.
     """
@@ -56,7 +56,7 @@ class BatchFetch:
     chain_ids: tuple[int, ...]
 
     def read_chain(self, chain_id: int) -> list[ChainBalances]:
-        """Waits for one chain: the readings of all wallets."""
+        """Waits for one chain; returns the readings of all wallets."""
         return self.balances.read_chain(chain_id)
 
     def result(self) -> Fetched:
@@ -70,14 +70,14 @@ class BatchFetch:
 
 
 class SyncPipeline:
-    """The stages. Shared by threads."""
+    """Executes the stages. Shared by threads."""
 
     def __init__(self, runtime: Runtime, *, clock: Callable[[], datetime] = utc_now) -> None:
-        """Takes what the stages work with.
+        """Makes a pipeline.
 
         Args:
             runtime: The database, the providers and the rules.
-            clock: The time.
+            clock: Returns the time.
         """
         self.runtime = runtime
         self.clock = clock
@@ -89,7 +89,7 @@ class SyncPipeline:
             spec: What to sync.
 
         Raises:
-            SyncRefused: It could not start.
+            SyncRefused: The sync could not start.
         """
         sync = self.open(spec)
         with self.recording_failure(sync):
@@ -102,22 +102,22 @@ class SyncPipeline:
         return open_requested(self.runtime, spec, self.clock())
 
     def start_fetch(self, sync: OpenSync) -> BatchFetch:
-        """Starts to read one user's balances, and returns at once; who listens hears of each chain's end."""
+        """Starts to read one user's balances and returns at once; live listeners are notified as each chain ends."""
         fetch = self.plan_fetch([sync], announce=True)
         fetch.balances.start()
         return fetch
 
     def plan_fetch(self, syncs: Sequence[OpenSync], *, announce: bool = False) -> BatchFetch:
-        """The fetch stage of a batch, not started yet.
+        """The fetch stage of a batch, not yet started.
 
         Args:
             syncs: At least one; they opened together.
-            announce: Whether each chain's end is told to who listens; of a batch of one.
+            announce: Whether to notify live listeners as each chain ends; only for a batch of one.
         """
         runtime, first = self.runtime, syncs[0]
         owners = {wallet: sync for sync in syncs for wallet in sync.wallets}
         chain_ids = runtime.policy.chain_ids
-        # Users may share a wallet: a chain of it is left unread only if no user needs it.
+        # Users may share a wallet: its chain is left unread only if no user needs it.
         needed = {
             (wallet, chain_id)
             for sync in syncs
@@ -150,26 +150,26 @@ class SyncPipeline:
         return stored
 
     def store_one(self, valued: ValuedSync) -> StoredSync:
-        """Stores a batch of one and reports to the shared circuit breakers; the result has their alerts."""
+        """Stores a batch of one and reports to the shared circuit breakers; the result includes their alerts."""
         (stored,) = self.store([valued])
         return replace(stored, alerts=tuple(self.report(valued.sync)))
 
     def report(self, sync: OpenSync) -> list[Event]:
-        """Reports to the shared circuit breakers what a batch found out.
+        """Reports a batch's results to the shared circuit breakers.
 
         Args:
             sync: Any sync of the batch.
 
         Returns:
-            The alert of each that opened or closed.
+            One alert for each breaker that opened or closed.
         """
-        return settle(self.runtime.db, sync.breakers)
+        return report_breakers(self.runtime.db, sync.breakers)
 
     def finish(self, fetched: Fetched) -> list[StoredSync]:
-        """Values and stores a batch; one user whose data break it never stops the others.
+        """Values and stores a batch; one user's broken data never stop the others.
 
         Returns:
-            One for each sync that ended here, in any order.
+            One result for each sync that ended here, in any order.
 
         Raises:
             SQLAlchemyError: The database was away for longer than steps are retried.
@@ -184,14 +184,14 @@ class SyncPipeline:
             if reason is not INTERNAL_ERROR or len(reads) == 1:
                 failed = [self._fail(read.sync, reason, message) for read in reads]
                 return [ended for ended in failed if ended is not None]
-            # In halves, until it is known whose data it is about.
+            # Halve the batch until the user with the broken data is alone.
             half = len(reads) // 2
             parts = (fetched._replace(reads=reads[:half]), fetched._replace(reads=reads[half:]))
             return [ended for part in parts for ended in self.finish(part)]
 
     @contextmanager
     def recording_failure(self, sync: OpenSync) -> Iterator[None]:
-        """Ends the sync as failed, with its event, when something within breaks it; the error goes on."""
+        """Ends the sync as failed, with its event, if the block raises; re-raises the error."""
         try:
             yield
         except BaseException as error:
@@ -212,7 +212,7 @@ class SyncPipeline:
 
 
 def what_broke(error: BaseException) -> tuple[Reason, str]:
-    """Why a sync ended without a result, and the sentence about it."""
+    """The reason why a sync ended without a result, and its sentence."""
     if not isinstance(error, Exception):
         return INTERRUPTED, INTERRUPTED.words
     if isinstance(error, OperationalError) and getattr(error.orig, "pgcode", None) == _STATEMENT_CANCELED:

@@ -1,4 +1,4 @@
-"""Closing what dead processes left: their operations fail, their requests wait again, their users are due."""
+"""Recovery after dead processes: fails their operations, requeues their requests, and makes their users due."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _log = structlog.get_logger("recovery")
 
 
 class Recovery(NamedTuple):
-    """What was found.
+    """The result of a recovery.
 
     Attributes:
-        workers: Processes that were found dead.
-        operations: What they were at, now closed.
+        workers: Processes found dead.
+        operations: Their operations, now closed.
     """
 
     workers: tuple[str, ...]
@@ -45,15 +45,15 @@ class Recovery(NamedTuple):
 
 
 def recover_lost(runtime: Runtime, now: datetime) -> Recovery:
-    """Finds dead processes and closes what they left, in one transaction; by one caller at a time.
+    """Finds dead processes and closes what they left open, in one transaction; one caller at a time.
 
-    A sync that has run for longer than any can was lost by its process, for example when the database went away right
-    after it opened; it is closed, too. The database says how long it has run: a process whose clock is fast would
-    close what others still execute.
+    A sync that runs longer than the maximum is lost, for example because the database went away right after it opened;
+    it is closed, too. The database's clock measures the time: a process with a fast clock would close what others
+    still execute.
 
     Args:
-        runtime: The database, the longest time of a sync, and how often a request may lose its worker.
-        now: When the operations end; nothing is decided by it.
+        runtime: The database, the maximum time of a sync, and how often a request may lose its worker.
+        now: The recorded end of the operations; it decides nothing.
     """
     policy = runtime.policy
     with runtime.db.engine.begin() as connection:
@@ -77,9 +77,9 @@ def recover_lost(runtime: Runtime, now: datetime) -> Recovery:
 
 
 def close_unfinished(runtime: Runtime, worker_id: str, now: datetime) -> list[LostOperation]:
-    """Closes what a living process has left open, once its run is over.
+    """Closes what a live process left open, once its run has ended.
 
-    A run that is broken off between two of its steps leaves nobody who would say how its sync ended.
+    If a run is broken off between two steps, nothing else records how its sync ended.
 
     Args:
         runtime: As for ``recover_lost``.
@@ -100,12 +100,12 @@ def _close(
     reason: Reason,
     now: datetime,
 ) -> tuple[list[LostOperation], list[Ending]]:
-    """Ends what a look finds; returns it, and how it ended."""
+    """Ends the operations that ``look`` finds; returns them and their endings."""
     lost = look()
     if not lost:
         return [], []
     users = lock_users(connection, [(operation.ref.user_id, operation.ref.operation_id) for operation in lost])
-    # One may have ended by itself while this waited for the locks.
+    # A sync may have ended on its own during the wait for the locks.
     lost = [operation for operation in look() if operation.ref.user_id in users]
     requeue_requests(connection, [operation.ref.operation_id for operation in lost], policy.most_tries)
     endings = [
@@ -127,14 +127,14 @@ _lock = threading.Lock()
 
 
 def process_worker(runtime: Runtime, now: datetime, *, on_cancel: Callable[[str], None] | None = None) -> str:
-    """The id under which this process executes syncs; its lock is held from the first call on.
+    """The id under which this process executes syncs; the first call takes its lock.
 
-    The first call also closes what dead processes had left: whatever starts first after a crash recovers.
+    The first call also recovers what dead processes left open: after a crash, the first process to start recovers.
 
     Args:
         runtime: As for ``recover_lost``.
         now: The time.
-        on_cancel: Given at the first call by a process that takes Dagster's runs; see ``WorkerPresence``.
+        on_cancel: Passed at the first call by a process that executes Dagster runs; see ``WorkerPresence``.
     """
     engine = runtime.db.engine
     key = (os.getpid(), engine)
@@ -156,7 +156,7 @@ def process_worker(runtime: Runtime, now: datetime, *, on_cancel: Callable[[str]
 
 
 def leave_worker(engine: Engine) -> None:
-    """Ends this process's presence, in order, when it has nothing more to do."""
+    """Ends this process's presence in an orderly way."""
     with _lock:
         presence = _presences.pop((os.getpid(), engine), None)
     if presence is not None:

@@ -1,4 +1,4 @@
-"""Releasing claims: syncs that a sweep opened and did not finish end as cancelled, and their users are due at once."""
+"""Releases claims: cancels syncs that a sweep opened and did not finish, and makes their users due at once."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _SECONDS: Final = 20.0
 
 
 def release_claims(db: Database, worker_id: str, now: datetime, operations: Sequence[UUID] | None = None) -> int:
-    """Ends running syncs of sweeps that a process executes as cancelled; returns how many there were.
+    """Cancels the running syncs of a process's sweep; returns how many.
 
-    What still runs in a thread can't be stored any more.
+    What still runs in a thread can no longer be stored.
 
     Args:
         db: The pipeline's database.
         worker_id: The process.
         now: When they end.
-        operations: Which; all of the process by default.
+        operations: The syncs to release; all of the process by default.
     """
     left, endings = db.transaction(time.monotonic() + _SECONDS, _release, worker_id, now, operations)
     count_endings(endings)
@@ -45,7 +45,7 @@ def _release(
     endings = [
         without_result(sync, users[sync.user_id], HANDED_BACK, HANDED_BACK.words, now=now)
         for sync in left
-        # One that was stored while this waited for the locks has ended by itself.
+        # A sync stored during the wait for the locks has ended on its own.
         if users[sync.user_id].operation_status == "running"
     ]
     write_endings(connection, endings)

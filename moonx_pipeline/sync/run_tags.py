@@ -1,4 +1,4 @@
-"""The tags of the Dagster runs that carry syncs."""
+"""The tags of the Dagster runs that execute syncs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ REQUEST: Final = "moonx/request"
 TRIGGER: Final = "moonx/trigger"
 PRIORITY: Final = "moonx/priority"
 TRACE: Final = "moonx/traceparent"
-"""The trace that the run goes on with, in W3C's form."""
+"""The trace that the run continues, as a W3C ``traceparent``."""
 
 SHARD: Final = "moonx/shard"
-"""The share of the users that a sweep is for."""
+"""The sweep's share of the users."""
 
 WORKER: Final = "moonx/worker"
-"""The process that took the run; see ``storage.syncs.workers``."""
+"""The process that executes the run; see ``storage.syncs.workers``."""
 
 PARTITION: Final = "dagster/partition"
 BACKFILL: Final = "dagster/backfill"

@@ -1,4 +1,4 @@
-"""What syncs work with, made once a process: the database, clients of the providers, and the rules."""
+"""What syncs work with, made once per process: the database, provider clients, and the rules."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ from moonx_pipeline.sync.protection.context_pool import ContextPool
 from moonx_pipeline.sync.protection.rate_limiter import ProviderRateLimiter
 
 _THREADS = 64
-"""Calls of one process that are in progress at most; a thread is started when it is first needed."""
+"""The most calls in progress in one process; a thread starts when it is first needed."""
 
 _BALANCES_WAIT = 12.0
-"""Seconds that reading balances waits for its turn: somewhat longer than the window of Alchemy's limit."""
+"""Seconds that a balance call waits for its turn: slightly longer than the window of Alchemy's limit."""
 _PRICES_WAIT = 0.5
-"""Prices have other sources, and stored evidence."""
+"""Seconds that a price call waits: prices have other sources, and stored evidence."""
 
 _MOST_DESCRIBED = 5000
 
 _FIRST_LOOKS_SHARE = 0.7
-"""Share of DexScreener's limit for a minute that the first look at a large wallet may take."""
+"""The share of DexScreener's limit per minute that first looks at a large wallet may take."""
 
 
 class SingleFlight:
-    """One thread of a process at a time looks up tokens: syncs side by side would ask for the same.
+    """Lets one thread per process look up tokens at a time, since concurrent syncs would ask for the same.
 
     Attributes:
         lock: Held by the thread that looks up.
@@ -69,13 +69,13 @@ class SingleFlight:
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """Clients of the providers. Shared by threads.
+    """Provider clients. Shared by threads.
 
     Attributes:
         alchemy: ``None`` if no key is set.
         nodes: The operator's own EVM nodes by chain id.
-        executor: Threads for calls; nothing that waits for another of its calls runs in it.
-        breaker_keys: The circuit breakers of all of them.
+        executor: Threads for calls; a call in it never waits for another one in it.
+        breaker_keys: Keys of all their circuit breakers.
         lookups: Lets one thread at a time look up tokens.
     """
 
@@ -101,8 +101,8 @@ class SyncPolicy:
         breakers: When circuit breakers open.
         price_limits: Bounds of trust in prices.
         fresh_for: How long a price serves unattended syncs.
-        first_looks: Tokens never looked up before about which one sync may ask for pools.
-        most_metadata: Tokens whose metadata one sync may ask for; the following syncs ask for the others.
+        first_looks: The most tokens never looked up before whose pools one sync may ask for.
+        most_metadata: The most tokens whose metadata one sync may ask for; the next syncs ask for the others.
         most_tries: How often a request may lose its worker before it is given up.
     """
 
@@ -123,7 +123,7 @@ class SyncPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """All that syncs work with, for those that need more than one part of it."""
+    """All that syncs work with, for code that needs more than one part of it."""
 
     db: Database
     providers: Providers
@@ -141,10 +141,10 @@ def _process_runtime(settings: Settings, engine: Engine, _process_id: int) -> Ru
 
 
 def open_runtime(settings: Settings, engine: Engine) -> Runtime:
-    """The runtime that the settings describe.
+    """Makes the runtime that the settings describe.
 
     Args:
-        settings: Keys, addresses, limits, intervals.
+        settings: Settings with keys, addresses, limits and intervals.
         engine: The pipeline's database.
     """
     worker = settings.worker
@@ -153,7 +153,7 @@ def open_runtime(settings: Settings, engine: Engine) -> Runtime:
 
 
 def sync_policy(settings: Settings) -> SyncPolicy:
-    """The rules of syncs by the settings."""
+    """The rules of syncs from the settings."""
     alchemy, prices, worker = settings.alchemy, settings.prices, settings.worker
     return SyncPolicy(
         chains=settings.chains,
@@ -163,7 +163,7 @@ def sync_policy(settings: Settings) -> SyncPolicy:
             enabled=worker.breaker_enabled,
             threshold=worker.breaker_threshold,
             open_for=timedelta(milliseconds=worker.breaker_timeout_ms),
-            # A probe is a part of a sync: after the longest that one takes, its prober is dead.
+            # A probe is part of a sync: after the longest that a sync takes, the prober is dead.
             lease=timedelta(milliseconds=worker.timeout_ms),
         ),
         price_limits=PriceLimits(
@@ -177,7 +177,7 @@ def sync_policy(settings: Settings) -> SyncPolicy:
         ),
         fresh_for=timedelta(milliseconds=prices.fresh_for_ms),
         first_looks=int(prices.dexscreener_rpm * _FIRST_LOOKS_SHARE) * ADDRESSES_A_CALL,
-        # As many as Alchemy's plan takes within its window of ten seconds, at ten compute units each.
+        # As many as Alchemy's plan allows within its ten-second window, at ten compute units each.
         most_metadata=min(alchemy.max_compute_units, _MOST_DESCRIBED),
         most_tries=worker.retries,
     )
@@ -207,7 +207,9 @@ def _open_providers(settings: Settings, database: Database) -> Providers:
             retries=alchemy.retries,
             retry_delay_s=alchemy.retry_delay_ms / 1000,
             max_body_bytes=settings.http.max_body_bytes,
-            gate=ProviderRateLimiter(database, provider, key or provider, per_minute, compute_units, patience_s),
+            rate_limiter=ProviderRateLimiter(
+                database, provider, key or provider, per_minute, compute_units, patience_s
+            ),
             patience_s=patience_s,
             pool_size=_THREADS,
             headers=headers,

@@ -1,4 +1,4 @@
-"""What a sync is asked to do, what it is once it runs, and why it may not start."""
+"""A sync as requested, as opened, and as refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from moonx_pipeline.domain.reasons import Reason
 from moonx_pipeline.sync.protection.breakers import Breakers
 
 PERSONAL_TRIGGERS: Final = frozenset({"manual", "login"})
-"""Triggers that are a person's act: they count as activity, and prices are read anew for them."""
+"""Triggers by a user: they count as activity, and prices are read again for them."""
 
 TRIGGERS: Final = frozenset({"manual", "backfill", "schedule", "webhook", "login"})
 
@@ -23,13 +23,13 @@ class SyncSpec:
     """One sync of one user, as requested.
 
     Attributes:
-        operation_id: The same for every try of this sync.
-        user_id: Whose portfolio.
+        operation_id: The operation; the same for every try of this sync.
+        user_id: The portfolio's user.
         trigger: One of ``TRIGGERS``.
         priority: ``high``, ``medium`` or ``low``.
-        request_id: The request it serves, if one started it.
+        request_id: The request it serves, if any.
         run_id: The Dagster run that executes it.
-        retry: Which try this is, from 0.
+        retry: The number of this try, from 0.
     """
 
     operation_id: UUID
@@ -43,7 +43,7 @@ class SyncSpec:
 
 @dataclass(frozen=True, slots=True)
 class TimeBudget:
-    """How long syncs that opened together may take.
+    """The time that syncs opened together may take.
 
     Attributes:
         began: ``time.monotonic()`` when they opened.
@@ -55,11 +55,11 @@ class TimeBudget:
 
     @classmethod
     def starting_now(cls, seconds: float) -> TimeBudget:
-        """A budget whose time starts to run."""
+        """A budget whose time starts now."""
         return cls(time.monotonic(), seconds)
 
     def after(self, share: float) -> float:
-        """``time.monotonic()`` at which a share of the time is over."""
+        """``time.monotonic()`` when a share of the time is over."""
         return self.began + self.seconds * share
 
     @property
@@ -69,16 +69,16 @@ class TimeBudget:
 
 @dataclass(frozen=True, slots=True)
 class OpenSync:
-    """A sync that runs.
+    """A running sync.
 
     Attributes:
         spec: What was requested.
         ref: What its events share.
-        fence: Its fencing token: it is stored only while no sync of the user with a higher one is.
+        fence: Its fencing token: the sync is stored only if no sync of the user with a higher token was.
         wallets: The user's wallets, the first registered first.
-        with_metadata: Whether metadata and prices are read with the balances, which costs more: a wallet is new.
+        with_metadata: Whether to read metadata and prices with the balances, which costs more; for a new wallet.
         tokens_held: How many tokens the user held at the last sync.
-        unmoved_chains: Chains that need not be read: nothing moved there, and the chain's webhook would have said so.
+        unmoved_chains: Chains that need no reading: the chain's webhook reports movements, and reported none.
         is_new: Whether it is the user's first sync, or the first after weeks.
         breakers: The circuit breakers it respects, shared by all syncs that opened together.
         budget: Its time, shared likewise.
@@ -105,11 +105,11 @@ class OpenSync:
 
 
 class SyncRefused(Exception):
-    """A sync that did not start. Nothing was written except, for a known user, the refusal.
+    """A sync that did not start. Only the refusal was written, and only for a known user.
 
     Attributes:
         reason: Why.
-        retry_at: From when on it would be allowed, if known.
+        retry_at: When it will be allowed, if known.
     """
 
     def __init__(self, reason: Reason, message: str, *, retry_at: datetime | None = None) -> None:

@@ -20,12 +20,12 @@ from moonx_pipeline.storage.syncs.evidence_log import SyncEvidence, keep_evidenc
 from moonx_pipeline.storage.syncs.operations import LockedUser, lock_users
 from moonx_pipeline.sync.ending import ENDED_STATUSES, Ending, count_endings, without_result, write_endings
 from moonx_pipeline.sync.outcome import chain_statuses, nothing_read, success
-from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.runtime import Runtime, SyncPolicy
 from moonx_pipeline.sync.spec import OpenSync
 from moonx_pipeline.sync.value import ValuedSync
 
 LAST_WORDS_SECONDS: Final = 5.0
-"""What a sync whose time is over may take to say how it ended."""
+"""Seconds that a sync may take after its time is over to record how it ended."""
 
 _SNAPSHOT_TYPE = {"manual": "manual", "login": "manual", "schedule": "scheduled", "webhook": "auto", "backfill": "sync"}
 _UNCHANGED = HoldingsChange(0, 0, 0)
@@ -36,16 +36,16 @@ class StoredSync:
     """How a sync ended.
 
     Attributes:
-        operation_id: Which.
-        user_id: Whose.
-        status: ``completed``, ``partial``, ``failed``, or ``cancelled`` where a later sync had been stored.
-        version: The portfolio's version after it.
+        operation_id: The sync's operation.
+        user_id: The user.
+        status: ``completed``, ``partial``, ``failed``, or ``cancelled`` if a later sync had been stored.
+        version: The portfolio's version after the sync.
         changed: Whether the portfolio changed.
-        rows: Holdings rows that were touched, over all syncs stored together.
-        message: What went wrong, one sentence; ``None`` where nothing did.
-        retry_at: When what failed may be tried again, where that is known.
-        duration_ms: From its opening to its end.
-        alerts: What operators are told of breakers that it opened or closed.
+        rows: Holdings rows written, over all syncs stored together.
+        message: What went wrong, one sentence; ``None`` if nothing did.
+        retry_at: When what failed may be tried again, if known.
+        duration_ms: Milliseconds from its opening to its end.
+        alerts: Alerts about breakers that it opened or closed.
     """
 
     operation_id: UUID
@@ -61,7 +61,7 @@ class StoredSync:
 
 
 class _Plan(NamedTuple):
-    """What storing one sync writes."""
+    """What is written to store one sync."""
 
     valued: ValuedSync
     user: LockedUser
@@ -69,45 +69,43 @@ class _Plan(NamedTuple):
 
 
 def store_syncs(runtime: Runtime, syncs: Sequence[ValuedSync], now: datetime) -> list[StoredSync]:
-    """Stores syncs of different users, all or none; storing one again changes nothing.
+    """Stores different users' syncs, all or none; storing one again changes nothing.
 
-    A sync is stored only while none that opened later has been; otherwise it ends as ``cancelled``. A sync that read no
-    chain at all ends as ``failed`` and leaves every holding as it was.
+    A sync is stored only if none that opened later was; otherwise it ends as ``cancelled``. A sync that read no chain
+    at all ends as ``failed`` and leaves every holding unchanged.
 
     Args:
-        runtime: The database, and the rules of when users are due again.
-        syncs: Of different users.
+        runtime: The database, and the rules for when users are due again.
+        syncs: Syncs of different users.
         now: When they end.
 
     Returns:
-        One result a sync, in the same order.
+        One result per sync, in the same order.
     """
     deadline = min((valued.sync.budget.deadline for valued in syncs), default=0)
-    open_plans, plans, rows = runtime.db.transaction(
-        deadline, _store, syncs, runtime.policy.intervals, now, deadline=deadline
-    )
+    open_plans, plans, rows = runtime.db.transaction(deadline, _store, syncs, runtime.policy, now, deadline=deadline)
     count_endings(plan.ending for plan in open_plans)
     return [_result(plan, rows) for plan in plans]
 
 
 def _store(
-    connection: Connection, syncs: Sequence[ValuedSync], intervals: Intervals, now: datetime, *, deadline: float
+    connection: Connection, syncs: Sequence[ValuedSync], policy: SyncPolicy, now: datetime, *, deadline: float
 ) -> tuple[list[_Plan], list[_Plan], HoldingsChange]:
     users = [(valued.sync.user_id, valued.sync.operation_id) for valued in syncs]
     locked = lock_users(connection, users, seconds=deadline - time.monotonic())
-    plans = [_plan(connection, valued, locked[valued.sync.user_id], intervals, now) for valued in syncs]
+    plans = [_plan(connection, valued, locked[valued.sync.user_id], policy.intervals, now) for valued in syncs]
     open_plans = [plan for plan in plans if plan.user.operation_status not in ENDED_STATUSES]
-    return open_plans, plans, _write(connection, open_plans, now)
+    return open_plans, plans, _write(connection, open_plans, policy.chain_ids, now)
 
 
 def fail_sync(runtime: Runtime, sync: OpenSync, reason: Reason, message: str, now: datetime) -> StoredSync | None:
-    """Records that a sync ended without anything to store; ``None`` if it had ended already.
+    """Records that a sync ended with nothing to store; returns ``None`` if it had already ended.
 
     Args:
-        runtime: The database, and the rules of when the user is due again.
+        runtime: The database, and the rules for when the user is due again.
         sync: The sync.
         reason: Why.
-        message: Why, one sentence for people.
+        message: Why, one sentence for users.
         now: When it failed.
     """
     deadline = max(sync.budget.deadline, time.monotonic() + LAST_WORDS_SECONDS)
@@ -141,7 +139,7 @@ def _plan(connection: Connection, valued: ValuedSync, user: LockedUser, interval
     return _Plan(valued, user, success(valued, user, intervals, now))
 
 
-def _write(connection: Connection, plans: Sequence[_Plan], now: datetime) -> HoldingsChange:
+def _write(connection: Connection, plans: Sequence[_Plan], chain_ids: Sequence[int], now: datetime) -> HoldingsChange:
     changed = [plan for plan in plans if plan.ending.changed]
     written = {plan.user.user_id: plan.valued.positions for plan in changed}
     rows = write_holdings(connection, written) if written else _UNCHANGED
@@ -156,12 +154,12 @@ def _write(connection: Connection, plans: Sequence[_Plan], now: datetime) -> Hol
         keep_evidence(connection, [_evidence(plan) for plan in changed], now)
     read = [plan.valued for plan in plans if plan.ending.end.status != SUPERSEDED.status]
     statuses = [row for valued in read for row in chain_statuses(valued)]
-    write_endings(connection, [plan.ending for plan in plans], statuses)
+    write_endings(connection, [plan.ending for plan in plans], statuses, chain_ids)
     return rows
 
 
 def _evidence(plan: _Plan) -> SyncEvidence:
-    """What a portfolio was valued by."""
+    """The evidence by which a portfolio was valued."""
     valued = plan.valued
     evidence = pack(valued.positions, valued.valuer, valued.readings, valued.read_at)
     return SyncEvidence(valued.sync.operation_id, plan.user.user_id, evidence)

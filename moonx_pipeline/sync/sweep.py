@@ -1,4 +1,4 @@
-"""The sweep: due users, in micro-batches side by side, until nobody is due or its time is over."""
+"""The sweep: syncs due users in concurrent batches, until nobody is due or its time is over."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from moonx_pipeline.sync.value import Fetched, ReadSync
 from moonx_pipeline.tracing import note, span
 
 BATCHES_AT_ONCE: Final = 6
-"""While one batch waits for providers, others are valued and stored."""
+"""Concurrent batches: while one waits for providers, others are valued and stored."""
 
 _LEAST_SECONDS: Final = 5.0
-"""With less time left no further batch is begun."""
+"""With fewer seconds left, no further batch starts."""
 
 _SPREAD_SECONDS: Final = 0.25
 _MOST_SHOWN: Final = 50
@@ -46,15 +46,15 @@ _MOST_SHOWN: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class SweepSpec:
-    """What a sweep is asked to do.
+    """A sweep as requested.
 
     Attributes:
-        batch_size: Users of a micro-batch.
+        batch_size: Users per batch.
         shard, shards: Its share of the users, as number and count.
-        max_users: Users at most; 0 for no limit.
-        webhooks: The webhooks that are set up: where one tells what moves on its chain, other users are not read.
+        max_users: The most users; 0 for no limit.
+        webhooks: The webhooks that are set up: on their chains, users without a reported movement are not read.
         run_id: The Dagster run that executes it.
-        batches_at_once: Micro-batches side by side.
+        batches_at_once: The number of concurrent batches.
     """
 
     batch_size: int
@@ -68,18 +68,18 @@ class SweepSpec:
 
 @dataclass(slots=True)
 class SweepReport:
-    """What a sweep did.
+    """The result of a sweep.
 
     Attributes:
         ended: Why it ended, a sentence.
-        statuses: Users by how their syncs ended.
+        statuses: The number of users by their sync's status.
         changed: Users whose portfolio changed.
-        rows: Holdings rows that were touched.
-        price_only: Users whose balances were not read since nothing moved.
-        batches: Micro-batches.
-        provider_calls, compute_units: What it took of the providers.
-        seconds: How long it took.
-        problems: Of users who failed, the first ones, and why.
+        rows: Holdings rows written.
+        price_only: Users whose balances were not read, since nothing moved.
+        batches: Batches that ended.
+        provider_calls, compute_units: Its use of the providers.
+        seconds: Its duration.
+        problems: The first users who failed, and why.
         new_users: Users whose first sync it was, or the first after weeks.
     """
 
@@ -100,7 +100,7 @@ class SweepReport:
         return sum(self.statuses.values())
 
     def add(self, fetch: BatchFetch, stored: list[StoredSync]) -> None:
-        """Takes a batch in."""
+        """Adds a batch."""
         scope = fetch.balances.calls.scope
         self.batches += 1
         self.price_only += sum(sync.unmoved_chains.issuperset(fetch.chain_ids) for sync in fetch.syncs)
@@ -116,10 +116,10 @@ class SweepReport:
 
 
 class Sweep:
-    """One sweep. ``run`` it once; ``stop`` may be called from anywhere."""
+    """One sweep. Call ``run`` once; ``stop`` may be called from any thread."""
 
     def __init__(self, runtime: Runtime, spec: SweepSpec, *, clock: Callable[[], datetime] = utc_now) -> None:
-        """Takes what it works with; nothing is claimed yet."""
+        """Prepares a sweep; nothing is claimed yet."""
         self._runtime = runtime
         self._pipeline = SyncPipeline(runtime, clock=clock)
         self._spec = spec
@@ -132,7 +132,7 @@ class Sweep:
         self._report = SweepReport()
 
     def stop(self, reason: str) -> None:
-        """No further batch is begun."""
+        """Stops the sweep from starting further batches."""
         if not self._stopping.is_set():
             self._report.ended = reason
             self._stopping.set()
@@ -140,15 +140,15 @@ class Sweep:
     def run(self) -> SweepReport:
         """Syncs due users until nobody is due, its time is over, or it is stopped.
 
-        What it took and did not finish is handed back, however it ends.
+        Releases the claims it did not finish, however it ends.
 
         Raises:
-            SQLAlchemyError: The database was away for long.
+            SQLAlchemyError: The database was away for too long.
         """
         began, now, intervals = time.monotonic(), self._clock(), self._runtime.policy.intervals
         self._until = began + sweep_seconds(now, intervals)
         self._worker_id = process_worker(self._runtime, now)
-        # A process carries one sweep at a time: what is still open was left by one that lost the database.
+        # A process executes one sweep at a time: claims still open are left over from one that lost the database.
         release_claims(self._runtime.db, self._worker_id, now)
         with self._runtime.db.engine.begin() as connection:
             unschedule_inactive(connection, until=due_until(now, intervals), active_since=now - ACTIVE_FOR)
@@ -157,7 +157,7 @@ class Sweep:
         try:
             self._await(carriers)
         finally:
-            with self._claiming:  # a claim under way is waited for, so that it is handed back, too
+            with self._claiming:  # waits for a claim in progress, so that it is released, too
                 self._stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
             release_claims(self._runtime.db, self._worker_id, self._clock())
@@ -172,14 +172,14 @@ class Sweep:
                 carrier.result()
 
     def _carry(self) -> None:
-        """Syncs batch by batch. Each is a trace of its own: one of a whole sweep would be too large to look at."""
+        """Syncs batch by batch, each its own trace: one trace of a whole sweep would be too large to read."""
         is_over = False
         while not is_over and not self._stopping.is_set():
             with span("sweep_batch", {"moonx.run": self._spec.run_id}):
                 is_over = not self._sync_next()
 
     def _sync_next(self) -> bool:
-        """Syncs the next batch; ``False`` if there is none, or the rate limit was not waited for."""
+        """Syncs the next batch; ``False`` if there is none, or the wait for the rate limit ended the sweep."""
         syncs = self._open_next()
         if not syncs:
             return False
@@ -197,7 +197,7 @@ class Sweep:
         return True
 
     def _wait(self, scope: CallScope, refusal: RateLimited) -> bool:
-        """Waits for the rate limit, apart from other sweeps, unless too little of the batch's time would be left."""
+        """Waits for the rate limit, at a random offset from other sweeps, if that leaves the batch enough time."""
         wanted = (refusal.retry_at - datetime.now(UTC)).total_seconds() if refusal.retry_at else 1.0
         seconds = max(0.0, wanted) + random.uniform(0.0, _SPREAD_SECONDS)  # noqa: S311 - no secret
         if seconds > scope.remaining() / 2:
@@ -205,7 +205,7 @@ class Sweep:
         return not self._stopping.wait(seconds if not self._stopping.is_set() else 0)
 
     def _open_next(self) -> list[OpenSync]:
-        """Opens the syncs of the next users; of none when the sweep is over."""
+        """Opens the syncs of the next users; of none if the sweep is over."""
         policy, providers = self._runtime.policy, self._runtime.providers
         breakers = load_breakers(self._runtime.db, policy.breakers, providers.breaker_keys)
         refusal = _nothing_readable(self._runtime, breakers)
@@ -248,7 +248,7 @@ class Sweep:
 
 
 def _apart(fetched: Fetched) -> list[Fetched]:
-    """Users with many tokens by themselves: what one sync may ask about is not used up by another's."""
+    """Splits off users with many tokens, so that one sync does not use up what another may ask about."""
     few: list[ReadSync] = []
     parts = [few]
     for read in fetched.reads:
@@ -260,7 +260,7 @@ def _apart(fetched: Fetched) -> list[Fetched]:
 
 
 def why_no_sweep(engine: Engine, intervals: Intervals, now: datetime) -> str | None:
-    """Why a sweep that began now would sync nobody; ``None`` where it would."""
+    """Why a sweep that starts now would sync nobody; ``None`` if it would sync users."""
     with engine.begin() as connection:
         pause = current_pause(connection)
         if pause is not None:
@@ -273,7 +273,7 @@ def why_no_sweep(engine: Engine, intervals: Intervals, now: datetime) -> str | N
 
 
 def _nothing_readable(runtime: Runtime, breakers: Breakers) -> str | None:
-    """Why no balance of anybody can be read now; ``None`` where some can."""
+    """Why no balance can be read now; ``None`` if some can."""
     alchemy, nodes = runtime.providers.alchemy, runtime.providers.nodes
     ways = [chain_key(chain.id) for chain in runtime.policy.chains if alchemy is not None and alchemy.serves(chain.id)]
     ways += [node_key(chain_id) for chain_id in nodes]

@@ -1,4 +1,4 @@
-"""Valuing syncs: what is held, what it is called, what it is worth."""
+"""The value stage: turns readings into positions with names and values."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import OpenSync
 
 VALUED_BY: Final = 0.9
-"""The share of a sync's time by which metadata and prices are in; the rest is for storing."""
+"""The share of a sync's time by which metadata and prices must be there; the rest is for storing."""
 
 
 class ReadSync(NamedTuple):
-    """A sync whose balances are read: a reading for each wallet and chain."""
+    """A sync whose balances are read, with a reading for each wallet and chain."""
 
     sync: OpenSync
     readings: Sequence[ChainBalances]
 
 
 class Fetched(NamedTuple):
-    """Syncs that opened together, as read.
+    """Syncs that opened together, with their readings.
 
     Attributes:
         reads: At least one.
-        quotes: Prices that came along with the balances.
-        calls: How providers were asked.
+        quotes: Prices that came with the balances.
+        calls: The calls to providers.
         read_at: When the reading began.
     """
 
@@ -59,7 +59,7 @@ class Fetched(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What a sync took of the providers; of calls that several share, its part."""
+    """A sync's use of the providers, with its part of shared calls."""
 
     provider_calls: int
     compute_units: int
@@ -72,13 +72,13 @@ class ValuedSync:
     Attributes:
         sync: The sync.
         readings: One for each wallet and chain.
-        positions: In the order of value.
+        positions: Positions in the order of value.
         totals: Their sum and what it leaves out.
         read_at: When its reading began.
-        stored: What was stored before, where the positions depend on it.
-        valuer: What valued the positions.
-        outages: Price sources that did not answer, and why.
-        scope: The provider calls, those of other users that shared them included.
+        stored: What was stored before, if the positions depend on it.
+        valuer: The valuer of the positions.
+        outages: Why price sources did not answer.
+        scope: The provider calls, including other users' part of shared ones.
         costs: Its own part of them.
     """
 
@@ -94,24 +94,24 @@ class ValuedSync:
     costs: Costs
 
     def based_on(self, stored: StoredState) -> ValuedSync:
-        """The same sync over another stored state, after a later one was stored meanwhile."""
+        """The same sync over a newer stored state, if another sync was stored meanwhile."""
         unread = unread_after(self.readings, stored.balances, stored.unread)
         positions, totals = _value(holdings_after(self.readings, stored.balances), self.readings, unread, self.valuer)
         return replace(self, positions=positions, totals=totals, stored=stored)
 
     @property
     def unread_tokens(self) -> dict[Pair, int]:
-        """Tokens by wallet and chain whose balance nobody could read and that have none from before."""
+        """The number of unread tokens by wallet and chain."""
         return _unread_tokens(self.readings, self.stored)
 
     @property
     def chains_read(self) -> int:
-        """How many chains were read in full, or kept since nothing moved there."""
+        """How many chains were read in full, or kept because nothing moved there."""
         return len({reading.chain_id for reading in self.readings}) - len(self.failed_chains)
 
     @property
     def is_nothing_read(self) -> bool:
-        """Whether no chain said anything."""
+        """Whether no chain answered."""
         return not any(reading.is_read or reading.is_current for reading in self.readings)
 
     @property
@@ -121,7 +121,7 @@ class ValuedSync:
 
     @property
     def failed_chains(self) -> tuple[FailedChain, ...]:
-        """Chains of which a wallet could not be read, with the first reason and the oldest good reading."""
+        """Chains with a wallet that could not be read, with the first reason and the oldest good reading."""
         failed = []
         for chain_id in dict.fromkeys(reading.chain_id for reading in self.readings):
             readings = [reading for reading in self.unread if reading.chain_id == chain_id]
@@ -134,14 +134,14 @@ class ValuedSync:
 
 
 def value_syncs(runtime: Runtime, fetched: Fetched) -> list[ValuedSync]:
-    """Values what was read. A source that fails leaves gaps, it never raises.
+    """Values readings. A source that fails leaves gaps and never raises.
 
     Args:
         runtime: The database, the providers and the rules.
-        fetched: Of at least one sync.
+        fetched: Readings of at least one sync.
 
     Returns:
-        One for each sync, in the same order.
+        One result for each sync, in the same order.
     """
     reads, budget = fetched.reads, fetched.reads[0].sync.budget
     calls = fetched.calls.until(budget.after(VALUED_BY))
@@ -193,7 +193,7 @@ def _read_held(
 
 
 def _costs(scope: CallScope, syncs: int) -> list[Costs]:
-    """The calls' costs in equal parts; what does not divide goes to the first."""
+    """The calls' costs in equal parts; the first syncs get the remainder."""
 
     def parts(whole: int) -> list[int]:
         each, left = divmod(whole, syncs)

@@ -1,1 +1,1 @@
-"""Stored data as people and other systems see it."""
+"""Stored data as users and other systems see it."""

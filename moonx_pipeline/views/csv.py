@@ -17,10 +17,10 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def positions_csv(positions: Sequence[dict[str, Any]]) -> str:
-    """One line a position under a line of names, each ended as RFC 4180 says.
+    """A header line, then one line per position, with the line ends of RFC 4180.
 
     Args:
-        positions: As in the JSON of a portfolio.
+        positions: Positions as in a portfolio's JSON.
     """
     text = io.StringIO()
     writer = csv.writer(text)
@@ -31,7 +31,7 @@ def positions_csv(positions: Sequence[dict[str, Any]]) -> str:
 
 
 def _cell(column: str, value: Any) -> Any:
-    """A value for a spreadsheet; a token's name that it would take for a formula is quoted."""
+    """A value for a spreadsheet; a token's name that would be read as a formula is quoted."""
     if isinstance(value, list):
         return " ".join(value)
     if column in _HOSTILE and value and (value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA)):

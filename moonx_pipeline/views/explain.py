@@ -1,4 +1,4 @@
-"""The evidence of a part of a portfolio."""
+"""The evidence for a part of a portfolio."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 def narrowed(
     explanation: dict[str, Any], *, wallet: str | None = None, chain_id: int | None = None, token: str | None = None
 ) -> dict[str, Any]:
-    """The positions that fit, and the tokens that they are of; the total stays the whole portfolio's.
+    """Filters an explanation to matching positions and their tokens; the total stays the whole portfolio's.
 
     Args:
-        explanation: As ``storage.syncs.evidence_log`` reads it.
+        explanation: An explanation from ``storage.syncs.evidence_log``.
         wallet: Lower-case address; ``None`` for all wallets.
         chain_id: ``None`` for all chains.
         token: Lower-case address of the contract; ``None`` for all tokens.

@@ -1,4 +1,4 @@
-"""The evidence of a portfolio in words: who said what, what was chosen, what is not counted, and why."""
+"""The evidence for a portfolio in words: each source's quote, the chosen price, and why a position is not counted."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _NOT_COUNTED: Final = {
 
 
 def why(use: str, rule: str) -> str:
-    """What became of a quote, in words.
+    """Says in words how a quote was used.
 
     Args:
         use: The code of its use.
@@ -58,7 +58,7 @@ def why(use: str, rule: str) -> str:
 
 
 def with_words(explanation: dict[str, Any]) -> dict[str, Any]:
-    """The explanation with ``why`` in words beside each quote."""
+    """Adds ``why`` in words to each quote of an explanation."""
     tokens = [
         {
             **token,
@@ -73,11 +73,11 @@ def with_words(explanation: dict[str, Any]) -> dict[str, Any]:
 
 
 def lines(explanation: dict[str, Any], most: int | None = None) -> Iterator[str]:
-    """The explanation for a terminal: a paragraph a position, the counted ones first.
+    """The explanation for a terminal: a paragraph per position, counted ones first.
 
     Args:
-        explanation: As the API has it.
-        most: Positions at most; ``None`` for all.
+        explanation: The explanation as in the API.
+        most: The most positions; ``None`` for all.
     """
     tokens = {(token["chainId"], token["tokenAddress"]): token for token in explanation["tokens"]}
     positions = sorted(explanation["positions"], key=lambda position: not position["isCounted"])

@@ -8,7 +8,7 @@ from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.storage.portfolios.series import Reading, Series
 
-# A total of before they were counted does not say how many there were, which is not none.
+# Totals from before these counts existed have none: unknown, not 0.
 _NOT_KEPT: Final = {"lowLiquidity": None, "unread": None}
 
 

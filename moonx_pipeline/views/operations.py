@@ -1,4 +1,4 @@
-"""Syncs as JSON: items of ``GET /api/v1/sync/operations``, and one with how it went."""
+"""Syncs as JSON: items of ``GET /api/v1/sync/operations``, and one sync with its details."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from moonx_pipeline.storage.syncs.operation_reads import OperationDetailRow, Ope
 
 
 def operation_json(row: OperationRow) -> dict[str, Any]:
-    """A sync as a list shows it."""
+    """A sync as an item of a list."""
     return {
         "syncOperationId": str(row.operation_id),
         "type": row.type,
@@ -32,11 +32,11 @@ def operation_json(row: OperationRow) -> dict[str, Any]:
 
 
 def operation_detail_json(row: OperationDetailRow, dagster_url: str | None) -> dict[str, Any]:
-    """One sync with its chains, its costs and the run that carried it.
+    """One sync with its chains, its costs and the run that executed it.
 
     Args:
         row: The sync.
-        dagster_url: Where Dagster's pages are, if that is known.
+        dagster_url: The URL of Dagster's pages, if known.
     """
     linked = dagster_url is not None and row.run_id is not None
     return {
@@ -53,5 +53,5 @@ def operation_detail_json(row: OperationDetailRow, dagster_url: str | None) -> d
 
 
 def _time(stored: str | None) -> str | None:
-    """A time of the stored report, which has microseconds, as it is on the wire."""
+    """Converts a time of the stored report, which has microseconds, to the wire format."""
     return None if stored is None else rfc3339(datetime.fromisoformat(stored))

@@ -11,7 +11,7 @@ from moonx_pipeline.storage.protection.breaker_rows import BreakerRow
 
 
 def overview_json(overview: Overview) -> dict[str, Any]:
-    """An overview as it is sent and printed; times in UTC, ages in seconds."""
+    """An overview as sent and printed; times in UTC, ages in seconds."""
     backlog = overview.backlog
     return {
         "users": {"registered": backlog.users, "due": backlog.users_due, "longestDueSeconds": backlog.due_seconds},

@@ -27,13 +27,13 @@ def portfolio_json(
     chain_ids: Collection[int] | None = None,
     min_value: Decimal | None = None,
 ) -> dict[str, Any]:
-    """The portfolio's JSON; decimals are strings. Totals and chains are the whole portfolio's, whatever is shown.
+    """A portfolio's JSON; decimals are strings. Totals and chains are the whole portfolio's, whatever the filters.
 
     Args:
         stored: The portfolio.
-        include_spam: Whether what is marked as spam is shown.
-        chain_ids: Positions of other chains are left out; ``None`` for all chains.
-        min_value: Positions of a known value below it, in USD, are left out.
+        include_spam: Whether to show spam.
+        chain_ids: The chains whose positions to show; ``None`` for all chains.
+        min_value: The least value to show, in USD; positions of unknown value are always shown.
     """
     return {
         **_totals(stored),
@@ -59,9 +59,9 @@ def holdings_json(
     chain_ids: Collection[int] | None = None,
     min_value: Decimal | None = None,
 ) -> dict[str, Any]:
-    """The positions with ``allocationPercent``, to 2 digits: null where a position is not in the total.
+    """The positions with ``allocationPercent``, to 2 digits: null if a position is not in the total.
 
-    The shares are of the whole total; without filters they sum to 100, but for rounding.
+    The shares are of the whole total; without filters they sum to 100, except for rounding.
     """
     return {
         **_totals(stored),
@@ -103,7 +103,7 @@ def _shown(
 
 
 def _share(position: Position, total: Decimal) -> Decimal | None:
-    """The part of the total in percent; of a total of 0 every part is 0."""
+    """A position's share of the total in percent; 0 if the total is 0."""
     if position.value_usd is None or position.not_counted_reason is not None:
         return None
     share = _WIDE.divide(_WIDE.multiply(position.value_usd, Decimal(100)), total) if total else Decimal(0)

@@ -1,4 +1,4 @@
-"""Syncs by the day as JSON."""
+"""Daily statistics of syncs as JSON."""
 
 from __future__ import annotations
 

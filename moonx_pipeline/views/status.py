@@ -1,4 +1,4 @@
-"""How a user's syncs stand as JSON: the ``data`` of ``GET /api/v1/sync/status``."""
+"""The status of a user's syncs as JSON: the ``data`` of ``GET /api/v1/sync/status``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RECENT_FOR: Final = timedelta(minutes=30)
 
 
 def freshness(last_sync_at: datetime | None, now: datetime) -> str:
-    """``current`` where it was read within 5 minutes, ``recent`` within 30, ``stale`` earlier, or ``never``."""
+    """``current`` if read within the last 5 minutes, ``recent`` within 30, ``stale`` if earlier, or ``never``."""
     if last_sync_at is None:
         return "never"
     age = now - last_sync_at
@@ -34,15 +34,15 @@ def status_json(
     reset_at: datetime | None,
     chains: Iterable[Chain],
 ) -> dict[str, Any]:
-    """How a user's syncs stand.
+    """The status of a user's syncs.
 
     Args:
-        state: As stored.
+        state: The stored state.
         intervals: How often portfolios are read.
         now: The time.
-        remaining: What is left of the syncs that he may ask for.
-        maximum: How many he may ask for within a window.
-        reset_at: When the next of them comes back.
+        remaining: How many more syncs the user may ask for.
+        maximum: How many they may ask for within a window.
+        reset_at: When the next permit comes back.
         chains: The chains that a sync reads, in display order.
     """
     running, error, pause = state.running, state.last_error, state.pause
@@ -74,7 +74,7 @@ def status_json(
 
 
 def _next(state: SyncState, now: datetime) -> datetime | None:
-    """When he is due, if somebody is to come: nobody does for one who was not active for long."""
+    """When the user is due; ``None`` if they have been inactive for too long to be synced."""
     is_active = state.last_active_at is not None and state.last_active_at > now - ACTIVE_FOR
     return state.next_sync_at if is_active else None
 

@@ -16,8 +16,8 @@ from moonx_pipeline.storage.portfolios.portfolio import ChainState, StoredPortfo
 
 
 def portfolio_table(stored: StoredPortfolio, *, include_spam: bool = False, most: int | None = None) -> Group:
-    """The counted positions by value, then the others, the total, and in plain words what it leaves out."""
-    # What is not counted may claim any value: it comes after what is.
+    """The counted positions by value, then the others, the total, and in words what it omits."""
+    # Positions that are not counted may claim any value, so they come last.
     shown = sorted(
         (p for p in stored.positions if include_spam or not p.is_spam), key=lambda p: p.not_counted_reason is not None
     )
@@ -46,7 +46,7 @@ def portfolio_table(stored: StoredPortfolio, *, include_spam: bool = False, most
 
 
 def honest_line(stored: StoredPortfolio) -> str:
-    """What the total rests on and what it leaves out, in one sentence."""
+    """What the total is based on and what it omits, in one sentence."""
     totals = stored.totals
     parts = [
         *(_stale_chain(chain) for chain in stored.chains if chain.status == "stale"),
@@ -88,7 +88,7 @@ def _stale_chain(chain: ChainState) -> str:
 
 
 def _never_read(chains: Iterable[ChainState]) -> list[str]:
-    """Chains that were never read, those with the same reason together."""
+    """Chains that were never read, grouped by reason."""
     by_reason: dict[str | None, list[str]] = {}
     for chain in chains:
         if chain.status == "never":

@@ -12,11 +12,11 @@ from moonx_pipeline.storage.syncs.webhooks import WebhookNetwork, Webhooks
 
 
 def webhooks_json(webhooks: Webhooks, networks: Iterable[WebhookNetwork], now: datetime) -> list[dict[str, Any]]:
-    """Each network with a signing key: whether its webhook is alive, and its last delivery.
+    """Each network with a signing key, whether its webhook is alive, and its last delivery.
 
     Args:
         webhooks: The webhooks that are set up.
-        networks: Those that have delivered.
+        networks: The networks that have delivered.
         now: The time.
     """
     delivered = {network.chain_id: network for network in networks}

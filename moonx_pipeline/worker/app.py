@@ -28,7 +28,7 @@ class RunTask(Task):  # type: ignore[misc]  # Celery has no types
     abstract = True
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
-        this_process().carry(self.request.id, lambda: self.run(*arguments, **named))
+        this_process().run_to_end(self.request.id, lambda: self.run(*arguments, **named))
 
 
 def worker_app(settings: Settings) -> Celery:

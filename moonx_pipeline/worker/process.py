@@ -15,11 +15,11 @@ import dagster as dg
 import structlog
 from billiard.process import current_process
 from billiard.util import set_pdeathsig
-from dagster._utils.interrupts import capture_interrupts
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from moonx_pipeline.clock import utc_now
+from moonx_pipeline.defs.dagster_private import capture_interrupts
 from moonx_pipeline.defs.runs import cancel_sync, request_of, worker_of
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.metrics.prefork import take_place
@@ -50,7 +50,7 @@ class RunProcess:
     def _take_presence(self) -> str:
         return process_worker(self._runtime, utc_now(), on_cancel=self._cancel)
 
-    def carry(self, run_id: str, execute: Callable[[], object]) -> None:
+    def run_to_end(self, run_id: str, execute: Callable[[], object]) -> None:
         """Executes a run and records its end, however it ends.
 
         Args:

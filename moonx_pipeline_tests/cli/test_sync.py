@@ -20,7 +20,7 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline.storage.connection.retries import autocommit
-from moonx_pipeline.storage.requests.dispatches import mark_next
+from moonx_pipeline.storage.requests.dispatches import dispatch_next
 from moonx_pipeline.sync.requests.ask import ask_for_sync
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.support.commands import ROOT, moonx
@@ -48,7 +48,7 @@ def serving(runtime: Runtime) -> Iterator[None]:
     def serve() -> None:
         while not stopped.wait(0.02):
             with runtime.db.engine.begin() as connection:
-                launches = mark_next(connection, batch=10, capacity=10)
+                launches = dispatch_next(connection, batch=10, capacity=10)
             for launch in launches:
                 sync(runtime, launch.user_id, request_id=launch.request_id)
 

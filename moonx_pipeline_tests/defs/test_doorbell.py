@@ -16,7 +16,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.requests.pause import pause, resume
 from moonx_pipeline.sync.requests.ask import ask_for_many, ask_for_sync
-from moonx_pipeline.sync.requests.run_trigger import ring
+from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.sync.requests.watch import follow
 from moonx_pipeline_tests.fixtures.dagster import System, running_system
 from moonx_pipeline_tests.support.sensor_ticks import Ticks, ask, let_time_pass, row
@@ -29,8 +29,8 @@ def test_a_bell_that_nobody_hears_leaves_all_to_the_sensor_and_raises_nothing(
     asked = [ask(ticks.engine, user) for user in ("ann", "bob")]
     with socket.create_server(("127.0.0.1", 0)) as silent:
         dead = f"http://127.0.0.1:{silent.getsockname()[1]}/graphql"
-    assert ring(ticks.engine, dead, asked) == []
-    assert ring(ticks.engine, None, asked) == []
+    assert trigger_runs(ticks.engine, dead, asked) == []
+    assert trigger_runs(ticks.engine, None, asked) == []
     assert "Dagster can't be reached" in "".join(capfd.readouterr())
     assert {row(ticks.engine, request).launches for request in asked} == {0}
 
@@ -47,7 +47,7 @@ def test_a_bell_that_may_have_been_heard_is_not_rung_twice_and_the_sensor_looks_
             connection.close()
 
         hung_up = pool.submit(hang_up)
-        assert ring(ticks.engine, f"http://127.0.0.1:{server.getsockname()[1]}/graphql", [doubtful, left]) == []
+        assert trigger_runs(ticks.engine, f"http://127.0.0.1:{server.getsockname()[1]}/graphql", [doubtful, left]) == []
         hung_up.result()
 
     # One was asked for and nobody can tell; the other was not.
@@ -78,7 +78,7 @@ def test_asked_with_and_without_the_bell_each_request_is_one_run_that_syncs(syst
     def ask_and_ring(user: str) -> UUID:
         asked = ask_for_sync(engine, system.settings, user, source="api", priority="high", limited=True)
         assert asked.request_id is not None
-        ring(engine, bell, [asked.request_id])
+        trigger_runs(engine, bell, [asked.request_id])
         return asked.request_id
 
     # Not rung: asked for while syncs are paused, of low priority, or started already.
@@ -94,7 +94,7 @@ def test_asked_with_and_without_the_bell_each_request_is_one_run_that_syncs(syst
     asked = [ask_for_sync(engine, system.settings, user, source="cli", priority="medium", limited=True)
              for user in users[8:]]  # fmt: skip
     requests = [waiting, low.request_id, *rung, *(answer.request_id for answer in asked)]
-    assert ring(engine, bell, rung) == []
+    assert trigger_runs(engine, bell, rung) == []
 
     ends = {state.request_id: state for changed in follow(engine, requests) for state in changed if state.has_ended}
 

@@ -35,7 +35,7 @@ def test_an_op_asks_and_tells_the_breaker(resources, engine: Engine) -> None:
             return True
         asked.record_error("binance", Unavailable("It is down.", provider="binance"))
         circuit_breaker.tell(asked)
-        return circuit_breaker.standing("binance").state == "open"
+        return circuit_breaker.state_of("binance").state == "open"
 
     @dg.job(resource_defs=resources)
     def failing() -> None:
@@ -48,7 +48,7 @@ def test_an_op_asks_and_tells_the_breaker(resources, engine: Engine) -> None:
         (row,) = breakers(connection)
     assert (row.state, row.last_error) == ("open", "It is down.")
     assert resources["circuit_breaker"].reset("binance")
-    assert resources["circuit_breaker"].standing("binance").admitted
+    assert resources["circuit_breaker"].state_of("binance").admitted
 
 
 def test_a_sensor_asks_the_limiter(resources) -> None:

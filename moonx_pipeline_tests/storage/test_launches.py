@@ -14,15 +14,15 @@ from moonx_pipeline.storage.requests.bulk import (
     unknown_users,
 )
 from moonx_pipeline.storage.requests.dispatches import (
-    Finding,
-    Launch,
+    Dispatch,
     Queue,
-    mark_these,
+    Reconciliation,
+    dispatch_these,
+    open_dispatches,
     read_queue,
+    reconcile,
     refuse_unservable,
-    settle_looks,
-    to_look_at,
-    unmark,
+    undo_dispatch,
 )
 from moonx_pipeline.storage.requests.pause import current_pause, pause, resume
 from moonx_pipeline.storage.requests.queue import refuse_request
@@ -80,11 +80,11 @@ def test_requests_are_marked_by_priority_then_the_oldest_first_and_within_what_m
 def test_two_who_mark_at_once_never_mark_the_same(engine: Engine) -> None:
     requests = {ask(engine, f"user{number}") for number in range(200)}
 
-    def work(number: int) -> list[Launch]:
+    def work(number: int) -> list[Dispatch]:
         if number % 2:
             return [launch for _ in range(20) for launch in mark(engine, batch=5, capacity=1000)]
         with engine.begin() as connection:  # the doorbell's way
-            return mark_these(connection, list(requests)[number::3])
+            return dispatch_these(connection, list(requests)[number::3])
 
     with ThreadPoolExecutor(8) as pool:
         marked = [launch for launches in pool.map(work, range(8)) for launch in launches]
@@ -98,14 +98,14 @@ def test_two_who_mark_at_once_never_mark_the_same(engine: Engine) -> None:
 def test_the_doorbell_marks_what_presses_and_has_no_run_and_nothing_while_paused(engine: Engine) -> None:
     high, low, launched = ask(engine, "ann"), ask(engine, "bob", "low"), ask(engine, "cyd")
     with engine.begin() as connection:
-        assert [launch.user_id for launch in mark_these(connection, [launched])] == ["cyd"]
+        assert [launch.user_id for launch in dispatch_these(connection, [launched])] == ["cyd"]
         pause(connection, "Provider maintenance.", "ops")
-        assert mark_these(connection, [high, low, launched]) == []
+        assert dispatch_these(connection, [high, low, launched]) == []
         resume(connection)
-        (marked,) = mark_these(connection, [high, low, launched, uuid4()])
+        (marked,) = dispatch_these(connection, [high, low, launched, uuid4()])
         assert (marked.request_id, marked.number) == (high, 1)
-        unmark(connection, [marked])
-        assert [launch.number for launch in mark_these(connection, [high])] == [1]
+        undo_dispatch(connection, [marked])
+        assert [launch.number for launch in dispatch_these(connection, [high])] == [1]
 
 
 def test_a_mark_that_another_run_has_replaced_is_not_taken_back(engine: Engine) -> None:
@@ -115,8 +115,8 @@ def test_a_mark_that_another_run_has_replaced_is_not_taken_back(engine: Engine) 
     (second,) = mark(engine)
 
     with engine.begin() as connection:
-        unmark(connection, [first])
-        settle_looks(connection, [Finding(first.request_id, first.number, "lost")])
+        undo_dispatch(connection, [first])
+        reconcile(connection, [Reconciliation(first.request_id, first.number, "lost")])
 
     kept = row(engine, request)
     assert (kept.launches, kept.launched_at is not None, kept.attempts, second.number) == (2, True, 0, 2)
@@ -132,14 +132,14 @@ def test_what_became_of_a_run_decides_over_its_request(engine: Engine) -> None:
     requests = {user: ask(engine, user) for user in outcomes}
     mark(engine)
     with engine.begin() as connection:
-        assert to_look_at(connection, 50) == []
+        assert open_dispatches(connection, 50) == []
         let_time_pass(connection)
-        looks = to_look_at(connection, 50)
+        looks = open_dispatches(connection, 50)
         assert {look.request_id for look in looks} == set(requests.values())
-        findings = [Finding(requests[user], 1, outcome, reason) for user, (outcome, reason) in outcomes.items()]
-        settle_looks(connection, findings)
-        settle_looks(connection, findings)
-        assert to_look_at(connection, 50) == []
+        findings = [Reconciliation(requests[user], 1, outcome, reason) for user, (outcome, reason) in outcomes.items()]
+        reconcile(connection, findings)
+        reconcile(connection, findings)
+        assert open_dispatches(connection, 50) == []
 
     found = {user: row(engine, request) for user, request in requests.items()}
     assert {user: (r.status, r.attempts, r.launched_at is not None) for user, r in found.items()} == {
@@ -158,7 +158,7 @@ def test_a_request_that_went_on_in_the_meantime_is_left_alone_by_a_late_look(eng
     claim(engine, request)
 
     with engine.begin() as connection:
-        settle_looks(connection, [Finding(request, 1, "lost")])
+        reconcile(connection, [Reconciliation(request, 1, "lost")])
 
     assert (row(engine, request).status, row(engine, request).attempts) == ("claimed", 0)
 

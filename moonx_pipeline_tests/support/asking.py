@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlalchemy import Engine
 
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.sync.requests.ask import Asked, ask_for_sync
+from moonx_pipeline.sync.requests.ask import SyncRequestResult, ask_for_sync
 
 SETTINGS = Settings.from_environment({"WORKER_RETRY_DELAY": "1"})
 
 
-def ask(engine: Engine, user_id: str = "ann", **more) -> Asked:
+def ask(engine: Engine, user_id: str = "ann", **more) -> SyncRequestResult:
     given = {"source": "api", "priority": "medium", "limited": True, **more}
     return ask_for_sync(engine, SETTINGS, user_id, **given)
 

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.storage.requests.dispatches import (
-    Launch,
-    mark_next,
+    Dispatch,
+    dispatch_next,
 )
 from moonx_pipeline.storage.requests.queue import add_request, requeue_requests
 
@@ -39,9 +39,9 @@ def requeue(engine: Engine, *operations: UUID, tries: int = 3) -> None:
         requeue_requests(connection, operations, tries)
 
 
-def mark(engine: Engine, batch: int = 50, capacity: int = 50) -> list[Launch]:
+def mark(engine: Engine, batch: int = 50, capacity: int = 50) -> list[Dispatch]:
     with engine.begin() as connection:
-        return mark_next(connection, batch=batch, capacity=capacity)
+        return dispatch_next(connection, batch=batch, capacity=capacity)
 
 
 def let_time_pass(connection: Connection) -> None:

@@ -8,13 +8,13 @@ import jsonschema
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import KNOWN_CHAINS
+from moonx_pipeline.domain.chains import DEFAULT_CHAINS, KNOWN_CHAINS
 from moonx_pipeline.domain.money import total_of
 from moonx_pipeline.events.schema import event_schemas
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import EVERY_CHAIN_WALLET, PLAIN_WALLET, World, initial_holdings
-from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.views.portfolio import portfolio_json
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.support.syncs import events, held, portfolio, register, sync, violations
@@ -113,3 +113,21 @@ def test_a_wallet_with_nothing_on_most_chains_is_whole(engine: Engine, runtime: 
     assert held(engine) == in_world(PLAIN_WALLET)
     assert {chain.status for chain in stored.chains} == {"fresh"}
     assert len(stored.chains) == len(ALL_IDS)
+
+
+def test_a_chain_that_is_read_no_more_goes_with_its_holdings(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, world: World
+) -> None:
+    register(engine, "ann", EVERY_CHAIN_WALLET)
+    sync(runtime)
+    fewer = open_runtime(Settings.from_environment({**simulator.environment(), **FAST, **UNLIMITED}), engine)
+
+    assert sync(fewer).status == "completed"
+
+    stored, read = portfolio(engine), [chain.id for chain in DEFAULT_CHAINS]
+    assert [(chain.chain_id, chain.status) for chain in stored.chains] == [(chain_id, "fresh") for chain_id in read]
+    assert {position.chain_id for position in stored.positions} == set(read)
+    assert stored.totals.complete
+    assert violations(engine) == []
+    assert sync(runtime).status == "completed"
+    assert held(engine) == in_world(EVERY_CHAIN_WALLET)

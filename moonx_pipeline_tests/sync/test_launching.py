@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.monitoring.invariants import check_invariants
-from moonx_pipeline.storage.requests.dispatches import mark_next
-from moonx_pipeline.sync.requests.ask import launch_tags, trigger_of
+from moonx_pipeline.storage.requests.dispatches import dispatch_next
+from moonx_pipeline.sync.requests.ask import dispatch_tags, trigger_of
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import SyncRefused
 from moonx_pipeline_tests.support.asking import ask, rows
@@ -22,9 +22,9 @@ def test_the_run_of_a_request_is_tagged_with_what_asked_for_it(engine: Engine) -
     register(engine, "ann", PLAIN_WALLET)
     asked = ask(engine, priority="high")
     with engine.begin() as connection:
-        (launch,) = mark_next(connection, batch=5, capacity=5)
+        (launch,) = dispatch_next(connection, batch=5, capacity=5)
 
-    assert launch_tags(launch) == {
+    assert dispatch_tags(launch) == {
         "dagster/partition": "ann",
         "moonx/user": "ann",
         "moonx/request": str(asked.request_id),

@@ -22,9 +22,9 @@ from moonx_pipeline.clock import utc_now
 from moonx_pipeline.events.schema import event_schemas
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.requests.bulk import Selection
-from moonx_pipeline.storage.requests.dispatches import mark_next
+from moonx_pipeline.storage.requests.dispatches import dispatch_next
 from moonx_pipeline.storage.requests.queue import requeue_requests
-from moonx_pipeline.sync.requests.ask import Asked, ask_for_many
+from moonx_pipeline.sync.requests.ask import SyncRequestResult, ask_for_many
 from moonx_pipeline_tests.support.asking import SETTINGS, ask, rows
 from moonx_pipeline_tests.support.syncs import event_types, events, register, status
 
@@ -69,7 +69,7 @@ class Model:
     """One user, computed the plain way."""
 
     permits: int = 0
-    answers: dict[str, Asked] = field(default_factory=dict)
+    answers: dict[str, SyncRequestResult] = field(default_factory=dict)
     given: set[UUID] = field(default_factory=set)
 
 
@@ -117,7 +117,7 @@ def test_one_waits_keys_answer_the_same_and_permits_are_kept_whatever_happens_in
             model.given.add(one.request_id)
         elif what == "mark":
             with engine.begin() as connection:
-                mark_next(connection, batch=1000, capacity=1000)
+                dispatch_next(connection, batch=1000, capacity=1000)
         else:
             {"claim": claim, "end": end, "lose": lose}[what](engine, user)
 
@@ -142,7 +142,7 @@ def test_many_who_ask_for_one_user_at_once_make_one_request_and_take_one_permit(
         register(engine, user, PLAIN_WALLET)
     start = Barrier(12)
 
-    def work(number: int) -> list[tuple[str, str | None, Asked]]:
+    def work(number: int) -> list[tuple[str, str | None, SyncRequestResult]]:
         chance = random.Random(number)  # noqa: S311 - no secret
         answers = []
         start.wait()
@@ -153,7 +153,7 @@ def test_many_who_ask_for_one_user_at_once_make_one_request_and_take_one_permit(
                 ask_for_many(engine, SETTINGS, Selection.ALL)
             elif number == 2:
                 with engine.begin() as connection:
-                    mark_next(connection, batch=2, capacity=100)
+                    dispatch_next(connection, batch=2, capacity=100)
             else:
                 key = chance.choice(["k1", "k2", None])
                 answers.append((user, key, ask(engine, user, idempotency_key=key, limited=kind < 0.8)))

@@ -15,7 +15,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.sync.cancel import cancel_request
 from moonx_pipeline.sync.requests.ask import ask_for_sync
-from moonx_pipeline.sync.requests.on_view import note_view
+from moonx_pipeline.sync.requests.on_view import refresh_on_view
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.support.rows import begin
 from moonx_pipeline_tests.support.syncs import events, register, status, sync, violations
@@ -24,7 +24,7 @@ SETTINGS = Settings.from_environment({"WORKER_RETRY_DELAY": "1"})
 
 
 def view(engine: Engine, user_id: str = "ann"):
-    return note_view(engine, SETTINGS, user_id)
+    return refresh_on_view(engine, SETTINGS, user_id)
 
 
 def requests(engine: Engine, user_id: str = "ann"):

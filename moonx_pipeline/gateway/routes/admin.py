@@ -28,7 +28,7 @@ from moonx_pipeline.storage.protection.breaker_rows import breakers
 from moonx_pipeline.storage.requests.pause import pause, resume
 from moonx_pipeline.sync.protection.breakers import reset
 from moonx_pipeline.sync.requests.ask import ask_for_many
-from moonx_pipeline.sync.requests.run_trigger import ring
+from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.views.overview import breaker_json, overview_json
 from moonx_pipeline.views.statistics import day_json
 
@@ -82,7 +82,7 @@ def sync_many(gateway: Shared, body: BulkBody) -> Response:
         ],
     }
     ids = [row.request_id for row in rows if row.request_id is not None] if body.priority != "low" else []
-    bell = BackgroundTask(ring, gateway.engine, gateway.settings.service.graphql_url, ids)
+    bell = BackgroundTask(trigger_runs, gateway.engine, gateway.settings.service.graphql_url, ids)
     return answer(data, status=202, background=bell)
 
 

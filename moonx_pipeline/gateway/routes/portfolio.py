@@ -16,8 +16,8 @@ from moonx_pipeline.gateway.entity_tags import entity_tag, names
 from moonx_pipeline.gateway.models import History, Holdings, Portfolio, QuickPortfolio
 from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio, portfolio_version, read_portfolio
 from moonx_pipeline.storage.portfolios.series import read_series
-from moonx_pipeline.sync.requests.on_view import note_view
-from moonx_pipeline.sync.requests.run_trigger import ring
+from moonx_pipeline.sync.requests.on_view import refresh_on_view
+from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.views.csv import positions_csv
 from moonx_pipeline.views.history import history_json
 from moonx_pipeline.views.portfolio import holdings_json, portfolio_json, quick_json
@@ -124,6 +124,6 @@ def _chain_ids(text: str | None) -> set[int] | None:
 
 
 def _viewed(gateway: Gateway, user_id: str) -> None:
-    asked = note_view(gateway.engine, gateway.settings, user_id)
+    asked = refresh_on_view(gateway.engine, gateway.settings, user_id)
     if asked is not None and asked.request_id is not None:
-        ring(gateway.engine, gateway.settings.service.graphql_url, [asked.request_id])
+        trigger_runs(gateway.engine, gateway.settings.service.graphql_url, [asked.request_id])

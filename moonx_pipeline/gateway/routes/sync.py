@@ -29,8 +29,8 @@ from moonx_pipeline.storage.requests.queue import permits_left
 from moonx_pipeline.storage.syncs.operation_reads import is_own, list_operations, read_operation
 from moonx_pipeline.sync.cancel import cancel_operation
 from moonx_pipeline.sync.intervals import intervals_of
-from moonx_pipeline.sync.requests.ask import Asked, ask_for_sync, manual_sync_limit
-from moonx_pipeline.sync.requests.run_trigger import ring
+from moonx_pipeline.sync.requests.ask import SyncRequestResult, ask_for_sync, manual_sync_limit
+from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.views.operations import operation_detail_json, operation_json
 from moonx_pipeline.views.status import status_json
 
@@ -97,11 +97,11 @@ def _trigger(gateway: Gateway, caller: Caller, priority: Priority, sync_type: st
     }
     with gateway.engine.connect() as connection:
         pause = current_pause(connection)
-    bell = BackgroundTask(ring, gateway.engine, settings.service.graphql_url, [asked.request_id])
+    bell = BackgroundTask(trigger_runs, gateway.engine, settings.service.graphql_url, [asked.request_id])
     return answer(data, pause.sentence if pause else None, status=202, background=bell)
 
 
-def _refused(asked: Asked) -> ApiError:
+def _refused(asked: SyncRequestResult) -> ApiError:
     refusal = asked.refusal
     if refusal is None:
         raise AssertionError("a request without a refusal has an id")

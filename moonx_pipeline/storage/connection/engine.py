@@ -1,4 +1,4 @@
-"""The database that the settings name: its URL, one engine a process, and a clear word when it can't be reached."""
+"""The configured database: its URL, one engine a process, and a clear error when it can't be reached."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from moonx_pipeline.storage.connection.migrations import ensure_schema
 from moonx_pipeline.storage.connection.sql_tracing import trace_sql
 
 WAIT_SECONDS = 15.0
-"""How long a database that is down at the start may take to come up."""
+"""How long to wait for a database that is down at startup."""
 
-# The standard library's: where nothing was set up, as in a command, it writes to stderr.
+# The standard library's logger: without logging set up, as in a command, it writes to stderr.
 _log = logging.getLogger("database")
 
 _FIRST_PAUSE = 0.1
@@ -33,13 +33,13 @@ KEEPALIVE: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-"""What libpq is told, so that a connection that was cut without a word breaks within eleven seconds.
+"""libpq's settings: a connection that is cut silently breaks within eleven seconds.
 
-The first four are for one that waits: for an answer, a notification, or in the pool. The last is for one that has sent
-what nobody acknowledges: TCP alone repeats that for a quarter of an hour. Over a local socket they do nothing.
+The first four cover a connection that waits: for an answer, a notification, or in the pool. The last covers one that
+sent data nobody acknowledges: TCP alone repeats it for a quarter of an hour. Over a local socket they do nothing.
 """
 
-# What the server or the driver says, and what to do about it. The first that fits counts.
+# What the server or the driver says, and what to do about it. The first match counts.
 _CAUSES = (
     (
         "password authentication failed",
@@ -61,7 +61,7 @@ _WORTH_WAITING = ("Connection refused", "No such file or directory", "the databa
 
 
 def database_url(settings: Settings) -> str:
-    """SQLAlchemy's URL of the pipeline's database; starts the embedded one where none is set."""
+    """SQLAlchemy's URL of the pipeline's database; starts the embedded one if none is set."""
     url = settings.database.url
     return url.get_secret_value() if url else embedded_url(settings.home)
 
@@ -71,14 +71,14 @@ def dagster_database_url(settings: Settings) -> str:
     own = settings.database.dagster_url_given
     if own:
         return own.get_secret_value()
-    ready_engine(settings)  # makes the schema
+    ready_engine(settings)  # creates the schema
     url = make_url(database_url(settings))
     options = " ".join(filter(None, [str(url.query.get("options", "")), "-csearch_path=dagster"]))
     return url.update_query_dict({"options": options}).render_as_string(hide_password=False)
 
 
 def ready_engine(settings: Settings) -> Engine:
-    """The process's engine of the pipeline's database, reached and with this version's schema.
+    """The process's engine of the pipeline's database, connected and with this version's schema.
 
     Raises:
         OperatorError: It can't be reached, or its schema is of another version.
@@ -96,10 +96,11 @@ def _ready_engine(url: str, is_embedded: bool, connections: int, _process_id: in
 
 
 def open_engine(url: str, *, connections: int = 20) -> Engine:
-    """An engine with a pool; it connects when it is first used.
+    """An engine with a pool; it connects at first use.
 
-    A connection that died in the pool is noticed when it is used, and all of its age are replaced; asking
-    before each use would cost a round trip a transaction. A sync does such a step again (``sync.repeat``).
+    A connection that died in the pool is noticed when it is used, and all pooled connections of its age are
+    replaced; asking before each use would cost a round trip a transaction. A sync repeats such a step
+    (``storage.connection.retries``).
     """
     engine = create_engine(
         url,
@@ -124,10 +125,10 @@ def _options(url: str) -> str:
 
 
 def reach(engine: Engine, *, wait_seconds: float = WAIT_SECONDS) -> None:
-    """Waits for the database, for a while where it may be about to come up.
+    """Waits for the database, for a while if it may be about to come up.
 
     Raises:
-        OperatorError: What it is that can't be reached, why, and what to do.
+        OperatorError: What can't be reached, why, and what to do.
     """
     end, pause = time.monotonic() + wait_seconds, _FIRST_PAUSE
     while True:
@@ -145,7 +146,7 @@ def reach(engine: Engine, *, wait_seconds: float = WAIT_SECONDS) -> None:
 
 
 def why_unusable(engine: Engine) -> str | None:
-    """Why the database can't be used now, as far as outsiders may know; ``None`` where it can."""
+    """Why the database can't be used now, as far as outsiders may know; ``None`` if it can."""
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")

@@ -1,11 +1,11 @@
-"""The schema: numbered plain-SQL migrations, applied in order, once, under a lock.
+"""The schema: numbered plain-SQL migrations, applied once each, in order, under a lock.
 
-A migration may say in its first line which code runs with it beside its own::
+A migration may say in its first line which older code runs with it::
 
     -- Runs with code from: 0012.webhooks
 
-That is all code that has this other migration. The database keeps the line, so that code which is older than a
-migration knows: processes of the version before start again while the new one comes up, and after it was taken back.
+That is all code that has the named migration. The database keeps the line, so that code older than a migration
+knows: processes of the previous version restart while the new one comes up, and after a rollback.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ SQL_FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
 class SchemaStanding(enum.Enum):
-    """How a database's schema stands to this version's."""
+    """How a database's schema compares to this version's."""
 
-    EMPTY = "empty"  # none of it is there
+    EMPTY = "empty"  # no migration is applied
     CURRENT = "current"
     OLDER = "older"  # some migrations are not applied yet
-    AHEAD = "ahead"  # it has migrations that this version does not know and runs with
+    AHEAD = "ahead"  # it has migrations that this version does not know but runs with
     NEWER = "newer"  # it has migrations that this version can't run with
 
 
 class SchemaState(NamedTuple):
-    """The standing, and the migrations that make the difference."""
+    """The comparison, and the migrations that make the difference."""
 
     standing: SchemaStanding
     difference: tuple[str, ...]
@@ -57,7 +57,7 @@ class SchemaState(NamedTuple):
 class _Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
     """yoyo on the database of an SQLAlchemy engine, without its lock.
 
-    Its lock is a row that a killed process leaves behind; ours is an advisory one, held around it all.
+    Its lock is a row that a killed process leaves behind; ours is an advisory lock, held around the whole migration.
     """
 
     engine: Engine
@@ -72,7 +72,7 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
         return nullcontext()
 
     def mark_one(self, migration: Any, log: bool = True) -> None:
-        """Notes a migration with what it declares, in one transaction."""
+        """Records a migration with what it declares, in one transaction."""
         super().mark_one(migration, log)
         self.execute(
             f"UPDATE {RECORD} SET runs_with = :runs_with WHERE migration_id = :id",  # noqa: S608 - a constant
@@ -81,34 +81,34 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
 
 
 def _backend(engine: Engine) -> _Backend:
-    bound = type("_BoundBackend", (_Backend,), {"engine": engine})  # yoyo makes copies of its backend by class
+    bound = type("_BoundBackend", (_Backend,), {"engine": engine})  # yoyo copies its backend by class
     backend: _Backend = bound(parse_uri("postgresql:///"), RECORD)
     return backend
 
 
 def known_migrations(folder: Path = SQL_FOLDER) -> tuple[str, ...]:
-    """Ids of this version's migrations, in order."""
+    """The ids of this version's migrations, in order."""
     return tuple(sorted(path.stem for path in folder.glob("*.sql")))
 
 
 def runs_with(migration: Path) -> str | None:
-    """The migration from which on code runs with this one; ``None`` where it must know this very one."""
+    """The oldest migration whose code runs with this one; ``None`` if code must know this one."""
     with migration.open() as text:
         declared = _DECLARATION.match(text.readline())
     return declared[1] if declared else None
 
 
 def schema_state(connection: Connection, folder: Path = SQL_FOLDER) -> SchemaState:
-    """How the database's schema stands to this version's; one or two quick queries."""
+    """Compares the database's schema to this version's, in one or two quick queries."""
     if connection.exec_driver_sql("SELECT to_regclass(%s)", (RECORD,)).scalar() is None:
         return SchemaState(SchemaStanding.EMPTY, known_migrations(folder))
-    # Through JSON, since a database of a version before this rule has no such column.
+    # Read as JSON, since databases of older versions have no such column.
     rows = connection.exec_driver_sql(f"SELECT migration_id, to_jsonb(m) ->> 'runs_with' FROM {RECORD} m")  # noqa: S608
     return standing_of({row[0]: row[1] for row in rows}, folder)
 
 
 def standing_of(applied: Mapping[str, str | None], folder: Path = SQL_FOLDER) -> SchemaState:
-    """How a schema stands to this version's.
+    """Compares a schema to this version's.
 
     Args:
         applied: Its migrations, each with what it declares to run with.
@@ -126,12 +126,12 @@ def standing_of(applied: Mapping[str, str | None], folder: Path = SQL_FOLDER) ->
 
 
 def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
-    """Applies what is missing, each migration in a transaction of its own; safe from several processes at once.
+    """Applies the missing migrations, each in its own transaction; safe from several processes at once.
 
-    Then the token lists of this version are loaded, where the database has others.
+    Then loads this version's token lists if the database has others.
 
     Returns:
-        The ids of what was applied; none where the schema is current, or newer and this version runs with it.
+        The ids of the applied migrations; empty if the schema is current, or newer and this version runs with it.
 
     Raises:
         OperatorError: The database is newer than this version can run with.
@@ -144,7 +144,7 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
                 raise OperatorError(_newer(state))
             if state.standing in (SchemaStanding.EMPTY, SchemaStanding.OLDER):
                 backend = _backend(engine)
-                missing = backend.to_apply(read_migrations(str(folder)))  # makes its record, where there is none
+                missing = backend.to_apply(read_migrations(str(folder)))  # creates its record if there is none
                 connection.exec_driver_sql(f"ALTER TABLE {RECORD} ADD COLUMN IF NOT EXISTS runs_with text")
                 backend.apply_migrations(missing)
                 backend.connection.close()
@@ -166,10 +166,9 @@ def _load_shipped_lists(engine: Engine) -> None:
 
 
 def ensure_schema(engine: Engine, *, is_embedded: bool, folder: Path = SQL_FOLDER) -> None:
-    """Sees to it that the schema is this version's, or one that it runs with.
+    """Ensures that the schema is this version's, or one that this version runs with.
 
-    An empty database is set up, and the embedded one is brought up to date. A database of the operator's own
-    is migrated when he says so.
+    An empty database is set up, and the embedded one is migrated. Operators migrate their own databases themselves.
 
     Raises:
         OperatorError: The schema is older than this version needs, or newer than it can run with.
@@ -177,7 +176,7 @@ def ensure_schema(engine: Engine, *, is_embedded: bool, folder: Path = SQL_FOLDE
     with engine.connect() as connection:
         state = schema_state(connection, folder)
         if state.standing is SchemaStanding.OLDER:
-            # Another process may be in the middle of setting it up: look again once it is done.
+            # Another process may be setting it up: look again once it is done.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
             state = schema_state(connection, folder)
     if state.standing is SchemaStanding.NEWER:
@@ -191,9 +190,9 @@ def ensure_schema(engine: Engine, *, is_embedded: bool, folder: Path = SQL_FOLDE
         migrate(engine, folder)
         return
     if state.standing is SchemaStanding.CURRENT and is_embedded:
-        _load_shipped_lists(engine)  # a version may bring newer lists and no migration
+        _load_shipped_lists(engine)  # a version may bring newer lists without a migration
     with engine.begin() as connection:
-        # Of the months to come: whoever migrates or starts at this moment makes them, too, and one is enough.
+        # Partitions of the coming months. Other processes that migrate or start now make them, too; one is enough.
         connection.exec_driver_sql(
             "SELECT ensure_history_partitions() WHERE pg_try_advisory_xact_lock(%s)", (_MIGRATION_LOCK,)
         )

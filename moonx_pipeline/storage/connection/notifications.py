@@ -1,4 +1,4 @@
-"""Waiting for notifications of the database (LISTEN, NOTIFY) instead of asking all the time."""
+"""Waits for the database's notifications (LISTEN, NOTIFY) instead of polling."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from sqlalchemy.exc import DBAPIError
 from moonx_pipeline.storage.connection.retries import autocommit
 
 CONNECTION_ERRORS = (DBAPIError, DriverError)
-"""What tells that the database is away: a notification is read from the driver itself, not by SQLAlchemy."""
+"""The errors of an unavailable database: notifications are read by the driver itself, not by SQLAlchemy."""
 
 
 class Listener:
-    """A session of its own that listens. Used by one thread at a time.
+    """A database session that listens. Used by one thread at a time.
 
     Attributes:
-        connection: The session, in autocommit mode, for what a notification makes its reader ask.
+        connection: The session, in autocommit mode, for the queries that follow a notification.
     """
 
     def __init__(self, engine: Engine, channel: str) -> None:
         """Connects and listens.
 
         Raises:
-            DBAPIError: The database is away.
+            DBAPIError: The database is unavailable.
         """
         self.connection: Connection = autocommit(engine)
         self._driver: PsycopgConnection = self.connection.connection.driver_connection  # type: ignore[assignment]
-        # It stays for as long as its reader lives, so it takes none of the places of those who come and go.
+        # It lives as long as its reader, so it takes no place in the pool.
         self.connection.detach()
         self.connection.exec_driver_sql(f"LISTEN {channel}")
-        # Not select(): in a process with a thousand sockets it can't wait for the file descriptors of new ones.
+        # Not select(): in a process with a thousand sockets it can't wait for new file descriptors.
         self._ready = selectors.DefaultSelector()
         self._ready.register(self._driver, selectors.EVENT_READ)
 
     def wait(self, seconds: float) -> Sequence[str]:
-        """The payloads that came since the last time; waits for the first of them.
+        """The payloads that came since the last call; waits for the first of them.
 
         Raises:
             DriverError: The connection broke.
@@ -53,7 +53,7 @@ class Listener:
         return payloads
 
     def close(self) -> None:
-        """Ends the session; one that broke has ended already."""
+        """Ends the session, unless it broke."""
         self._ready.close()
         with suppress(*CONNECTION_ERRORS):
             self.connection.close()

@@ -1,7 +1,7 @@
-"""Rows for a set-based statement: one JSON parameter instead of a parameter a cell.
+"""Rows for a set-based statement: one JSON parameter instead of one parameter a cell.
 
-``json_to_recordset`` turns it back into typed rows on the server. It costs a tenth of adapting each
-cell on the client, and exact decimals travel as text.
+``json_to_recordset`` turns it back into typed rows on the server. This costs a tenth of adapting each cell on the
+client, and exact decimals travel as text.
 """
 
 from __future__ import annotations
@@ -15,5 +15,5 @@ _encode = msgspec.json.Encoder().encode
 
 
 def recordset(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as a JSON array of objects. Integers beyond 64 bits must be given as text."""
+    """Encodes rows as a JSON array of objects. Integers beyond 64 bits must be given as text."""
     return _encode(list(rows)).decode()

@@ -1,7 +1,7 @@
-"""The database as syncs use it: each step is a function of a connection, retried while the database is away.
+"""The database as syncs use it: each step is a function of a connection, retried while the database is unavailable.
 
-This is the only layer of retries around a sync as a whole. Provider calls are retried by the fetch. A lost database is
-the other thing that can end a sync, and each step of a sync may run twice, so the sync resumes at that step.
+This is the only retry layer around a sync as a whole. The fetch retries provider calls. A lost database is the other
+thing that can end a sync, and each step of a sync may run twice, so the sync resumes at that step.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class RetryPolicy(NamedTuple):
     """How often a step is tried, and how far apart.
 
     Attributes:
-        tries: The first included.
-        delay_s: The longest wait before the second try, in seconds; each wait is random between none and its longest.
+        tries: All tries, including the first.
+        delay_s: The longest wait before the second try, in seconds; each wait is random, from 0 up to its longest.
         backoff: The factor by which the longest wait grows with each try.
     """
 
@@ -45,18 +45,20 @@ _TRANSIENT: Final = frozenset(
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the failed step may succeed in a moment: the database was away, or another transaction held a lock."""
+    """Whether the failed step may succeed in a moment: the database was unavailable, or another transaction held a
+    lock.
+    """
     if isinstance(error, PoolTimeout):
         return True
     if not isinstance(error, DBAPIError):
         return False
     code = getattr(error.orig, "pgcode", None)
-    # Without a code it never came to the server: there was no connection to be had.
+    # Without a code the statement never reached the server: there was no connection.
     return error.connection_invalidated or code in _TRANSIENT or (isinstance(error, OperationalError) and code is None)
 
 
 def with_retries(policy: RetryPolicy, deadline: float, step: Callable[[], T]) -> T:
-    """Runs a step, and again while the database is away.
+    """Runs a step, and repeats it while the database is unavailable.
 
     Args:
         policy: How often.
@@ -69,7 +71,7 @@ def with_retries(policy: RetryPolicy, deadline: float, step: Callable[[], T]) ->
     replaced = 0
 
     def died_in_pool(state: RetryCallState) -> bool:
-        """The connection was dead before it was used. All pooled ones are replaced now, so this was no try."""
+        """Whether the connection was dead before use. All pooled ones are replaced now, so this was no try."""
         error = state.outcome.exception() if state.outcome else None
         return state.attempt_number == 1 and isinstance(error, DBAPIError) and error.connection_invalidated
 
@@ -90,7 +92,7 @@ def with_retries(policy: RetryPolicy, deadline: float, step: Callable[[], T]) ->
 
 
 def autocommit(engine: Engine) -> Connection:
-    """A connection on which each statement is its own transaction: begin and commit cost no round trips."""
+    """A connection on which each statement is its own transaction: no round trips for begin and commit."""
     return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
 
@@ -105,7 +107,7 @@ class Database:
     __slots__ = ("engine", "retries")
 
     def __init__(self, engine: Engine, retries: RetryPolicy) -> None:
-        """Takes both; connects when a step first needs it."""
+        """Connects when a step first needs it."""
         self.engine = engine
         self.retries = retries
 
@@ -117,8 +119,8 @@ class Database:
         Args:
             deadline: ``time.monotonic()`` after which no further try starts.
             step: Takes a connection, then the arguments; it may run any number of times.
-            args: Of the step.
-            kwargs: Of the step.
+            args: The step's arguments.
+            kwargs: The step's keyword arguments.
 
         Raises:
             SQLAlchemyError: The error of the last try.
@@ -133,7 +135,7 @@ class Database:
     def read(
         self, deadline: float, step: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Runs a step whose statements need no common transaction; otherwise as ``transaction``."""
+        """Runs a step whose statements need no common transaction; otherwise like ``transaction``."""
 
         def attempt() -> T:
             with autocommit(self.engine) as connection:

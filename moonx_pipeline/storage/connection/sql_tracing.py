@@ -1,4 +1,4 @@
-"""Statements as spans of the trace that they are part of; those of no trace, such as of what polls, are none."""
+"""Records SQL statements as child spans; statements outside a trace (pollers) get none."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LONGEST: Final = 2000
 
 
 def trace_sql(engine: Engine) -> None:
-    """Has each statement of an engine be a span, by OpenTelemetry's conventions for databases.
+    """Records each statement of an engine as a span, by OpenTelemetry's conventions for databases.
 
-    The text has placeholders, and no values. OpenTelemetry's own package for SQLAlchemy is made for versions
-    before 2.1, and begins a trace for every statement of no trace.
+    The text has placeholders and no values. OpenTelemetry's own package for SQLAlchemy is made for versions before
+    2.1, and begins a trace for each statement outside one.
     """
     event.listen(engine, "before_cursor_execute", _begin)
     event.listen(engine, "after_cursor_execute", _end)
@@ -41,7 +41,7 @@ def _end(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, cont
 
 
 def _fail(problem: ExceptionContext) -> None:
-    # Not its text, which holds the values.
+    # Not the error's text: it contains the values.
     code = getattr(problem.original_exception, "pgcode", None)
     _end_span(problem.execution_context, f"{type(problem.original_exception).__name__} {code or ''}".strip())
 

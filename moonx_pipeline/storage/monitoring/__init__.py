@@ -1,1 +1,1 @@
-"""What operators look at: gauges, overviews, invariants."""
+"""What operators see: gauges, overviews, invariants."""

@@ -1,4 +1,4 @@
-"""What Dagster's own tables tell of it; without Dagster, which takes seconds to import."""
+"""Reads Dagster's state from its own tables, without importing Dagster, which takes seconds."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.connection.engine import dagster_database_url, open_engine, reach
 
 _BEATS_WITHIN_SECONDS: Final = 90
-"""It beats every 30 seconds."""
+"""The daemon beats every 30 seconds."""
 
 
 class DagsterGauges(NamedTuple):
-    """What metrics tell of Dagster.
+    """Dagster's state for the metrics.
 
     Attributes:
         daemon_lives: Whether its daemon has beaten lately.
@@ -38,7 +38,7 @@ def daemon_lives(settings: Settings) -> bool:
 
 
 def read_dagster(settings: Settings) -> DagsterGauges:
-    """Reads what metrics tell of it.
+    """Reads Dagster's state for the metrics.
 
     Raises:
         OperatorError: Dagster's database can't be reached.
@@ -62,7 +62,7 @@ def _connected(settings: Settings) -> Iterator[Connection]:
 def _beats(connection: Connection) -> bool:
     if connection.exec_driver_sql("SELECT to_regclass('daemon_heartbeats')").scalar() is None:
         return False
-    # Its column is a time without a zone; the epoch in its body needs none.
+    # The column is a time without a zone; the epoch in the body needs none.
     beats: bool = connection.exec_driver_sql(
         "SELECT coalesce(max((body::json->>'timestamp')::float8) > extract(epoch FROM now()) - %s, false) "
         "FROM daemon_heartbeats",

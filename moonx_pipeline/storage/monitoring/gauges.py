@@ -1,4 +1,4 @@
-"""What the metrics tell of the database, in a few queries that stay cheap as users grow."""
+"""The database's gauges for the metrics, in a few queries that stay cheap as users grow."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _EXPORTER_LOCK: Final = 0x6D657472
 
 
 class BreakerGauge(NamedTuple):
-    """Breakers as metrics have them: ``key`` is one provider's, or ``user`` for those of all users.
+    """A circuit breaker as metrics have it: ``key`` is one provider's, or ``user`` for those of all users.
 
     Attributes:
-        key: Which.
+        key: Its key.
         state: ``closed``, ``half_open`` or ``open``; of several the worst.
-        cause: Why the one that is not closed for the longest time opened; ``None`` where all are closed.
-        seconds: For how long it is not closed.
+        cause: Why the breaker that has not been closed for the longest time opened; ``None`` if all are closed.
+        seconds: For how long it has not been closed.
     """
 
     key: str
@@ -33,16 +33,16 @@ class BreakerGauge(NamedTuple):
 
 
 class DatabaseGauges(NamedTuple):
-    """One reading.
+    """One reading of the database's gauges.
 
     Attributes:
-        requests, request_seconds: Requests that nobody serves yet, and how long the oldest waits.
-        due, due_seconds: Users who are due, and for how long the first of them.
-        ages: Active users by the age of their portfolios, a bucket each; the last one also has who was never read.
+        requests, request_seconds: Requests that no sync serves yet, and how long the oldest waits.
+        due, due_seconds: Users who are due, and for how long the one due longest.
+        ages: Active users by the age of their portfolios, a bucket each; the last also counts users never read.
         age_seconds: The sum of the ages.
         events, event_seconds: Events that no broker has acknowledged, and how long the oldest waits.
-        breakers: All that ever counted a failure.
-        blocks: Keys of limiters that are blocked by their providers, and for how many seconds more.
+        breakers: Circuit breakers that ever counted a failure.
+        blocks: Rate limit keys that their providers block, and for how many seconds more.
         processes: Processes that can take a run.
         is_paused: Whether an operator holds all syncs.
         bytes: The database's size.
@@ -64,12 +64,12 @@ class DatabaseGauges(NamedTuple):
 
 
 def becomes_exporter(connection: Connection) -> bool:
-    """Whether this session is now the one that reads gauges; it stays so until it ends."""
+    """Makes this session the one that reads gauges, until it ends; returns whether it is."""
     is_first: bool = connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (_EXPORTER_LOCK,)).scalar_one()
     return is_first
 
 
-# One pass over the users, whoever of them is due. Moments are compared, not ages: that is half the work a row.
+# One pass over the users, due or not. It compares times, not ages: that is half the work a row.
 _USERS: Final = """
 SELECT width_bucket(last_sync_at, ARRAY(SELECT now() - make_interval(secs => bound)
            FROM unnest(%(bounds)s::float8[]) AS bound ORDER BY bound DESC)) AS newer_than, count(*),
@@ -97,12 +97,12 @@ ORDER BY label, opened_at
 
 
 def read_gauges(connection: Connection, age_bounds: Sequence[float], *, has_broker: bool) -> DatabaseGauges:
-    """Reads them all.
+    """Reads all gauges.
 
     Args:
         connection: Any.
         age_bounds: Upper bounds of the buckets of ages, in seconds, growing.
-        has_broker: Whether events go to a broker; else none of them waits.
+        has_broker: Whether events go to a broker; if not, none counts as waiting.
     """
     ages, age_seconds, due, due_seconds = [0] * (len(age_bounds) + 1), 0.0, 0, 0.0
     for newer_than, users, seconds, users_due, longest in connection.exec_driver_sql(

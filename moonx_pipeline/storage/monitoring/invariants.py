@@ -1,4 +1,4 @@
-"""What always holds for the stored data, as queries that find what does not."""
+"""Invariants of the stored data, as queries that find violations."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Invariant(NamedTuple):
     """Something that always holds.
 
     Attributes:
-        name: Short.
+        name: A short name.
         what: What holds, a sentence.
-        query: Gives one text for each thing that breaks it.
+        query: Returns one text for each violation.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Invariant(NamedTuple):
 
 
 class Violation(NamedTuple):
-    """A broken invariant, with the first things that break it."""
+    """A broken invariant, with the first rows that break it."""
 
     name: str
     what: str
@@ -35,8 +35,8 @@ class Violation(NamedTuple):
 
 _HOLDING: Final = "h.user_id || ', chain ' || h.chain_id || ', token ' || h.token_address"
 _BLOCKING: Final = "ARRAY[" + ", ".join(f"'{flag}'" for flag in sorted(BLOCKING_FLAGS)) + "]::text[]"
-# Events are pruned after a time; an operation is only held to those that can still be there.
-# One that waits for Kafka for long is kept while others are pruned.
+# Events are pruned after a time, so an operation is only checked against events that can still exist. An event that
+# waits long for Kafka is kept while others are pruned.
 _KEPT: Final = (
     "o.started_at > (SELECT coalesce(min(created_at) FILTER (WHERE published_at IS NOT NULL), min(created_at)) "
     "+ interval '1 minute' FROM outbox_events)"
@@ -155,10 +155,10 @@ INVARIANTS: Final = (
 
 
 def check_invariants(connection: Connection) -> list[Violation]:
-    """Looks for what breaks an invariant; changes nothing.
+    """Looks for broken invariants; changes nothing.
 
     Args:
-        connection: In a transaction of one snapshot (REPEATABLE READ), so that syncs under way break nothing.
+        connection: In a transaction of one snapshot (REPEATABLE READ), so that syncs in progress break nothing.
     """
     violations = []
     for invariant in INVARIANTS:

@@ -1,4 +1,4 @@
-"""What an operator asks of the whole system, in a few queries."""
+"""An overview of the whole system for operators, in a few queries."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Backlog(NamedTuple):
 
     Attributes:
         users: Registered users.
-        users_due: Those that are due and may be synced.
-        due_seconds: How long the longest due one waits.
-        requests: Requests that nobody serves yet.
+        users_due: Users who are due and may be synced.
+        due_seconds: How long the longest due user waits.
+        requests: Requests that no sync serves yet.
         request_seconds: How long the oldest of them waits.
         events: Events that no broker has acknowledged.
         event_seconds: How long the oldest of them waits.
@@ -38,7 +38,7 @@ class Backlog(NamedTuple):
 
 
 class RunningOperation(NamedTuple):
-    """A sync under way."""
+    """A sync in progress."""
 
     operation_id: UUID
     user_id: str
@@ -49,7 +49,7 @@ class RunningOperation(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """The system as the database has it, at one moment."""
+    """The system as stored in the database, at one moment."""
 
     backlog: Backlog
     pause: Pause | None
@@ -71,11 +71,11 @@ FROM (SELECT count(*) AS users, coalesce(extract(epoch FROM now() - min(next_syn
 
 
 def read_overview(connection: Connection, *, has_broker: bool) -> Overview:
-    """Reads it all; the caller's transaction decides whether it is of one moment.
+    """Reads the overview; the caller's transaction decides whether it is of one moment.
 
     Args:
         connection: Any.
-        has_broker: Whether events go to a broker; else none of them waits.
+        has_broker: Whether events go to a broker; if not, none counts as waiting.
     """
     users, due, due_seconds, requests, request_seconds = connection.exec_driver_sql(_BACKLOG).one()
     events, event_seconds = lag(connection) if has_broker else (0, 0.0)

@@ -1,4 +1,4 @@
-"""Syncs by the day."""
+"""Statistics of syncs by day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DayOfSyncs(NamedTuple):
     compute_units: int
 
 
-# As the view sync_statistics_daily counts, but by the time of the end, which has an index.
+# Counts like the view sync_statistics_daily, but by the time of the end, which has an index.
 _DAYS = """
 SELECT (completed_at AT TIME ZONE 'UTC')::date AS day, count(*), count(*) FILTER (WHERE status = 'completed'),
        count(*) FILTER (WHERE status = 'partial'), count(*) FILTER (WHERE status = 'failed'), count(DISTINCT user_id),
@@ -35,5 +35,5 @@ GROUP BY day ORDER BY day DESC
 
 
 def days_of_syncs(connection: Connection, days: int) -> list[DayOfSyncs]:
-    """The last days, today included, the newest first; a day without a sync is left out."""
+    """The last days, today included, newest first; a day without a sync is left out."""
     return [DayOfSyncs(*row) for row in connection.exec_driver_sql(_DAYS, (days,))]

@@ -1,1 +1,1 @@
-"""Users, their holdings, and what is shown of them."""
+"""Users, their holdings, and their portfolios as shown."""

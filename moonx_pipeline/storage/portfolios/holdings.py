@@ -1,4 +1,4 @@
-"""Holdings: written only where they changed, and read back as they stand."""
+"""Holdings: written only if changed, and read back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from moonx_pipeline.storage.connection.recordset import recordset
 
 
 class HoldingsChange(NamedTuple):
-    """Rows that a write touched."""
+    """The numbers of rows that a write changed."""
 
     inserted: int
     updated: int
@@ -108,7 +108,7 @@ WHERE NOT h.is_spam
 
 
 def snapshot_holdings(connection: Connection, syncs: Sequence[tuple[str, UUID, str]], at: datetime) -> None:
-    """Copies the users' holdings that are not spam into history.
+    """Copies the users' holdings, except spam, into history.
 
     Args:
         connection: Inside the transaction that wrote them.
@@ -120,13 +120,13 @@ def snapshot_holdings(connection: Connection, syncs: Sequence[tuple[str, UUID, s
 
 
 class StoredState(NamedTuple):
-    """What is stored of some of a user's wallets and chains.
+    """What is stored for some of a user's wallets and chains.
 
     Attributes:
-        fence: The number of the sync whose result it is.
+        fence: The fencing token of the sync that stored it.
         balances: Raw balances by wallet and chain, then by token.
-        last_success: When each wallet and chain was last read, where it ever was.
-        unread: Tokens of each wallet and chain whose balance nobody could read, where there are any.
+        last_success: When each wallet and chain was last read; those never read are left out.
+        unread: Numbers of unread tokens by wallet and chain; those without any are left out.
     """
 
     fence: int
@@ -146,14 +146,14 @@ LEFT JOIN user_token_holdings h USING (user_id, wallet_address, chain_id)
 
 
 def stored_states(connection: Connection, chains: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, StoredState]:
-    """What is stored of wallets and chains, in one consistent reading.
+    """What is stored for wallets and chains, in one consistent read.
 
     Args:
         connection: Any.
         chains: Wallets and chain ids, by user.
 
     Returns:
-        By user; nothing for one who has no status.
+        By user; users without a status are left out.
     """
     wanted = [(user_id, wallet, chain_id) for user_id, pairs in chains.items() for wallet, chain_id in pairs]
     states: dict[str, StoredState] = {}
@@ -172,7 +172,7 @@ def stored_states(connection: Connection, chains: Mapping[str, Sequence[tuple[st
 
 
 def held_tokens(connection: Connection, user_id: str, wallet: str, chain_id: int) -> list[str]:
-    """The tokens that are stored of one wallet on one chain."""
+    """The tokens stored for one wallet on one chain."""
     rows = connection.exec_driver_sql(
         "SELECT token_address FROM user_token_holdings WHERE (user_id, wallet_address, chain_id) = (%s, %s, %s)",
         (user_id, wallet, chain_id),
@@ -183,7 +183,7 @@ def held_tokens(connection: Connection, user_id: str, wallet: str, chain_id: int
 def place_in_list(
     connection: Connection, user_id: str, wallet: str, chain_id: int
 ) -> tuple[str | None, datetime | None]:
-    """Where the list of a wallet on a chain goes on, and since when it is read; nothing where it was read in full."""
+    """Where to resume a partly read token list, and when its reading began; ``None`` twice if it was read in full."""
     row = connection.exec_driver_sql(
         "SELECT resume_key, resume_since FROM user_chain_status "
         "WHERE (user_id, wallet_address, chain_id) = (%s, %s, %s)",

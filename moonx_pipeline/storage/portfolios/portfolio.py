@@ -1,4 +1,4 @@
-"""A user's portfolio as it is stored: positions, total, and the state of each chain."""
+"""A user's stored portfolio: positions, total, and the state of each chain."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from moonx_pipeline.domain.valuation import Totals, totals_of
 
 
 class ChainState(NamedTuple):
-    """One chain over all of a user's wallets: stale when one of them is, and as old as the oldest; ``never`` where
-    one of them was not read yet.
+    """One chain over all of a user's wallets: ``stale`` if one of them is, as old as the oldest; ``never`` if one of
+    them was not read yet.
 
-    ``error`` is why it is not fresh, or what its source can't know; ``known_tokens_only``: new tokens are
-    not seen; ``unread``: tokens whose balance nobody could read and that have none from before; ``error_code``: the
-    code of ``error``, ``None`` where it has none.
+    ``error`` is why it is not fresh, or what its source can't know; ``error_code`` is its code, ``None`` if it has
+    none. ``known_tokens_only``: new tokens are not seen. ``unread``: the number of unread tokens.
     """
 
     chain_id: int
@@ -33,16 +32,16 @@ class ChainState(NamedTuple):
 
 
 class StoredPortfolio(NamedTuple):
-    """What is stored.
+    """A portfolio as stored.
 
     Attributes:
-        user_id: Whose.
+        user_id: The user.
         version: Grows by one with each change.
         as_of: End of the last sync that read a chain; ``None`` before the first.
         total_value_usd: As the last sync stored it.
-        positions: The largest value first, spam included.
+        positions: Largest value first, spam included.
         totals: Summed up from the positions.
-        chains: Those that were ever tried.
+        chains: Chains that were ever tried.
     """
 
     user_id: str
@@ -55,7 +54,7 @@ class StoredPortfolio(NamedTuple):
 
     @classmethod
     def empty(cls, user_id: str, version: int) -> StoredPortfolio:
-        """That of somebody without wallets."""
+        """The portfolio of a user without wallets."""
         return cls(user_id, version, None, None, (), totals_of((), ()), ())
 
 
@@ -90,8 +89,8 @@ def read_portfolio(connection: Connection, user_id: str) -> StoredPortfolio | No
     """A user's portfolio; ``None`` for a user without wallets.
 
     Args:
-        connection: Inside a transaction of one snapshot, so that what is read fits together.
-        user_id: Whose.
+        connection: Inside a transaction of one snapshot, so that all it reads fits together.
+        user_id: The user.
     """
     status = connection.exec_driver_sql(
         "SELECT coalesce(s.portfolio_version, 0), s.last_sync_at, s.total_value_usd "

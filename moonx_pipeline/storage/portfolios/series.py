@@ -1,4 +1,4 @@
-"""A portfolio's total over time: one reading a bucket, of the kept syncs, and of history before them."""
+"""A portfolio's total over time: one reading a bucket, from the kept syncs, and from history before them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BUCKETS: Final = (
 _LONGEST_BUCKET: Final = timedelta(days=1)
 
 ORDINARY_SPACING: Final = timedelta(minutes=45)
-"""Unattended readings are at most a quarter of an hour apart; one that is late by two more is not missing yet."""
+"""Unattended readings are at most a quarter of an hour apart; one that is two more quarters late is not missing yet."""
 
 
 class Reading(NamedTuple):
@@ -25,7 +25,7 @@ class Reading(NamedTuple):
     Attributes:
         at: When.
         total_value_usd: The sum of what counted.
-        omitted: What the sum left out; ``None`` where that was not kept.
+        omitted: What the sum left out; ``None`` if that was not kept.
     """
 
     at: datetime
@@ -34,14 +34,14 @@ class Reading(NamedTuple):
 
 
 class Series(NamedTuple):
-    """Readings of some days.
+    """Readings of a range of days.
 
     Attributes:
-        days: How many.
-        bucket: Of each stretch of time so long, by UTC, there is the last reading, if there is one.
-        gap: Between readings further apart nothing was read.
-        before: The last reading before them.
-        readings: The oldest first.
+        days: The number of days.
+        bucket: The length of a stretch of time, in UTC; each has its last reading, if there is one.
+        gap: Two readings further apart than this have a gap between them.
+        before: The last reading before the range.
+        readings: Oldest first.
     """
 
     days: int
@@ -52,12 +52,12 @@ class Series(NamedTuple):
 
 
 def bucket_of(days: int) -> timedelta:
-    """How long a bucket of so many days is: some hundred points, whatever the range."""
+    """The bucket length for a range of days: some hundred points, whatever the range."""
     return next((bucket for most, bucket in _BUCKETS if days <= most), _LONGEST_BUCKET)
 
 
-# Syncs of one user that were stored ended in the order in which they began, so the index of their beginnings finds
-# the last one of a bucket. Where there is none, since it is not kept any more, a snapshot may be: it is summed up.
+# A user's stored syncs ended in the order in which they began, so the index of start times finds the last one of a
+# bucket. If it is no longer kept, a snapshot may be: then its total is summed up.
 _SERIES: Final = """
 WITH buckets AS (
     SELECT NULL::timestamptz AS since, %(since)s::timestamptz AS until
@@ -95,9 +95,9 @@ def read_series(connection: Connection, user_id: str, *, days: int, now: datetim
 
     Args:
         connection: Any.
-        user_id: Whose.
-        days: Of 24 hours each, 1 to 366.
-        now: Until when.
+        user_id: The user.
+        days: The number of 24-hour days, 1 to 366.
+        now: The end of the range.
     """
     bucket = bucket_of(days)
     parameters = {

@@ -1,4 +1,4 @@
-"""How a user's syncs stand at this moment, in one query."""
+"""The state of a user's syncs at this moment, in one query."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from moonx_pipeline.storage.requests.pause import Pause
 
 
 class RunningSync(NamedTuple):
-    """A sync of the user that runs."""
+    """A running sync of the user."""
 
     operation_id: UUID
     trigger: str
@@ -21,21 +21,21 @@ class RunningSync(NamedTuple):
 
 
 class SyncState(NamedTuple):
-    """How a user's syncs stand.
+    """The state of a user's syncs.
 
     Attributes:
-        user_id: Whose.
-        is_enabled: Whether they are enabled.
-        last_sync_at: End of the last one that read a chain.
-        last_active_at: When he was last active.
-        next_sync_at: When he is due; ``None`` where he is not synced unattended, or a sync of his runs.
-        total_value_usd: As it was stored last.
-        tokens: What he holds, without spam.
-        active: How many of his syncs run or wait to begin.
+        user_id: The user.
+        is_enabled: Whether syncs are enabled.
+        last_sync_at: End of the last sync that read a chain.
+        last_active_at: When the user was last active.
+        next_sync_at: When the user is due; ``None`` if they are not synced unattended, or a sync of theirs runs.
+        total_value_usd: As last stored.
+        tokens: The number of holdings, without spam.
+        active: How many of the user's syncs run or wait to begin.
         running: The one that began last.
         pending_request_id: A request that no sync serves yet.
-        last_error: What went wrong last, and when; ``None`` where the last sync was complete.
-        pause: While all syncs are paused.
+        last_error: What went wrong last, and when; ``None`` if the last sync was complete.
+        pause: The global pause, while it lasts.
     """
 
     user_id: str
@@ -69,7 +69,7 @@ LEFT JOIN sync_pause p ON true
 
 
 def read_sync_state(connection: Connection, user_id: str) -> SyncState:
-    """How a user's syncs stand; of one who was never seen, that there is nothing."""
+    """The state of a user's syncs; empty for an unknown user."""
     row = connection.exec_driver_sql(_STATE, (user_id,)).one()
     operation_id, trigger, started_at, pending_request_id, error, error_at, *pause = row[7:]
     return SyncState(

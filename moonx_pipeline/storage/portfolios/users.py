@@ -1,7 +1,7 @@
 """Users and their wallets.
 
-A change of wallets takes a number of its own among the user's syncs, so that a sync which read the old
-wallets can no longer be stored.
+A change of wallets takes a fencing token of its own, so that a sync that read the old wallets can no longer be
+stored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_WALLETS = 20
 
 
 class UserRow(NamedTuple):
-    """One user as a list shows him."""
+    """One user as a list shows them."""
 
     user_id: str
     wallets: tuple[str, ...]
@@ -33,9 +33,9 @@ class WalletsSet(NamedTuple):
     """What a new list of wallets changed.
 
     Attributes:
-        added: Wallets that are new, in the order given.
-        removed: Wallets that are no longer his, the first registered first.
-        version: The portfolio's new version, where what was known of the removed ones was part of it.
+        added: New wallets, in the order given.
+        removed: Wallets that the user no longer has, first registered first.
+        version: The portfolio's new version if the removed wallets were part of it.
     """
 
     added: tuple[str, ...]
@@ -44,10 +44,10 @@ class WalletsSet(NamedTuple):
 
 
 class WalletsChanged(Exception):
-    """A user's wallets are not those that a change of them began with."""
+    """A user's wallets are not the ones that this change was based on."""
 
 
-# Nobody has read all of his balances any more where wallets came.
+# New wallets came, so not all balances of the user have been read any more.
 _TOUCH = """
 INSERT INTO user_sync_status AS s (user_id, opened_fence, stored_fence, last_active_at)
 VALUES (%(user)s, 1, 1, now())
@@ -58,7 +58,7 @@ SET opened_fence = s.opened_fence + 1, stored_fence = s.opened_fence + 1, conten
 
 
 def wallets_of(connection: Connection, user_id: str) -> tuple[str, ...]:
-    """A user's wallets, the first registered first."""
+    """A user's wallets, first registered first."""
     rows = connection.exec_driver_sql(
         "SELECT wallet_address FROM user_wallets WHERE user_id = %s ORDER BY position", (user_id,)
     )
@@ -66,7 +66,7 @@ def wallets_of(connection: Connection, user_id: str) -> tuple[str, ...]:
 
 
 def add_wallets(connection: Connection, user_id: str, wallets: Sequence[str]) -> tuple[str, ...]:
-    """Registers a user with wallets, or adds wallets to him. Returns those that are new.
+    """Registers a user with wallets, or adds wallets to a user. Returns the new ones.
 
     Args:
         connection: Inside a transaction.
@@ -78,7 +78,7 @@ def add_wallets(connection: Connection, user_id: str, wallets: Sequence[str]) ->
 
 
 def _insert_wallets(connection: Connection, user_id: str, wallets: Sequence[str]) -> tuple[str, ...]:
-    """Adds wallets in their order; returns those that are new."""
+    """Adds wallets in their order; returns the new ones."""
     new = connection.exec_driver_sql(
         "INSERT INTO user_wallets (user_id, wallet_address) SELECT %s, w FROM unnest(%s::text[]) "
         "WITH ORDINALITY AS x(w, n) ORDER BY n ON CONFLICT DO NOTHING RETURNING wallet_address",
@@ -100,7 +100,7 @@ SELECT EXISTS (SELECT 1 FROM user_chain_status WHERE user_id = %(user)s AND wall
     OR EXISTS (SELECT 1 FROM user_token_holdings WHERE user_id = %(user)s AND wallet_address = ANY(%(wallets)s))
 """
 
-# Where no wallet is left that was ever read, it is as before the first sync.
+# If no wallet is left that was ever read, all is as before the first sync.
 _REDUCE = """
 UPDATE user_sync_status s
 SET portfolio_version = s.portfolio_version + CASE WHEN %(known)s THEN 1 ELSE 0 END,
@@ -125,25 +125,25 @@ def set_wallets(
     *,
     is_base: Callable[[Sequence[str]], bool] = lambda _: True,
 ) -> WalletsSet:
-    """Makes a user's wallets those of a list. One that goes takes its holdings and its history with it.
+    """Replaces a user's wallets. A removed wallet takes its holdings and history with it.
 
-    New ones get the order of the list, those that stay keep their place. The list that he has already changes
-    nothing. A user without wallets keeps his status, so that his portfolio's version goes on growing.
+    New wallets get the order of the list, kept ones keep their place. A list that equals the present one changes
+    nothing. A user without wallets keeps their status, so that their portfolio's version goes on growing.
 
     Args:
         connection: Inside a transaction, which holds the user's lock until it ends.
-        user_id: Whose; one who was never seen is registered.
+        user_id: The user; an unknown one is registered.
         wallets: Checked addresses in lower case, ``MAX_WALLETS`` at most.
-        is_base: Whether the list that is about to be replaced is the one that this change began with.
+        is_base: Whether the list about to be replaced is the one that this change was based on.
 
     Raises:
-        WalletsChanged: It is not, and the transaction is to be rolled back.
+        WalletsChanged: It is not; roll the transaction back.
     """
     connection.exec_driver_sql("SELECT 1 FROM user_sync_status WHERE user_id = %s FOR UPDATE", (user_id,))
     if set(wallets_of(connection, user_id)) == set(wallets):
         return WalletsSet((), (), None)
     connection.exec_driver_sql(_TOUCH, {"user": user_id})
-    # Read again: of one who was never seen, this was the lock.
+    # Read again: for an unknown user, the statement above took the lock.
     replaced = wallets_of(connection, user_id)
     if not is_base(replaced):
         raise WalletsChanged
@@ -156,7 +156,7 @@ def set_wallets(
 
 
 def _remove_wallets(connection: Connection, user_id: str, wallets: Sequence[str]) -> int | None:
-    """Removes wallets; the portfolio's new version where they were part of it."""
+    """Removes wallets; returns the portfolio's new version if they were part of it."""
     parameters = {"user": user_id, "wallets": list(wallets)}
     known: bool = connection.exec_driver_sql(_KNOWN, parameters).scalar_one()
     for table in ("user_token_holdings_history", "user_wallets"):
@@ -172,9 +172,9 @@ def _remove_wallets(connection: Connection, user_id: str, wallets: Sequence[str]
 
 
 def remove_user(connection: Connection, user_id: str) -> bool:
-    """Forgets a user's wallets, holdings and history. His operations and events stay as a record.
+    """Removes a user's wallets, holdings and history. Their operations and events stay as a record.
 
-    The row of his status stays, emptied, so that his portfolio's version goes on growing should he return.
+    The status row stays, emptied, so that the portfolio's version goes on growing if the user returns.
     """
     connection.exec_driver_sql(_TOUCH, {"user": user_id})
     connection.exec_driver_sql("DELETE FROM user_token_holdings_history WHERE user_id = %s", (user_id,))

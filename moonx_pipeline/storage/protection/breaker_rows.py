@@ -1,7 +1,7 @@
 """Circuit breakers in PostgreSQL, shared by every process.
 
-The rules are SQL functions (``admit_calls``, ``report_calls``): one round trip for any number of keys,
-atomic under the rows' locks, by the database's clock.
+The rules are SQL functions (``admit_calls``, ``report_calls``): one round trip for any number of keys, atomic under
+the rows' locks, by the database's clock.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from sqlalchemy import Connection
 OK = "ok"
 FAILURE = "failure"
 NONE = "none"
-"""Says nothing about the provider, and gives a probe's lease back."""
+"""Says nothing about the provider, and gives up a probe's lease."""
 
 
 class BreakerState(NamedTuple):
-    """How a breaker stands towards one caller.
+    """A circuit breaker's state towards one caller.
 
     Attributes:
         key: Such as ``alchemy:137``, ``binance`` or ``user:ann``.
-        admitted: Whether the caller may go on; of a half-open breaker, as its probe.
+        admitted: Whether the caller may go on; if the breaker is half-open, as its probe.
         state: ``closed``, ``open`` or ``half_open``.
-        epoch: To be given back with the report.
+        epoch: To be passed on in the report.
         failure_count: Failures in a row.
-        opened_at: Since when it is not closed.
-        retry_at: When the next probe is let through.
+        opened_at: Since when it has not been closed.
+        retry_at: When the next probe is admitted.
         cause: ``failures``, or the kind of refusal that opened it at once.
         last_error: What went wrong last.
     """
@@ -45,14 +45,14 @@ class BreakerState(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What an admitted caller found out.
+    """What an admitted caller found.
 
     Attributes:
-        key: Which breaker.
-        epoch: Of the standing by which the caller was admitted.
+        key: The breaker.
+        epoch: Of the state by which the caller was admitted.
         outcome: ``OK``, ``FAILURE``, ``NONE``, or a cause that opens it at once.
         error: What went wrong.
-        open_for: How long it stays open, should this open it.
+        open_for: How long it stays open if this report opens it.
     """
 
     key: str
@@ -63,7 +63,7 @@ class Report(NamedTuple):
 
 
 class Transition(NamedTuple):
-    """A breaker whose state changed; ``was`` and ``was_cause`` are from before."""
+    """A breaker whose state changed; ``was`` and ``was_cause`` are the previous state and cause."""
 
     key: str
     was: str
@@ -78,7 +78,7 @@ class Transition(NamedTuple):
 
 
 class BreakerRow(NamedTuple):
-    """A breaker as an operator sees it; ``changed_at`` is since when it is in its state."""
+    """A breaker as an operator sees it; ``changed_at`` is when it entered its state."""
 
     key: str
     state: str
@@ -93,12 +93,12 @@ class BreakerRow(NamedTuple):
 
 
 def closed(key: str) -> BreakerState:
-    """The standing of a breaker that nothing is known of."""
+    """The state of a breaker without a record."""
     return BreakerState(key, True, "closed", 0, 0, None, None, None, None)
 
 
 def admit(connection: Connection, keys: Collection[str], lease: timedelta) -> dict[str, BreakerState]:
-    """How the breakers of keys stand towards the caller; those that were never open are left out.
+    """The states of breakers towards the caller; breakers that were never open are left out.
 
     Args:
         connection: In autocommit mode.
@@ -114,10 +114,10 @@ def admit(connection: Connection, keys: Collection[str], lease: timedelta) -> di
 
 
 def report(connection: Connection, reports: Sequence[Report], threshold: int) -> list[Transition]:
-    """Takes in what callers found out, and returns the breakers whose state it changed.
+    """Records what callers found, and returns the breakers whose state it changed.
 
     Args:
-        connection: Inside the transaction that tells of the changes.
+        connection: Inside the transaction that writes the events of the changes.
         reports: Of different keys.
         threshold: Failures in a row that open a breaker.
     """
@@ -150,7 +150,7 @@ def close(connection: Connection, keys: Collection[str]) -> list[Transition]:
 
 
 def breakers(connection: Connection) -> list[BreakerRow]:
-    """All breakers that ever counted a failure: those that are not closed first."""
+    """All breakers that ever counted a failure, those not closed first."""
     rows = connection.exec_driver_sql(
         "SELECT key, state, epoch, changed_at, opened_at, retry_at, cause, failure_count, last_error, last_failure_at "
         "FROM circuit_breakers ORDER BY state = 'closed', key"

@@ -1,7 +1,7 @@
 """The rate limiter: sliding windows and blocks in PostgreSQL, shared by every process.
 
-The rules are SQL functions (``take_permits``, ``block_key``): one round trip a decision, atomic under the
-row's lock, by the database's clock. Call them in autocommit mode: a lock is then held for microseconds.
+The rules are SQL functions (``take_permits``, ``block_key``): one round trip a decision, atomic under the row's
+lock, by the database's clock. Call them in autocommit mode, so that a lock is held for microseconds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from moonx_pipeline.metrics.protection import count_exceeded
 
 
 class Limit(NamedTuple):
-    """What one call takes of one limit.
+    """What one call takes from one rate limit.
 
     Attributes:
         key: Such as ``user:ann:sync`` or ``alchemy``.
-        cost: Permits that the call takes; at most ``most`` are.
-        most: Permits in any window; ``None`` where only blocks are heeded.
+        cost: Permits that the call takes, capped at ``most``.
+        most: Permits in any window; ``None`` if only blocks apply.
         window: The window's length.
     """
 
@@ -36,9 +36,9 @@ class Grant(NamedTuple):
 
     Attributes:
         granted: Whether the permits were taken.
-        wait_seconds: Until the call may be made; of a refusal, until it is worth asking again.
+        wait_seconds: Until the call may be made; if refused, until it is worth asking again.
         slot: The same as a time of the database's clock.
-        remaining: What is left of the first limit now; ``None`` where it has no window.
+        remaining: What is left of the first limit now; ``None`` if it has no window.
         reset_at: When the next permit of the first limit comes back.
         refused_by: The key that refused.
     """
@@ -52,7 +52,7 @@ class Grant(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A key for which nothing is granted until a time."""
+    """A key that grants nothing until a time."""
 
     key: str
     blocked_at: datetime
@@ -64,12 +64,12 @@ _AT_ONCE = timedelta(0)
 
 
 def take(connection: Connection, limits: Sequence[Limit], patience: timedelta = _AT_ONCE) -> Grant:
-    """Takes what a call costs of all its limits, or of none.
+    """Takes a call's permits from all of its limits, or from none.
 
     Args:
         connection: In autocommit mode; inside a transaction the keys stay locked until it ends.
         limits: Of different keys.
-        patience: How long the caller would wait for a slot of his own.
+        patience: How long the caller would wait for a slot.
     """
     row = connection.exec_driver_sql(
         "SELECT granted, wait_seconds, slot, remaining, reset_at, refused_by "
@@ -91,14 +91,14 @@ def take(connection: Connection, limits: Sequence[Limit], patience: timedelta = 
 def block(
     connection: Connection, key: str, *, wait: timedelta | None, reason: str, slot: datetime | None = None
 ) -> datetime:
-    """Grants nothing for a key until a time, which is returned.
+    """Blocks a key until a time, which is returned.
 
     Args:
         connection: In autocommit mode.
-        key: Whose provider refused a call.
-        wait: How long the provider wants to be left alone; ``None`` backs off, doubling with each refusal.
+        key: The key whose provider refused a call.
+        wait: How long the provider wants no calls; ``None`` backs off, doubling with each refusal.
         reason: What the provider said, for the operator.
-        slot: For when the refused call had been granted.
+        slot: The slot that the refused call had.
     """
     until: datetime = connection.exec_driver_sql(
         "SELECT block_key(%s, %s, %s, %s)", (key, wait, slot, reason)
@@ -107,7 +107,7 @@ def block(
 
 
 def blocked_seconds(connection: Connection, keys: Sequence[str]) -> float:
-    """How long the longest block among keys still lasts; 0 where there is none."""
+    """How long the longest block among keys still lasts; 0 if there is none."""
     seconds: float = connection.exec_driver_sql(
         "SELECT coalesce(greatest(extract(epoch FROM max(blocked_until) - moonx_clock()), 0), 0)::float8 "
         "FROM rate_limits WHERE key = ANY(%s)",
@@ -117,7 +117,7 @@ def blocked_seconds(connection: Connection, keys: Sequence[str]) -> float:
 
 
 def current_blocks(connection: Connection) -> list[Block]:
-    """The blocks that hold now, the longest first."""
+    """The current blocks, the longest first."""
     rows = connection.exec_driver_sql(
         "SELECT key, blocked_at, blocked_until, coalesce(block_reason, '') FROM rate_limits "
         "WHERE blocked_until > moonx_clock() ORDER BY blocked_until DESC, key"

@@ -1,4 +1,4 @@
-"""Asking for syncs of many users at once, in a few statements however many they are."""
+"""Requests for syncs of many users at once, in a few statements regardless of their number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from moonx_pipeline.storage.requests.queue import MERGE_WAITING, SOURCES
 
 
 class Selection(StrEnum):
-    """Users by what became of their syncs; only those who have wallets and whose syncs are enabled."""
+    """Users by the state of their syncs; only users with wallets and enabled syncs."""
 
     ALL = "all"
     STALE = "stale"  # read too long ago, or never
@@ -22,7 +22,7 @@ class Selection(StrEnum):
 
 
 class BulkRow(NamedTuple):
-    """What became of one user of many who were asked for; no request where he can't be synced."""
+    """The outcome of a bulk request for one user; no request if they can't be synced."""
 
     user_id: str
     request_id: UUID | None
@@ -49,13 +49,13 @@ FROM asked a LEFT JOIN put p USING (user_id) ORDER BY a.user_id
 
 
 def add_requests(connection: Connection, users: Sequence[str], *, source: str, priority: str) -> list[BulkRow]:
-    """Asks for syncs of many users in one statement; those who can't be synced get no request.
+    """Requests syncs of many users in one statement; users who can't be synced get no request.
 
     Args:
-        connection: Inside a transaction; until it ends, others who ask for one of these users wait.
+        connection: Inside a transaction; until it ends, other requests for these users wait.
         users: Some thousands at most.
         source: Who asks.
-        priority: Of all.
+        priority: Of all of them.
     """
     parameters = {"users": list(users), "source": source, "priority": priority, "sources": list(SOURCES)}
     return [BulkRow(*row) for row in connection.exec_driver_sql(_ADD_MANY, parameters)]
@@ -76,7 +76,7 @@ def select_users(connection: Connection, selection: Selection, stale_before: dat
 
     Args:
         connection: Any.
-        selection: Which.
+        selection: The selection.
         stale_before: A portfolio that was read earlier is stale.
     """
     rows = connection.exec_driver_sql(_SELECT, {"selection": selection.value, "stale_before": stale_before})
@@ -84,7 +84,7 @@ def select_users(connection: Connection, selection: Selection, stale_before: dat
 
 
 def unknown_users(connection: Connection, users: Sequence[str]) -> list[str]:
-    """Those without wallets, in the order given."""
+    """Users without wallets, in the order given."""
     rows = connection.exec_driver_sql(
         "SELECT u FROM unnest(%s::text[]) WITH ORDINALITY AS x(u, n) "
         "WHERE NOT EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = u) ORDER BY n",
@@ -94,7 +94,7 @@ def unknown_users(connection: Connection, users: Sequence[str]) -> list[str]:
 
 
 def similar_users(connection: Connection, user_id: str, most: int = 1000) -> list[str]:
-    """Users whose ids begin or end like one and are about as long; the nearest are among them."""
+    """Users whose ids begin or end like the given one and are about as long; the most similar are among them."""
     rows = connection.exec_driver_sql(
         "SELECT DISTINCT user_id FROM user_wallets WHERE abs(length(user_id) - length(%(user)s)) <= 2 "
         "AND (lower(left(user_id, 2)) = lower(left(%(user)s, 2)) "

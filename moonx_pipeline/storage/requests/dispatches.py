@@ -1,8 +1,7 @@
-"""From a request that waits to a run that serves it.
+"""Dispatch: marks waiting requests for runs that serve them.
 
-The row says how far it has come, so there is no cursor that could skip or repeat one: a request whose run is
-started is marked first, and whoever marks it starts the run. What becomes of a mark without a run is looked
-at later.
+The row records how far a request has come, so there is no cursor that could skip or repeat one: a request is marked
+first, and the process that marks it starts its run. A mark without a run is looked into later.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from moonx_pipeline.domain.reasons import DISABLED, NO_WALLETS
 from moonx_pipeline.storage.connection.recordset import recordset
 
 LOOK_AFTER_SECONDS: Final = 30.0
-"""How long a run may take from its request's mark until it has claimed it; then it is looked for."""
+"""How long a run may take from its request's mark until it claims it; after that it is looked for."""
 
 
-class Launch(NamedTuple):
-    """A request that was marked for a run; whoever has it starts that run.
+class Dispatch(NamedTuple):
+    """A request that was marked for a run; the process that marked it starts that run.
 
     Attributes:
-        request_id: Which request.
-        user_id: Whose.
+        request_id: The request.
+        user_id: The user.
         source: Who asked.
         priority: ``high``, ``medium`` or ``low``.
         number: Which run of the request it is, from 1.
-        traceparent: The trace that it belongs to, where one is recorded.
+        traceparent: The trace that it belongs to, if one is recorded.
     """
 
     request_id: UUID
@@ -41,12 +40,12 @@ class Launch(NamedTuple):
 
     @property
     def run_key(self) -> str:
-        """The run's key: no other run has it."""
+        """The run's unique key."""
         return str(self.request_id) if self.number == 1 else f"{self.request_id}:{self.number}"
 
 
 class Queue(NamedTuple):
-    """What waits.
+    """How many requests wait.
 
     Attributes:
         waiting: Requests without a run.
@@ -57,13 +56,13 @@ class Queue(NamedTuple):
     launched: int
 
 
-class Look(NamedTuple):
+class OpenDispatch(NamedTuple):
     """A request whose run should have begun by now.
 
     Attributes:
-        request_id: Which request.
-        number: Of its run that was started last.
-        attempts: How often it was lost.
+        request_id: The request.
+        number: Of its last run.
+        attempts: How often its run was lost.
     """
 
     request_id: UUID
@@ -71,8 +70,8 @@ class Look(NamedTuple):
     attempts: int
 
 
-class Finding(NamedTuple):
-    """What became of a run: ``under_way``, ``canceled`` or ``lost``; with a reason that ends the request."""
+class Reconciliation(NamedTuple):
+    """The state of a run: ``under_way`` (in progress), ``canceled`` or ``lost``; a reason ends the request."""
 
     request_id: UUID
     number: int
@@ -80,7 +79,7 @@ class Finding(NamedTuple):
     reason: str | None = None
 
 
-# Written as the indexes of sync_requests have it, so that they serve.
+# Written as in the indexes of sync_requests, so that they serve these queries.
 _WAITING: Final = "status = 'pending' AND launched_at IS NULL"
 _UNDER_WAY: Final = "(status = 'claimed' OR (status = 'pending' AND launched_at IS NOT NULL))"
 
@@ -99,11 +98,11 @@ FROM bad b WHERE r.id = b.id AND r.status = 'pending'
 
 
 def refuse_unservable(connection: Connection, most: int) -> int:
-    """Refuses requests of users without wallets and of those whose syncs are disabled; returns how many.
+    """Refuses requests of users without wallets and of users whose syncs are disabled; returns how many.
 
     Args:
         connection: Any.
-        most: How many of the first in line are looked at.
+        most: How many of the first in line to check.
     """
     parameters = {"most": most, "no_wallets": NO_WALLETS.words, "disabled": DISABLED.words}
     return connection.exec_driver_sql(_REFUSE, parameters).rowcount
@@ -131,16 +130,16 @@ SELECT id, user_id, source, priority, launches, traceparent FROM marked ORDER BY
 """  # noqa: S608 - constants
 
 
-def mark_next(connection: Connection, *, batch: int, capacity: int) -> list[Launch]:
-    """Marks the next requests for runs: by priority, then the oldest first. Two callers never get the same one.
+def dispatch_next(connection: Connection, *, batch: int, capacity: int) -> list[Dispatch]:
+    """Marks the next requests for runs: by priority, then oldest first. Two callers never get the same one.
 
     Args:
         connection: Inside a transaction.
-        batch: The most of them, and the most of low priority whose runs may wait.
-        capacity: The most of higher priority that may be under way.
+        batch: The most requests to mark, and the most of low priority whose runs may wait.
+        capacity: The most of higher priority that may be in progress.
     """
     parameters = {"batch": batch, "capacity": capacity, "look_after": LOOK_AFTER_SECONDS}
-    return [Launch(*row) for row in connection.exec_driver_sql(_MARK, parameters)]
+    return [Dispatch(*row) for row in connection.exec_driver_sql(_MARK, parameters)]
 
 
 _MARK_THESE = f"""
@@ -151,14 +150,14 @@ RETURNING id, user_id, source, priority, launches, traceparent
 """  # noqa: S608 - constants
 
 
-def mark_these(connection: Connection, requests: Sequence[UUID]) -> list[Launch]:
-    """Marks those of some requests that may have their runs at once: pressing, without one, and no pause."""
+def dispatch_these(connection: Connection, requests: Sequence[UUID]) -> list[Dispatch]:
+    """Marks the given requests that may run at once: not of low priority, without a run, and no pause."""
     rows = connection.exec_driver_sql(_MARK_THESE, (LOOK_AFTER_SECONDS, list(requests)))
-    return [Launch(*row) for row in rows]
+    return [Dispatch(*row) for row in rows]
 
 
-def unmark(connection: Connection, launches: Sequence[Launch]) -> None:
-    """Lets requests wait again whose runs surely were not started."""
+def undo_dispatch(connection: Connection, launches: Sequence[Dispatch]) -> None:
+    """Makes requests wait again if their runs surely were not started."""
     connection.exec_driver_sql(
         "UPDATE sync_requests r SET launches = r.launches - 1, launched_at = NULL, look_at = NULL "
         "FROM json_to_recordset(%s::json) AS x(request_id uuid, number integer) "
@@ -167,14 +166,14 @@ def unmark(connection: Connection, launches: Sequence[Launch]) -> None:
     )
 
 
-def to_look_at(connection: Connection, most: int) -> list[Look]:
+def open_dispatches(connection: Connection, most: int) -> list[OpenDispatch]:
     """Requests whose runs should have begun by now, the longest overdue first."""
     rows = connection.exec_driver_sql(
         f"SELECT id, launches, attempts FROM sync_requests WHERE {_UNDER_WAY} AND status = 'pending' "  # noqa: S608
         "AND look_at <= now() ORDER BY look_at LIMIT %s",
         (most,),
     )
-    return [Look(*row) for row in rows]
+    return [OpenDispatch(*row) for row in rows]
 
 
 _SETTLE = """
@@ -190,8 +189,8 @@ WHERE r.id = x.request_id AND r.launches = x.number AND r.status = 'pending' AND
 """
 
 
-def settle_looks(connection: Connection, findings: Sequence[Finding]) -> None:
-    """Takes in what became of runs: one under way is looked at again later, a lost one is to be started anew.
+def reconcile(connection: Connection, findings: Sequence[Reconciliation]) -> None:
+    """Records the states of runs: one in progress is looked at again later, a lost one is to be started anew.
 
     A request that went on in the meantime stays as it is.
     """
@@ -209,8 +208,8 @@ def read_queue(connection: Connection) -> Queue:
     return Queue(waiting, launched)
 
 
-def _numbers(launches: Sequence[Launch]) -> str:
-    def row(launch: Launch) -> dict[str, Any]:
+def _numbers(launches: Sequence[Dispatch]) -> str:
+    def row(launch: Dispatch) -> dict[str, Any]:
         return {"request_id": launch.request_id, "number": launch.number}
 
     return recordset(map(row, launches))

@@ -1,4 +1,4 @@
-"""The global pause: while it lasts no sync is started; those that run go on, and requests wait."""
+"""The global pause: while it lasts no sync starts; running ones go on, and requests wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from moonx_pipeline.domain.events import rfc3339
 
 
 class Pause(NamedTuple):
-    """Why no sync is started, since when, and who said so."""
+    """Why no sync starts, since when, and who paused them."""
 
     reason: str
     paused_at: datetime
@@ -19,17 +19,17 @@ class Pause(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """All of it, for people."""
+        """The whole pause in one sentence for users."""
         return f"All syncs are paused since {rfc3339(self.paused_at)} by {self.paused_by}: {self.reason.rstrip('.')}."
 
 
 def pause(connection: Connection, reason: str, by: str) -> Pause:
-    """Pauses all syncs. Paused already, it lasts on from its beginning, with the new reason.
+    """Pauses all syncs. A pause that lasts already keeps its beginning and takes the new reason.
 
     Args:
         connection: Any.
-        reason: For people; not empty.
-        by: Who says so.
+        reason: Shown to users; not empty.
+        by: Who pauses.
     """
     row = connection.exec_driver_sql(
         "INSERT INTO sync_pause (reason, paused_by) VALUES (%s, %s) ON CONFLICT (is_paused) DO UPDATE "
@@ -40,12 +40,12 @@ def pause(connection: Connection, reason: str, by: str) -> Pause:
 
 
 def resume(connection: Connection) -> Pause | None:
-    """Ends the pause, and returns it; ``None`` where there was none."""
+    """Ends the pause and returns it; ``None`` if there was none."""
     row = connection.exec_driver_sql("DELETE FROM sync_pause RETURNING reason, paused_at, paused_by").one_or_none()
     return None if row is None else Pause(*row)
 
 
 def current_pause(connection: Connection) -> Pause | None:
-    """The pause that lasts now, if any."""
+    """The current pause, if any."""
     row = connection.exec_driver_sql("SELECT reason, paused_at, paused_by FROM sync_pause").one_or_none()
     return None if row is None else Pause(*row)

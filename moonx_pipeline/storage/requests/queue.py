@@ -1,7 +1,7 @@
-"""Requests for syncs: who asked for what, and what became of it.
+"""The queue of requests for syncs: who asked for what, and its outcome.
 
-One request a user waits at most. Whoever asks while one waits is served by it; whoever asks by a key of his own
-is answered the same ever after.
+At most one request of a user waits, and it serves everyone who asks meanwhile. Asking again by the same idempotency
+key always returns the same answer.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from moonx_pipeline.storage.protection.rate_limits import Limit
 from moonx_pipeline.tracing import current_traceparent
 
 SOURCES: Final = ("cli", "api", "login", "webhook", "backfill")
-"""Who asks, a person's own act first: where two meet in one request, the one named first here counts."""
+"""Who asks, a user's own act first: if two meet in one request, the one named first here counts."""
 
 
-class Asker(NamedTuple):
-    """A user with wallets, under his lock."""
+class RequestingUser(NamedTuple):
+    """A user with wallets, under their lock."""
 
     enabled: bool
     version: int
@@ -30,11 +30,11 @@ class Asker(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What somebody who asked was told.
+    """The answer to a request.
 
     Attributes:
-        request_id: The request that serves him.
-        remaining: What was left of his limit; ``None`` where he has none.
+        request_id: The request that serves the user.
+        remaining: What was left of the user's rate limit; ``None`` if they have none.
         reset_at: When the next permit comes back.
     """
 
@@ -53,20 +53,20 @@ RETURNING is_sync_enabled, portfolio_version,
 """
 
 
-def lock_asker(connection: Connection, user_id: str, *, active: bool) -> Asker | None:
-    """Takes a user's lock and registers him for unattended syncs; ``None`` where he has no wallets.
+def lock_asker(connection: Connection, user_id: str, *, active: bool) -> RequestingUser | None:
+    """Takes a user's lock and registers them for unattended syncs; ``None`` if they have no wallets.
 
     Args:
         connection: Inside a transaction, which holds the lock until it ends.
-        user_id: Whose.
-        active: Whether he asks himself, which counts as activity.
+        user_id: The user.
+        active: Whether the user asks in person, which counts as activity.
     """
     row = connection.exec_driver_sql(_LOCK, {"user": user_id, "active": active}).one_or_none()
-    return None if row is None else Asker(*row)
+    return None if row is None else RequestingUser(*row)
 
 
 def answer_of(connection: Connection, user_id: str, key: str) -> Answer | None:
-    """What a user was answered when he asked by this key before."""
+    """The answer that a user got before for this idempotency key."""
     row = connection.exec_driver_sql(
         "SELECT request_id, remaining, reset_at FROM sync_request_keys WHERE user_id = %(user)s "
         "AND idempotency_key = %(key)s UNION ALL SELECT id, NULL, NULL FROM sync_requests "
@@ -77,7 +77,7 @@ def answer_of(connection: Connection, user_id: str, key: str) -> Answer | None:
 
 
 def remember_answer(connection: Connection, user_id: str, key: str, answer: Answer) -> None:
-    """Keeps an answer for those who ask by the same key again."""
+    """Keeps an answer for requests by the same key."""
     connection.exec_driver_sql(
         "INSERT INTO sync_request_keys (user_id, idempotency_key, request_id, remaining, reset_at) "
         "VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
@@ -86,14 +86,14 @@ def remember_answer(connection: Connection, user_id: str, key: str, answer: Answ
 
 
 def permits_left(connection: Connection, limit: Limit) -> tuple[int | None, datetime | None]:
-    """What is left of a limit now, and when the next permit comes back; nothing is taken."""
+    """What is left of a limit now, and when the next permit comes back; takes nothing."""
     remaining, reset_at = connection.exec_driver_sql(
         "SELECT remaining, reset_at FROM permits_left(%s, %s, %s)", (limit.key, limit.most, limit.window)
     ).one()
     return remaining, reset_at
 
 
-# A run that was started for a request of low priority waits behind others: raised, it is given another one.
+# A run of a low-priority request waits behind others: a request that is raised gets another run.
 MERGE_WAITING: Final = """
 ON CONFLICT (user_id) WHERE status = 'pending' DO UPDATE
 SET priority = CASE WHEN excluded.priority_rank < r.priority_rank THEN excluded.priority ELSE r.priority END,
@@ -126,15 +126,15 @@ def add_request(
     idempotency_key: str | None = None,
     request_id: UUID | None = None,
 ) -> UUID:
-    """Asks for a sync. Where a request of the user waits, that one serves this, too, and takes the higher priority.
+    """Asks for a sync. If a request of the user waits, it serves this one, too, and takes the higher priority.
 
     Args:
         connection: Inside a transaction.
-        user_id: Whose portfolio.
+        user_id: The user.
         source: Who asks, one of ``SOURCES``.
         priority: ``high``, ``medium`` or ``low``.
         idempotency_key: The caller's own name for this request.
-        request_id: Its id, should it be a new one.
+        request_id: Its id if it is a new one.
 
     Returns:
         The request that serves it.
@@ -153,7 +153,7 @@ def add_request(
 
 
 def withdraw_request(connection: Connection, request_id: UUID) -> None:
-    """Takes back a request that this very transaction has added."""
+    """Removes a request that this very transaction has added."""
     connection.exec_driver_sql("DELETE FROM sync_requests WHERE id = %s", (request_id,))
 
 
@@ -166,7 +166,7 @@ def refuse_request(connection: Connection, request_id: UUID, reason: str) -> Non
     )
 
 
-# Of a user's lost requests one waits again, or none where another waits already: that one serves the others.
+# Of a user's lost requests one waits again, or none if another waits already: that one serves the others.
 _REQUEUE = """
 WITH lost AS (
     SELECT id, user_id, priority, priority_rank, attempts + 1 AS attempts, attempts + 1 < %(tries)s AS again,
@@ -200,7 +200,7 @@ _TRIES: Final = 3
 
 
 def requeue_requests(connection: Connection, operations: Sequence[UUID], tries: int) -> None:
-    """Lets requests wait again whose operations were lost with their worker; refuses those lost too often.
+    """Makes requests wait again whose operations were lost with their worker; refuses those lost too often.
 
     Args:
         connection: Inside the transaction that closes the operations.
@@ -213,6 +213,6 @@ def requeue_requests(connection: Connection, operations: Sequence[UUID], tries: 
                 connection.exec_driver_sql(_REQUEUE, {"operations": list(operations), "tries": tries})
                 return
         except IntegrityError:
-            # Somebody asked for one of these users a moment ago: his request is seen now, and serves both.
+            # A request for one of these users came in a moment ago: it is seen now, and serves both.
             if number == _TRIES:
                 raise

@@ -1,4 +1,4 @@
-"""Following requests to their end: what changed since the last look, however many they are."""
+"""Follows requests to their end: what changed since the last look, in a few queries regardless of their number."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class RequestState(NamedTuple):
 
     Attributes:
         request_id: The request that was followed.
-        user_id: Whose.
+        user_id: The user.
         status: ``pending``, ``claimed``, ``done``, ``refused`` or ``cancelled``.
-        operation_id: Of its sync, once it has begun.
-        outcome: How it ended: that of its sync, else its own; ``None`` until then.
-        message: Why, where it did not end as ``completed``.
-        total_value_usd: Of the portfolio, where the sync stored one.
-        duration_ms: Of the sync.
+        operation_id: Its sync, once begun.
+        outcome: How the sync ended, or the request without one; ``None`` until then.
+        message: Why, unless it ended as ``completed``.
+        total_value_usd: The portfolio's total if the sync stored one.
+        duration_ms: The sync's duration.
     """
 
     request_id: UUID
@@ -42,7 +42,7 @@ def begin_following(connection: Connection, requests: Sequence[UUID]) -> None:
     """Notes which requests are followed, for this connection only.
 
     Args:
-        connection: Kept until the last look, and closed after it: what it notes goes with its session.
+        connection: Keep it until the last look, then close it: the list of followed requests ends with its session.
         requests: Any number of them.
     """
     connection.exec_driver_sql(
@@ -68,7 +68,7 @@ RETURNING s.*
 
 
 def changed_requests(connection: Connection) -> list[RequestState]:
-    """The followed requests that changed since the last look; of the first one all. What has ended is left."""
+    """The followed requests that changed since the last look; the first look returns all. Ended ones are dropped."""
     connection.exec_driver_sql(
         "UPDATE followed_requests f SET served_by = r.served_by FROM sync_requests r "
         "WHERE r.id = f.served_by AND r.served_by IS NOT NULL"

@@ -1,4 +1,4 @@
-"""What a user's look at his portfolio is to cause, decided in one query, and that he looked."""
+"""On-view refresh: decides in one query what a user's view of their portfolio causes, and records the view."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sqlalchemy import Connection
 
 
 class ViewDue(NamedTuple):
-    """What a look causes now.
+    """What a view causes now.
 
     Attributes:
-        noted: Whether it is to be noted as activity.
-        priority: Of the sync to ask for: ``high`` where he was never read, ``medium`` where that is too long ago,
-            ``None`` where there is none to ask for.
+        noted: Whether to record it as activity.
+        priority: Of the sync to ask for: ``high`` if the user was never read, ``medium`` if that is too long ago,
+            ``None`` if there is none to ask for.
     """
 
     noted: bool
@@ -25,8 +25,8 @@ class ViewDue(NamedTuple):
         return not self.noted and self.priority is None
 
 
-# What is fresh is decided by the user's row alone. An attempt is a sync that began or a request that was made,
-# whatever became of it: what fails, or waits, is not asked for again by each look.
+# The user's row alone decides what is fresh. An attempt is a sync that began or a request that was made, regardless of
+# its outcome: what fails, or waits, is not asked for again by each view.
 _DUE = """
 SELECT s.last_viewed_at IS NULL OR s.last_viewed_at <= now() - %(recent)s,
        CASE WHEN s.is_sync_enabled IS FALSE OR s.last_sync_at > now() - %(recent)s THEN NULL
@@ -46,19 +46,19 @@ LEFT JOIN user_sync_status s USING (user_id)
 
 
 def view_due(connection: Connection, user_id: str, recent: timedelta) -> ViewDue:
-    """What a look at a user's portfolio causes; nothing where he has no wallets.
+    """What a view of a user's portfolio causes; nothing if they have no wallets.
 
     Args:
-        connection: Any; under the user's lock, what it says stays so.
-        user_id: Whose portfolio.
-        recent: What was read, tried or looked at no longer ago is not again.
+        connection: Any; under the user's lock the answer stays valid.
+        user_id: The user.
+        recent: What was read, tried or viewed within this time is not repeated.
     """
     row = connection.exec_driver_sql(_DUE, {"user": user_id, "recent": recent}).one_or_none()
     return ViewDue(False, None) if row is None else ViewDue(*row)
 
 
 def note_viewed(connection: Connection, user_id: str) -> None:
-    """Notes that a user looked at his portfolio, which is activity. The caller holds his lock."""
+    """Records that a user viewed their portfolio, which is activity. The caller holds the user's lock."""
     connection.exec_driver_sql(
         "UPDATE user_sync_status SET last_viewed_at = now(), last_active_at = now() WHERE user_id = %s", (user_id,)
     )

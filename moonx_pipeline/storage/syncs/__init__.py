@@ -1,1 +1,1 @@
-"""What a sync reads and writes: claims, operations, events, workers."""
+"""The stored side of syncs: claims, operations, events, workers."""

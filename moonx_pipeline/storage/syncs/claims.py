@@ -1,7 +1,7 @@
-"""Users that are due, claimed for a sweep: each by one sweep, in the order of urgency.
+"""Claims due users for sweeps: each user by one sweep, in the order of urgency.
 
 A claim locks users; opening their syncs in the same transaction takes them. While a sync runs, the user's
-``next_sync_at`` is the end of a lease: if the sweep dies, the user is due again when the lease is over, at the latest.
+``next_sync_at`` is the end of a lease: if the sweep dies, the user is due again when the lease ends, at the latest.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from sqlalchemy import Connection
 from moonx_pipeline.domain.events import SyncRef
 
 _WINDOW: Final = 1000
-"""Only so many of the users that are due the longest are sorted by urgency. It bounds what a claim reads when everybody
-is due."""
+"""How many of the longest-due users are sorted by urgency. It bounds what a claim reads when everybody is due."""
 
 _COUNTED: Final = 1000
 
@@ -28,11 +27,11 @@ class Claim(NamedTuple):
     Attributes:
         now: The time.
         until: Users who are due by then are claimed.
-        active_since: Users who were not active since then are not.
+        active_since: Users not active since then are left out.
         stale_before: Users whose last sync ended before then go first.
-        lease_until: When the syncs are surely over.
+        lease_until: When the syncs have surely ended.
         shard, shards: The share of the users, as number and count.
-        keep_since: Balances read after it may be kept where nothing moved.
+        keep_since: Balances read after it may be kept if nothing moved.
     """
 
     now: datetime
@@ -73,7 +72,7 @@ class DueUser(NamedTuple):
 
 _DUE = (
     "s.is_sync_enabled AND s.next_sync_at <= %(until)s AND s.last_active_at > %(active_since)s "
-    # What is asked of the row itself is asked again once it is locked: two claims can't both take it.
+    # These conditions on the row are checked again once it is locked: two claims can't both take it.
     "AND s.sync_status <> 'running' "
     "AND (%(shards)s = 1 OR abs(hashtextextended(s.user_id, 0) %% %(shards)s) = %(shard)s)"
 )
@@ -114,8 +113,8 @@ FROM taken t ORDER BY t.user_id
 def lock_due(connection: Connection, claim: Claim, limit: int) -> list[DueUser]:
     """Locks users who are due.
 
-    Users with a running sync or an open circuit breaker of their own are left out, and so are users whom another
-    claim holds at this moment.
+    Leaves out users with a running sync or an open circuit breaker of their own, and users that another claim holds
+    at this moment.
 
     Args:
         connection: Inside the transaction that opens their syncs.
@@ -130,12 +129,12 @@ def lock_due(connection: Connection, claim: Claim, limit: int) -> list[DueUser]:
 def unfinished_claims(
     connection: Connection, worker_id: str, operations: Sequence[UUID] | None = None
 ) -> list[SyncRef]:
-    """The running syncs of sweeps that a process executes, in the order of their users.
+    """The running sweep syncs that a process executes, ordered by user.
 
     Args:
         connection: Any.
         worker_id: The process.
-        operations: Which; all of the process by default.
+        operations: Only these; all of the process by default.
     """
     which = None if operations is None else list(operations)
     rows = connection.exec_driver_sql(
@@ -149,7 +148,7 @@ def unfinished_claims(
 
 
 def is_anybody_due(connection: Connection, *, until: datetime, active_since: datetime) -> bool:
-    """Whether there is anybody to claim."""
+    """Whether any user can be claimed."""
     found: bool = connection.exec_driver_sql(
         "SELECT EXISTS (SELECT 1 FROM user_sync_status s WHERE s.is_sync_enabled AND s.next_sync_at <= %s "
         "AND s.last_active_at > %s AND EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = s.user_id))",
@@ -175,8 +174,8 @@ def note_movement(connection: Connection, addresses: list[str], at: datetime) ->
 
     Args:
         connection: Any.
-        addresses: In lower case; those of nobody are skipped.
-        at: When it was said.
+        addresses: In lower case; addresses that belong to no user are skipped.
+        at: When the movement was reported.
     """
     rows = connection.exec_driver_sql(
         "UPDATE user_sync_status s SET moved_at = %s, next_sync_at = CASE WHEN s.sync_status = 'running' "

@@ -1,4 +1,4 @@
-"""The evidence that is kept with syncs, and read back as the explanation of a portfolio."""
+"""The evidence stored with syncs, read back as the explanation of a portfolio."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from moonx_pipeline.storage.upkeep.chunks import with_lock_timeout
 
 
 class SyncEvidence(NamedTuple):
-    """What the portfolio of one sync was valued by, packed."""
+    """The packed evidence by which one sync valued a portfolio."""
 
     operation_id: UUID
     user_id: str
@@ -36,11 +36,11 @@ ON CONFLICT (sync_operation_id) DO NOTHING
 
 
 def keep_evidence(connection: Connection, kept: Sequence[SyncEvidence], at: datetime) -> None:
-    """Keeps the evidence of syncs.
+    """Stores the evidence of syncs.
 
     Args:
         connection: Inside the transaction that stores their portfolios.
-        kept: Of the syncs that changed a portfolio.
+        kept: Evidence of the syncs that changed a portfolio.
         at: When they ended.
     """
     rows = [
@@ -60,7 +60,7 @@ WHERE e.user_id = %(user)s
 ORDER BY e.stored_at DESC LIMIT 1
 """
 
-# Tokens of which no source had said anything are not kept: what is stored of them now fills them in.
+# Tokens about which no source said anything are not in the evidence: their stored holdings fill them in.
 _REST: Final = """
 SELECT h.wallet_address, h.chain_id, h.token_address, h.token_symbol, h.balance::text, h.balance_formatted,
        h.is_spam, h.spam_reasons, h.flags, r.token_address IS NOT NULL, r.coingecko_id, r.lists,
@@ -78,13 +78,13 @@ def read_explanation(
     """The evidence of a portfolio, in the names of the API.
 
     Args:
-        connection: Inside a transaction of one snapshot, so that what is read fits together.
-        user_id: Whose.
-        operation_id: As that sync left it; the last one by default.
-        at: As it was then; now by default.
+        connection: Inside a transaction of one snapshot, so that all it reads fits together.
+        user_id: The user.
+        operation_id: As that sync left the portfolio; the last one by default.
+        at: As of that time; now by default.
 
     Returns:
-        ``None`` where nothing is kept: no sync changed the portfolio yet, or it was too long ago.
+        ``None`` if nothing is kept: no sync changed the portfolio yet, or it was too long ago.
     """
     row = connection.exec_driver_sql(_EXPLAIN, {"user": user_id, "operation": operation_id, "at": at}).one_or_none()
     if row is None:
@@ -147,7 +147,7 @@ def _unsaid(
     lists: list[str] | None,
     answered: dict[str, str] | None,
 ) -> dict[str, Any]:
-    """A token of which no source has said anything."""
+    """A token about which no source said anything."""
     asked = answered or {}
     return {
         "chainId": chain_id,
@@ -173,7 +173,7 @@ DELETE FROM sync_evidence WHERE sync_operation_id IN (
 
 
 def prune_evidence(engine: Engine, before: datetime) -> Iterator[int]:
-    """Deletes evidence that was stored before a time, slice by slice; yields how much."""
+    """Deletes evidence stored before a time, chunk by chunk; yields the number of each chunk."""
     while True:
         removed = with_lock_timeout(engine, lambda connection: connection.exec_driver_sql(_PRUNE, (before,)).rowcount)
         if removed:
@@ -183,5 +183,5 @@ def prune_evidence(engine: Engine, before: datetime) -> Iterator[int]:
 
 
 def forget_evidence(connection: Connection, user_id: str) -> None:
-    """Deletes what is kept of a user; it names all of their wallets."""
+    """Deletes a user's evidence; it names all of their wallets."""
     connection.exec_driver_sql("DELETE FROM sync_evidence WHERE user_id = %s", (user_id,))

@@ -1,4 +1,4 @@
-"""How syncs open: their users' locks, their fencing tokens, their operations and the requests they serve."""
+"""Opens syncs: locks their users, gives fencing tokens, records operations and claims the requests they serve."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from moonx_pipeline.storage.connection.recordset import recordset
 
 
 class RequestedUser(NamedTuple):
-    """A user who is to be synced by request, under their lock.
+    """A user to be synced by request, under their lock.
 
     Attributes:
         version: Of their portfolio now.
@@ -24,7 +24,7 @@ class RequestedUser(NamedTuple):
         enabled: Whether their syncs are enabled.
         tokens_held: Rows of their holdings, spam included.
         last_ended: When their last sync ended; this one waited for its lock, so it starts no earlier.
-        swept: Running syncs of sweeps, each with its start; this sync takes their place.
+        swept: Running syncs of sweeps, each with its start; this sync replaces them.
     """
 
     version: int
@@ -58,12 +58,12 @@ FROM wallets w LEFT JOIN user_sync_status s ON s.user_id = %(user)s
 
 
 def lock_requested(connection: Connection, user_id: str, operation_id: UUID) -> RequestedUser:
-    """Locks a user and looks up what a sync of theirs needs to know.
+    """Locks a user and reads what a sync of theirs needs to know.
 
     Args:
         connection: Inside a transaction, which holds the lock until it ends.
-        user_id: Whose.
-        operation_id: The sync that is to open.
+        user_id: The user.
+        operation_id: The sync to open.
     """
     row = connection.exec_driver_sql(_LOCK, {"user": user_id, "operation": operation_id}).one()
     version, wallets, never_read, status, enabled, tokens_held, last_ended, swept = row
@@ -75,12 +75,12 @@ def lock_requested(connection: Connection, user_id: str, operation_id: UUID) -> 
 
 
 class NewOperation(NamedTuple):
-    """A sync that is to open, and the process and run that execute it.
+    """A sync to open, and the process and run that execute it.
 
     Attributes:
-        operation_id, user_id: Which, whose.
+        operation_id, user_id: The sync and its user.
         type: ``sweep`` for one of a sweep, else ``portfolio``.
-        priority: ``high``, ``medium`` or ``low``; a request's own goes before it.
+        priority: ``high``, ``medium`` or ``low``; a request's own takes precedence.
         trigger: What started it.
         request_id: The request it serves, if one started it.
         worker_id, run_id: The process and the run.
@@ -103,11 +103,11 @@ class NewOperation(NamedTuple):
 
 
 class OpenedOperation(NamedTuple):
-    """A sync that is recorded as running.
+    """A sync recorded as running.
 
     Attributes:
-        fence: Its fencing token; opened again, the same.
-        started_at: When; of a repeated try, the start of the first.
+        fence: Its fencing token; a repeated opening keeps it.
+        started_at: When; if the try is repeated, the start of the first.
         retry: Which try it is.
     """
 
@@ -156,7 +156,7 @@ def open_operations(
     Args:
         connection: Inside a transaction that holds the users' locks.
         syncs: At most one a user.
-        lease_until: When the syncs are surely over; until then no sweep takes their users.
+        lease_until: When the syncs have surely ended; until then no sweep takes their users.
 
     Returns:
         By operation. One whose request another sync has taken is left out.

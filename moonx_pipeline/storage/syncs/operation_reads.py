@@ -1,4 +1,4 @@
-"""A user's syncs as he looks them up: a list of the last ones, and one with all that is known of it."""
+"""A user's syncs as they look them up: a list of the last ones, and one in detail."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class OperationDetailRow(NamedTuple):
 
     Attributes:
         operation: As a list shows it.
-        chains: How the reading of each wallet and chain ended; empty where none was told of.
-        provider_calls, compute_units: What it took of the providers.
+        chains: How the reading of each wallet and chain ended; empty if none was recorded.
+        provider_calls, compute_units: What it used of the providers.
         request_id: The request that it serves, if one started it.
-        worker_id: The process that carried it.
-        run_id: The Dagster run that carried it.
+        worker_id: The process that executed it.
+        run_id: The Dagster run that executed it.
     """
 
     operation: OperationRow
@@ -60,11 +60,11 @@ _COLUMNS = (
 def list_operations(
     connection: Connection, user_id: str, *, limit: int, status: str | None, days: int
 ) -> list[OperationRow]:
-    """A user's syncs that began in the last days, the newest first.
+    """A user's syncs that began in the last days, newest first.
 
     Args:
         connection: Any.
-        user_id: Whose.
+        user_id: The user.
         limit: How many at most.
         status: Only those of this status; ``None`` for all.
         days: Of 24 hours each.
@@ -79,7 +79,7 @@ def list_operations(
 
 
 def read_operation(connection: Connection, user_id: str, operation_id: UUID) -> OperationDetailRow | None:
-    """One sync of a user; ``None`` where he has none of that id."""
+    """One sync of a user; ``None`` if they have none of that id."""
     row = connection.exec_driver_sql(
         f"SELECT {_COLUMNS}, coalesce(chains, '[]'), provider_calls, compute_units, request_id, worker_id, "  # noqa: S608
         "dagster_run_id FROM sync_operations WHERE id = %s AND user_id = %s",
@@ -92,7 +92,7 @@ def read_operation(connection: Connection, user_id: str, operation_id: UUID) -> 
 
 
 def is_own(connection: Connection, user_id: str, sync_id: UUID) -> bool:
-    """Whether an id names a sync of a user, or a request of his for one."""
+    """Whether an id names a sync or a request of the user."""
     found: bool = connection.exec_driver_sql(
         "SELECT EXISTS (SELECT 1 FROM sync_operations WHERE id = %(id)s AND user_id = %(user)s) "
         "OR EXISTS (SELECT 1 FROM sync_requests WHERE id = %(id)s AND user_id = %(user)s)",

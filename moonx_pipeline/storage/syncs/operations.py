@@ -1,7 +1,7 @@
-"""Sync operations: how syncs end, in sets of any size.
+"""Sync operations: records how syncs end, in sets of any size.
 
-The row of ``user_sync_status`` is the user's lock. Whoever writes for a user, opens a sync of his or puts
-an event of his into the outbox holds it, so that all of this has one order per user.
+The row of ``user_sync_status`` is the user's lock. Code that writes for a user, opens their sync or puts their event
+into the outbox holds it, so that all of this has one order per user.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from moonx_pipeline.storage.connection.recordset import recordset
 
 
 class LockedUser(NamedTuple):
-    """A user under his lock, and the operation that wants to be stored."""
+    """A user under their lock, and the operation to be stored."""
 
     user_id: str
     stored_fence: int
@@ -29,7 +29,7 @@ class LockedUser(NamedTuple):
     operation_status: str | None
 
 
-# Two statements: one that has waited for a lock sees the locked row anew, but what it joins as it was before.
+# Two statements: one that waited for a lock sees the locked row anew, but sees joined rows as they were before.
 _LOCK = """
 SELECT 1 FROM user_sync_status WHERE user_id = ANY(%(users)s) ORDER BY user_id FOR UPDATE;
 SELECT s.user_id, s.stored_fence, s.portfolio_version, s.content_hash, s.snapshot_at, s.consecutive_failures, o.status
@@ -43,14 +43,14 @@ ORDER BY s.user_id
 def lock_users(
     connection: Connection, syncs: Sequence[tuple[str, UUID]], *, seconds: float = 60
 ) -> dict[str, LockedUser]:
-    """Takes the locks of users, in the order of their ids so that two batches can't wait for each other.
+    """Takes the locks of users, ordered by id so that two batches can't wait for each other.
 
     Args:
         connection: Inside a transaction.
-        syncs: Users, and the operations that want to be stored.
+        syncs: Users, and the operations to be stored.
         seconds: The longest that a statement of the transaction may take from here on.
     """
-    # The limit goes with the lock in one round trip.
+    # One round trip sets the limit and takes the locks.
     rows = connection.exec_driver_sql(
         f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}; {_LOCK}",
         {
@@ -67,24 +67,24 @@ def lock_users(
 
 
 class OperationEnd(NamedTuple):
-    """How a sync ended, and what becomes of its user.
+    """How a sync ended, and its user's new state.
 
     Attributes:
-        operation_id, user_id: Which, whose.
+        operation_id, user_id: The sync and its user.
         status: ``completed``, ``partial``, ``failed``, ``cancelled`` or ``refused``.
-        stored_fence: The number under which the user's data now stands; ``None`` leaves it.
-        version: His portfolio version from now on.
+        stored_fence: The fencing token under which the user's data is stored from now on; ``None`` leaves it.
+        version: The portfolio's version from now on.
         content_hash: Of the stored positions; ``None`` leaves it.
         total_value_usd: Of the portfolio; ``None`` leaves it.
         omitted: What that total leaves out: ``unpriced``, ``spam``, ``flagged`` as counts, ``staleChains`` as ids.
         snapshot: Whether history was written.
-        next_sync_at: When he is due again; ``None`` leaves it.
+        next_sync_at: When the user is due again; ``None`` leaves it.
         failures: Failures in a row from now on.
         chains: How each wallet and chain ended, for the operator.
-        began_at: When it began; what moved since then makes the user due at once.
+        began_at: When it began; a movement since then makes the user due at once.
         is_high_value: Whether the portfolio is large.
-        balances: ``whole`` where all that is held was read at ``balances_read_at``; ``open`` where something
-            could not be read; ``kept`` where some or all of it did not have to be read.
+        balances: ``whole`` if all holdings were read at ``balances_read_at``; ``open`` if something could not be
+            read; ``kept`` if some or all of them did not have to be read.
     """
 
     operation_id: UUID
@@ -117,16 +117,16 @@ class ChainStatusRow(NamedTuple):
     """One attempt to read a wallet on a chain.
 
     Attributes:
-        synced_at: As of when its balances are all known; ``None`` where they are not.
-        attempted_at: When it was asked; ``None`` where it was not.
+        synced_at: As of when all of its balances are known; ``None`` if they are not.
+        attempted_at: When it was asked; ``None`` if it was not.
         error: Why it was not read in full, or what its source can't know.
         error_code: The same for programs; see ``ChainBalances.error_code``.
         source: Who answered.
         coverage: What the source can know.
-        unread: Tokens whose balance nobody could read and that have none from before. Of a chain that was not read at
-            all it does not count, nor do ``block`` and what follows.
-        block: At which the balances were read, where that is known.
-        resume_key: Where a list that was read in part goes on.
+        unread: The number of unread tokens. If the chain was not read at all, it is ignored, as are ``block``
+            and what follows.
+        block: The block at which the balances were read, if known.
+        resume_key: Where to resume a list that was read in part.
         resume_since: When the reading of that list began.
     """
 
@@ -145,7 +145,7 @@ class ChainStatusRow(NamedTuple):
     error_code: str | None = None
 
 
-# A chain that was not read at all leaves what is known of its last reading.
+# A chain that was not read at all keeps the values of its last reading.
 _OF_READING = ", ".join(
     f"{column} = CASE WHEN excluded.status = 'fresh' OR excluded.resume_key IS NOT NULL "
     f"THEN excluded.{column} ELSE c.{column} END"
@@ -180,6 +180,9 @@ WITH ends AS (
         source = coalesce(excluded.source, c.source),
         coverage = coalesce(excluded.coverage, c.coverage),
         {_OF_READING}
+), dropped AS (
+    DELETE FROM user_chain_status c USING ends e
+    WHERE c.user_id = e.user_id AND e.stored_fence IS NOT NULL AND c.chain_id <> ALL(%(chains)s::integer[])
 ), operations AS (
     UPDATE sync_operations o
     SET status = e.status, completed_at = e.completed_at, duration_ms = e.duration_ms, tokens_synced = e.tokens,
@@ -220,11 +223,28 @@ FROM ends e WHERE s.user_id = e.user_id
 
 
 def end_operations(
-    connection: Connection, ends: Sequence[OperationEnd], statuses: Sequence[ChainStatusRow] = ()
+    connection: Connection,
+    ends: Sequence[OperationEnd],
+    statuses: Sequence[ChainStatusRow] = (),
+    chain_ids: Sequence[int] | None = None,
 ) -> None:
     """Writes how syncs ended: operation, request, chain statuses and user, in one statement.
 
     An operation that has ended stays as it is. The caller holds the users' locks.
+
+    Args:
+        connection: Inside a transaction.
+        ends: Of syncs of different users.
+        statuses: How each wallet and chain was read.
+        chain_ids: The chains that are read at all. Stored syncs drop the status of any other with its holdings: the
+            operator reads it no more. ``None`` drops nothing.
     """
     rows = [{**e._asdict(), "content_hash": e.content_hash.hex() if e.content_hash else None} for e in ends]
-    connection.exec_driver_sql(_END, {"ends": recordset(rows), "statuses": recordset(s._asdict() for s in statuses)})
+    connection.exec_driver_sql(
+        _END,
+        {
+            "ends": recordset(rows),
+            "statuses": recordset(s._asdict() for s in statuses),
+            "chains": None if chain_ids is None else list(chain_ids),
+        },
+    )

@@ -1,9 +1,8 @@
-"""The outbox: events as rows of the transactions they tell of.
+"""The outbox: events stored as rows in the transactions they tell about.
 
-Events of one key are inserted under that user's lock, so ``seq`` has the order in which their transactions
-commit. Across keys it has not: a later ``seq`` may be seen before an earlier one is committed. So nothing
-here reads "everything after a number", but what is still unpublished, or what one snapshot of the database
-shows and another did not.
+Events of one key are inserted under that user's lock, so their ``seq`` follows the order of commits. Across keys it
+does not: a later ``seq`` may be visible before an earlier one is committed. So nothing here reads "everything after
+a number", but what is still unpublished, or what one snapshot of the database shows and another did not.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from moonx_pipeline.tracing import current_traceparent
 
 SHARDS = 16
 CHANNEL = "moonx_outbox"
-_SHARD_LOCKS = 0x6F757462  # class of the advisory locks that the publishers of shards hold
+_SHARD_LOCKS = 0x6F757462  # class of the advisory locks of the shards' publishers
 
 _encode_payload = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class OutboxRow(NamedTuple):
-    """An event as it is stored.
+    """A stored event.
 
-    ``payload`` is the JSON text that goes over the wire, ``traceparent`` the trace it was written in, if one was
+    ``payload`` is the JSON text sent over the wire, ``traceparent`` the trace it was written in, if one was
     recorded.
     """
 
@@ -50,10 +49,10 @@ _COLUMNS = "seq, tx::text::bigint, id, topic, key, type, version, payload::text,
 
 
 def insert_events(connection: Connection, events: Sequence[Event]) -> None:
-    """Puts events into the outbox, in their order; one that is there already stays as it is.
+    """Puts events into the outbox, in their order; an event that is there already stays as it is.
 
     Args:
-        connection: Inside the transaction that the events tell of, holding the locks of their users.
+        connection: Inside the transaction that the events tell about, holding the locks of their users.
         events: Of any keys.
     """
     if not events:
@@ -88,11 +87,11 @@ def shards_of(connection: Connection, keys: Collection[str]) -> set[int]:
 
 
 def lock_shards(connection: Connection, shards: Collection[int]) -> set[int]:
-    """Becomes the publisher of those shards that have none; the locks last as long as the connection.
+    """Becomes the publisher of the shards that have none; the locks last as long as the connection.
 
     Args:
-        connection: In autocommit mode, kept for as long as it publishes.
-        shards: Those to try.
+        connection: In autocommit mode, kept as long as it publishes.
+        shards: The shards to try.
     """
     rows = connection.exec_driver_sql(
         "SELECT x.shard FROM unnest(%s::int[]) AS x(shard) WHERE pg_try_advisory_lock(%s, x.shard)",
@@ -102,14 +101,14 @@ def lock_shards(connection: Connection, shards: Collection[int]) -> set[int]:
 
 
 def unlock_shards(connection: Connection, shards: Collection[int]) -> None:
-    """Gives shards back."""
+    """Gives up the locks of shards."""
     connection.exec_driver_sql(
         "SELECT pg_advisory_unlock(%s, x.shard) FROM unnest(%s::int[]) AS x(shard)", (_SHARD_LOCKS, sorted(shards))
     )
 
 
 def unpublished(connection: Connection, shards: Collection[int], limit: int) -> list[OutboxRow]:
-    """Events of the shards that no broker has acknowledged yet, the oldest first."""
+    """Events of the shards that no broker has acknowledged yet, oldest first."""
     rows = connection.exec_driver_sql(
         f"SELECT {_COLUMNS} FROM outbox_events WHERE published_at IS NULL AND shard = ANY(%s::smallint[]) "  # noqa: S608
         "ORDER BY seq LIMIT %s",
@@ -124,14 +123,14 @@ def mark_published(connection: Connection, ids: Sequence[UUID]) -> None:
 
 
 def set_aside(connection: Connection, event_id: UUID, error: str) -> None:
-    """Marks an event that the broker will never take, so that those behind it can go on."""
+    """Marks an event that the broker will never take, so that later ones can go on."""
     connection.exec_driver_sql(
         "UPDATE outbox_events SET published_at = now(), error = %s WHERE id = %s", (error, event_id)
     )
 
 
 class Cursor(NamedTuple):
-    """A place in the order of the table's index, for what walks through all of it."""
+    """A place in the order of the table's index, for a walk through the whole table."""
 
     tx: int
     seq: int
@@ -141,13 +140,13 @@ BEGINNING = Cursor(0, 0)
 
 
 class Position(NamedTuple):
-    """How far a reader has come, in PostgreSQL's own terms: what was committed by then, whatever its numbers.
+    """How far a reader has come, in PostgreSQL's own terms: everything committed by then, whatever its ``seq``.
 
-    It outlives connections, and the server's restarts.
+    It outlives connections and server restarts.
 
     Attributes:
         seen: The snapshot (``pg_snapshot`` as text) whose events were all read.
-        target: The one that is being read now, in pages; ``None`` between two of them.
+        target: The snapshot being read now, in pages; ``None`` between two of them.
         after: The last ``seq`` read of it.
     """
 
@@ -166,13 +165,13 @@ OLDEST = Position("1:1:")
 
 
 def newest(connection: Connection) -> Position:
-    """The position behind which only what is still to be committed will appear."""
+    """The position after which only events not yet committed will appear."""
     return Position(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
 
 
-# What the snapshot "seen" does not show is of a transaction that ran then, or began later: both are scans of an
-# index, so a look costs what is new, however long something else in the server has been running. Only a page's
-# JSON is made into text.
+# A transaction that the snapshot "seen" does not show was running then, or began later: both are index scans, so a look
+# costs what is new, however long something else in the server has been running. Only a page's JSON is converted to
+# text.
 _AFTER = f"""
 SELECT {_COLUMNS} FROM (
     SELECT * FROM outbox_events
@@ -185,18 +184,18 @@ SELECT {_COLUMNS} FROM (
 
 
 def read_after(connection: Connection, position: Position, limit: int) -> tuple[list[OutboxRow], Position]:
-    """Events that were committed behind a position, each once, however late its transaction commits.
+    """Events committed after a position, each once, however late its transaction commits.
 
-    Those of one user come in the order of their commits: all that one look finds by ``seq``, which has that order
-    for one user, and a look behind what the look before it found.
+    One user's events come in the order of their commits: by ``seq`` within one look, and those of a
+    later look after those of an earlier one.
 
     Args:
         connection: In autocommit mode, so that it sees what is committed meanwhile.
-        position: Where the reader stands.
-        limit: Rows at most; fewer are all that there are.
+        position: The reader's position.
+        limit: Rows at most; fewer rows are all that there are.
 
     Returns:
-        The events, and where the reader stands then.
+        The events, and the reader's new position.
     """
     target = position.target or newest(connection).seen
     if target == position.seen:
@@ -209,7 +208,7 @@ def read_after(connection: Connection, position: Position, limit: int) -> tuple[
 
 
 def read_since(connection: Connection, since: datetime, user_id: str | None, after: int, limit: int) -> list[OutboxRow]:
-    """Kept events from a time on, the oldest first, behind a ``seq``."""
+    """Kept events from a time on and after a ``seq``, oldest first."""
     rows = connection.exec_driver_sql(
         f"SELECT {_COLUMNS} FROM outbox_events WHERE created_at >= %s AND seq > %s "  # noqa: S608 - a constant
         "AND (%s::text IS NULL OR key = %s) ORDER BY seq LIMIT %s",
@@ -219,7 +218,7 @@ def read_since(connection: Connection, since: datetime, user_id: str | None, aft
 
 
 def lag(connection: Connection) -> tuple[int, float]:
-    """How many events are unpublished, and how many seconds the oldest of them waits."""
+    """How many events are unpublished, and how many seconds the oldest of them has waited."""
     count, seconds = connection.exec_driver_sql(
         "SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 "
         "FROM outbox_events WHERE published_at IS NULL"

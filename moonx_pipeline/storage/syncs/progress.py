@@ -1,4 +1,4 @@
-"""How far a sync has come, told to whoever listens at this moment; nothing of it is kept."""
+"""The progress of a sync, sent to current listeners and never stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from moonx_pipeline.domain.events import rfc3339
 CHANNEL: Final = "moonx_progress"
 
 _REASON_LENGTH: Final = 500
-"""PostgreSQL carries less than 8,000 bytes a message; so many characters are at most 3,000 of them in JSON."""
+"""PostgreSQL transmits less than 8,000 bytes a message; this many characters are at most 3,000 bytes of JSON."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -30,15 +30,15 @@ def notify_progress(
     retry_at: datetime | None,
     code: str | None = None,
 ) -> None:
-    """Tells those who listen on ``moonx_progress`` how one chain of a sync stands.
+    """Notifies listeners on ``moonx_progress`` of the state of one chain of a sync.
 
     Args:
-        connection: In autocommit mode, so that it is told at once.
-        user_id: Whose sync.
+        connection: In autocommit mode, so that it is sent at once.
+        user_id: The user.
         operation_id: The sync.
         chain_id: The chain.
         state: ``reading``, ``done``, ``failed`` or ``skipped``.
-        reason: Why it failed or was skipped; what is longer than 500 characters is cut.
+        reason: Why it failed or was skipped; cut to 500 characters.
         retry_at: When it may be asked again, if known.
         code: The reason for programs; see ``ChainBalances.error_code``.
     """

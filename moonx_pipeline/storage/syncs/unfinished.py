@@ -1,4 +1,4 @@
-"""Syncs and requests that are to end before they are done."""
+"""Syncs and requests to end before they are done."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OpenOperation(NamedTuple):
 
 
 def owner_of(connection: Connection, sync_id: UUID) -> str | None:
-    """Whose sync or request an id names."""
+    """The user whose sync or request an id names."""
     user_id: str | None = connection.exec_driver_sql(
         "SELECT user_id FROM sync_operations WHERE id = %(id)s "
         "UNION ALL SELECT user_id FROM sync_requests WHERE id = %(id)s LIMIT 1",
@@ -35,7 +35,7 @@ def owner_of(connection: Connection, sync_id: UUID) -> str | None:
 
 
 def open_operation(connection: Connection, sync_id: UUID) -> OpenOperation | None:
-    """The sync that an id names, itself or by the request that it serves, unless it has ended."""
+    """The sync that an id names, directly or by the request that it serves, unless it has ended."""
     row = connection.exec_driver_sql(
         "SELECT o.id, o.user_id, (SELECT wallet_address FROM user_wallets w WHERE w.user_id = o.user_id "
         "ORDER BY position LIMIT 1), o.trigger, o.started_at, o.retry_count, o.dagster_run_id, o.request_id "
@@ -47,7 +47,7 @@ def open_operation(connection: Connection, sync_id: UUID) -> OpenOperation | Non
 
 
 def cancel_waiting_request(connection: Connection, request_id: UUID, reason: str) -> bool:
-    """Ends a request that no sync has taken yet; whether there was one."""
+    """Cancels a request that no sync has taken yet; returns whether there was one."""
     ended = connection.exec_driver_sql(
         "UPDATE sync_requests SET status = 'cancelled', reason = %s, completed_at = now() "
         "WHERE id = %s AND status = 'pending'",
@@ -57,7 +57,7 @@ def cancel_waiting_request(connection: Connection, request_id: UUID, reason: str
 
 
 def why_not_begun(connection: Connection, operation_id: UUID, request_id: UUID | None) -> str | None:
-    """Why a sync that waits is not to begin any more: it, or its request, was cancelled meanwhile."""
+    """Why a waiting sync must not begin: it, or its request, was cancelled meanwhile."""
     reason: str | None = connection.exec_driver_sql(
         "SELECT error_message FROM sync_operations WHERE id = %(operation)s AND status = 'cancelled' "
         "UNION ALL SELECT reason FROM sync_requests WHERE id = %(request)s AND status = 'cancelled' LIMIT 1",

@@ -1,7 +1,7 @@
-"""Alchemy's webhooks as the database knows them: deliveries that were taken, and networks that are told about.
+"""Alchemy's webhooks as stored: deliveries received, and the networks they report on.
 
-A sweep may keep the balances of users who moved nothing only on a network that would tell if they did: its webhook
-is *alive* while good deliveries follow each other without a long silence.
+A sweep may keep the balances of users who moved nothing only on a network that would report a movement: its webhook
+is *alive* while valid deliveries follow each other without a long silence.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from sqlalchemy import Connection
 from moonx_pipeline.settings import Settings
 
 KEPT: Final = timedelta(days=1)
-"""How long a delivery is remembered; what is older is refused by its age."""
+"""How long a delivery is remembered; older ones are refused by their age."""
 
 _WRITTEN_EVERY: Final = timedelta(minutes=1)
-"""A busy network delivers many times a second; its row is not written each time."""
+"""A busy network delivers many times a second; its row is written at most this often."""
 
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    """The webhooks that are set up.
+    """The configured webhooks.
 
     Attributes:
-        chain_ids: Networks with a signing key that may speak for them, and whose webhooks tell of every movement.
-        quiet_limit: A silence that is as long may have lost deliveries.
+        chain_ids: Networks that have a signing key and whose webhooks report every movement.
+        quiet_limit: A silence this long may have lost deliveries.
     """
 
     chain_ids: frozenset[int] = frozenset()
@@ -36,7 +36,7 @@ class Webhooks:
 
     @classmethod
     def of(cls, settings: Settings) -> Webhooks:
-        """As the settings have them, of the chains that are read. The key without a chain may speak for any of them."""
+        """The webhooks of the settings, for the chains that are read. The key without a chain is valid for all."""
         alchemy = settings.alchemy
         serves_all = alchemy.webhook_signing_key is not None
         chain_ids = frozenset(
@@ -55,8 +55,8 @@ class WebhookNetwork(NamedTuple):
 
     Attributes:
         chain_id: The network.
-        alive_since: The beginning of its deliveries without a long silence.
-        last_delivery_at: When the last one was made, up to a minute too early.
+        alive_since: Since when it has delivered without a long silence.
+        last_delivery_at: When the last delivery was made, up to a minute too early.
     """
 
     chain_id: int
@@ -64,7 +64,7 @@ class WebhookNetwork(NamedTuple):
     last_delivery_at: datetime
 
     def is_alive(self, webhooks: Webhooks, now: datetime) -> bool:
-        """Whether it still tells what moves: it has a key, and its last delivery is recent."""
+        """Whether it still reports movements: it has a key, and its last delivery is recent."""
         return self.chain_id in webhooks.chain_ids and now < self.last_delivery_at + webhooks.quiet_limit
 
 
@@ -73,7 +73,7 @@ def is_first_delivery(connection: Connection, delivery_id: str) -> bool:
 
     Args:
         connection: Inside the transaction that does what the delivery asks.
-        delivery_id: The sender's name for it, the same when it is repeated.
+        delivery_id: The sender's id for it, the same if it is repeated.
     """
     connection.exec_driver_sql("DELETE FROM webhook_deliveries WHERE received_at < now() - %s * 2", (KEPT,))
     added = connection.exec_driver_sql(
@@ -82,7 +82,7 @@ def is_first_delivery(connection: Connection, delivery_id: str) -> bool:
     return added.rowcount == 1
 
 
-# Read first, since ON CONFLICT locks the row even where it then changes nothing.
+# Read first, since ON CONFLICT locks the row even if it then changes nothing.
 _NOTE = """
 INSERT INTO webhook_networks AS n (chain_id, alive_since, last_delivery_at)
 SELECT %(chain_id)s, %(now)s, %(made_at)s
@@ -97,14 +97,14 @@ SET alive_since = CASE WHEN n.last_delivery_at + %(quiet_limit)s > %(now)s THEN 
 def note_delivery(
     connection: Connection, chain_id: int, *, made_at: datetime, now: datetime, quiet_limit: timedelta
 ) -> None:
-    """Notes that a network's webhook delivered; after a long silence it is alive from now on.
+    """Records that a network's webhook delivered; after a long silence it is alive from now on.
 
     Args:
-        connection: Inside the transaction that notes who moved.
+        connection: Inside the transaction that records who moved.
         chain_id: The network.
         made_at: When the delivery was made; a repeated one may come late.
         now: When it came.
-        quiet_limit: A silence that is as long may have lost deliveries.
+        quiet_limit: A silence this long may have lost deliveries.
     """
     connection.exec_driver_sql(
         _NOTE,
@@ -119,7 +119,7 @@ def note_delivery(
 
 
 def distrust_webhooks(connection: Connection, chain_ids: Iterable[int]) -> None:
-    """Forgets that the webhooks of some networks are alive: their next delivery begins anew."""
+    """Forgets that the webhooks of some networks are alive; their next delivery begins anew."""
     connection.exec_driver_sql("DELETE FROM webhook_networks WHERE chain_id = ANY(%s)", (sorted(chain_ids),))
 
 
@@ -130,7 +130,7 @@ def webhook_networks(connection: Connection) -> list[WebhookNetwork]:
 
 
 def alive_since(connection: Connection, webhooks: Webhooks, now: datetime) -> dict[int, datetime]:
-    """The networks whose webhooks are alive, and since when: what was read earlier may have moved untold."""
+    """Since when each alive webhook has been alive, by network: what was read earlier may have moved unreported."""
     return {
         network.chain_id: network.alive_since
         for network in webhook_networks(connection)

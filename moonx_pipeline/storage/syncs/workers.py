@@ -1,8 +1,8 @@
-"""The processes that carry syncs: each holds an advisory lock by its id for as long as it lives.
+"""Worker presence: each process that executes syncs holds an advisory lock by its id as long as it lives.
 
-The lock goes with its connection, so it is free as soon as the process is dead, however it died, and there
-are no heartbeats to write or to be late with. It needs a session of its own: behind a pooler that shares
-sessions, give DATABASE_URL the server's own address.
+The lock ends with its connection, so it is free as soon as the process is dead, however it died, and there are no
+heartbeats to write or to miss. It needs a session of its own: behind a pooler that shares sessions, set DATABASE_URL
+to the server's own address.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from moonx_pipeline.domain.events import SyncRef
 from moonx_pipeline.storage.connection.retries import autocommit
 
 CANCEL_CHANNEL: Final = "moonx_cancel"
-"""Where processes hear the ids of runs that are to end."""
+"""The channel of run ids to cancel."""
 
 _LOOK_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
 
-# So that a host that is gone without a word is noticed within some ten seconds; over a socket they do nothing.
+# With these, a host that disappears silently is noticed within some ten seconds; over a socket they do nothing.
 _KEEPALIVE = "SET tcp_keepalives_idle = 4; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
 
 _log = structlog.get_logger("worker")
@@ -43,12 +43,12 @@ class WorkerPresence:
     """This process as others see it. It ends with the process, or with ``leave``."""
 
     def __init__(self, engine: Engine, on_cancel: Callable[[str], None] | None = None) -> None:
-        """Takes the lock, and a connection of the driver's that is kept for it.
+        """Takes the lock, on a driver connection kept for it.
 
         Args:
             engine: The pipeline's database.
-            on_cancel: Given by a process that takes Dagster's runs: called, in a thread, with the id of each
-                run that is to end, wherever that is carried.
+            on_cancel: Given by a process that takes Dagster's runs: called, on a thread, with the id of each
+                run to cancel, in whatever process it runs.
         """
         self.id = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._engine = engine
@@ -64,7 +64,7 @@ class WorkerPresence:
         session = autocommit(self._engine)
         session.exec_driver_sql(_KEEPALIVE)
         if self._on_cancel is not None:
-            # Before it can be seen: whoever sees that it lives may tell it something.
+            # Listens before it becomes visible: a process that sees it alive may notify it.
             session.exec_driver_sql(f"LISTEN {CANCEL_CHANNEL}")
         session.exec_driver_sql("SELECT pg_advisory_lock(worker_lock(%s))", (self.id,))
         session.exec_driver_sql(
@@ -72,7 +72,7 @@ class WorkerPresence:
             (self.id, socket.gethostname(), os.getpid(), self._on_cancel is not None),
         )
         connection: PsycopgConnection = session.connection.driver_connection  # type: ignore[assignment]
-        session.detach()  # the pool gets another in its place
+        session.detach()  # the pool opens another in its place
         return connection
 
     def _execute(self, statement: str, *parameters: object) -> None:
@@ -80,14 +80,14 @@ class WorkerPresence:
             cursor.execute(statement, parameters)
 
     def ensure(self) -> None:
-        """Takes the lock again where its connection was cut; looks without asking the server."""
+        """Takes the lock again if its connection was cut; checks without a query."""
         with self._guard:
             if not self._left and not self._is_connected():
                 self._connection.close()
                 self._connection = self._enter()
 
     def _is_connected(self) -> bool:
-        """Takes in what the server has sent unasked: what is to be told, or the first word of its end."""
+        """Reads notifications, or the connection's end, that the server sent; returns whether it is connected."""
         try:
             while not self._connection.closed and select.select([self._connection], [], [], 0)[0]:
                 self._connection.poll()
@@ -98,7 +98,7 @@ class WorkerPresence:
         return not self._connection.closed
 
     def _take_in(self) -> bool:
-        """Whether something was told."""
+        """Takes over received notifications; returns whether there were any."""
         told = [notification.payload for notification in self._connection.notifies]
         self._connection.notifies.clear()
         self._told += told
@@ -111,7 +111,7 @@ class WorkerPresence:
                 self.ensure()
                 hears = True
                 with self._guard:
-                    self._take_in()  # what came along with the answer to a statement
+                    self._take_in()  # those received with the answer to a statement
                     told, self._told = self._told, []
                 for run_id in told:
                     on_cancel(run_id)
@@ -123,19 +123,19 @@ class WorkerPresence:
                 time.sleep(_PAUSE_SECONDS)
 
     def recovered(self, milliseconds: int) -> None:
-        """Notes how long it took to close what dead processes had left."""
+        """Records how long it took to close what dead processes had left open."""
         self._execute("UPDATE worker_processes SET recovery_ms = %s WHERE id = %s", milliseconds, self.id)
 
     def leave(self) -> None:
-        """Gives the lock and its connection up."""
+        """Gives up the lock and its connection."""
         self._left = True
         self._execute("DELETE FROM worker_processes WHERE id = %s", self.id)
         self._connection.close()
 
     def left_to_parent(self) -> None:
-        """Lets go of a connection that was the parent's, in a forked child, without a word to the server.
+        """Drops the parent's connection in a forked child, without telling the server.
 
-        While a child held it, the parent's lock would outlive the parent.
+        As long as a child held it, the parent's lock would outlive the parent.
         """
         if not self._connection.closed:
             nowhere = os.open(os.devnull, os.O_RDWR)
@@ -144,7 +144,7 @@ class WorkerPresence:
 
 
 class WorkerRow(NamedTuple):
-    """A process that carries syncs, or did until it died."""
+    """A process that executes syncs, or did until it died."""
 
     id: str
     host: str
@@ -177,14 +177,16 @@ WHERE pg_try_advisory_xact_lock(worker_lock(w.id))
 
 
 def dead_workers(connection: Connection, *, grace_seconds: float) -> list[str]:
-    """Processes that are surely dead. Their locks are held until the transaction ends, so that one recovers them.
+    """Processes that are surely dead. Their locks are held until the transaction ends, so that one process recovers
+    them.
 
-    A database that has just come up has lost all locks, the living processes' too; they take theirs again at
-    their next step. Until then only a process of this host, which can be looked for, is known to be dead.
+    A database that has just started has lost all locks, those of living processes included; they take theirs again
+    at their next step. Until then a process is known to be dead only if it is of this host, where it can be looked
+    for.
 
     Args:
         connection: Inside a transaction.
-        grace_seconds: How long living processes may take to notice that the database was away.
+        grace_seconds: How long living processes may take to notice that the database was unavailable.
     """
     host = socket.gethostname()
     rows = connection.exec_driver_sql(_DEAD, {"grace": grace_seconds})
@@ -193,7 +195,7 @@ def dead_workers(connection: Connection, *, grace_seconds: float) -> list[str]:
 
 def _is_running(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE  # killed, and nobody has waited for it
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE  # a zombie: killed, and not waited for
     except psutil.NoSuchProcess:
         return False
 
@@ -205,9 +207,9 @@ def lost_operations(
 
     Args:
         connection: Any.
-        workers: Processes that are dead.
-        longest_seconds: No sync takes so long: one that began earlier, by the database's clock, was lost by its
-            process, dead or not. ``None`` looks for those of the dead only.
+        workers: Dead processes.
+        longest_seconds: No sync takes this long: one that began earlier, by the database's clock, was lost by its
+            process, dead or not. ``None`` looks only for those of dead processes.
     """
     rows = connection.exec_driver_sql(
         "SELECT o.id, o.user_id, (SELECT wallet_address FROM user_wallets w WHERE w.user_id = o.user_id "
@@ -220,12 +222,12 @@ def lost_operations(
 
 
 def cancel_run(connection: Connection, run_id: str) -> None:
-    """Tells the process that carries a run to end it, once the transaction is committed."""
+    """Tells the process that executes a run to cancel it, once the transaction is committed."""
     connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CANCEL_CHANNEL, run_id))
 
 
 def known_workers(connection: Connection) -> frozenset[str]:
-    """Ids of the processes that live, as far as is known: the others have left, or were found dead."""
+    """The ids of processes believed alive: the others have left, or were found dead."""
     return frozenset(connection.exec_driver_sql("SELECT id FROM worker_processes").scalars())
 
 
@@ -235,7 +237,7 @@ def forget_workers(connection: Connection, workers: Collection[str]) -> None:
 
 
 def list_workers(connection: Connection) -> list[WorkerRow]:
-    """All processes that were not found dead yet, with whether they hold their lock."""
+    """All processes not yet found dead, with whether they hold their lock."""
     rows = connection.exec_driver_sql(
         "SELECT w.id, w.host, w.pid, w.started_at, w.recovery_ms, w.takes_runs, EXISTS (SELECT 1 FROM pg_locks l "
         "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.database = (SELECT oid FROM pg_database "

@@ -1,7 +1,7 @@
-"""The token registry: which lists name a contract, and what the first of them that has it says.
+"""The token registry: which lists name a contract, and the facts of the most trusted list that has them.
 
-What each list says is kept apart (``token_registry_entries``), and ``token_registry`` follows from that alone. So it is
-the same in whatever order lists are read, and a list that can't be read changes nothing.
+Each list's entries are stored separately (``token_registry_entries``), and ``token_registry`` is derived from them
+alone. So it is the same in whatever order lists are read, and a list that can't be read changes nothing.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _LOCK: Final = 0x6D6F6F6E72656769
 
 
 class ListState(NamedTuple):
-    """What is known of a list.
+    """The state of a token list.
 
     Attributes:
-        name: Of the list.
+        name: Its name.
         trust: Its place in the order of trust; the lowest goes first.
-        version: As it was last read; ``None`` where it never was.
-        tokens: Contracts that it names.
+        version: As last read; ``None`` if it never was.
+        tokens: The number of contracts that it names.
         read_at: When it was last read in full.
         asked_at: When it was last asked for.
-        error: Why it could not be read then; ``None`` where it could.
+        error: Why it could not be read then; ``None`` if it could.
     """
 
     name: str
@@ -42,7 +42,7 @@ class ListState(NamedTuple):
 
 
 class ListChange(NamedTuple):
-    """What a reading of a list changed, in contracts."""
+    """What a reading of a list changed, in numbers of contracts."""
 
     added: int
     removed: int
@@ -116,10 +116,9 @@ SELECT token_address FROM token_registry WHERE chain_id = %s AND coingecko_id = 
 
 
 def replace_list(connection: Connection, taken: TokenList, *, trust: int) -> ListChange:
-    """Takes a list as it now is in the place of what it said before.
+    """Replaces a list's stored entries with its present ones.
 
-    Rows that say the same stay untouched. A contract that the list dropped loses its word only: it stays while another
-    list names it.
+    Rows that say the same stay untouched. A contract that the list dropped stays while another list names it.
 
     Args:
         connection: In a transaction, which holds the registry's lock from here to its end.
@@ -133,16 +132,16 @@ def replace_list(connection: Connection, taken: TokenList, *, trust: int) -> Lis
 
 
 def note_failure(connection: Connection, name: str, error: str, *, trust: int) -> None:
-    """Notes why a list could not be read; what it said stays."""
+    """Records why a list could not be read; its entries stay."""
     connection.exec_driver_sql(_NOTE_FAILURE, (name, trust, error))
 
 
 def forget_lists(connection: Connection, configured: Collection[str]) -> list[str]:
-    """Drops lists by URL that are configured no more, with their word; returns their names.
+    """Drops lists by URL that are no longer configured, with their entries; returns their names.
 
     Args:
         connection: In a transaction.
-        configured: Names of those that are.
+        configured: Names of the configured lists.
     """
     _lock(connection)
     forgotten = sorted(connection.exec_driver_sql(_FORGET, (list(configured),)).scalars())
@@ -152,7 +151,7 @@ def forget_lists(connection: Connection, configured: Collection[str]) -> list[st
 
 
 def seed_registry(connection: Connection) -> list[str]:
-    """Loads the lists of the package that the database has in another version, or not at all; returns their names.
+    """Loads the package's lists that the database lacks or has in another version; returns their names.
 
     Args:
         connection: In a transaction.
@@ -174,7 +173,7 @@ def seed_registry(connection: Connection) -> list[str]:
 
 
 def list_states(connection: Connection) -> list[ListState]:
-    """The lists, the most trusted first."""
+    """The lists, most trusted first."""
     rows = connection.exec_driver_sql(
         "SELECT list, trust, version, tokens, read_at, asked_at, error FROM token_registry_lists ORDER BY trust, list"
     )
@@ -193,5 +192,5 @@ def _replace_entries(connection: Connection, taken: TokenList, trust: int) -> Li
 
 
 def _lock(connection: Connection) -> None:
-    """One change at a time: two at once would each derive the registry without what the other is adding."""
+    """Allows one change at a time: two at once would each derive the registry without the other's additions."""
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))

@@ -1,4 +1,4 @@
-"""What is known of tokens beyond any one user: their metadata, what lists say, and the evidence of their prices."""
+"""What is stored about tokens beyond any one user: their metadata, their listings, and the evidence of their prices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from moonx_pipeline.storage.connection.recordset import recordset
 
 
 class Incomplete(NamedTuple):
-    """Metadata that lacks the decimals or every name.
+    """Metadata that lacks the decimals, or both symbol and name.
 
     Attributes:
         read_at: When it was last asked for.
@@ -29,11 +29,11 @@ class Incomplete(NamedTuple):
 
 
 class TokenStore(NamedTuple):
-    """What is stored of tokens.
+    """What is stored about tokens.
 
     Attributes:
         tokens: Metadata.
-        incomplete: Of metadata that lacks something, when it was asked for.
+        incomplete: Tokens whose metadata lacks something.
         known: Listings and evidence; an entry for each token that was asked for.
     """
 
@@ -66,7 +66,7 @@ LEFT JOIN token_registry r USING (chain_id, token_address)
 LEFT JOIN token_evidence e USING (chain_id, token_address)
 """
 
-# Of each datum the later one stays: two processes that learn of one token at a time can't undo each other's.
+# The later value of each datum stays: two processes that learn about a token at once can't undo each other's values.
 _WRITE = """
 WITH tokens AS (
     INSERT INTO token_metadata AS m (chain_id, token_address, symbol, name, decimals, logo_url, source, tries)
@@ -111,7 +111,7 @@ WHERE (e.answered_at, coalesce(e.read_at, '-infinity'), coalesce(e.depth_at, '-i
 
 
 class _Facts:
-    """Evidence of one token, row by row."""
+    """The evidence of one token, collected row by row."""
 
     def __init__(self, listing: Listing | None) -> None:
         self.listing = listing
@@ -141,7 +141,7 @@ class _Facts:
 
 
 def read_tokens(connection: Connection, keys: Collection[TokenKey]) -> TokenStore:
-    """What is stored of tokens, in one round trip."""
+    """Reads what is stored about tokens, in one round trip."""
     rows = connection.exec_driver_sql(_READ, ([key.chain_id for key in keys], [key.address for key in keys]))
     tokens: dict[TokenKey, TokenInfo] = {}
     incomplete: dict[TokenKey, Incomplete] = {}
@@ -171,12 +171,12 @@ def is_incomplete(info: TokenInfo) -> bool:
 def write_tokens(
     connection: Connection, *, tokens: Mapping[TokenKey, FetchedMetadata], evidence: Mapping[TokenKey, Evidence]
 ) -> None:
-    """Stores what was learned, in one round trip; of each datum the later one stays.
+    """Stores metadata and evidence in one round trip; the later value of each datum stays.
 
     Args:
-        connection: Any; rows are taken in key order, so that two writers can't wait for each other.
+        connection: Any; rows are written in key order, so that two writers can't wait for each other.
         tokens: Metadata.
-        evidence: Of the tokens of which something was learned.
+        evidence: Evidence of the tokens about which something was learned.
     """
     token_rows = [
         {
@@ -228,7 +228,7 @@ def _evidence_rows(key: TokenKey, evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def logo_url_of(connection: Connection, chain_id: int, address: str) -> str | None:
-    """Where the logo of a token is, as a provider or a list says."""
+    """The URL of a token's logo, by a provider or a list."""
     url: str | None = connection.exec_driver_sql(
         "SELECT coalesce(m.logo_url, r.logo_url) FROM (SELECT %s::int AS chain_id, %s::text AS token_address) x "
         "LEFT JOIN token_metadata m USING (chain_id, token_address) "

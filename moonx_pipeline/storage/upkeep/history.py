@@ -1,8 +1,8 @@
-"""History as it grows old: thinned to one snapshot an hour, then to one a day, and dropped by the month.
+"""History as it ages: thinned to one snapshot an hour, then to one a day, and dropped by the month.
 
-A snapshot is what one sync stored of one user, and it is kept or removed as a whole. The last one of an hour or
-day stays. An hour or day is thinned once all of it is old enough; how far that has come is in ``history_thinning``,
-so what is thinned is not read again.
+A snapshot is what one sync stored for one user, and is kept or removed as a whole. The last one of an hour or day
+stays. An hour or day is thinned once all of it is old enough; ``history_thinning`` records the progress, so that
+thinned history is not read again.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from moonx_pipeline.storage.upkeep.chunks import in_chunks, with_lock_timeout
 KEPT_WHOLE: Final = timedelta(days=2)
 KEPT_HOURLY: Final = timedelta(days=30)
 
-# A user may have 288 snapshots a day of some dozen rows: so a statement removes some 100,000s, in seconds.
+# A user may have 288 snapshots a day with some dozen rows each, so a statement removes some 100,000 rows, in seconds.
 _USERS: Final = 100
 _ROWS: Final = 10_000
 
 _TABLE: Final = "user_token_holdings_history"
 
-# The users are found by leaping from one to the next in the index of the one month that the day is of. A month
-# that is new has no statistics yet: the planner is told that everything goes by that index, or one slice may read
-# the whole month once for each user.
+# Finds the users by leaping from one to the next in the index of the day's month. A new month has no statistics yet, so
+# the planner is forced to use that index; otherwise one chunk may read the whole month once for each user.
 _THIN: Final = f"""
 SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
 WITH RECURSIVE leaps AS (
@@ -64,23 +63,23 @@ ON CONFLICT (resolution) DO UPDATE SET thinned_until = greatest(t.thinned_until,
 
 
 class _Place(NamedTuple):
-    """How far thinning has come: a time, and within its day the last user who is done."""
+    """How far thinning has come: a time, and the last finished user of its day."""
 
     start: datetime
     after: str
 
 
 def thin_history(engine: Engine, *, hourly_before: datetime, daily_before: datetime, oldest: date) -> Iterator[int]:
-    """Leaves of each user's snapshots the last one of each hour, and of what is older the last one of each day.
+    """Keeps the last snapshot of each hour, and in older history the last of each day, for each user.
 
     Args:
         engine: The database.
         hourly_before: Hours (UTC) that are over by then are thinned.
         daily_before: Days (UTC) that are over by then are thinned to one snapshot; not after ``hourly_before``.
-        oldest: Where to begin when nothing was thinned yet.
+        oldest: Where to begin if nothing was thinned yet.
 
     Yields:
-        Rows removed, by the slice: some users' snapshots of a day.
+        Rows removed, by the chunk: some users' snapshots of a day.
     """
     start = datetime.combine(oldest, time(), UTC)
     ends = {
@@ -88,7 +87,7 @@ def thin_history(engine: Engine, *, hourly_before: datetime, daily_before: datet
         "hour": hourly_before.astimezone(UTC).replace(minute=0, second=0, microsecond=0),
     }
     for resolution, end in ends.items():
-        # What is thinned to days needs no thinning to hours.
+        # History thinned to days needs no thinning to hours.
         start = max(start, with_lock_timeout(engine, partial(_thinned_until, resolution=resolution)) or start)
         if start < end:
             yield from in_chunks(engine, _Place(start, ""), partial(_thin, resolution=resolution, until=end))
@@ -125,7 +124,7 @@ def _thin(connection: Connection, place: _Place, *, resolution: str, until: date
 
 
 def first_kept_month(now: datetime, months: int) -> date:
-    """The first day of the oldest month of which anything is younger than so many months."""
+    """The first day of the oldest month with anything younger than this many months."""
     years, month = divmod(now.year * 12 + now.month - 1 - months, 12)
     return date(years, month + 1, 1)
 
@@ -135,7 +134,7 @@ def drop_history(engine: Engine, before: date) -> list[str]:
 
     Args:
         engine: The database.
-        before: The first day of the first month that is kept.
+        before: The first day of the first month to keep.
     """
     names = with_lock_timeout(engine, partial(_months_before, before=before))
     for name in names:
@@ -154,19 +153,19 @@ def _months_before(connection: Connection, before: date) -> list[str]:
 
 
 def _drop(connection: Connection, name: str) -> None:
-    # Beside a default partition, PostgreSQL detaches in no other way than this, which locks all of history.
+    # With a default partition, PostgreSQL can detach only like this, which locks all of history.
     connection.exec_driver_sql(f"ALTER TABLE {_TABLE} DETACH PARTITION {name}; DROP TABLE {name}")
 
 
 def delete_stray_history(engine: Engine, before: date) -> Iterator[int]:
-    """Deletes what is older of the rows for which there was no month.
+    """Deletes old rows outside of any month's partition.
 
     Args:
         engine: The database.
-        before: The first day that is kept.
+        before: The first day to keep.
 
     Yields:
-        Rows removed, by the slice.
+        Rows removed, by the chunk.
     """
     yield from in_chunks(engine, before, _delete_stray)
 
@@ -181,7 +180,7 @@ def _delete_stray(connection: Connection, before: date) -> tuple[int, date | Non
 
 
 def ensure_history(engine: Engine, today: date) -> int:
-    """Makes the tables of this month and the next ones; returns how many were missing."""
+    """Creates the tables of this month and the next ones; returns how many were missing."""
     return with_lock_timeout(
         engine,
         lambda connection: int(

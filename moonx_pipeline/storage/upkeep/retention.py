@@ -1,4 +1,4 @@
-"""What is old and of no use any more: which rows go, in slices that are each a short transaction."""
+"""Retention: which old rows to delete, in chunks that are each a short transaction."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ CHANGING_TABLES: Final = (
 )
 """Tables that change a lot in a day."""
 
-# Read in the order of the stream, so that what was looked at is not looked at again, nor what vacuum has not
-# cleared away yet.
+# Reads in the order of the stream, so that it reads neither rows twice nor rows that vacuum has not removed yet.
 _OUTBOX: Final = """
 WITH slice AS MATERIALIZED (
     SELECT id, tx, seq, created_at, published_at FROM outbox_events
@@ -49,11 +48,11 @@ def prune_outbox(engine: Engine, before: datetime, *, unpublished: bool) -> Iter
     Args:
         engine: The database.
         before: Events made before then are old.
-        unpublished: Whether also those that no broker has acknowledged: only where there is no broker, and the
-            outbox itself is what consumers read.
+        unpublished: Whether to delete events that no broker has acknowledged, too: only if there is no broker, and
+            consumers read the outbox itself.
 
     Yields:
-        Events removed, by the slice.
+        Events removed, by the chunk.
     """
     yield from in_chunks(engine, BEGINNING, partial(_prune_outbox, before=before, unpublished=unpublished))
 
@@ -83,7 +82,7 @@ _REQUESTS: Final = _BY_END.format(
     table="sync_requests", most=_SLICE, condition="x.status IN ('done', 'refused', 'cancelled')"
 )
 
-# An operation that a user's status or a request still names is not done with.
+# An operation that a user's status or a request still refers to is kept.
 _OPERATIONS: Final = _BY_END.format(
     table="sync_operations",
     most=_SLICE,
@@ -94,14 +93,14 @@ _OPERATIONS: Final = _BY_END.format(
 
 
 def prune_requests(engine: Engine, before: datetime) -> Iterator[int]:
-    """Deletes requests that ended before a time; yields how many, by the slice."""
+    """Deletes requests that ended before a time; yields how many, by the chunk."""
     yield from in_chunks(engine, _LONG_AGO, partial(_prune_by_end, statement=_REQUESTS, before=before))
 
 
 def prune_operations(engine: Engine, before: datetime) -> Iterator[int]:
-    """Deletes operations that ended before a time; yields how many, by the slice.
+    """Deletes operations that ended before a time; yields how many, by the chunk.
 
-    The last one of each user stays, and one whose request is still there.
+    The last one of each user stays, and those whose requests still exist.
     """
     yield from in_chunks(engine, _LONG_AGO, partial(_prune_by_end, statement=_OPERATIONS, before=before))
 
@@ -128,16 +127,16 @@ SELECT (SELECT count(*) FROM gone),
 
 
 def prune_check_executions(engine: Engine, before: datetime) -> Iterator[int]:
-    """Deletes Dagster's records of asset checks that were made before a time by runs that are gone.
+    """Deletes Dagster's records of asset checks that deleted runs made before a time.
 
     Dagster deletes a run with its events, but not with these.
 
     Args:
         engine: Dagster's database.
-        before: When.
+        before: The time.
 
     Yields:
-        Records removed, by the slice.
+        Records removed, by the chunk.
     """
     yield from in_chunks(engine, 0, partial(_prune_check_executions, before=before))
 
@@ -148,12 +147,12 @@ def _prune_check_executions(connection: Connection, after: int, *, before: datet
 
 
 def analyze(engine: Engine, tables: Sequence[str] = CHANGING_TABLES) -> None:
-    """Brings the planner's statistics up to date; of a table in parts, autovacuum never does so as a whole.
+    """Updates the planner's statistics; autovacuum never does so for a partitioned table as a whole.
 
-    A table that somebody has locked is left out.
+    Skips a table that is locked.
     """
     with autocommit(engine) as connection:
-        # It reads samples and holds nobody up, but of all months of history it may take a while.
+        # It reads samples and blocks nobody, but over all months of history it may take a while.
         connection.exec_driver_sql("SET statement_timeout = '5min'")
         try:
             for table in tables:

@@ -1,1 +1,1 @@
-"""The fetch stage: balances, by one way or another."""
+"""The fetch stage: reads balances, with fallbacks."""

@@ -1,6 +1,6 @@
-"""The ways to a wallet's balances on one chain behind the shared call: Alchemy's JSON-RPC, then the operator's node.
+"""Fallbacks after the shared call, for one wallet on one chain: Alchemy's JSON-RPC, then the operator's node.
 
-A failure is data: a reading says so, and never raises.
+A failure is data in the reading, never an exception.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.protection.breakers import ACCOUNT_CAUSES, chain_key, node_key
 
 MOST_ASKED_AGAIN: Final = 1_000
-"""Tokens of one reading that are asked for once more by themselves; the others are told as unread."""
+"""The most tokens of one reading that are asked for again individually; the others count as unread."""
 
 
 class PlaceInList(NamedTuple):
     """Where an earlier sync stopped with the list of a wallet on a chain.
 
     Attributes:
-        resume_key: The page that comes next; ``None`` where the list was read to its end, or not at all.
+        resume_key: The next page; ``None`` if the list was read to its end, or not at all.
         resume_since: When the reading of that list began.
     """
 
@@ -37,13 +37,13 @@ class PlaceInList(NamedTuple):
 
 
 class Memory(Protocol):
-    """What earlier syncs left; looked up only where a way needs it."""
+    """What earlier syncs stored; looked up only if a fallback needs it."""
 
     def place_in_list(self, wallet: str, chain_id: int) -> PlaceInList:
-        """Where the list of a wallet goes on."""
+        """Where the reading of a wallet's list continues."""
 
     def tokens(self, wallet: str, chain_id: int) -> Collection[str]:
-        """Contracts that a wallet may hold: what it held, and major coins."""
+        """Contracts that a wallet may hold: those it held, and major coins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class OtherWays:
     memory: Memory
 
     def whole(self, reading: ChainBalances, error: ProviderError | None) -> ChainBalances:
-        """Reads what the shared call did not give.
+        """Reads what the shared call did not return.
 
         Args:
-            reading: What it gave, and why that is not enough.
-            error: Why it gave nothing, where it failed.
+            reading: What the call returned, and what it lacks.
+            error: Why the call returned nothing, if it failed.
         """
         alchemy, node = self.calls.providers.alchemy, self.calls.providers.nodes.get(reading.chain_id)
         if alchemy is not None and self.calls.alchemy_serves(reading.chain_id) and _worth_asking_again(error):
@@ -68,7 +68,7 @@ class OtherWays:
         return self.single_tokens(reading)
 
     def single_tokens(self, reading: ChainBalances) -> ChainBalances:
-        """Asks the other ways for tokens of a good reading that could not be read with the others."""
+        """Asks the fallbacks for tokens that a good reading could not read."""
         chain_id, wallet = reading.chain_id, reading.wallet
         alchemy, node = self.calls.providers.alchemy, self.calls.providers.nodes.get(chain_id)
         if alchemy is not None and reading.source == "alchemy" and self.calls.alchemy_serves(chain_id):
@@ -90,7 +90,7 @@ class OtherWays:
             return reading  # the tokens stay unknown
         tokens = set(_unsure(reading))
         found = {token: balance for token, balance in said.balances.items() if token in tokens}
-        # What a contract answers itself is known of it, unless another way has a balance.
+        # A contract's own answer stands, unless another fallback has a balance.
         empty = reading.without_balance | (said.without_balance & tokens)
         return replace(
             reading,
@@ -114,7 +114,7 @@ class OtherWays:
         return replace(read.balances, tokens=tokens, resumed_since=since if read.is_resumed else None)
 
     def _note(self, key: str, read: RpcReading) -> None:
-        """Pages that came outweigh the one that did not, unless that was for the key."""
+        """Notes a success if any page came, unless the failure was the key's."""
         if read.stopped_by is not None and is_of_account(read.stopped_by):
             self.calls.breakers.record_error(key, read.stopped_by)
         else:
@@ -132,12 +132,12 @@ class OtherWays:
 
 
 def is_of_account(error: ProviderError | None) -> bool:
-    """Whether an error is of the key, however it is used."""
+    """Whether an error concerns the key, whichever API uses it."""
     return error is not None and effect_of(error).breaker in ACCOUNT_CAUSES
 
 
 def _worth_asking_again(error: ProviderError | None) -> bool:
-    """Whether JSON-RPC may answer where the data API did not; both have one account's key and limit."""
+    """Whether JSON-RPC may answer when the data API did not; both share one account's key and limit."""
     return not isinstance(error, RateLimited) and not is_of_account(error)
 
 

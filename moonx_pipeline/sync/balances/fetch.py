@@ -1,10 +1,10 @@
 """Reading balances: as few provider calls as the APIs allow, started as soon as a sync opens.
 
-Three ways, each tried for what the one before could not read: Alchemy's data API (several wallets and networks a
+Three ways, each tried for what the one before could not read: Alchemy's data API (several wallets and networks per
 call), Alchemy's JSON-RPC (one wallet and chain), the operator's own node (known tokens only). Wallets with many tokens
-are read by JSON-RPC from the start: a page of it costs a tenth, and a list that is too long for one sync continues in
-the next. A way whose breaker is open is not tried, so it costs no time. All of it runs in the providers' threads:
-waiting for a chain is only waiting. A failure is data: the reading says so, and never raises.
+are read by JSON-RPC from the start: a page costs a tenth, and a list that is too long for one sync continues in the
+next. A way whose breaker is open is skipped, so it costs no time. Everything runs in the providers' threads; waiting
+for a chain does no work. A failure is data in the reading, never an exception.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.protection.breakers import ALCHEMY_DATA, chain_key
 
 MANY_TOKENS: Final = 300
-"""Users with more tokens are read by JSON-RPC, chain by chain: for a tenth of the units, without delaying others."""
+"""Users with more tokens are read by JSON-RPC, chain by chain: a tenth of the compute units, and others don't wait."""
 
 _GRACE_SECONDS: Final = 2.0
-"""A call ends by the deadline of its scope; one that does not hangs, and is not waited for longer than this."""
+"""Seconds to wait beyond a scope's deadline, by which each call ends; one still running after that hangs."""
 
 Wait = Callable[[RateLimited], bool]
 Pair = tuple[str, int]
@@ -36,10 +36,10 @@ OnChainEnd = Callable[[int, list[ChainBalances]], None]
 
 
 class BalanceFetch:
-    """The reading of wallets on chains, in progress; of one user or of several.
+    """A reading of wallets on chains in progress, for one user or several.
 
-    ``start`` begins it and returns at once. Each wallet and chain goes through its ways by itself; ``read_chain`` waits
-    for one chain. Chains may be waited for from several threads.
+    ``start`` begins it and returns at once. Each wallet and chain goes through its fallbacks independently;
+    ``read_chain`` waits for one chain, from any thread.
     """
 
     def __init__(
@@ -54,17 +54,17 @@ class BalanceFetch:
         quiet: Collection[Pair] = frozenset(),
         on_chain_end: OnChainEnd | None = None,
     ) -> None:
-        """Takes what to read; nothing is asked yet.
+        """Prepares a reading; no call is made yet.
 
         Args:
-            calls: How providers are asked; its deadline is that of the reading.
+            calls: Calls to providers; their deadline is the reading's.
             wallets: Lower-case addresses.
             chain_ids: The chains.
-            with_metadata: Whether metadata and prices are wanted with the balances.
-            many_tokens: Wallets that are known to hold many tokens.
-            memory: What earlier syncs left of wallets and chains.
-            quiet: Wallets and chains that need not be read: their reading is ``KEPT``.
-            on_chain_end: Called once for each chain, in one of the providers' threads, with its readings.
+            with_metadata: Whether to ask for metadata and prices with the balances.
+            many_tokens: Wallets known to hold many tokens.
+            memory: What earlier syncs stored about wallets and chains.
+            quiet: Wallets and chains that need no reading; theirs is ``KEPT``.
+            on_chain_end: Called once per chain, in a provider thread, with its readings.
         """
         self.calls = calls
         self._wallets = tuple(wallets)
@@ -81,20 +81,20 @@ class BalanceFetch:
         self._chain_ended = {chain_id: threading.Event() for chain_id in self._chain_ids}
 
     def start(self) -> BalanceFetch:
-        """Starts the calls and returns at once; each waits for the rate limit by itself."""
+        """Starts the calls and returns at once; each waits for the rate limit on its own."""
         groups = self._groups()
         self._start_shared(groups, None)
         self._start_others(groups)
         return self
 
     def start_reserved(self, wait: Wait) -> bool:
-        """Starts the shared calls as the rate limit has room for them.
+        """Starts the shared calls as the rate limit allows.
 
         Args:
-            wait: Waits until the limit has room, or says that it does not wait.
+            wait: Waits until the limit has room, or declines to.
 
         Returns:
-            Whether all were started; ``False`` if ``wait`` did not wait.
+            Whether all calls were started; ``False`` if ``wait`` declined.
         """
         alchemy, planned = self.calls.providers.alchemy, self._groups()
         groups = planned
@@ -117,7 +117,7 @@ class BalanceFetch:
         return [self._reading(wallet, chain_id) for wallet in self._wallets]
 
     def quotes(self) -> dict[TokenKey, Quote]:
-        """Prices that came along with the balances, once all chains are read."""
+        """Prices that came with the balances, once all chains are read."""
         found: dict[TokenKey, Quote] = {}
         for call in self._shared:
             if call.done() and call.exception() is None:
@@ -134,7 +134,7 @@ class BalanceFetch:
         return ended
 
     def _groups(self) -> list[Group]:
-        """The shared calls: as few as the API allows, of what may be asked."""
+        """The shared calls for what may be asked: as few as the API allows."""
         alchemy = self.calls.providers.alchemy
         if alchemy is None or self.calls.breakers.is_open(ALCHEMY_DATA):
             return []
@@ -148,7 +148,7 @@ class BalanceFetch:
         self._shared += [executor.submit(self._read_together, group, slot) for group in groups]
 
     def _start_others(self, groups: Sequence[Group]) -> None:
-        """Starts what is in no shared call: quiet chains, long lists, and chains that Alchemy is not asked about."""
+        """Starts what no shared call covers: quiet chains, long lists, and chains that Alchemy is not asked about."""
         together = {(wallet, chain_id) for group in groups for wallet, chain_ids in group for chain_id in chain_ids}
         pairs = [(wallet, chain_id) for wallet in self._wallets for chain_id in self._chain_ids]
         for wallet, chain_id in pairs:
@@ -162,7 +162,7 @@ class BalanceFetch:
                 self._go_on(self._not_asked(wallet, chain_id), None)
 
     def _read_together(self, group: Group, slot: datetime | None) -> BalanceReading:
-        """A shared call; afterwards each of its wallets and chains goes on by itself."""
+        """Makes a shared call; afterwards each of its wallets and chains continues independently."""
         pairs = [(wallet, chain_id) for wallet, chain_ids in group for chain_id in chain_ids]
         alchemy = self.calls.providers.alchemy
         assert alchemy is not None  # noqa: S101 - it planned the group
@@ -184,7 +184,7 @@ class BalanceFetch:
         return reading
 
     def _ask_together(self, alchemy: Alchemy, group: Group, slot: datetime | None) -> BalanceReading:
-        """The call itself. What it says about single chains, and about their common key, is noted on their breakers."""
+        """Makes the call itself, and notes its result on the breakers of its chains and of their common key."""
         breakers = self.calls.breakers
         chain_ids = {chain_id for _, ids in group for chain_id in ids}
         try:
@@ -202,7 +202,7 @@ class BalanceFetch:
         return reading
 
     def _go_on(self, reading: ChainBalances, error: ProviderError | None) -> None:
-        """Ends a reading that lacks nothing; asks the other ways for what it lacks."""
+        """Ends a complete reading; asks the fallbacks for what an incomplete one lacks."""
         if reading.outcome is not ChainOutcome.OK:
             self.calls.providers.executor.submit(self._end_with, reading, lambda: self._ways.whole(reading, error))
         elif reading.unknown or reading.without_balance:
@@ -219,7 +219,7 @@ class BalanceFetch:
         self._end((begun.wallet, begun.chain_id), ended)
 
     def _end(self, pair: Pair, ended: ChainBalances | BaseException) -> None:
-        """Takes in how a wallet and chain ended; the last one of its chain ends the chain."""
+        """Records how a wallet and chain ended; the last wallet of a chain ends the chain."""
         _, chain_id = pair
         self._ended[pair] = ended
         with self._lock:
@@ -232,7 +232,7 @@ class BalanceFetch:
                 self._on_chain_end(chain_id, [r for r in readings if isinstance(r, ChainBalances)])
 
     def _not_asked(self, wallet: str, chain_id: int) -> ChainBalances:
-        """Why a chain takes part in no shared call."""
+        """An unanswered reading that says why its chain is in no shared call."""
         alchemy, breakers, chain = self.calls.providers.alchemy, self.calls.breakers, CHAIN_BY_ID[chain_id]
         if alchemy is None or not alchemy.serves(chain_id):
             reason = f"{chain.name} has no source of balances: set ALCHEMY_API_KEY or RPC_URL_{chain.slug.upper()}."

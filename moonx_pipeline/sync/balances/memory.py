@@ -1,4 +1,4 @@
-"""What earlier syncs left of wallets and chains, for the ways that need it."""
+"""What earlier syncs stored about wallets and chains, for the fallbacks that need it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from moonx_pipeline.sync.balances.fallback import PlaceInList
 
 @dataclass(frozen=True, slots=True)
 class StoredMemory:
-    """The memory that is stored; see ``Memory``.
+    """A ``Memory`` in the database.
 
     Attributes:
         engine: The pipeline's database.
@@ -27,16 +27,16 @@ class StoredMemory:
     owners: Mapping[str, str]
 
     def place_in_list(self, wallet: str, chain_id: int) -> PlaceInList:
-        """Where the list of a wallet goes on."""
+        """Where the reading of a wallet's list continues."""
         with self._connect() as connection:
             return PlaceInList(*place_in_list(connection, self.owners[wallet], wallet, chain_id))
 
     def tokens(self, wallet: str, chain_id: int) -> list[str]:
-        """Contracts that a wallet may hold: what it held, and major coins."""
+        """Contracts that a wallet may hold: those it held, and major coins."""
         with self._connect() as connection:
             held = held_tokens(connection, self.owners[wallet], wallet, chain_id)
             return [*held, *contracts_of(connection, chain_id, MAJOR_IDS)]
 
     def _connect(self) -> Connection:
-        # Each statement by itself: a transaction around them would cost two round trips more.
+        # No transaction around the statements: it would cost two more round trips.
         return autocommit(self.engine)

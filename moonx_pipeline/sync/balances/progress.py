@@ -1,4 +1,4 @@
-"""Progress of a sync that somebody may be waiting for: how each chain ended, as soon as it did."""
+"""Progress of a sync: tells live listeners how each chain ended, as soon as it does."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class ChainEnd(NamedTuple):
     Attributes:
         state: ``done``, ``failed`` or ``skipped``.
         reason: Why it is not done.
-        code: Why, for programs; see ``ChainBalances.error_code``.
-        retry_at: When it may be asked again, where that is known.
+        code: The reason for programs; see ``ChainBalances.error_code``.
+        retry_at: When it may be asked again, if known.
     """
 
     state: str
@@ -40,7 +40,7 @@ class ChainEnd(NamedTuple):
 
 
 def chain_end(readings: Sequence[ChainBalances]) -> ChainEnd:
-    """How a chain ended: as the worst of its wallets did, with the first reason of those."""
+    """How a chain ended: as its worst wallet did, with the first such reason."""
     for outcome, state in _WORST_FIRST:
         worst = [reading for reading in readings if reading.outcome is outcome]
         if worst:
@@ -51,16 +51,16 @@ def chain_end(readings: Sequence[ChainBalances]) -> ChainEnd:
 
 
 def notify_chain_end(engine: Engine, sync: OpenSync, chain_id: int, readings: Sequence[ChainBalances]) -> None:
-    """Tells those who listen how the reading of a chain ended.
+    """Notifies live listeners how the reading of a chain ended.
 
     Args:
         engine: The pipeline's database.
         sync: The sync.
         chain_id: The chain.
-        readings: Of all wallets.
+        readings: Those of all wallets.
     """
     end = chain_end(readings)
-    # Progress is not needed by the sync itself: if the database is away, the steps that need it say so.
+    # The sync itself does not need progress; if the database is away, the steps that need it report that.
     with suppress(SQLAlchemyError), autocommit(engine) as connection:
         notify_progress(
             connection, user_id=sync.user_id, operation_id=sync.operation_id, chain_id=chain_id, **end._asdict()
@@ -68,7 +68,7 @@ def notify_chain_end(engine: Engine, sync: OpenSync, chain_id: int, readings: Se
 
 
 def trace_chain_end(chain_id: int, readings: Sequence[ChainBalances]) -> None:
-    """Says on the current span how the reading of a chain ended."""
+    """Records on the current span how the reading of a chain ended."""
     end = chain_end(readings)
     note({"moonx.chain": chain_id, "moonx.outcome": end.state})
     if end.reason is not None:

@@ -1,1 +1,1 @@
-"""Names and prices of tokens: what to ask, whom, and what to make of it."""
+"""Names and prices of tokens: plans which sources to ask, asks them, and interprets the answers."""

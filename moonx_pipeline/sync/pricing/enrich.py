@@ -1,4 +1,4 @@
-"""What positions consist of beyond balances: names and prices of tokens, stored or looked up."""
+"""Names and prices of tokens for positions: read from the database, or looked up."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from moonx_pipeline.sync.pricing.quote_round import QuoteRound
 from moonx_pipeline.sync.runtime import Runtime, SingleFlight
 
 _LONGEST_WAIT: Final = 3.0
-"""Seconds. After this wait a sync looks up in parallel: the one ahead may hang, or be a run that was cancelled."""
+"""Seconds. After this wait a sync looks up in parallel: the one ahead may hang or be cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenDemand:
-    """The tokens that syncs need names and prices of.
+    """The tokens whose names and prices syncs need.
 
     Attributes:
         keys: The tokens.
-        holdings: Who holds how much of them: prices of what nobody holds much of may be older.
-        readings: Metadata that came along with the balances.
-        quotes: Prices that came along with the balances.
-        syncs: The number of users; so many times more may be asked for.
-        trigger: What started the syncs: a person sees fresher prices.
+        holdings: Who holds how much of them; prices of small holdings may be older.
+        readings: Readings with the metadata that came with the balances.
+        quotes: Prices that came with the balances.
+        syncs: The number of users; multiplies how many tokens may be asked for.
+        trigger: What started the syncs; a user who asks sees fresher prices.
         now: The time of the reading.
     """
 
@@ -53,11 +53,11 @@ class TokenDemand:
 
 @dataclass(frozen=True, slots=True)
 class Enrichment:
-    """Names and prices for what syncs hold.
+    """Provides names and prices for what syncs hold.
 
     Attributes:
         runtime: The database, the providers and the rules.
-        calls: How the providers are asked.
+        calls: Calls to the providers.
         demand: The tokens.
         deadline: ``time.monotonic()`` after which the database is not tried again.
     """
@@ -68,14 +68,14 @@ class Enrichment:
     deadline: float
 
     def value_by(self, book: TokenStore, read_at_start: float) -> tuple[Valuer, tuple[str, ...]]:
-        """Names and prices of the tokens; what is unknown or too old is looked up and stored.
+        """Names and prices the tokens; looks up and stores what is unknown or too old.
 
         Args:
             book: What is stored about the tokens and about ``ALWAYS_KNOWN``.
-            read_at_start: ``time.monotonic()`` before it was read.
+            read_at_start: ``time.monotonic()`` before ``book`` was read.
 
         Returns:
-            What values the holdings, and why price sources failed.
+            The valuer of the holdings, and why price sources failed.
         """
         market = self._market(book)
         if not self._has_to_look_up(book, market):
@@ -83,7 +83,7 @@ class Enrichment:
         lookups, keys = self.runtime.providers.lookups, set(self.demand.keys)
         with _alone(lookups, self.calls.scope.remaining()):
             if lookups.ended > read_at_start:
-                # Another sync has looked up since, and for much of the same.
+                # Another sync has since looked up much of the same.
                 book = self._read({*keys, *ALWAYS_KNOWN})
                 market = self._market(book)
             asking = QuoteRound(market, self.calls, read_known=self._read_known, syncs=self.demand.syncs)
@@ -145,7 +145,7 @@ class Enrichment:
 
 @contextmanager
 def _alone(lookups: SingleFlight, seconds: float) -> Iterator[None]:
-    """One look-up of this process after the other, since syncs side by side ask for the same."""
+    """Serializes the look-ups of this process, since concurrent syncs ask for the same tokens."""
     taken = lookups.lock.acquire(timeout=min(_LONGEST_WAIT, seconds))
     try:
         yield
@@ -157,7 +157,7 @@ def _alone(lookups: SingleFlight, seconds: float) -> Iterator[None]:
 def _worth(
     holdings: Iterable[Holding], book: TokenStore, market: Market, fresh_for: timedelta
 ) -> dict[TokenKey, Decimal]:
-    """What the largest holding of each token is worth by the book, for those whose price is not fresh."""
+    """The value of the largest holding of each token by the stored price, for tokens whose price is not fresh."""
     aged: dict[TokenKey, tuple[Decimal, int]] = {}
     for key, known in book.known.items():
         quotes, info = known.evidence.quotes, book.tokens.get(key)

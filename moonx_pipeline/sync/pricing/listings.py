@@ -1,4 +1,4 @@
-"""Prices of coins and contracts that are listed: Binance's direct quotes, and CoinGecko's listings."""
+"""Prices of listed coins and contracts: Binance's direct quotes, and CoinGecko's listings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from moonx_pipeline.sync.pricing.lookups import Asking, addresses_of, by_chain, 
 from moonx_pipeline.sync.protection.breakers import BINANCE, COINGECKO
 
 ListingCalls = list[tuple[list[TokenKey], Future[dict[str, Quote]]]]
-"""Calls under way, each with the tokens that it is about."""
+"""Calls in progress, each with its tokens."""
 
 
 class Listings:
-    """Asks for listed prices; what is started goes on beside other calls until it is taken in."""
+    """Asks for listed prices; started calls run beside others until their results are taken in."""
 
     def __init__(self, ask: Asking) -> None:
-        """Takes what to ask with."""
+        """Prepares to ask; no call is made yet."""
         self._ask = ask
         self._coins_asked: set[TokenKey] = set()
 
@@ -32,7 +32,7 @@ class Listings:
         return self._ask.start(BINANCE, self._ask.providers.binance.prices, symbols)
 
     def take_binance(self, keys: Collection[TokenKey], call: Future[dict[str, Ticker]] | None) -> None:
-        """Takes in direct quotes once USDT's rate is known, and asks CoinGecko for what Binance did not say."""
+        """Takes in direct quotes once USDT's rate is known; asks CoinGecko for what Binance lacks."""
         if call is None:
             return
         unsaid = set(keys)
@@ -46,7 +46,7 @@ class Listings:
         self.take_coins(self.start_coins([key for key in due if self._ask.market.identity(key).coingecko_id]))
 
     def _is_outdated(self, quote: Quote) -> bool:
-        """Whether a pair has stopped: its last price stands for ever."""
+        """Whether a pair has stopped trading: Binance keeps its last price forever."""
         market = self._ask.market
         return quote.price_at is not None and market.now - quote.price_at > market.limits.max_age
 
@@ -58,7 +58,7 @@ class Listings:
         return Quote(PriceSource.BINANCE, usd, ticker.at, now, ticker.change_24h, at_par=rate is None)
 
     def start_coins(self, keys: Collection[TokenKey]) -> ListingCalls:
-        """CoinGecko by the ids of coins, hundreds a call."""
+        """Asks CoinGecko by the ids of coins, hundreds per call."""
         self._coins_asked.update(keys)
         by_id: dict[str, list[TokenKey]] = {}
         for key in sorted(keys):
@@ -73,7 +73,7 @@ class Listings:
         ]
 
     def start_second_opinions(self, keys: Iterable[TokenKey]) -> ListingCalls:
-        """CoinGecko about coins for which Binance alone was asked so far."""
+        """Asks CoinGecko about coins that only Binance was asked about so far."""
         market = self._ask.market
         return self.start_coins(
             [
@@ -96,7 +96,7 @@ class Listings:
                 )
 
     def start_contracts(self, keys: Collection[TokenKey]) -> ListingCalls:
-        """CoinGecko by contract."""
+        """Asks CoinGecko by contract."""
         coingecko = self._ask.providers.coingecko
         return [
             (part, self._ask.start(COINGECKO, coingecko.token_prices, part[0].chain_id, addresses_of(part)))

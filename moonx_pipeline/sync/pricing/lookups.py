@@ -1,4 +1,4 @@
-"""What all asking for prices has in common: calls side by side, outages noted, answers learned."""
+"""What all look-ups of prices share: starts concurrent calls, notes outages, learns answers."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _T = TypeVar("_T")
 
 
 class Asking:
-    """Calls to the sources of prices, whose answers go into a market as evidence.
+    """Makes calls to price sources and adds their answers to a market as evidence.
 
     Attributes:
         market: What is known.
-        calls: How the sources are asked.
-        outages: Why a source failed, a sentence each.
+        calls: Calls to the sources.
+        outages: Why sources failed, one sentence each.
     """
 
     def __init__(self, market: Market, calls: ProviderCalls) -> None:
-        """Takes what to ask with; nothing is asked yet."""
+        """Prepares to ask; no call is made yet."""
         self.market = market
         self.calls = calls
         self.outages: list[str] = []
@@ -39,12 +39,12 @@ class Asking:
         return self.calls.providers
 
     def start(self, breaker: str, ask: Callable[..., _T], *what: object) -> Future[_T]:
-        """Starts a call beside others; see ``ProviderCalls.start``."""
+        """Starts a concurrent call; see ``ProviderCalls.start``."""
         return self.calls.start(breaker, ask, *what)
 
     @contextmanager
     def noting_outage(self) -> Iterator[None]:
-        """A source that fails leaves its tokens as they were; the sync goes on."""
+        """Notes a source's failure as an outage; its tokens stay as they were, and the sync continues."""
         try:
             yield
         except ProviderError as error:
@@ -52,7 +52,7 @@ class Asking:
                 self.outages.append(str(error))
 
     def learn(self, source: PriceSource, keys: Iterable[TokenKey], quotes: Mapping[TokenKey, Quote | None]) -> None:
-        """Takes in an answer: a source that has no price of a token has answered all the same."""
+        """Takes in an answer; a source without a price for a token counts as having answered."""
         for key in keys:
             self.market.learn(key, found(source, self.market.now, quotes.get(key)))
 
@@ -63,7 +63,7 @@ def in_parts(items: Sequence[_T], size: int) -> list[Sequence[_T]]:
 
 
 def addresses_of(keys: Iterable[TokenKey]) -> list[str]:
-    """Their contracts."""
+    """The contracts of the keys."""
     return [key.address for key in keys]
 
 

@@ -1,4 +1,4 @@
-"""What tokens are called: asked once where the answer is whole; where it lacks something again, later each time."""
+"""Metadata of tokens: asked for once if the answer is complete, else again at growing intervals."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.protection.breakers import chain_key, node_key
 
 MAX_CONTRACTS_ASKED: Final = 50
-"""Contracts that are asked themselves at most, where providers do not know them: three calls each."""
+"""The most contracts to ask directly if providers do not know them: three calls each."""
 
 _FIRST_WAIT: Final = timedelta(seconds=5)
 _LONGEST_WAIT: Final = timedelta(days=7)
 
 
 def waits_for(tries: int) -> timedelta:
-    """How long metadata that lacks something is not asked for again, after so many answers that lacked it."""
+    """How long to wait before asking again, after so many incomplete answers."""
     growth: int = 4 ** min(max(tries, 1) - 1, 10)
     return min(_LONGEST_WAIT, _FIRST_WAIT * growth)
 
@@ -36,18 +36,18 @@ def fetch_metadata(
     *,
     most: int,
 ) -> dict[TokenKey, FetchedMetadata]:
-    """Metadata of tokens that are not known, or not whole.
+    """Fetches metadata that is unknown or incomplete.
 
-    What came along with the balances costs nothing; for the rest the chain's own source is asked, tokens that have a
-    market first. A source that fails leaves its tokens as they were.
+    Metadata that came with the balances costs nothing; for the rest the chain's own source is asked, tokens with a
+    market first. A source that fails leaves its tokens unchanged.
 
     Args:
         keys: The tokens.
-        book: What is stored of them.
-        readings: What came along with the balances.
-        market: Which of them have a market.
-        calls: How the sources are asked.
-        most: Tokens that are asked about at most; the following syncs ask about the others.
+        book: What is stored about them.
+        readings: Readings with the metadata that came with the balances.
+        market: Tells which tokens have a market.
+        calls: Calls to the sources.
+        most: The most tokens to ask about; the next syncs ask about the others.
     """
     described = _came_along(keys, book, readings)
     missing = [key for key in keys if _is_wanted(key, book, market) and not _is_whole(described.get(key))]
@@ -64,7 +64,7 @@ def fetch_metadata(
 
 
 def lacks_metadata(keys: Set[TokenKey], book: TokenStore, readings: Iterable[ChainBalances], market: Market) -> bool:
-    """Whether there is anything to describe: an unknown token, or metadata that came along and is news."""
+    """Whether there is metadata to fetch or store: for an unknown token, or new metadata that came with balances."""
     return any(_is_wanted(key, book, market) for key in keys) or bool(_came_along(keys, book, readings))
 
 
@@ -100,7 +100,7 @@ def _came_along(
 def _joined(
     key: TokenKey, info: TokenInfo, source: str, book: TokenStore, before: FetchedMetadata | None
 ) -> FetchedMetadata:
-    """What was said, over what is known: an answer that lacks something takes nothing away."""
+    """Merges an answer over what is known; an incomplete answer removes nothing."""
     known = before.info if before else book.tokens.get(key, UNKNOWN_TOKEN)
     joined = TokenInfo(
         info.symbol or known.symbol,
@@ -114,7 +114,8 @@ def _joined(
 
 _Answers = dict[TokenKey, tuple[TokenInfo, str]]
 _Way = tuple[str, Callable[[list[str]], dict[str, TokenInfo]], bool]
-"""A provider, how it is asked about contracts, and whether that is so dear that it is only for tokens with a market."""
+"""A provider, the call that asks it about contracts, and whether it costs so much that only tokens with a market
+are asked about."""
 
 
 def _ask(
@@ -123,7 +124,7 @@ def _ask(
     with_market: Set[TokenKey],
     calls: ProviderCalls,
 ) -> _Answers:
-    """Asks the ways of a chain, each for what the ones before did not know."""
+    """Asks each source of a chain for what the ones before did not know."""
     answers: _Answers = {}
     for source, ask, is_dear in _ways(chain_id, calls):
         left = [key for key in wanted if key not in answers or is_incomplete(answers[key][0])]
@@ -143,7 +144,7 @@ def _ask(
 
 
 def _ways(chain_id: int, calls: ProviderCalls) -> list[_Way]:
-    """Alchemy, then the operator's node; where there is none, the contracts themselves by Alchemy."""
+    """The sources of a chain: Alchemy, then the operator's node or, without one, the contracts through Alchemy."""
     ways: list[_Way] = []
     alchemy, node = calls.providers.alchemy, calls.providers.nodes.get(chain_id)
     serves = alchemy is not None and alchemy.serves(chain_id)

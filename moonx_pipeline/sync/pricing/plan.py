@@ -1,8 +1,8 @@
-"""Which tokens' prices are asked for, and of whom: a plan, made without any call.
+"""Plans which tokens' prices to ask for, and at which sources. Makes no calls.
 
-Only what is due is asked: each source by the age of its own last answer. Every token gets a turn: those that were never
-asked for come first, the others in the order of how long they are overdue. So a wallet of thousands of tokens costs a
-bounded number of calls, and the next sync goes on where this one stopped.
+Only what is due is asked: each source by the age of its own last answer. Every token gets a turn: tokens never asked
+for come first, the others by how long they are overdue. So a wallet of thousands of tokens costs a bounded number of
+calls, and the next sync continues where this one stopped.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from moonx_pipeline.sync.runtime import SyncPolicy
 from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS
 
 PERSON_MAX_AGE: Final = timedelta(seconds=5)
-"""Prices older than this are read anew for a person who asks."""
+"""Prices older than this are read again for a user who asks."""
 
 MAX_ASKED: Final = 300
-"""Tokens beyond the majors whose price a sync asks for again at most."""
+"""The most tokens beyond the majors whose price a sync asks for again."""
 
 
 class PricePlan(NamedTuple):
-    """Whose prices are asked for, by source.
+    """The tokens whose prices are asked for, by source.
 
     Attributes:
         binance: Direct quotes.
-        coins: At CoinGecko, by the id of the coin.
-        contracts: At CoinGecko, by contract, which takes a key.
-        pools: At DexScreener.
-        waiting: Tokens that are due and whose turn has not come.
+        coins: CoinGecko, by the coin's id.
+        contracts: CoinGecko, by contract, which needs a key.
+        pools: DexScreener.
+        waiting: Due tokens whose turn has not come.
     """
 
     binance: frozenset[TokenKey]
@@ -49,7 +49,7 @@ class PricePlan(NamedTuple):
 
 
 def max_price_age(policy: SyncPolicy, trigger: str) -> timedelta:
-    """How old a price may be that matters."""
+    """How old an important price may be."""
     return PERSON_MAX_AGE if trigger in PERSONAL_TRIGGERS else policy.fresh_for
 
 
@@ -63,22 +63,22 @@ def plan_prices(
     quoted: Collection[TokenKey] = (),
     syncs: int = 1,
 ) -> PricePlan:
-    """Plans whom to ask about tokens.
+    """Plans which sources to ask about tokens.
 
     Args:
         keys: The tokens.
-        market: What is known of them.
+        market: What is known about them.
         policy: How many tokens may be asked for, and how old prices may be.
         has_coingecko_key: Whether CoinGecko can be asked by contract.
-        tokens: What they are called, as far as known.
-        quoted: Tokens whose price came along with the balances.
-        syncs: Of how many users the tokens are; so many times more are asked for.
+        tokens: Their known metadata.
+        quoted: Tokens whose price came with the balances.
+        syncs: The number of users who hold them; multiplies how many are asked for.
     """
     majors = {key for key in keys if market.identity(key).is_major}
     turn, waiting = _turns(
         (key for key in keys if key not in majors), market, policy, tokens=tokens, quoted=quoted, syncs=syncs
     )
-    # Pools are quoted in the native coin, and Binance in USDT: their prices are needed to judge the others.
+    # Pools quote in the native coin, and Binance in USDT: judging the others needs their prices.
     natives = {TokenKey(key.chain_id, NATIVE_TOKEN) for key in turn}
     majors |= {key for key in natives if not market.has_price_of(key, policy.fresh_for)}
     binance = {key for key in majors if market.identity(key).binance_symbol and market.is_due(key, PriceSource.BINANCE)}
@@ -119,7 +119,7 @@ def _turns(
 
 
 def _is_resting_spam(key: TokenKey, market: Market, tokens: Mapping[TokenKey, TokenInfo]) -> bool:
-    """Whether a token was judged to be spam so lately that it is not looked at again."""
+    """Whether a token was judged spam too recently to be asked for again."""
     answered = market.own_evidence(key).answered.get(PriceSource.DEXSCREENER)
     if answered is None or market.now - answered > JUDGED_AGAIN or market.is_listed(key) or market.is_deep(key):
         return False

@@ -1,4 +1,4 @@
-"""Prices and depths of tokens by the DEX pools they trade in, and the prices of what those are quoted in."""
+"""Prices and depths of tokens from their DEX pools, and prices of the tokens that those pools are quoted in."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from moonx_pipeline.sync.pricing.lookups import Asking, addresses_of, by_chain
 from moonx_pipeline.sync.protection.breakers import DEXSCREENER
 
 MAX_OTHER_SIDES: Final = 60
-"""Tokens on the other side of pools that are asked for at most, a round."""
+"""The most tokens on the other side of pools to ask for per round."""
 
 _ROUNDS_OF_OTHER_SIDES: Final = 2
-"""A pool is quoted in a token, whose pools are quoted in another: further it is not followed."""
+"""A pool is quoted in a token, whose pools are quoted in another: the chain is followed no further."""
 
 _SMALLER: Final = (7, 1)
-"""Tokens a call where a full answer may have left pools out: few, and then each alone."""
+"""Tokens per call after a full answer that may have left pools out: few at first, then one."""
 
 _MOST_APART: Final = 40
-"""Calls for them at most, a round; the next sync goes on."""
+"""The most such calls per round; the next sync continues."""
 
 _Answered = dict[TokenKey, tuple[list[Pool], bool]]
-"""The pools of tokens, and whether the answer may have left some out."""
+"""The pools of each token, and whether the answer may have left some out."""
 
 ReadKnown = Callable[[Collection[TokenKey]], Mapping[TokenKey, Known]]
-"""Reads what is stored of tokens."""
+"""Reads what is stored about tokens."""
 
 
 PoolCalls = list[tuple[list[TokenKey], Future[PoolList]]]
-"""Calls under way, each with the tokens that it is about."""
+"""Calls in progress, each with its tokens."""
 
 
 class PoolQuotes:
-    """Asks for pools; what is started goes on beside other calls until it is judged."""
+    """Asks for pools; started calls run beside others until their results are judged."""
 
     def __init__(self, ask: Asking, listings: Listings, read_known: ReadKnown) -> None:
-        """Takes what to ask with, and what reads what is stored of tokens that were not at hand."""
+        """Prepares to ask; ``read_known`` reads what is stored about further tokens."""
         self._ask = ask
         self._listings = listings
         self._read_known = read_known
 
     def start(self, keys: Collection[TokenKey], size: int = ADDRESSES_A_CALL) -> PoolCalls:
-        """Begins to ask for the pools of tokens, so many a call."""
+        """Starts calls for the pools of tokens, ``size`` tokens per call."""
         pools = self._ask.providers.dexscreener.pools
         return [
             (part, self._ask.start(DEXSCREENER, pools, part[0].chain_id, addresses_of(part)))
@@ -57,7 +57,7 @@ class PoolQuotes:
         ]
 
     def _take(self, calls: PoolCalls) -> _Answered:
-        """The pools of each token that was answered for, and whether it may have more."""
+        """The pools of each answered token, and whether it may have more."""
         answered: _Answered = {}
         for keys, call in calls:
             with self._ask.noting_outage():
@@ -81,7 +81,7 @@ class PoolQuotes:
             self._judge_level(level)
 
     def _judge_level(self, answered: _Answered) -> None:
-        """Learns from the pools of tokens; one may be quoted in another of them, so the unknown are looked at twice."""
+        """Learns from the pools of tokens; one may be quoted in another, so those still unknown are judged twice."""
         unknown, doubtful = self._judge_each(answered)
         _, still_doubtful = self._judge_each({key: answered[key] for key in unknown})
         doubtful = [*(key for key in doubtful if key not in unknown), *still_doubtful]
@@ -90,11 +90,11 @@ class PoolQuotes:
             _, doubtful = self._judge_each(self._take(self.start(doubtful[: _MOST_APART * size], size)))
 
     def _judge_each(self, answered: _Answered) -> tuple[list[TokenKey], list[TokenKey]]:
-        """Learns what the pools of tokens say.
+        """Learns prices and depths from the pools of tokens.
 
         Returns:
-            Tokens with a pool whose depth is not known; and those of which nothing was learned, since an answer that
-            was full shows no deep pool of them, and may have left one out.
+            Tokens with a pool of unknown depth; and tokens about which nothing was learned, since a full answer shows
+            no deep pool of theirs but may have left one out.
         """
         market = self._ask.market
         unknown: list[TokenKey] = []
@@ -112,7 +112,7 @@ class PoolQuotes:
         return unknown, doubtful
 
     def _other_sides(self, answered: _Answered) -> _Answered:
-        """Asks for prices of listed tokens in which pools are quoted; returns the pools of those that need judging."""
+        """Asks for prices of listed tokens that pools are quoted in; returns the pools of those that need judging."""
         market = self._ask.market
         sides = {
             other_side_key(key.chain_id, pool.other_side(key.address))

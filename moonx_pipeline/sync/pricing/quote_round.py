@@ -1,7 +1,7 @@
-"""One round of asking the sources of prices, side by side where they do not depend on each other.
+"""One round of asking the price sources, concurrently if they do not depend on each other.
 
-What they say goes into the market as evidence. A source that fails is an outage in the result, never an exception, and
-changes nothing of what it said before.
+Their answers go into the market as evidence. A source that fails is an outage in the result, never an exception; its
+earlier answers stay.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from moonx_pipeline.sync.pricing.pool_quotes import PoolQuotes, ReadKnown
 from moonx_pipeline.sync.protection.breakers import ALCHEMY_PRICES, DEFILLAMA
 
 MAX_ALCHEMY_ASKED: Final = 100
-"""Tokens that need another opinion about which Alchemy is asked at most, in a sync: it costs compute units."""
+"""The most tokens per sync for which Alchemy is asked as another opinion: it costs compute units."""
 
 
 class QuoteRound:
-    """One round of asking."""
+    """One round of asking the price sources."""
 
     def __init__(
         self,
@@ -36,13 +36,13 @@ class QuoteRound:
         read_known: ReadKnown,
         syncs: int = 1,
     ) -> None:
-        """Takes what to ask with; nothing is asked yet.
+        """Prepares a round; no call is made yet.
 
         Args:
-            market: What is known; it learns what is said.
-            calls: How the sources are asked.
-            read_known: Reads what is stored of tokens in which pools are quoted.
-            syncs: Of how many users the tokens are; so many times more are asked for.
+            market: What is known; it learns the answers.
+            calls: Calls to the sources.
+            read_known: Reads what is stored about tokens that pools are quoted in.
+            syncs: The number of users who hold the tokens; multiplies how many are asked for.
         """
         self._ask = Asking(market, calls)
         self._listings = Listings(self._ask)
@@ -51,14 +51,14 @@ class QuoteRound:
 
     @property
     def outages(self) -> list[str]:
-        """Why a source failed, a sentence each."""
+        """Why sources failed, one sentence each."""
         return self._ask.outages
 
     def ask(self, plan: PricePlan) -> None:
-        """Asks as planned, then those who could confirm what is still open.
+        """Asks as planned, then asks the sources that could confirm what is still open.
 
         Args:
-            plan: Whom to ask about which tokens.
+            plan: Which sources to ask about which tokens.
         """
         market, listings = self._ask.market, self._listings
         market.waiting = plan.waiting
@@ -70,12 +70,12 @@ class QuoteRound:
         listings.take_contracts(contracts)
         self._pools.judge(pools)
         self._confirm([key for key in plan.asked if market.choice(key).is_open])
-        # Prices beyond doubt are remembered: later ones are measured against them.
+        # Prices beyond doubt are stored, so that later ones are measured against them.
         for key in list(market.learned):
             market.accept(key)
 
     def _confirm(self, keys: Iterable[TokenKey]) -> None:
-        """Asks, once, those who could say more about tokens without a price that is beyond doubt."""
+        """Asks, once, the sources that could say more about tokens without a price beyond doubt."""
         wanted = list(keys)
         coins = self._listings.start_second_opinions(wanted)
         by_llama = self._in_turn(wanted, PriceSource.DEFILLAMA)[: MAX_ASKED * self._syncs]
@@ -93,7 +93,7 @@ class QuoteRound:
                 self._ask.learn(PriceSource.DEFILLAMA, part, call.result())
 
     def _in_turn(self, keys: Iterable[TokenKey], source: PriceSource) -> list[TokenKey]:
-        """Those about which a source is to be asked: tokens with a price first, then the longest overdue."""
+        """The tokens to ask a source about: those with a price first, then the longest overdue."""
         market = self._ask.market
         due = [(key, overdue) for key in keys if (overdue := market.overdue(key, source)) > 1]
         due.sort(key=lambda one: (not market.evidence(one[0]).quotes, -one[1], one[0]))
@@ -113,7 +113,7 @@ class QuoteRound:
 
 
 def _as_contract(key: TokenKey) -> TokenKey:
-    """A native coin is asked for by its wrapped form, which is worth the same."""
+    """The wrapped form of a native coin, which is worth the same; any other token itself."""
     if key.address != NATIVE_TOKEN:
         return key
     return TokenKey(key.chain_id, CHAIN_BY_ID[key.chain_id].wrapped_native)

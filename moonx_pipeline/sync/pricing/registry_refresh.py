@@ -1,4 +1,4 @@
-"""The reading of the token lists that are not in the package: the operator's own, and CoinGecko's listing of coins."""
+"""Reads the token lists that are not in the package: the operator's own, and CoinGecko's listing of coins."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from moonx_pipeline.providers.token_lists import TokenLists, list_name
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.connection.retries import Database
 from moonx_pipeline.storage.tokens.registry import ListChange, forget_lists, list_states, note_failure, replace_list
-from moonx_pipeline.sync.protection.breakers import COINGECKO, BreakerRules, load_breakers, settle
+from moonx_pipeline.sync.protection.breakers import COINGECKO, BreakerRules, load_breakers, report_breakers
 from moonx_pipeline.sync.protection.rate_limiter import ProviderRateLimiter
 
 _CALL_SECONDS: Final = 60.0
-"""A list has megabytes, and nobody waits for it."""
+"""Seconds. A list has megabytes, and nobody waits for it."""
 
 _PATIENCE_SECONDS: Final = 65.0
-"""Somewhat longer than the window of CoinGecko's limit."""
+"""Seconds: slightly longer than the window of CoinGecko's rate limit."""
 
 _LIST_SECONDS: Final = 240.0
 
@@ -37,11 +37,11 @@ class RefreshedList(NamedTuple):
     """How the reading of one list ended.
 
     Attributes:
-        name: Of the list.
-        tokens: Contracts that it names in the registry now, also where it could not be read.
-        change: What the reading changed; nothing where it failed.
+        name: The list's name.
+        tokens: How many contracts it names in the registry now, even if it could not be read.
+        change: What the reading changed; nothing if it failed.
         seconds: Wall time.
-        error: Why it could not be read; what it said before stays then.
+        error: Why it could not be read; its earlier content then stays.
     """
 
     name: str
@@ -55,8 +55,8 @@ class RegistryRefresh(NamedTuple):
     """How a refresh ended.
 
     Attributes:
-        lists: Each that was asked for.
-        forgotten: Names of lists that are configured no more.
+        lists: Each list that was asked for.
+        forgotten: Names of lists that are no longer configured.
     """
 
     lists: tuple[RefreshedList, ...]
@@ -64,12 +64,12 @@ class RegistryRefresh(NamedTuple):
 
 
 def refresh_registry(db: Database, settings: Settings, rules: BreakerRules) -> RegistryRefresh:
-    """Reads all lists anew, each into a transaction of its own: one that fails stops no other.
+    """Reads all lists again, each in its own transaction: one that fails stops no other.
 
     Args:
         db: The pipeline's database.
-        settings: Which lists, and where CoinGecko is.
-        rules: Of the circuit breaker that prices from CoinGecko have too.
+        settings: The lists, and CoinGecko's address.
+        rules: Rules of CoinGecko's circuit breaker, shared with its prices.
     """
     configured = tuple(list_name(url) for url in settings.registry.token_lists)
     refreshed = []
@@ -80,7 +80,7 @@ def refresh_registry(db: Database, settings: Settings, rules: BreakerRules) -> R
 
 
 def _readers(db: Database, settings: Settings, rules: BreakerRules) -> Iterator[tuple[str, _Read]]:
-    """The lists by name, each with how it is read."""
+    """The lists by name, each with the function that reads it."""
     alchemy, prices = settings.alchemy, settings.prices
 
     client = partial(
@@ -97,10 +97,15 @@ def _readers(db: Database, settings: Settings, rules: BreakerRules) -> Iterator[
         yield list_name(url), partial(lists.read, url)
 
     key = prices.coingecko_key.get_secret_value() if prices.coingecko_key else None
-    gate = ProviderRateLimiter(db, COINGECKO, COINGECKO, prices.coingecko_rpm, None, _PATIENCE_SECONDS)
+    rate_limiter = ProviderRateLimiter(db, COINGECKO, COINGECKO, prices.coingecko_rpm, None, _PATIENCE_SECONDS)
     listing = CoinGeckoListing(
         prices.coingecko_base_url,
-        http=client(COINGECKO, gate=gate, headers=key_header(prices.coingecko_base_url, key), secrets=[key or ""]),
+        http=client(
+            COINGECKO,
+            rate_limiter=rate_limiter,
+            headers=key_header(prices.coingecko_base_url, key),
+            secrets=[key or ""],
+        ),
     )
 
     def read_listing(scope: CallScope) -> TokenList:
@@ -108,7 +113,7 @@ def _readers(db: Database, settings: Settings, rules: BreakerRules) -> Iterator[
         try:
             return breakers.call(COINGECKO, listing.read, scope)
         finally:
-            settle(db, breakers)
+            report_breakers(db, breakers)
 
     yield COINGECKO_LIST, read_listing
 

@@ -1,4 +1,4 @@
-"""What operators are told of breakers and of lost workers."""
+"""Alerts for operators about breakers and lost workers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _OF_ACCOUNT: Final[dict[str, tuple[str, str]]] = {
 
 
 def breaker_alerts(transitions: Sequence[Transition]) -> list[Event]:
-    """One alert for each breaker that opened or closed; one for all that the same key or plan opened.
+    """One alert for each breaker that opened or closed; one for all breakers that the same key or plan opened.
 
-    A probe that fails keeps a breaker open: nothing new to be told.
+    A failed probe keeps a breaker open, which needs no new alert.
     """
     now = datetime.now(UTC)
     alerts = []
@@ -72,7 +72,7 @@ def _closed(service: str, transitions: Sequence[Transition], now: datetime) -> E
 
 
 def worker_lost_alert(worker_id: str, operations: Iterable[str], now: datetime) -> Event:
-    """A worker that died in the middle of syncs."""
+    """The alert about a worker that died during syncs."""
     ids = sorted(operations)
     shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
     return system_alert(

@@ -1,4 +1,4 @@
-"""Circuit breakers as one sync uses them: read once at its start, told of once at its end."""
+"""Circuit breaker state for one sync: loaded once when it opens, reported once when it ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ALCHEMY_DATA: Final = "alchemy:data"
-"""Alchemy's API for several wallets and networks a call; behind it is its JSON-RPC, chain by chain."""
+"""Alchemy's API for several wallets and networks per call; its JSON-RPC is the fallback, chain by chain."""
 
 ALCHEMY_PRICES: Final = "alchemy:prices"
 BINANCE: Final = "binance"
@@ -33,7 +33,7 @@ DEXSCREENER: Final = "dexscreener"
 DEFILLAMA: Final = "defillama"
 
 ACCOUNT_CAUSES: Final = frozenset({"key_rejected", "quota_exhausted"})
-"""Refusals that are of a key, however it is used."""
+"""Refusals that concern a key, whichever API uses it."""
 
 
 def chain_key(chain_id: int) -> str:
@@ -47,7 +47,7 @@ def node_key(chain_id: int) -> str:
 
 
 def user_key(user_id: str) -> str:
-    """The breaker of a user whose syncs fail for reasons of his own, such as data that can't be stored."""
+    """The breaker of a user whose syncs fail because of their own data, such as data that can't be stored."""
     return f"user:{user_id}"
 
 
@@ -55,9 +55,9 @@ class BreakerRules(NamedTuple):
     """When breakers open, and for how long.
 
     Attributes:
-        enabled: Whether they are asked at all.
+        enabled: Whether breakers are used at all.
         threshold: Failures in a row that open one.
-        open_for: How long it stays open.
+        open_for: How long a breaker stays open.
         lease: How long a probe may take.
     """
 
@@ -68,45 +68,45 @@ class BreakerRules(NamedTuple):
 
 
 class BreakerOpen(ProviderError):
-    """The provider was not asked, since its breaker is open."""
+    """The provider was not called, since its breaker is open."""
 
     kind = "breaker_open"
 
 
-class _Finding(NamedTuple):
+class _CallOutcome(NamedTuple):
     outcome: str
     error: str | None = None
     open_for: timedelta | None = None
 
 
 class Breakers:
-    """The breakers that a sync, or a batch of them, has to do with. Shared by its threads."""
+    """The breakers of one sync or batch. Shared by its threads."""
 
     def __init__(self, rules: BreakerRules, states: Mapping[str, BreakerState]) -> None:
         self.rules = rules
         self._standings = states
-        self._found: dict[str, _Finding] = {}
+        self._found: dict[str, _CallOutcome] = {}
         self._lock = threading.Lock()
 
     def joined(self, other: Breakers) -> Breakers:
-        """These and others, before anything was noted of either."""
+        """These breakers and others; call it before anything is recorded on either."""
         return Breakers(self.rules, {**self._standings, **other._standings})
 
-    def standing(self, key: str) -> BreakerState:
+    def state_of(self, key: str) -> BreakerState:
         return self._standings.get(key) or store.closed(key)
 
     @property
     def not_closed(self) -> list[BreakerState]:
-        """Those that were open or half-open when they were read."""
+        """The breakers that were open or half-open when loaded."""
         return [standing for standing in self._standings.values() if standing.state != "closed"]
 
     def is_open(self, key: str) -> bool:
-        """Whether calls are not to be made."""
-        return not self.standing(key).admitted
+        """Whether calls are refused."""
+        return not self.state_of(key).admitted
 
     def refusal(self, key: str) -> BreakerOpen:
-        """Why calls are not made, and from when on they will be."""
-        standing = self.standing(key)
+        """Why calls are refused, and when they will be allowed again."""
+        standing = self.state_of(key)
         since = f" since {rfc3339(standing.opened_at)}" if standing.opened_at else ""
         until = f" until {rfc3339(standing.retry_at)}" if standing.retry_at else ""
         return BreakerOpen(
@@ -116,11 +116,11 @@ class Breakers:
         )
 
     def call(self, key: str, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Asks a provider, and notes how it went.
+        """Calls a provider and records the result.
 
         Raises:
-            BreakerOpen: It was not asked.
-            ProviderError: It did not give what was asked for.
+            BreakerOpen: No call was made.
+            ProviderError: The call failed.
         """
         if self.is_open(key):
             raise self.refusal(key)
@@ -133,32 +133,32 @@ class Breakers:
         return answer
 
     def record_success(self, key: str) -> None:
-        """One good answer in a sync outweighs what failed beside it: the provider is there."""
+        """Records a success; it outweighs the sync's failures, since the provider is reachable."""
         with self._lock:
-            self._found[key] = _Finding(OK)
+            self._found[key] = _CallOutcome(OK)
 
     def record_error(self, key: str, error: ProviderError) -> None:
-        """An error counts as ``EFFECTS`` says, once a sync."""
+        """Records an error with its effect from ``EFFECTS``, once per sync."""
         if not isinstance(error, BreakerOpen):
             effect = effect_of(error)
             self.note_failure(key, str(error), outcome=effect.breaker, open_for=effect.open_for)
 
     def note_failure(self, key: str, error: str, *, outcome: str = FAILURE, open_for: timedelta | None = None) -> None:
-        """A failure that is no error of a call."""
+        """Records a failure that is no call's error."""
         if outcome == NONE:
             return
         with self._lock:
             before = self._found.get(key)
             if before is None or before.outcome == FAILURE:
-                self._found[key] = _Finding(outcome, error, open_for or self.rules.open_for)
+                self._found[key] = _CallOutcome(outcome, error, open_for or self.rules.open_for)
 
     def reports(self) -> list[Report]:
-        """What there is to tell; nothing where all is well, so a sync without trouble costs no round trip."""
+        """The results to report; none if all is well, so that a sync without trouble costs no round trip."""
         if not self.rules.enabled:
             return []
         reports = []
         for key in {*self._standings, *self._found}:
-            standing, found = self.standing(key), self._found.get(key, _Finding(NONE))
+            standing, found = self.state_of(key), self._found.get(key, _CallOutcome(NONE))
             is_probe = standing.admitted and standing.state == "half_open"
             if is_probe or found.outcome not in (OK, NONE) or (found.outcome == OK and standing.failure_count):
                 reports.append(Report(key, standing.epoch, *found))
@@ -166,16 +166,16 @@ class Breakers:
 
 
 _SECONDS: Final = 20.0
-"""How long the database is retried where no sync's own time bounds it."""
+"""Seconds to retry the database if no sync's own time bounds it."""
 
 
 def load_breakers(db: Database, rules: BreakerRules, keys: Iterable[str], *, deadline: float | None = None) -> Breakers:
-    """The breakers of keys, in one round trip; if one is half-open, the caller may be its probe.
+    """Loads breakers in one round trip; if one is half-open, the caller may become its probe.
 
     Args:
         db: The pipeline's database.
         rules: When breakers open.
-        keys: Which.
+        keys: Keys of the breakers.
         deadline: ``time.monotonic()`` after which the database is not tried again.
     """
     if not rules.enabled:
@@ -183,8 +183,8 @@ def load_breakers(db: Database, rules: BreakerRules, keys: Iterable[str], *, dea
     return Breakers(rules, db.read(deadline or _soon(), store.admit, list(keys), rules.lease))
 
 
-def settle(db: Database, breakers: Breakers) -> list[Event]:
-    """Reports to the shared breakers what syncs found out; returns the alert of each that opened or closed."""
+def report_breakers(db: Database, breakers: Breakers) -> list[Event]:
+    """Reports syncs' results to the shared breakers; returns the alert of each that opened or closed."""
     reports = breakers.reports()
     if not reports:
         return []
@@ -209,7 +209,7 @@ def _soon() -> float:
 
 
 def reset(engine: Engine, keys: Collection[str]) -> list[str]:
-    """Closes breakers by hand, with what is told of it; returns the keys of those that were not closed."""
+    """Closes breakers by hand and writes their alerts; returns the keys of those that were not closed before."""
     with engine.begin() as connection:
         closed = store.close(connection, keys)
         insert_events(connection, breaker_alerts(closed))

@@ -1,4 +1,4 @@
-"""Threads that do a call as part of what asked for it: its lines in the log and its spans say so."""
+"""A thread pool that executes calls in the caller's context, so that their log lines and spans belong to it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class ContextPool(ThreadPoolExecutor):
-    """Threads that have the context variables of whoever submits a call."""
+    """A thread pool whose calls see the context variables of the code that submits them."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Has a call done."""
+        """Submits a call."""
         context = copy_context()
         return super().submit(lambda: context.run(fn, *args, **kwargs))

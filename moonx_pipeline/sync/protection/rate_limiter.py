@@ -1,4 +1,4 @@
-"""The rate limits of the providers, shared by all workers: the gate that each call passes."""
+"""The rate limits of the providers, shared by all workers; each call passes one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMPUTE_WINDOW: Final = timedelta(seconds=10)
 
 
 RESERVED_SHARE: Final = 0.8
-"""Of a limit, what calls that are reserved together may take: a person's call always finds some of it."""
+"""The share of a limit that reserved calls may take, so that some is always left for a user's call."""
 
 
 def _part(most: int | None) -> int | None:
@@ -33,11 +33,11 @@ class ProviderRateLimiter:
 
     Attributes:
         database: The pipeline's database.
-        provider: Its name for people.
-        key: The limiter's, whose blocks are heeded, too.
-        per_minute: Requests, or their weight, of all workers together; ``None`` for no limit.
-        compute_units: A second; ``None`` where the provider has none.
-        patience_s: The longest that a call waits for its turn.
+        provider: Its display name.
+        key: The limiter's key; blocks under it are respected, too.
+        per_minute: Requests, or their weight, over all workers; ``None`` for no limit.
+        compute_units: Units per second; ``None`` if the provider has none.
+        patience_s: The longest that a call waits for its turn, in seconds.
     """
 
     database: Database
@@ -47,8 +47,8 @@ class ProviderRateLimiter:
     compute_units: int | None
     patience_s: float
 
-    def enter(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
-        """Waits for the call's turn; see ``RateLimiterProtocol``."""
+    def acquire(self, scope: CallScope, *, cost: int, compute_units: int) -> datetime | None:
+        """Waits for the call's turn; see ``RateLimiter``."""
         limits = [Limit(self.key, cost, self.per_minute, _MINUTE)]
         if self.compute_units is not None and compute_units:
             most = self.compute_units * int(COMPUTE_WINDOW.total_seconds())
@@ -59,14 +59,14 @@ class ProviderRateLimiter:
         if granted and wait > 0:
             scope.waits.append(wait)
             time.sleep(wait)
-            # While it waited for its turn, another may have been told to stay away.
+            # While this call waited for its turn, the provider may have blocked another.
             granted, wait = self._still_free(scope)
         if not granted:
             raise self._used_up(wait)
         return slot
 
     def room(self, compute_units: int) -> int:
-        """How many calls can be reserved together; see ``RateLimiterProtocol``."""
+        """How many calls can be reserved at once; see ``RateLimiter``."""
         minute, window = self._shared()
         rooms = [NO_BOUND if minute.most is None else minute.most]
         if window is not None and window.most is not None and compute_units:
@@ -74,7 +74,7 @@ class ProviderRateLimiter:
         return max(1, min(rooms))
 
     def reserve(self, calls: int, *, compute_units: int) -> datetime | None:
-        """Takes the turns of calls that are made now; see ``RateLimiterProtocol``."""
+        """Reserves permits for calls made now; see ``RateLimiter``."""
         minute, window = self._shared()
         limits = [minute._replace(cost=calls)]
         if window is not None and compute_units:
@@ -86,7 +86,7 @@ class ProviderRateLimiter:
         return grant.slot
 
     def _shared(self) -> tuple[Limit, Limit | None]:
-        """The limits of what is reserved: some of each is left to others."""
+        """The limits for reserved calls, which leave some of each to others."""
         minute = Limit(self.key, 1, _part(self.per_minute), _MINUTE)
         if self.compute_units is None:
             return minute, None
@@ -102,7 +102,7 @@ class ProviderRateLimiter:
         )
 
     def refused(self, error: ProviderError, slot: datetime | None) -> None:
-        """Lets nobody ask before the provider may be asked again; see ``RateLimiterProtocol``."""
+        """Blocks all calls until the provider may be asked again; see ``RateLimiter``."""
         wait = None if error.retry_at is None else error.retry_at - datetime.now(UTC)
         with autocommit(self.database.engine) as connection:
             until = block(connection, self.key, wait=wait, slot=slot, reason=str(error))

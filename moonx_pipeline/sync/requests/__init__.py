@@ -1,1 +1,1 @@
-"""Requests for syncs, from the wish to the run."""
+"""Requests for syncs, from asking to the Dagster run."""

@@ -1,4 +1,4 @@
-"""Asking for syncs: the limit of what a person may ask, the request that asks, and the run that serves it."""
+"""Asking for syncs: the user's limit, the stored request, and the tags of the run that serves it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from moonx_pipeline.settings.worker import WorkerSettings
 from moonx_pipeline.storage.connection.retries import RetryPolicy, with_retries
 from moonx_pipeline.storage.protection.rate_limits import Limit, take
 from moonx_pipeline.storage.requests.bulk import BulkRow, Selection, add_requests, select_users
-from moonx_pipeline.storage.requests.dispatches import Launch
+from moonx_pipeline.storage.requests.dispatches import Dispatch
 from moonx_pipeline.storage.requests.queue import (
     Answer,
-    Asker,
+    RequestingUser,
     add_request,
     answer_of,
     lock_asker,
@@ -37,33 +37,33 @@ T = TypeVar("T")
 _TRIGGERS: Final = {"cli": "manual", "api": "manual", "login": "login", "webhook": "webhook", "backfill": "backfill"}
 _ACTIVITIES: Final = {"manual": "manual_sync", "login": "sync_triggered"}
 _SECONDS: Final = 10.0
-"""How long such a step may go on where the database is away."""
+"""Seconds to retry a step while the database is away."""
 
 _USERS_AT_ONCE: Final = 5000
-"""Of a bulk, in one transaction: others who ask for one of them wait until it ends."""
+"""Users of a bulk request per transaction: others who ask for one of them wait until it ends."""
 
 
 class Refusal(NamedTuple):
-    """Why nothing was asked.
+    """Why a request was refused.
 
     Attributes:
         code: ``rate_limited``, ``no_wallets`` or ``disabled``.
-        reason: A sentence for people.
+        reason: A sentence for users.
     """
 
     code: str
     reason: str
 
 
-class Asked(NamedTuple):
-    """The answer to whoever asked for a sync.
+class SyncRequestResult(NamedTuple):
+    """The answer to a request for a sync.
 
     Attributes:
-        request_id: The request that serves him; ``None`` where he was refused.
-        is_new: Whether his asking made it.
-        remaining: What is left of his limit; ``None`` where he asks without one.
-        reset_at: When the next permit comes back; of a refusal for the limit, when to ask again.
-        refusal: Why nothing was asked, if so.
+        request_id: The request that serves the caller; ``None`` if refused.
+        is_new: Whether this call made the request.
+        remaining: What is left of the user's limit; ``None`` if no limit applies.
+        reset_at: When the next permit comes back; if the limit refused, when to ask again.
+        refusal: Why the request was refused, if it was.
     """
 
     request_id: UUID | None
@@ -74,16 +74,16 @@ class Asked(NamedTuple):
 
 
 def manual_sync_limit(worker: WorkerSettings, user_id: str) -> Limit:
-    """What one request of a person takes of his limit."""
+    """The user's limit on requests, from which one request takes a permit."""
     return Limit(f"user:{user_id}:sync", 1, worker.rate_max, timedelta(milliseconds=worker.rate_window_ms))
 
 
 def trigger_of(source: str) -> str:
-    """What counts as the start of a sync that was asked for by a source."""
+    """The trigger of a sync that a source requests."""
     return _TRIGGERS.get(source, "manual")
 
 
-def launch_tags(launch: Launch) -> dict[str, str]:
+def dispatch_tags(launch: Dispatch) -> dict[str, str]:
     """The tags of the Dagster run that serves a request."""
     tags = {
         run_tags.PARTITION: launch.user_id,
@@ -104,24 +104,24 @@ def ask_for_sync(
     priority: str,
     idempotency_key: str | None = None,
     limited: bool,
-) -> Asked:
-    """Asks for the sync of one user, in one transaction under his lock.
+) -> SyncRequestResult:
+    """Asks for one user's sync, in one transaction under the user's lock.
 
-    Asking by the same key again gives the same answer. Where a request of the user waits already, that one serves
-    this, too. Neither takes a permit.
+    The same key again gets the same answer. If a request of the user already waits, it serves this call, too. Neither
+    takes a permit.
 
     Args:
         engine: The pipeline's database.
-        settings: For the limit.
+        settings: Settings with the limit.
         user_id: Whose portfolio.
         source: Who asks: ``cli``, ``api``, ``login``, ``webhook`` or ``backfill``.
         priority: ``high``, ``medium`` or ``low``.
         idempotency_key: The caller's own name for this request.
-        limited: Whether it takes a permit of what the person may ask.
+        limited: Whether it takes a permit of the user's limit.
     """
     limit = manual_sync_limit(settings.worker, user_id) if limited else None
 
-    def ask() -> Asked:
+    def ask() -> SyncRequestResult:
         with engine.begin() as connection:
             return ask_within(
                 connection, user_id, source=source, priority=priority, idempotency_key=idempotency_key, limit=limit
@@ -138,24 +138,24 @@ def ask_within(
     priority: str,
     idempotency_key: str | None = None,
     limit: Limit | None = None,
-) -> Asked:
-    """Asks within a transaction that does more than that; see ``ask_for_sync``.
+) -> SyncRequestResult:
+    """Asks for a sync inside the caller's transaction; see ``ask_for_sync``.
 
     Args:
-        connection: Inside the transaction, which holds the user's lock from here on.
+        connection: A connection in the transaction, which holds the user's lock from here on.
         user_id: Whose portfolio.
         source: Who asks.
         priority: How urgently.
         idempotency_key: The caller's own name for this request.
-        limit: What it takes of the person's limit; ``None`` where it takes nothing.
+        limit: The user's limit to take a permit of; ``None`` for none.
     """
     key = idempotency_key
     trigger = trigger_of(source)
     asker = lock_asker(connection, user_id, active=trigger in PERSONAL_TRIGGERS)
     if key is not None and (before := answer_of(connection, user_id, key)) is not None:
-        return Asked(before.request_id, False, before.remaining, before.reset_at)
+        return SyncRequestResult(before.request_id, False, before.remaining, before.reset_at)
     if asker is None or not asker.enabled:
-        return Asked(None, False, refusal=_unservable(user_id, asker))
+        return SyncRequestResult(None, False, refusal=_unservable(user_id, asker))
     new_id = uuid4()
     served_by = add_request(
         connection, user_id, source=source, priority=priority, idempotency_key=key, request_id=new_id
@@ -168,12 +168,12 @@ def ask_within(
         grant = take(connection, [limit])
         if not grant.granted:
             withdraw_request(connection, new_id)
-            return Asked(None, False, 0, grant.slot, _limited(user_id, limit, grant.slot))
+            return SyncRequestResult(None, False, 0, grant.slot, _limited(user_id, limit, grant.slot))
         remaining, reset_at = grant.remaining, grant.reset_at
     if key is not None:
         remember_answer(connection, user_id, key, Answer(served_by, remaining, reset_at))
     if trigger in _ACTIVITIES:
-        # One event a request, however often it is asked for while it waits.
+        # One event per request, however often it is asked for while it waits.
         event = user_activity(
             user_id,
             asker.first_wallet,
@@ -183,10 +183,10 @@ def ask_within(
             at=datetime.now(UTC),
         )
         insert_events(connection, [event])
-    return Asked(served_by, served_by == new_id, remaining, reset_at)
+    return SyncRequestResult(served_by, served_by == new_id, remaining, reset_at)
 
 
-def _unservable(user_id: str, asker: Asker | None) -> Refusal:
+def _unservable(user_id: str, asker: RequestingUser | None) -> Refusal:
     if asker is None:
         return Refusal(NO_WALLETS.code, NO_WALLETS.say(user=user_id))
     return Refusal(DISABLED.code, DISABLED.say(user=user_id))
@@ -209,14 +209,14 @@ def ask_for_many(
     source: str = "backfill",
     priority: str = "low",
 ) -> list[BulkRow]:
-    """Asks for the syncs of many users, some thousands a statement; without permits, and nobody's activity.
+    """Asks for many users' syncs, thousands per statement; takes no permits and counts as no user's activity.
 
     Args:
         engine: The pipeline's database.
-        settings: For how old a stale portfolio is.
-        users: Ids, or a selection.
+        settings: Settings with the age of a stale portfolio.
+        users: User ids, or a selection.
         source: Who asks.
-        priority: Of all of them; a request that waits with a higher one keeps it.
+        priority: The priority of all; a waiting request with a higher one keeps it.
     """
     if isinstance(users, Selection):
         selection, stale_before = users, datetime.now(UTC) - timedelta(milliseconds=settings.periodic.stale_ms)
@@ -239,7 +239,7 @@ def ask_for_many(
 
 
 def briefly(settings: Settings, step: Callable[[], T]) -> T:
-    """Does a step for somebody who waits for it, and does it again where the database is away for a moment."""
+    """Executes a step that a caller waits for; retries it if the database is briefly away."""
     worker = settings.worker
     policy = RetryPolicy(worker.retries, min(worker.retry_delay_ms / 1000, 1.0), worker.backoff)
     return with_retries(policy, time.monotonic() + _SECONDS, step)

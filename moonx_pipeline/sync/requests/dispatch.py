@@ -1,4 +1,4 @@
-"""Which requests are given their runs next: a tick of the sensor ``sync_requests``, without what is Dagster's."""
+"""Selects the requests to dispatch next: a tick of the sensor ``sync_requests``, without the Dagster part."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.settings.worker import WorkerSettings
 from moonx_pipeline.storage.requests.dispatches import (
-    Finding,
-    Launch,
-    Look,
-    mark_next,
+    Dispatch,
+    OpenDispatch,
+    Reconciliation,
+    dispatch_next,
+    open_dispatches,
     read_queue,
+    reconcile,
     refuse_unservable,
-    settle_looks,
-    to_look_at,
 )
 from moonx_pipeline.storage.requests.pause import current_pause
 from moonx_pipeline.storage.syncs.workers import list_workers
 
 _RUNS_A_PROCESS: Final = 2
-"""Runs under way for each process of a worker: one that it has and one that waits for it. A click that is rung
-waits behind no more than that; the others wait here, where they have an order."""
+"""Runs in progress per worker process: one executing and one waiting. A click dispatched by the run trigger waits
+behind no more than that; other requests wait here, where they have an order."""
 
 _LEAST_RUNS: Final = 2
 _LOOKED_AT_A_RUN: Final = 20
-"""Requests that are looked at for each that could be started, so that those that can't be served hold up nobody."""
+"""Requests to look at per run that could start, so that unservable requests hold up no others."""
 
 
-class Turn(NamedTuple):
-    """What a tick is to do.
+class TickResult(NamedTuple):
+    """What a tick has to do.
 
     Attributes:
-        launches: Requests whose runs are to be started now; they are marked.
-        reason: Why there is none, for people.
+        launches: Marked requests to dispatch now.
+        reason: Why there are none, for users.
     """
 
-    launches: list[Launch]
+    launches: list[Dispatch]
     reason: str
 
 
 def paused(engine: Engine) -> str | None:
-    """Why nothing may be started, or ``None``."""
+    """Why nothing may be dispatched, or ``None``."""
     with engine.connect() as connection:
         pause = current_pause(connection)
         if pause is None:
@@ -52,60 +52,60 @@ def paused(engine: Engine) -> str | None:
     return f"{pause.sentence} {_requests(queue.waiting)} until 'moonx resume'."
 
 
-def overdue(engine: Engine, worker: WorkerSettings) -> list[Look]:
-    """Requests whose runs should have begun by now."""
+def overdue(engine: Engine, worker: WorkerSettings) -> list[OpenDispatch]:
+    """Requests whose runs should have started by now."""
     with engine.connect() as connection:
-        return to_look_at(connection, worker.batch_size)
+        return open_dispatches(connection, worker.batch_size)
 
 
-def judge(look: Look, run: tuple[str, str] | None, worker: WorkerSettings) -> Finding:
-    """What to make of a request whose run did not begin in time.
+def judge(look: OpenDispatch, run: tuple[str, str] | None, worker: WorkerSettings) -> Reconciliation:
+    """Judges a request whose run did not start in time.
 
     Args:
         look: The request.
-        run: The id and status of its run as Dagster has it, ``None`` where it has none.
-        worker: For how often a run is started anew.
+        run: The id and status of its run in Dagster; ``None`` if there is none.
+        worker: Settings with how often a run is started again.
     """
     run_id, status = run or (None, None)
     if status in ("QUEUED", "STARTING", "STARTED", "MANAGED", "CANCELING"):
-        return Finding(look.request_id, look.number, "under_way")
+        return Reconciliation(look.request_id, look.number, "under_way")
     if status == "CANCELED":
-        return Finding(look.request_id, look.number, "canceled", f"Its run {run_id} was canceled in Dagster.")
+        return Reconciliation(look.request_id, look.number, "canceled", f"Its run {run_id} was canceled in Dagster.")
     tries = look.attempts + 1
     if tries < worker.retries:
-        return Finding(look.request_id, look.number, "lost")
+        return Reconciliation(look.request_id, look.number, "lost")
     why = (
         f"its run {run_id} ended as {status} before the sync began: see the run in Dagster."
         if run_id
         else "no run of it came to be: see the ticks of the sensor sync_requests in Dagster."
     )
-    return Finding(look.request_id, look.number, "lost", f"It was lost {tries} times; the last time {why}")
+    return Reconciliation(look.request_id, look.number, "lost", f"It was lost {tries} times; the last time {why}")
 
 
-def next_turn(engine: Engine, worker: WorkerSettings, findings: Sequence[Finding]) -> Turn:
-    """Takes in what became of earlier runs, refuses who can't be served, and marks the next requests for runs.
+def next_tick(engine: Engine, worker: WorkerSettings, findings: Sequence[Reconciliation]) -> TickResult:
+    """Settles earlier runs, refuses requests that can't be served, and marks the next requests for dispatch.
 
     Args:
         engine: The pipeline's database.
-        worker: For the size of a batch.
-        findings: About the requests that ``overdue`` named.
+        worker: Settings with the size of a batch.
+        findings: Findings on the requests from ``overdue``.
     """
     with engine.begin() as connection:
-        settle_looks(connection, findings)
+        reconcile(connection, findings)
         refused = refuse_unservable(connection, worker.batch_size * _LOOKED_AT_A_RUN)
         processes = sum(row.alive and row.takes_runs for row in list_workers(connection))
         capacity = max(_LEAST_RUNS, processes * _RUNS_A_PROCESS)
-        launches = mark_next(connection, batch=worker.batch_size, capacity=capacity)
+        launches = dispatch_next(connection, batch=worker.batch_size, capacity=capacity)
         if launches:
-            return Turn(launches, "")
+            return TickResult(launches, "")
         queue = read_queue(connection)
     said = f"{refused} that can't be served {_are(refused)} refused. " if refused else ""
     if queue.waiting:
         started = f"{queue.launched} run{'s are' if queue.launched != 1 else ' is'} started and not begun"
         alive = f"{processes} worker process{'es live' if processes != 1 else ' lives'}"
-        return Turn([], f"{said}{_requests(queue.waiting)}: {started}, and {alive}.")
+        return TickResult([], f"{said}{_requests(queue.waiting)}: {started}, and {alive}.")
     launched = f" for a run; of {queue.launched} it has not begun" if queue.launched else ""
-    return Turn([], f"{said}No request waits{launched}.")
+    return TickResult([], f"{said}No request waits{launched}.")
 
 
 def _requests(count: int) -> str:

@@ -1,4 +1,4 @@
-"""What follows when a user looks at his portfolio: it is read again where it is old, and he counts as active."""
+"""Handles a user's view of their portfolio: asks for a sync if it is old, and counts the user as active."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.requests.queue import lock_asker
 from moonx_pipeline.storage.requests.views import note_viewed, view_due
 from moonx_pipeline.storage.syncs.outbox import insert_events
-from moonx_pipeline.sync.requests.ask import Asked, ask_within, briefly
+from moonx_pipeline.sync.requests.ask import SyncRequestResult, ask_within, briefly
 
 RECENT: Final = timedelta(minutes=5)
-"""A portfolio that was read longer ago is read again; what was tried, or noted, since then is not again."""
+"""The age from which a viewed portfolio is read again; syncs and views within it are not repeated."""
 
 
-def note_view(engine: Engine, settings: Settings, user_id: str) -> Asked | None:
-    """Notes that a user looked at his portfolio, and asks for its sync where there is none, or an old one.
+def refresh_on_view(engine: Engine, settings: Settings, user_id: str) -> SyncRequestResult | None:
+    """Notes that a user viewed their portfolio, and asks for a sync if it was never read or is old.
 
-    However many look at once, they ask for one sync at most, and it takes none of what the person may ask for.
-    Most looks cost one query.
+    Any number of concurrent views ask for one sync at most, which takes no permit of the user. Most views cost one
+    query.
 
     Args:
         engine: The pipeline's database.
-        settings: For how often a step is done again where the database is away.
-        user_id: Whose portfolio; nothing follows where he has no wallets.
+        settings: Settings with how often to retry while the database is away.
+        user_id: The portfolio's user; without wallets, nothing happens.
 
     Returns:
-        The request, where this look made it.
+        The request, if this view made it.
     """
 
     def look() -> bool:
         with autocommit(engine) as connection:
             return not view_due(connection, user_id, RECENT).is_nothing
 
-    def note() -> Asked | None:
+    def note() -> SyncRequestResult | None:
         with engine.begin() as connection:
             return _note(connection, user_id)
 
     return briefly(settings, note) if briefly(settings, look) else None
 
 
-def _note(connection: Connection, user_id: str) -> Asked | None:
+def _note(connection: Connection, user_id: str) -> SyncRequestResult | None:
     viewer = lock_asker(connection, user_id, active=False)
     if viewer is None:
         return None
-    # Another look may have been first: what is due is asked again, now that nobody else can answer it.
+    # Another view may have been first: check what is due again, now under the lock.
     due = view_due(connection, user_id, RECENT)
     if due.noted:
         note_viewed(connection, user_id)

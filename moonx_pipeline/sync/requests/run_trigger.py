@@ -1,8 +1,8 @@
-"""The doorbell: whoever writes a request asks Dagster to start its run at once.
+"""The run trigger: after writing a request, asks Dagster to start its run at once.
 
-The sensor ``sync_requests`` is the safe path and looks every five seconds; this one takes a twentieth of a
-second. Both mark a request before they start its run, and only one of them can, so it has one run. Here nothing
-is ever raised: what is not heard is left to the sensor.
+The sensor ``sync_requests`` is the safe path and looks every five seconds; this one takes 50 ms. Both mark a request
+before they start its run, and only one of them can, so it has one run. Nothing here raises: requests that Dagster does
+not receive are left to the sensor.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from moonx_pipeline.storage.requests.dispatches import Launch, mark_these, unmark
-from moonx_pipeline.sync.requests.ask import launch_tags
+from moonx_pipeline.storage.requests.dispatches import Dispatch, dispatch_these, undo_dispatch
+from moonx_pipeline.sync.requests.ask import dispatch_tags
 from moonx_pipeline.tracing import span
 
 _CONNECT_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 3.0
 _SECONDS: Final = 5.0
-"""For all runs of one bell; the sensor starts what is left."""
+"""The time for all runs of one call; the sensor starts the rest."""
 
-# Without a selection of assets it is the whole job, the same steps a third sooner.
-_LAUNCH: Final = """mutation Launch($run: ExecutionParams!) { launchRun(executionParams: $run) {
+# No selection of assets means the whole job: the same steps start a third sooner.
+_LAUNCH: Final = """mutation Dispatch($run: ExecutionParams!) { launchRun(executionParams: $run) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message } } }"""
 JOB: Final = {
     "repositoryLocationName": "moonx",
@@ -38,47 +38,47 @@ JOB: Final = {
     "jobName": "portfolio_sync",
 }
 _NOT_SERVED: Final = frozenset({502, 503})
-"""Answers of a proxy with nobody behind it."""
+"""Statuses of a proxy whose server is down."""
 
 _log = structlog.get_logger("doorbell")
 
 
 class _NotHeard(Exception):
-    """Dagster surely did not start the run."""
+    """Dagster certainly did not start the run."""
 
 
 class _Unsure(Exception):
     """Dagster may have started the run."""
 
 
-def ring(engine: Engine, graphql_url: str | None, request_ids: Sequence[UUID]) -> list[UUID]:
-    """Starts the runs of requests, of those that are pressing and have none yet; not while syncs are paused.
+def trigger_runs(engine: Engine, graphql_url: str | None, request_ids: Sequence[UUID]) -> list[UUID]:
+    """Dispatches urgent requests that have no run yet, unless syncs are paused.
 
     Args:
         engine: The pipeline's database.
-        graphql_url: Dagster's, where it is configured.
-        request_ids: Requests that are committed.
+        graphql_url: Dagster's GraphQL URL, if configured.
+        request_ids: Committed requests.
 
     Returns:
-        Those whose runs are started.
+        The requests whose runs were started.
     """
     if graphql_url is None or not request_ids:
         return []
     try:
         with engine.begin() as connection:
-            launches = mark_these(connection, request_ids)
+            launches = dispatch_these(connection, request_ids)
         started, not_started = _start(graphql_url, launches)
         if not_started:
             with engine.begin() as connection:
-                unmark(connection, not_started)
+                undo_dispatch(connection, not_started)
     except SQLAlchemyError as problem:
         _log.warning("not rung, the sensor will start the runs", reason=str(problem).splitlines()[0])
         return []
     return [launch.request_id for launch in started]
 
 
-def _start(graphql_url: str, launches: Sequence[Launch]) -> tuple[list[Launch], list[Launch]]:
-    """Those that were started, and those that surely were not; one that nobody can tell is in neither."""
+def _start(graphql_url: str, launches: Sequence[Dispatch]) -> tuple[list[Dispatch], list[Dispatch]]:
+    """The requests that were started, and those that certainly were not; an uncertain one is in neither."""
     end = time.monotonic() + _SECONDS
     for number, launch in enumerate(launches):
         try:
@@ -100,16 +100,16 @@ def _start(graphql_url: str, launches: Sequence[Launch]) -> tuple[list[Launch], 
     return list(launches), []
 
 
-def _launch(graphql_url: str, launch: Launch) -> None:
+def _launch(graphql_url: str, launch: Dispatch) -> None:
     """Starts one run.
 
     Raises:
-        _NotHeard: It was surely not started.
-        _Unsure: Nobody can tell; the sensor will look for it.
+        _NotHeard: It certainly was not started.
+        _Unsure: It may have been started; the sensor will look for it.
     """
     run = {
         "selector": JOB,
-        "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in launch_tags(launch).items()]},
+        "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in dispatch_tags(launch).items()]},
         "runConfigData": {},
         "mode": "default",
     }
@@ -135,7 +135,7 @@ def _launch(graphql_url: str, launch: Launch) -> None:
 
 
 def _was_sent(problem: requests.ConnectionError) -> bool:
-    """Whether the connection broke when the question may have been on its way."""
+    """Whether the connection broke after the request may have been sent."""
     cause = problem.args[0] if problem.args else None
     return type(cause).__name__ == "ProtocolError"
 
@@ -152,7 +152,7 @@ def _check(answer: requests.Response) -> None:
 
 @cache
 def _session(_process_id: int) -> requests.Session:
-    """Of this process, so that its connections stay open from one bell to the next."""
+    """This process's HTTP session, which keeps its connections open between calls."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=16))

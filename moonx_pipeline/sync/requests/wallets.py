@@ -1,4 +1,4 @@
-"""Changing a user's wallets: what is forgotten, what is told of it, and the sync that reads the new ones."""
+"""Changes a user's wallets: forgets removed ones, writes the events, and asks for a sync that reads the new ones."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.portfolios.portfolio import read_portfolio
 from moonx_pipeline.storage.portfolios.users import WalletsSet, set_wallets, wallets_of
 from moonx_pipeline.storage.syncs.outbox import insert_events
-from moonx_pipeline.sync.requests.ask import Asked, ask_for_sync, briefly
+from moonx_pipeline.sync.requests.ask import SyncRequestResult, ask_for_sync, briefly
 
 
 class WalletsChange(NamedTuple):
-    """What became of a user's wallets.
+    """The result of a change of a user's wallets.
 
     Attributes:
         wallets: All of them now, the first registered first.
-        added: Those that are new.
-        removed: Those that are gone.
-        request: For the sync that follows; ``None`` where nothing changed, or no wallet is left.
+        added: New wallets.
+        removed: Removed wallets.
+        request: The answer to the request for the sync that follows; ``None`` if nothing changed or no wallet is left.
     """
 
     wallets: tuple[str, ...]
     added: tuple[str, ...]
     removed: tuple[str, ...]
-    request: Asked | None
+    request: SyncRequestResult | None
 
 
 def change_wallets(
@@ -42,19 +42,19 @@ def change_wallets(
     *,
     is_base: Callable[[Sequence[str]], bool] = lambda _: True,
 ) -> WalletsChange:
-    """Makes a user's wallets those of a list, and asks for a sync where that changed them and any is left.
+    """Replaces a user's wallets, and asks for a sync if they changed and any are left.
 
-    The sync is urgent, and takes none of what the person may ask for.
+    The sync is urgent, and takes no permit of the user.
 
     Args:
         engine: The pipeline's database.
-        settings: For how often a step is done again where the database is away.
-        user_id: Whose; one who was never seen is registered.
+        settings: Settings with how often to retry while the database is away.
+        user_id: The user; an unknown one is registered.
         wallets: Checked addresses in lower case, no more than ``MAX_WALLETS``.
-        is_base: Whether the list that is about to be replaced is the one that this change began with.
+        is_base: Whether the list about to be replaced is the one that this change was based on.
 
     Raises:
-        WalletsChanged: It is not, and nothing was changed.
+        WalletsChanged: It is not; nothing was changed.
     """
 
     def change() -> tuple[tuple[str, ...], WalletsSet]:
@@ -72,7 +72,7 @@ def change_wallets(
 
 
 def _updated(connection: Connection, user_id: str, wallets: Sequence[str], version: int) -> Event:
-    """What is left of the portfolio. No sync made this version, so the change itself stands for one."""
+    """The event with what is left of the portfolio. No sync made this version, so the change stands in for one."""
     now = datetime.now(UTC)
     stored = read_portfolio(connection, user_id)
     return portfolio_updated(

@@ -1,4 +1,4 @@
-"""Following requests to their end, woken by the events of syncs instead of asking all the time."""
+"""Follows requests to their end, woken by sync events instead of polling."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from moonx_pipeline.storage.requests.states import RequestState, are_followed, b
 from moonx_pipeline.storage.syncs.outbox import CHANNEL
 
 _LOOK_SECONDS: Final = 1.0
-"""How often to look though no event came: a request that is refused has none."""
+"""Seconds between looks without an event: a refused request has none."""
 
 _REST_SECONDS: Final = 0.1
-"""The least time between two looks, whatever comes."""
+"""The least seconds between two looks, whatever events come."""
 
 
 def follow(engine: Engine, requests: Sequence[UUID]) -> Iterator[list[RequestState]]:
-    """The changes of requests, as they come, until all have ended; first how they are now.
+    """Yields the current states of requests, then their changes until all have ended.
 
     Args:
         engine: The pipeline's database.
@@ -31,7 +31,7 @@ def follow(engine: Engine, requests: Sequence[UUID]) -> Iterator[list[RequestSta
     """
     with autocommit(engine) as connection:
         driver: PsycopgConnection = connection.connection.driver_connection  # type: ignore[assignment]
-        # A session of its own, which takes what it has noted with it, also when Ctrl-C cuts a statement short.
+        # A session of its own: LISTEN and the temporary table end with it, even if Ctrl-C interrupts a statement.
         connection.detach()
         connection.exec_driver_sql(f"LISTEN {CHANNEL}")
         begin_following(connection, requests)

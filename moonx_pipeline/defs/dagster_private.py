@@ -1,0 +1,42 @@
+"""All that this package uses of Dagster's private modules: read this before an upgrade of Dagster.
+
+Dagster has no public name for these. Each has a test of what is relied on, so an upgrade that changes one turns a test
+red that names it.
+"""
+
+from dagster._core.definitions.reconstruct import ReconstructableJob
+from dagster._core.errors import DagsterLaunchFailedError
+from dagster._core.execution import context_creation_job
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.in_process import InProcessExecutor
+from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._core.log_manager import DagsterLogRecordMetadata, get_log_record_metadata
+from dagster._core.run_coordinator import SubmitRunContext
+from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator, RunQueueConfig
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import ConfigurableClassData, pack_value
+from dagster._utils.interrupts import capture_interrupts
+
+__all__ = [
+    "CheckRunHealthResult",
+    "ConfigurableClassData",
+    "DagsterLaunchFailedError",
+    "DagsterLogRecordMetadata",
+    "ExecuteRunArgs",
+    "ExecutionPlan",
+    "InProcessExecutor",
+    "LaunchRunContext",
+    "PlanOrchestrationContext",
+    "QueuedRunCoordinator",
+    "ReconstructableJob",
+    "RetryMode",
+    "RunQueueConfig",
+    "SubmitRunContext",
+    "WorkerStatus",
+    "capture_interrupts",
+    "context_creation_job",
+    "get_log_record_metadata",
+    "pack_value",
+]
