@@ -24,7 +24,7 @@ from moonx_pipeline.sync.runtime import Runtime
 
 
 @dataclass(frozen=True)
-class SyncRequestResult:
+class RoundResult:
     """What a round of asking came to."""
 
     market: Market
@@ -79,7 +79,7 @@ def ask(
     names: Mapping[TokenKey, TokenInfo] | None = None,
     quoted: Collection[TokenKey] = (),
     syncs: int = 1,
-) -> SyncRequestResult:
+) -> RoundResult:
     """One round: reads what is stored, plans, asks, and stores what was learned."""
     keys = {key(token) for token in tokens}
     market = stored_market(runtime, keys, trigger=trigger)
@@ -103,7 +103,7 @@ def ask(
     asking.ask(plan)
     with runtime.db.engine.begin() as connection:
         write_tokens(connection, tokens={}, evidence=market.learned)
-    return SyncRequestResult(market, plan, list(asking.outages))
+    return RoundResult(market, plan, list(asking.outages))
 
 
 SIX_MINUTES = timedelta(minutes=6)

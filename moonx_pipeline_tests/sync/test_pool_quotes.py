@@ -17,7 +17,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.simulator.world import World
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline_tests.support.quote_rounds import SIX_MINUTES, SyncRequestResult, ask, key, list_token
+from moonx_pipeline_tests.support.quote_rounds import SIX_MINUTES, RoundResult, ask, key, list_token
 from moonx_pipeline_tests.support.syncs import age_prices
 
 DEEP, THIN, UNKNOWN = DepthState
@@ -36,7 +36,7 @@ def quoted(engine: Engine, world: World) -> SimToken:
     return token
 
 
-def state_of(asked: SyncRequestResult, token: SimToken) -> DepthState | None:
+def state_of(asked: RoundResult, token: SimToken) -> DepthState | None:
     depth = asked.market.own_evidence(key(token)).depth
     return depth.state if depth else None
 

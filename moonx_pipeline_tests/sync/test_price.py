@@ -20,7 +20,7 @@ from moonx_pipeline.simulator.world import World
 from moonx_pipeline.sync.pricing.plan import MAX_ASKED
 from moonx_pipeline.sync.pricing.quote_round import MAX_ALCHEMY_ASKED
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline_tests.support.quote_rounds import SIX_MINUTES, SyncRequestResult, ask, key, list_token
+from moonx_pipeline_tests.support.quote_rounds import SIX_MINUTES, RoundResult, ask, key, list_token
 from moonx_pipeline_tests.support.syncs import age_prices
 
 ETHER, WETH = TokenKey(1, NATIVE_TOKEN), TokenKey(1, ETHEREUM.wrapped_native)
@@ -300,7 +300,7 @@ def test_a_stablecoin_may_be_quoted_a_few_days_ago(engine: Engine, runtime: Runt
         assert ask(runtime, key(world.named("DAI"))).choice(key(world.named("DAI"))).flags == flags
 
 
-def learned_nothing_of(asked: SyncRequestResult, token: SimToken) -> bool:
+def learned_nothing_of(asked: RoundResult, token: SimToken) -> bool:
     return key(token) not in asked.market.learned
 
 
