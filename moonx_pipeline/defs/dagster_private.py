@@ -1,7 +1,7 @@
-"""All that this package uses of Dagster's private modules: read this before an upgrade of Dagster.
+"""The only imports from Dagster's private modules: check them before an upgrade of Dagster.
 
-Dagster has no public name for these. Each has a test of what is relied on, so an upgrade that changes one turns a test
-red that names it.
+Dagster has no public names for these. Each has a test of the behavior we rely on; the test that fails after an
+upgrade names the changed one.
 """
 
 from dagster._core.definitions.reconstruct import ReconstructableJob
