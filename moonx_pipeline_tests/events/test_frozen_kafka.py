@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from sqlalchemy import Engine
 from moonx_pipeline.events.brokers import why_unreachable
 from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer
 from moonx_pipeline.events.publish import DEADLINE_SECONDS, LEFT_ALONE_SECONDS, publish_pending
-from moonx_pipeline.events.relay import Relay
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.simulator.server import free_port
@@ -28,6 +26,7 @@ from moonx_pipeline.storage.syncs.outbox import SHARDS, lock_shards, unpublished
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.support.outbox import consume, event, put, unpublished_count
+from moonx_pipeline_tests.support.relays import running
 
 USERS = [f"user{number}" for number in range(120)]
 MARGIN_SECONDS = 1.0  # of a machine that does much else
@@ -81,19 +80,6 @@ def numbers_of(kafka: KafkaSettings, count: int) -> dict[str, list[int]]:
 
 def published(engine: Engine) -> None:
     assert unpublished_count(engine) == 0
-
-
-@contextmanager
-def running(engine: Engine, kafka: KafkaSettings) -> Iterator[Relay]:
-    relay = Relay(engine, kafka)
-    thread = threading.Thread(target=relay.run)
-    thread.start()
-    try:
-        yield relay
-    finally:
-        relay.stop()
-        thread.join(60)
-        assert not thread.is_alive()
 
 
 def free_shards(engine: Engine) -> int:

@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from sqlalchemy import Engine
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from moonx_pipeline.events.publish import publish_pending
-from moonx_pipeline.events.relay import Relay
 from moonx_pipeline.events.replay import replay_events
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
@@ -24,24 +22,12 @@ from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.syncs.outbox import SHARDS, lock_shards
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.support.outbox import consume, event, put, unpublished_count
+from moonx_pipeline_tests.support.relays import running
 
 
 @pytest.fixture
 def kafka(kafka_topics: KafkaTopics) -> KafkaSettings:
     return Settings.from_environment(kafka_topics.environment).kafka
-
-
-@contextmanager
-def running(engine: Engine, kafka: KafkaSettings) -> Iterator[Relay]:
-    relay = Relay(engine, kafka)
-    thread = threading.Thread(target=relay.run)
-    thread.start()
-    try:
-        yield relay
-    finally:
-        relay.stop()
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 @retry(retry=retry_if_exception_type(AssertionError), wait=wait_fixed(0.05), stop=stop_after_delay(60), reraise=True)

@@ -180,7 +180,7 @@ def cancel(gateway: Shared, caller: SignedIn, operation_id: UUID) -> Response:
 
 
 def dagster_url(gateway: Gateway) -> str | None:
-    """Where Dagster's pages are for whoever follows a link, if it is known."""
+    """Where Dagster's pages are for a browser that follows a link, if it is known."""
     settings = gateway.settings
     if settings.gateway.dagster_url or settings.service.env == "production":
         return settings.gateway.dagster_url
