@@ -5,39 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import click
 
+from moonx_pipeline.cli.sync_report import AskedUser, follow_to_end, print_asked, report
 from moonx_pipeline.errors import EXIT_FAILED, EXIT_PARTIAL, OperatorError, WrongUse
 from moonx_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from moonx_pipeline.storage.requests.states import RequestState
 
 _NAMED = 3
-
-
-@dataclass(slots=True)
-class AskedUser:
-    """A user whose sync was asked for, and its outcome."""
-
-    user_id: str
-    request_id: UUID | None
-    is_new: bool
-    refusal: str | None = None
-    state: RequestState | None = None
-
-    @property
-    def outcome(self) -> str | None:
-        if self.refusal is not None:
-            return "refused"
-        return self.state.outcome if self.state else None
 
 
 @click.command()
@@ -56,7 +37,6 @@ def sync(users: tuple[str, ...], every: bool, stale: bool, failed: bool, wait: b
     """
     selections = [name for name, given in (("all", every), ("stale", stale), ("failed", failed)) if given]
     _refuse_wrong_use(users, selections)
-    from moonx_pipeline.cli.sync_report import follow_to_end, print_asked, report
     from moonx_pipeline.logs import set_up_logs
     from moonx_pipeline.storage.connection.engine import ready_engine
     from moonx_pipeline.sync.requests.run_trigger import trigger_runs

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,12 +19,28 @@ from moonx_pipeline.errors import OperatorError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from moonx_pipeline.cli.sync import AskedUser
     from moonx_pipeline.storage.requests.states import RequestState
 
 _NOBODY = {"all": "No user is registered", "stale": "No user is stale", "failed": "No user's last sync failed"}
 _THEY_STAY = "The requests stay, and are served"
 _ORDER = ("completed", "partial", "failed", "refused", "cancelled")
+
+
+@dataclass(slots=True)
+class AskedUser:
+    """A user whose sync was asked for, and its outcome."""
+
+    user_id: str
+    request_id: UUID | None
+    is_new: bool
+    refusal: str | None = None
+    state: RequestState | None = None
+
+    @property
+    def outcome(self) -> str | None:
+        if self.refusal is not None:
+            return "refused"
+        return self.state.outcome if self.state else None
 
 
 def print_asked(asked: Sequence[AskedUser], selection: str | None) -> None:
