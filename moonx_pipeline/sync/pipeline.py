@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import Event
-from moonx_pipeline.domain.portfolio import ChainBalances
+from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
 from moonx_pipeline.domain.reasons import DATABASE_AWAY, DEADLINE_EXCEEDED, INTERNAL_ERROR, INTERRUPTED, Reason
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS, BalanceFetch
@@ -63,7 +63,17 @@ class BatchFetch:
         """Waits for all chains."""
         found = {(r.wallet, r.chain_id): r for chain_id in self.chain_ids for r in self.read_chain(chain_id)}
         reads = [
-            ReadSync(sync, [found[wallet, chain_id] for chain_id in self.chain_ids for wallet in sync.wallets])
+            ReadSync(
+                sync,
+                [
+                    # A wallet may be read for another user; a user without a movement keeps what is stored.
+                    ChainBalances(wallet, chain_id, ChainOutcome.KEPT)
+                    if chain_id in sync.unmoved_chains
+                    else found[wallet, chain_id]
+                    for chain_id in self.chain_ids
+                    for wallet in sync.wallets
+                ],
+            )
             for sync in self.syncs
         ]
         return Fetched(reads, self.balances.quotes(), self.balances.calls, self.read_at)

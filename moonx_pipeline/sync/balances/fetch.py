@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future
 from datetime import datetime
 from typing import Final
 
@@ -75,7 +74,7 @@ class BalanceFetch:
         self._ways = OtherWays(calls, memory)
         self._on_chain_end = on_chain_end
         self._lock = threading.Lock()
-        self._shared: list[Future[BalanceReading]] = []
+        self._quotes: dict[TokenKey, Quote] = {}
         self._ended: dict[Pair, ChainBalances | BaseException] = {}
         self._open = dict.fromkeys(self._chain_ids, len(self._wallets))
         self._chain_ended = {chain_id: threading.Event() for chain_id in self._chain_ids}
@@ -118,11 +117,8 @@ class BalanceFetch:
 
     def quotes(self) -> dict[TokenKey, Quote]:
         """Prices that came with the balances, once all chains are read."""
-        found: dict[TokenKey, Quote] = {}
-        for call in self._shared:
-            if call.done() and call.exception() is None:
-                found |= call.result().quotes
-        return found
+        with self._lock:
+            return dict(self._quotes)
 
     def _reading(self, wallet: str, chain_id: int) -> ChainBalances:
         ended = self._ended.get((wallet, chain_id))
@@ -144,8 +140,8 @@ class BalanceFetch:
         return [*alchemy.plan_requests(pairs, with_metadata=self._with_metadata)]
 
     def _start_shared(self, groups: Sequence[Group], slot: datetime | None) -> None:
-        executor = self.calls.providers.executor
-        self._shared += [executor.submit(self._read_together, group, slot) for group in groups]
+        for group in groups:
+            self.calls.providers.executor.submit(self._read_together, group, slot)
 
     def _start_others(self, groups: Sequence[Group]) -> None:
         """Starts what no shared call covers: quiet chains, long lists, and chains that Alchemy is not asked about."""
@@ -161,7 +157,7 @@ class BalanceFetch:
             else:
                 self._go_on(self._not_asked(wallet, chain_id), None)
 
-    def _read_together(self, group: Group, slot: datetime | None) -> BalanceReading:
+    def _read_together(self, group: Group, slot: datetime | None) -> None:
         """Makes a shared call; afterwards each of its wallets and chains continues independently."""
         pairs = [(wallet, chain_id) for wallet, chain_ids in group for chain_id in chain_ids]
         alchemy = self.calls.providers.alchemy
@@ -174,14 +170,16 @@ class BalanceFetch:
                     *pair, ChainOutcome.FAILED, reason=str(error), error_code=error.kind, retry_at=error.retry_at
                 )
                 self._go_on(failed, error)
-            raise
         except BaseException as fault:
             for pair in pairs:
                 self._end(pair, fault)
             raise
-        for pair in pairs:
-            self._go_on(reading.balances[pair], None)
-        return reading
+        else:
+            # Before any chain ends: once all have, nobody waits for this call.
+            with self._lock:
+                self._quotes.update(reading.quotes)
+            for pair in pairs:
+                self._go_on(reading.balances[pair], None)
 
     def _ask_together(self, alchemy: Alchemy, group: Group, slot: datetime | None) -> BalanceReading:
         """Makes the call itself, and notes its result on the breakers of its chains and of their common key."""
