@@ -10,6 +10,7 @@ for a chain does no work. A failure is data in the reading, never an exception.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Final
@@ -112,7 +113,9 @@ class BalanceFetch:
 
     def read_chain(self, chain_id: int) -> list[ChainBalances]:
         """Waits for the readings of all wallets on one chain, in the order of the wallets."""
-        self._chain_ended[chain_id].wait(self.calls.scope.remaining() + _GRACE_SECONDS)
+        # Counted from the deadline, so that several chains that hang share one grace.
+        until = self.calls.scope.deadline + _GRACE_SECONDS
+        self._chain_ended[chain_id].wait(max(0.0, until - time.monotonic()))
         return [self._reading(wallet, chain_id) for wallet in self._wallets]
 
     def quotes(self) -> dict[TokenKey, Quote]:
