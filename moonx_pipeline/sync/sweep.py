@@ -16,19 +16,20 @@ from typing import Final
 from sqlalchemy import Engine
 
 from moonx_pipeline.clock import utc_now
-from moonx_pipeline.domain.schedule import ACTIVE_FOR, Intervals, due_until, lease_until, sweep_seconds
+from moonx_pipeline.domain.schedule import ACTIVE_FOR, Intervals, due_until, sweep_seconds
 from moonx_pipeline.providers.errors import RateLimited
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.requests.pause import current_pause
 from moonx_pipeline.storage.syncs.claims import Claim, is_anybody_due, unschedule_inactive
 from moonx_pipeline.storage.syncs.webhooks import NO_WEBHOOKS, Webhooks
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS
-from moonx_pipeline.sync.open import Due, open_due
+from moonx_pipeline.sync.open import open_syncs
 from moonx_pipeline.sync.pipeline import BatchFetch, SyncPipeline
 from moonx_pipeline.sync.protection.breakers import Breakers, chain_key, load_breakers, node_key
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.release import release_claims
 from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.selection import Due
 from moonx_pipeline.sync.spec import OpenSync, TimeBudget
 from moonx_pipeline.sync.store import StoredSync
 from moonx_pipeline.sync.value import Fetched, ReadSync
@@ -228,19 +229,18 @@ class Sweep:
                 self.stop(pause.sentence)
                 return []
             now, budget = self._clock(), TimeBudget.starting_now(min(policy.sync_seconds, left))
-            due = Due(self._claim(now, budget.seconds), limit, self._spec.webhooks, self._spec.run_id)
-            syncs = open_due(self._runtime, due, breakers, budget, self._worker_id, now)
+            due = Due(self._claim(now), limit, self._spec.webhooks, self._spec.run_id)
+            syncs = open_syncs(self._runtime, due, breakers, budget, self._worker_id, now)
             self._claimed += len(syncs)
         return syncs
 
-    def _claim(self, now: datetime, seconds: float) -> Claim:
+    def _claim(self, now: datetime) -> Claim:
         spec, intervals = self._spec, self._runtime.policy.intervals
         return Claim(
             now=now,
             until=due_until(now, intervals),
             active_since=now - ACTIVE_FOR,
             stale_before=now - intervals.stale,
-            lease_until=lease_until(now, seconds, intervals),
             shard=spec.shard,
             shards=spec.shards,
             keep_since=now - intervals.stale,

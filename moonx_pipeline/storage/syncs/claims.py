@@ -29,7 +29,6 @@ class Claim(NamedTuple):
         until: Users who are due by then are claimed.
         active_since: Users not active since then are left out.
         stale_before: Users whose last sync ended before then go first.
-        lease_until: When the syncs have surely ended.
         shard, shards: The share of the users, as number and count.
         keep_since: Balances read after it may be kept if nothing moved.
     """
@@ -38,7 +37,6 @@ class Claim(NamedTuple):
     until: datetime
     active_since: datetime
     stale_before: datetime
-    lease_until: datetime
     shard: int
     shards: int
     keep_since: datetime
