@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
-from moonx_pipeline.domain.events import portfolio_updated, sync_completed
+from moonx_pipeline.domain.events import FailedChain, portfolio_updated, sync_completed
 from moonx_pipeline.domain.holdings import is_whole
 from moonx_pipeline.domain.portfolio import ChainOutcome
 from moonx_pipeline.domain.reasons import CHAINS_FAILED, NO_CHAIN_READ
@@ -23,7 +24,7 @@ def nothing_read(valued: ValuedSync, user: LockedUser, intervals: Intervals, now
         valued.sync.ref,
         user,
         NO_CHAIN_READ,
-        NO_CHAIN_READ.say(chains=_unread_sentence(valued)),
+        _unread_sentence(valued.failed_chains),
         now=now,
         intervals=intervals,
         retry_at=_retry_at(valued),
@@ -52,11 +53,11 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
         duration_ms=duration_ms,
         version=version,
         tokens=len(valued.positions),
-        chains_synced=valued.chains_read,
+        chains_synced=len({reading.chain_id for reading in valued.readings}) - len(failed),
         total_value_usd=totals.value_usd,
         omitted=totals.omitted,
         error_code=CHAINS_FAILED.code if failed else None,
-        error_message=_unread_sentence(valued) if failed else None,
+        error_message=_unread_sentence(failed) if failed else None,
         stored_fence=valued.sync.fence,
         content_hash=digest,
         snapshot=snapshot,
@@ -113,10 +114,10 @@ def _costs(valued: ValuedSync) -> dict[str, Any]:
     return valued.costs._asdict()
 
 
-def _unread_sentence(valued: ValuedSync) -> str:
+def _unread_sentence(failed: Sequence[FailedChain]) -> str:
     """Which chains could not be read and why, grouped by reason."""
     by_reason: dict[str, list[str]] = {}
-    for chain in valued.failed_chains:
+    for chain in failed:
         by_reason.setdefault(chain.reason, []).append(CHAIN_BY_ID[chain.chain_id].name)
     return "Not read: " + "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
 

@@ -105,11 +105,6 @@ class ValuedSync:
         return _unread_tokens(self.readings, self.stored)
 
     @property
-    def chains_read(self) -> int:
-        """How many chains were read in full, or kept because nothing moved there."""
-        return len({reading.chain_id for reading in self.readings}) - len(self.failed_chains)
-
-    @property
     def is_nothing_read(self) -> bool:
         """Whether no chain answered."""
         return not any(reading.is_read or reading.is_current for reading in self.readings)
@@ -122,14 +117,15 @@ class ValuedSync:
     @property
     def failed_chains(self) -> tuple[FailedChain, ...]:
         """Chains with a wallet that could not be read, with the first reason and the oldest good reading."""
+        by_chain: dict[int, list[ChainBalances]] = {}
+        for reading in self.unread:
+            by_chain.setdefault(reading.chain_id, []).append(reading)
         failed = []
-        for chain_id in dict.fromkeys(reading.chain_id for reading in self.readings):
-            readings = [reading for reading in self.unread if reading.chain_id == chain_id]
-            if readings:
-                since = [self.stored.last_success.get((r.wallet, chain_id)) for r in readings] if self.stored else []
-                oldest = min((moment for moment in since if moment is not None), default=None)
-                reason = readings[0].reason or "It did not answer."
-                failed.append(FailedChain(chain_id, reason, oldest, readings[0].error_code))
+        for chain_id, readings in by_chain.items():
+            since = [self.stored.last_success.get((r.wallet, chain_id)) for r in readings] if self.stored else []
+            oldest = min((moment for moment in since if moment is not None), default=None)
+            reason = readings[0].reason or "It did not answer."
+            failed.append(FailedChain(chain_id, reason, oldest, readings[0].error_code))
         return tuple(failed)
 
 

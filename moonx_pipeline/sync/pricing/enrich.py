@@ -78,7 +78,8 @@ class Enrichment:
             The valuer of the holdings, and why price sources failed.
         """
         market = self._market(book)
-        if not self._has_to_look_up(book, market):
+        plan = self._plan(book, market)
+        if not self._has_to_look_up(plan, book, market):
             return Valuer(book.tokens, market), ()
         lookups, keys = self.runtime.providers.lookups, set(self.demand.keys)
         with _alone(lookups, self.calls.scope.remaining()):
@@ -86,8 +87,9 @@ class Enrichment:
                 # Another sync has since looked up much of the same.
                 book = self._read({*keys, *ALWAYS_KNOWN})
                 market = self._market(book)
+                plan = self._plan(book, market)
             asking = QuoteRound(market, self.calls, read_known=self._read_known, syncs=self.demand.syncs)
-            asking.ask(self._plan(book, market))
+            asking.ask(plan)
             described = fetch_metadata(
                 keys,
                 book,
@@ -129,8 +131,7 @@ class Enrichment:
             syncs=self.demand.syncs,
         )
 
-    def _has_to_look_up(self, book: TokenStore, market: Market) -> bool:
-        plan = self._plan(book, market)
+    def _has_to_look_up(self, plan: PricePlan, book: TokenStore, market: Market) -> bool:
         market.waiting = plan.waiting
         if plan.asked or market.learned:
             return True
