@@ -1,21 +1,24 @@
-"""Executes a sync's ops one after the other in one process; the run and each op are spans of its trace."""
+"""Executes a sync's ops one after the other in one process, with a trace span for the run and one for each op."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import dagster as dg
 
-from moonx_pipeline.defs.dagster_private import ExecutionPlan, InProcessExecutor, PlanOrchestrationContext, RetryMode
+from moonx_pipeline.defs.dagster_private import (
+    ExecutionPlan,
+    InProcessExecutor,
+    PlanOrchestrationContext,
+    RetryMode,
+)
 from moonx_pipeline.sync import run_tags
-from moonx_pipeline.tracing import OpenSpan, begin_span, span
+from moonx_pipeline.tracing import note_failure, span
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_spans: dict[str, OpenSpan] = {}
 
 
 class SyncExecutor(InProcessExecutor):
@@ -31,15 +34,11 @@ class SyncExecutor(InProcessExecutor):
             "moonx.request": tags.get(run_tags.REQUEST),
             "moonx.trigger": tags.get(run_tags.TRIGGER),
         }
-        begun, error = begin_span(run.job_name, about, parent=tags.get(run_tags.TRACE)), None
-        _spans[run.run_id] = begun
-        try:
+        with span(run.job_name, about, parent=tags.get(run_tags.TRACE)):
             for event in super().execute(plan_context, execution_plan):
-                error = event.message if event.is_failure else error
+                if event.is_failure and event.message:
+                    note_failure(event.message)
                 yield event
-        finally:
-            del _spans[run.run_id]
-            begun.end(error)
 
 
 @dg.executor(name="sync_executor")
@@ -55,9 +54,7 @@ def traced(
 
     @wraps(op)
     def within(context: dg.OpExecutionContext, *args: P.args, **kwargs: P.kwargs) -> T:
-        run = _spans.get(context.run_id)
-        about: dict[str, Any] = {"moonx.run": context.run_id}
-        with span(context.op_def.name, about, parent=run.traceparent if run else None):
+        with span(context.op_def.name, {"moonx.run": context.run_id}):
             return op(context, *args, **kwargs)
 
     return cast("Callable[Concatenate[dg.OpExecutionContext, P], T]", within)
