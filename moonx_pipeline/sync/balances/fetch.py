@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
@@ -204,20 +205,23 @@ class BalanceFetch:
 
     def _go_on(self, reading: ChainBalances, error: ProviderError | None) -> None:
         """Ends a complete reading; asks the fallbacks for what an incomplete one lacks."""
+        pair = (reading.wallet, reading.chain_id)
         if reading.outcome is not ChainOutcome.OK:
-            self.calls.providers.executor.submit(self._end_with, reading, lambda: self._ways.whole(reading, error))
+            ask = partial(self._ways.whole, reading, error)
         elif reading.unknown or reading.without_balance:
-            self.calls.providers.executor.submit(self._end_with, reading, lambda: self._ways.single_tokens(reading))
+            ask = partial(self._ways.single_tokens, reading)
         else:
-            self._end((reading.wallet, reading.chain_id), reading)
+            self._end(pair, reading)
+            return
+        self.calls.providers.executor.submit(self._end_with, pair, ask)
 
-    def _end_with(self, begun: ChainBalances, go_on: Callable[[], ChainBalances]) -> None:
+    def _end_with(self, pair: Pair, ask: Callable[[], ChainBalances]) -> None:
         ended: ChainBalances | BaseException
         try:
-            ended = go_on()
+            ended = ask()
         except BaseException as fault:
             ended = fault
-        self._end((begun.wallet, begun.chain_id), ended)
+        self._end(pair, ended)
 
     def _end(self, pair: Pair, ended: ChainBalances | BaseException) -> None:
         """Records how a wallet and chain ended; the last wallet of a chain ends the chain."""
