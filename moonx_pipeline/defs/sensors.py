@@ -28,25 +28,27 @@ def sync_requests(
     engine, worker = database.engine, settings.values.worker
     if (why := paused(engine)) is not None:
         return dg.SkipReason(why)
-    looks = overdue(engine, worker)
-    runs = _latest_runs(context.instance, looks)
-    turn = next_tick(engine, worker, [judge(look, runs.get(str(look.request_id)), worker) for look in looks])
-    if not turn.launches:
-        return dg.SkipReason(turn.reason)
+    dispatches = overdue(engine, worker)
+    runs = _latest_runs(context.instance, dispatches)
+    tick = next_tick(engine, worker, [judge(one, runs.get(str(one.request_id)), worker) for one in dispatches])
+    if not tick.launches:
+        return dg.SkipReason(tick.reason)
     # One statement for all; the daemon would check each partition by itself.
-    context.instance.add_dynamic_partitions(str(users.name), [launch.user_id for launch in turn.launches])
-    return dg.SensorResult(run_requests=[_run_request(launch) for launch in turn.launches])
+    context.instance.add_dynamic_partitions(str(users.name), [launch.user_id for launch in tick.launches])
+    return dg.SensorResult(run_requests=[_run_request(launch) for launch in tick.launches])
 
 
 def _run_request(launch: Dispatch) -> dg.RunRequest:
     return dg.RunRequest(run_key=launch.run_key, partition_key=launch.user_id, tags=dispatch_tags(launch))
 
 
-def _latest_runs(instance: dg.DagsterInstance, looks: list[OpenDispatch]) -> dict[str, tuple[str, str]]:
+def _latest_runs(instance: dg.DagsterInstance, dispatches: list[OpenDispatch]) -> dict[str, tuple[str, str]]:
     """Id and status of each request's run: one that has not ended, else the latest."""
-    if not looks:
+    if not dispatches:
         return {}
-    records = instance.get_run_records(dg.RunsFilter(tags={run_tags.REQUEST: [str(look.request_id) for look in looks]}))
+    records = instance.get_run_records(
+        dg.RunsFilter(tags={run_tags.REQUEST: [str(dispatch.request_id) for dispatch in dispatches]})
+    )
     found: dict[str, tuple[str, str]] = {}
     for record in sorted(records, key=lambda record: (not record.dagster_run.is_finished, record.create_timestamp)):
         run = record.dagster_run

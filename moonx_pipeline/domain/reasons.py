@@ -13,14 +13,14 @@ class Reason:
     Attributes:
         code: For programs; stored as ``error_code``.
         status: The operation's status.
-        words: One sentence for users; the code that ends the sync fills in its fields.
+        words: One sentence for users; the code that ends the sync fills in its fields. Empty if it depends on the case.
         counts: Whether it adds to the user's failures in a row; each doubles the wait until the next sync.
         is_due_at_once: Whether the user is due again at once.
     """
 
     code: str
     status: str
-    words: str = "{message}"
+    words: str = ""
     counts: bool = False
     is_due_at_once: bool = False
 
@@ -84,8 +84,8 @@ DEADLINE_EXCEEDED: Final = Reason(
     counts=True,
 )
 DATABASE_AWAY: Final = Reason("database_away", "failed", "The database could not be used: {error}", counts=True)
-INTERNAL_ERROR: Final = Reason("internal_error", "failed", "{error}", counts=True)
-NO_CHAIN_READ: Final = Reason("no_chain_read", "failed", "{chains}", counts=True)
+INTERNAL_ERROR: Final = Reason("internal_error", "failed", counts=True)
+NO_CHAIN_READ: Final = Reason("no_chain_read", "failed", counts=True)
 
 # Not a failure: the result is stored, and says what it lacks.
-CHAINS_FAILED: Final = Reason("chains_failed", "partial", "{chains}")
+CHAINS_FAILED: Final = Reason("chains_failed", "partial")

@@ -217,7 +217,7 @@ class SyncPipeline:
     def _fail(self, sync: OpenSync, reason: Reason, message: str) -> StoredSync | None:
         """Records a failure. A fault in a user's own data counts for their breaker; a lost database does not."""
         if reason is INTERNAL_ERROR:
-            sync.breakers.note_failure(user_key(sync.user_id), message)
+            sync.breakers.record_failure(user_key(sync.user_id), message)
         return fail_sync(self.runtime, sync, reason, message, self.clock())
 
 
@@ -229,4 +229,4 @@ def what_broke(error: BaseException) -> tuple[Reason, str]:
         return DEADLINE_EXCEEDED, DEADLINE_EXCEEDED.words
     if isinstance(error, _DATABASE_TROUBLE):
         return DATABASE_AWAY, DATABASE_AWAY.say(error=str(error).splitlines()[0])[:500]
-    return INTERNAL_ERROR, INTERNAL_ERROR.say(error=f"{type(error).__name__}: {error}")[:2000]
+    return INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:2000]

@@ -154,9 +154,9 @@ class Sweep:
         with self._runtime.db.engine.begin() as connection:
             unschedule_inactive(connection, until=due_until(now, intervals), active_since=now - ACTIVE_FOR)
         pool = ThreadPoolExecutor(self._spec.batches_at_once, thread_name_prefix="sweep")
-        carriers = [pool.submit(self._carry) for _ in range(self._spec.batches_at_once)]
+        threads = [pool.submit(self._sync_batches) for _ in range(self._spec.batches_at_once)]
         try:
-            self._await(carriers)
+            self._await(threads)
         finally:
             with self._claiming:  # waits for a claim in progress, so that it is released, too
                 self._stopping.set()
@@ -165,14 +165,14 @@ class Sweep:
             self._report.seconds = time.monotonic() - began
         return self._report
 
-    def _await(self, carriers: list[Future[None]]) -> None:
-        pending = set(carriers)
+    def _await(self, threads: list[Future[None]]) -> None:
+        pending = set(threads)
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for carrier in done:
-                carrier.result()
+            for thread in done:
+                thread.result()
 
-    def _carry(self) -> None:
+    def _sync_batches(self) -> None:
         """Syncs batch by batch, each its own trace: one trace of a whole sweep would be too large to read."""
         is_over = False
         while not is_over and not self._stopping.is_set():

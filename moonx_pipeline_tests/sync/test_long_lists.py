@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET, initial_holdings
 from moonx_pipeline.sync.balances.fallback import PlaceInList
-from moonx_pipeline.sync.balances.fetch import BalanceFetch
+from moonx_pipeline.sync.balances.fetch import GRACE_SECONDS, BalanceFetch
 from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
@@ -229,3 +230,16 @@ def test_what_is_quiet_is_not_asked(runtime: Runtime, simulator: RunningSimulato
 
     assert {r.outcome for c in CHAIN_IDS for r in all_quiet.read_chain(c)} == {ChainOutcome.KEPT}
     assert simulator.requests() == 0
+
+
+def test_chains_that_hang_share_one_grace(runtime: Runtime) -> None:
+    calls = ProviderCalls(runtime.providers, Breakers(runtime.policy.breakers, {}), CallScope.lasting(0))
+    never_started = BalanceFetch(
+        calls, [PLAIN_WALLET], CHAIN_IDS, with_metadata=False, many_tokens=(), memory=NoMemory()
+    )
+    began = time.monotonic()
+
+    found = [reading for chain_id in CHAIN_IDS for reading in never_started.read_chain(chain_id)]
+
+    assert time.monotonic() - began < 2 * GRACE_SECONDS
+    assert {(reading.outcome, reading.error_code) for reading in found} == {(ChainOutcome.FAILED, "deadline_over")}

@@ -82,8 +82,8 @@ def sync_many(gateway: Shared, body: BulkBody) -> Response:
         ],
     }
     ids = [row.request_id for row in rows if row.request_id is not None] if body.priority != "low" else []
-    bell = BackgroundTask(trigger_runs, gateway.engine, gateway.settings.service.graphql_url, ids)
-    return answer(data, status=202, background=bell)
+    trigger = BackgroundTask(trigger_runs, gateway.engine, gateway.settings.service.graphql_url, ids)
+    return answer(data, status=202, background=trigger)
 
 
 @router.put("/sync/pause", response_model=Answer[PauseAnswer], responses={**_ADMIN, **WITH_BODY})

@@ -97,8 +97,8 @@ def _trigger(gateway: Gateway, caller: Caller, priority: Priority, sync_type: st
     }
     with gateway.engine.connect() as connection:
         pause = current_pause(connection)
-    bell = BackgroundTask(trigger_runs, gateway.engine, settings.service.graphql_url, [asked.request_id])
-    return answer(data, pause.sentence if pause else None, status=202, background=bell)
+    trigger = BackgroundTask(trigger_runs, gateway.engine, settings.service.graphql_url, [asked.request_id])
+    return answer(data, pause.sentence if pause else None, status=202, background=trigger)
 
 
 def _refused(asked: SyncRequestResult) -> ApiError:

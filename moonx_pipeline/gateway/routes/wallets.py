@@ -73,10 +73,10 @@ def put_wallets(
         "maxWallets": MAX_WALLETS,
         "requestId": str(request_id) if request_id else None,
     }
-    bell = BackgroundTask(
+    trigger = BackgroundTask(
         trigger_runs, gateway.engine, gateway.settings.service.graphql_url, [request_id] if request_id else []
     )
-    return answer(data, headers={"ETag": _tag(change.wallets)}, background=bell)
+    return answer(data, headers={"ETag": _tag(change.wallets)}, background=trigger)
 
 
 def _tag(wallets: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ from moonx_pipeline.sync.protection.breakers import ALCHEMY_DATA, chain_key
 MANY_TOKENS: Final = 300
 """Users with more tokens are read by JSON-RPC, chain by chain: a tenth of the compute units, and others don't wait."""
 
-_GRACE_SECONDS: Final = 2.0
+GRACE_SECONDS: Final = 2.0
 """Seconds to wait beyond a scope's deadline, by which each call ends; one still running after that hangs."""
 
 Wait = Callable[[RateLimited], bool]
@@ -115,7 +115,7 @@ class BalanceFetch:
     def read_chain(self, chain_id: int) -> list[ChainBalances]:
         """Waits for the readings of all wallets on one chain, in the order of the wallets."""
         # Counted from the deadline, so that several chains that hang share one grace.
-        until = self.calls.scope.deadline + _GRACE_SECONDS
+        until = self.calls.scope.deadline + GRACE_SECONDS
         self._chain_ended[chain_id].wait(max(0.0, until - time.monotonic()))
         return [self._reading(wallet, chain_id) for wallet in self._wallets]
 
@@ -200,7 +200,7 @@ class BalanceFetch:
             if chain.outcome is ChainOutcome.OK:
                 breakers.record_success(chain_key(chain.chain_id))
         for chain_id, reason in reading.outages.items():
-            breakers.note_failure(chain_key(chain_id), f"Alchemy could not read it: {reason}.")
+            breakers.record_failure(chain_key(chain_id), f"Alchemy could not read it: {reason}.")
         return reading
 
     def _go_on(self, reading: ChainBalances, error: ProviderError | None) -> None:

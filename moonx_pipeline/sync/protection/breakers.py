@@ -141,9 +141,11 @@ class Breakers:
         """Records an error with its effect from ``EFFECTS``, once per sync."""
         if not isinstance(error, BreakerOpen):
             effect = effect_of(error)
-            self.note_failure(key, str(error), outcome=effect.breaker, open_for=effect.open_for)
+            self.record_failure(key, str(error), outcome=effect.breaker, open_for=effect.open_for)
 
-    def note_failure(self, key: str, error: str, *, outcome: str = FAILURE, open_for: timedelta | None = None) -> None:
+    def record_failure(
+        self, key: str, error: str, *, outcome: str = FAILURE, open_for: timedelta | None = None
+    ) -> None:
         """Records a failure that is no call's error."""
         if outcome == NONE:
             return

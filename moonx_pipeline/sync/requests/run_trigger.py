@@ -83,7 +83,7 @@ def _start(graphql_url: str, launches: Sequence[Dispatch]) -> tuple[list[Dispatc
     for number, launch in enumerate(launches):
         try:
             if time.monotonic() >= end:
-                raise _NotHeard(f"The bell's {_SECONDS:g} s are over.")
+                raise _NotHeard(f"The run trigger's {_SECONDS:g} s are over.")
             with span(
                 "launch_run", {"moonx.request": str(launch.request_id)}, kind="client", parent=launch.traceparent
             ):
