@@ -47,11 +47,11 @@ def sync(users: tuple[str, ...], every: bool, stale: bool, failed: bool, wait: b
     asked = _ask_selection(engine, settings, selections[0]) if selections else _ask_users(engine, settings, users)
     requests = [user.request_id for user in asked if user.request_id is not None]
     # Requests of low priority wait for the sensor.
-    rung = [] if selections else trigger_runs(engine, settings.service.graphql_url, requests)
+    started = [] if selections else trigger_runs(engine, settings.service.graphql_url, requests)
     if not as_json:
         print_asked(asked, selections[0] if selections else None)
     if requests:
-        _say_what_holds_it_up(engine, settings, all_rung=len(rung) == len(requests))
+        _say_what_holds_it_up(engine, settings, all_started=len(started) == len(requests))
     if wait and requests:
         follow_to_end(engine, asked, quiet=as_json)
     if as_json:
@@ -105,7 +105,7 @@ def _ask_selection(engine: Engine, settings: Settings, selection: str) -> list[A
     return [AskedUser(row.user_id, row.request_id, row.is_new) for row in rows if row.request_id is not None]
 
 
-def _say_what_holds_it_up(engine: Engine, settings: Settings, *, all_rung: bool) -> None:
+def _say_what_holds_it_up(engine: Engine, settings: Settings, *, all_started: bool) -> None:
     """Says what delays the requests, to an operator who waits."""
     from moonx_pipeline.storage.monitoring.dagster_daemon import daemon_lives
     from moonx_pipeline.storage.requests.pause import current_pause
@@ -119,7 +119,7 @@ def _say_what_holds_it_up(engine: Engine, settings: Settings, *, all_rung: bool)
         said.append(f"{pause.sentence} 'moonx resume' lets them go on.")
     if not works:
         said.append("No worker process lives, so nobody serves it yet: 'make up' starts all, 'moonx worker' one.")
-    elif not all_rung:
+    elif not all_started:
         try:
             if not daemon_lives(settings):
                 said.append("Dagster's daemon does not run, so no run is started yet: 'make up' starts all.")

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 
 DEPTH_LIFE: Final = timedelta(hours=24)
-"""How long a depth is believed after it was read: it changes slowly, and prices have an age of their own."""
+"""How long a depth backs a price after it was read: it changes slowly, and prices have an age of their own."""
 
 
 class DepthState(enum.Enum):
@@ -62,6 +62,11 @@ class Evidence(NamedTuple):
     answered: Mapping[PriceSource, datetime]
     depth: PoolDepth | None = None
     accepted: Accepted | None = None
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the depth of its pools was ever known."""
+        return self.depth is not None and self.depth.state is not DepthState.UNKNOWN
 
     def depth_now(self, now: datetime) -> PoolDepth | None:
         """The depth that is still believed: a thin one until an answer contradicts it, any other for a day."""
@@ -109,12 +114,8 @@ def _latest_quotes(parts: Iterable[Mapping[PriceSource, Quote]]) -> dict[PriceSo
 
 
 def _merged_depth(known: PoolDepth | None, new: PoolDepth | None) -> PoolDepth | None:
-    """The later depth; an unknown one replaces a known one only if that is no longer believed."""
+    """The later depth; an unknown one never replaces a known one, which however old still bounds what counts."""
     if known is None or new is None:
         return known or new
-    if new.at < known.at:
-        known, new = new, known
-    if new.state is not DepthState.UNKNOWN or known.state is DepthState.UNKNOWN:
-        return new
-    outlived = known.state is DepthState.DEEP and new.at - known.at > DEPTH_LIFE
-    return new if outlived else known
+    told = [depth for depth in (new, known) if depth.state is not DepthState.UNKNOWN]
+    return max(told or (new, known), key=lambda depth: depth.at)

@@ -10,8 +10,8 @@ rule                  what it does
 ``trust``             the most trusted of the others is chosen: a listing, then a price of known depth, then the rest
 ``outvoted``          two that agree outvote one that is far apart from them
 ``far_apart``         one against one, far apart: not counted
-``unconfirmed``       a DEX price of unknown depth, for a token that no list names, that no other source confirms, or
-                      about whose pools no source has answered yet: counted up to a bound
+``unconfirmed``       a DEX price that no depth backs, for a token that no list names, if no other source confirms it or
+                      the depth of its pools was never known: counted up to a bound
 ``jump``              a price that moved far within a day, and that no other source confirms: not counted
 ====================  ==================================================================================================
 
@@ -143,22 +143,24 @@ def choose_price(
     """
     depth = evidence.depth_now(now)
     case = _Case(identity, depth, limits, now, fresh_for)
-    usable, outdated, too_old = case.sorted_by_age(evidence, oldest or limits.stale_after)
+    oldest = oldest or limits.stale_after
+    usable, outdated, too_old = case.sorted_by_age(evidence, oldest)
     voters = [quote for quote in usable if case.has_say(quote)]
     refused = [quote for quote in usable if quote not in voters]
     uses = [*(Use(quote, "outdated") for quote in outdated), *(Use(quote, "too_old") for quote in too_old)]
     if not voters:
         return _without_voters(case, refused, outdated, uses)
     uses += [Use(quote, "refused") for quote in refused]
-    best, rule, flags = _elect(case, voters)
+    # A doubt does not end by growing older than the price that it is about.
+    witnesses = [quote for quote in too_old if case.has_say(quote) and voters[0].read_at - quote.read_at <= oldest]
+    best, rule, flags = _elect(case, voters, witnesses)
     others = [quote for quote in voters if quote is not best]
     agreeing = [quote for quote in others if case.agree(best, quote)]
     if len(agreeing) < len(others):
         flags.add(SOURCES_DISAGREE)
     if rule == "trust":
         rule = case.name_of_trust(best, agreeing)
-    is_unseen = rule == "two_agree" and PriceSource.DEXSCREENER not in evidence.answered
-    if (rule == "single_source" or is_unseen) and not identity.is_listed:
+    if not identity.is_listed and (rule == "single_source" or (rule == "two_agree" and not evidence.is_measured)):
         flags.add(UNCONFIRMED_PRICE)
     if not agreeing and case.jumped(best, evidence.accepted):
         flags.add(PRICE_JUMP)
@@ -201,18 +203,18 @@ def _without_voters(case: _Case, refused: Sequence[Quote], outdated: Sequence[Qu
     )
 
 
-def _elect(case: _Case, voters: Sequence[Quote]) -> tuple[Quote, str, set[str]]:
-    """The most trusted quote, unless more sources contradict it than support it."""
-    best = voters[0]
-    against = [quote for quote in voters if case.far_apart(best, quote)]
+def _elect(case: _Case, voters: Sequence[Quote], witnesses: Sequence[Quote]) -> tuple[Quote, str, set[str]]:
+    """The most trusted of the voters, unless more sources contradict it than support it; witnesses can't be chosen."""
+    best, heard = voters[0], [*voters, *witnesses]
+    against = [quote for quote in heard if case.far_apart(best, quote)]
     if not against:
         return best, "trust", set()
     camps = [[quote for quote in against if quote is one or case.agree(one, quote)] for one in against]
     largest = max(camps, key=len)
-    supporters = len(voters) - len(against)
-    if len(largest) > supporters:
+    supporters = len(heard) - len(against)
+    if len(largest) > supporters and largest[0] in voters:
         return largest[0], "outvoted", set()
-    return best, "trust", {SOURCES_FAR_APART} if len(largest) == supporters else set()
+    return best, "trust", {SOURCES_FAR_APART} if len(largest) >= supporters else set()
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,14 +91,12 @@ def test_partial_failed_and_refused_syncs_have_exit_codes_and_reasons_of_their_o
     with serving(runtime):
         simulator.fault("partial_error", network="polygon-mainnet")
         simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
-        # A bell that nobody hears is told on stderr, and leaves the document as it is.
-        partial = run("sync", "bob", "--wait", "--json", DAGSTER_GRAPHQL_URL="http://127.0.0.1:1/graphql")
+        partial = run("sync", "bob", "--wait", "--json")
         simulator.simulation.faults.clear()
         simulator.fault("quota")
         failed = run("sync", "ann", "--wait")
 
     assert partial.returncode == 3, partial.stderr
-    assert "Dagster can't be reached." in partial.stderr
     document = json.loads(partial.stdout)
     (entry,) = document["requests"]
     ended = operation(engine, "bob")
@@ -117,6 +115,18 @@ def test_partial_failed_and_refused_syncs_have_exit_codes_and_reasons_of_their_o
     (entry,) = json.loads(refused.stdout)["requests"]
     assert (entry["status"], entry["requestId"]) == ("refused", None)
     assert "are disabled" in entry["message"]
+
+
+def test_a_dagster_that_is_away_is_said_on_stderr_and_leaves_the_document_as_it_is(run, engine: Engine) -> None:
+    register(engine, "bob", POLYGON_WALLET)
+
+    done = run("sync", "bob", "--json", DAGSTER_GRAPHQL_URL="http://127.0.0.1:1/graphql")
+
+    assert done.returncode == 0, done.stderr
+    assert "Dagster can't be reached." in done.stderr
+    (entry,) = json.loads(done.stdout)["requests"]
+    assert (entry["userId"], entry["status"]) == ("bob", "pending")
+    assert requests_of(engine) == [("bob", "cli", "high", "pending")]
 
 
 def test_a_person_has_five_requests_and_is_told_until_when_there_is_no_other(run, engine: Engine) -> None:

@@ -124,16 +124,16 @@ def test_its_pods_have_the_settings_and_secrets_of_our_chart() -> None:
 
 def test_both_charts_mean_the_same_database_image_and_webserver() -> None:
     settings, database = CHART_VALUES["settings"], VALUES["postgresql"]
-    doorbell = urlsplit(settings["DAGSTER_GRAPHQL_URL"])
+    graphql = urlsplit(settings["DAGSTER_GRAPHQL_URL"])
 
     assert database["postgresqlHost"] == settings["DB_HOST"]
     assert database["postgresqlDatabase"] == settings["DB_NAME"]
     assert database["postgresqlUsername"] == settings["DB_USER"]
     assert str(database["service"]["port"]) == settings["DB_PORT"]
     # Of the release "dagster".
-    assert doorbell.hostname == "dagster-dagster-webserver"
-    assert doorbell.port == VALUES["dagsterWebserver"]["service"]["port"]
-    assert VALUES["dagsterWebserver"]["readinessProbe"]["httpGet"]["port"] == doorbell.port
+    assert graphql.hostname == "dagster-dagster-webserver"
+    assert graphql.port == VALUES["dagsterWebserver"]["service"]["port"]
+    assert VALUES["dagsterWebserver"]["readinessProbe"]["httpGet"]["port"] == graphql.port
     for image in [part["image"] for part in PARTS] + [ISOLATED["runLauncher"]["config"]["k8sRunLauncher"]["image"]]:
         assert image["repository"] == CHART_VALUES["image"]["repository"]
         assert image["tag"] == __version__

@@ -8,6 +8,7 @@ import pytest
 
 from moonx_pipeline.domain.flags import (
     BLOCKING_FLAGS,
+    OLD_PRICE,
     PRICE_JUMP,
     SOURCES_DISAGREE,
     SOURCES_FAR_APART,
@@ -76,6 +77,27 @@ def test_one_against_one_far_apart_is_not_counted(other: str, apart: bool) -> No
     assert SOURCES_FAR_APART in BLOCKING_FLAGS
 
 
+def test_a_contradiction_lasts_as_long_as_the_price_that_it_is_about() -> None:
+    """When both sources fail, the earlier reading must not leave the later one undisputed."""
+    known = evidence(
+        quote("coingecko", "50", read=timedelta(minutes=59)),
+        quote("alchemy", "1", read=timedelta(minutes=61)),
+        depth=depth(),
+    )
+    choice = choose(known, NAMED)
+    assert said(choice) == ("coingecko", "listing", (OLD_PRICE, SOURCES_FAR_APART))
+    assert use_of(choice)["alchemy"] == "too_old"
+    two_against = evidence(
+        *known.quotes.values(), quote("defillama", "1.01", read=timedelta(minutes=62)), depth=depth()
+    )
+    assert said(choose(two_against, NAMED)) == said(choice)
+    of_pools = quote("dexscreener", "1", read=timedelta(minutes=61))
+    without_depth = evidence(quote("coingecko", "50", read=timedelta(minutes=59)), of_pools)
+    assert said(choose(without_depth, NAMED)) == ("coingecko", "listing", (OLD_PRICE,))
+    read_again = evidence(quote("coingecko", "50"), quote("alchemy", "1", read=timedelta(minutes=61)), depth=depth())
+    assert said(choose(read_again, NAMED)) == ("coingecko", "listing", ())
+
+
 def test_two_against_two_far_apart_is_not_counted() -> None:
     known = evidence(
         quote("coingecko", "1"),
@@ -125,21 +147,27 @@ def test_a_price_that_something_else_speaks_for_needs_no_second_source(identity:
     assert choose(known, identity).flags == ()
 
 
-def test_two_that_agree_confirm_each_other() -> None:
-    agreed = choose(evidence(quote("defillama", "1"), quote("alchemy", "1.1"), asked=AN_HOUR))
+def test_two_that_agree_confirm_each_other_while_the_last_known_depth_bounds_them() -> None:
+    measured = depth(read=timedelta(days=9))
+    agreed = choose(evidence(quote("defillama", "1"), quote("alchemy", "1.1"), depth=measured))
     assert said(agreed) == ("defillama", "two_agree", ())
     assert not agreed.is_open
-    differing = choose(evidence(quote("defillama", "1"), quote("alchemy", "1.2"), asked=AN_HOUR))
+    differing = choose(evidence(quote("defillama", "1"), quote("alchemy", "1.2"), depth=measured))
     assert said(differing) == ("defillama", "single_source", (SOURCES_DISAGREE, UNCONFIRMED_PRICE))
     assert differing.is_open
 
 
-def test_two_that_may_repeat_one_pool_confirm_nothing_until_pools_were_looked_for() -> None:
-    both = evidence(quote("defillama", "1"), quote("alchemy", "1"))
+@pytest.mark.parametrize(
+    "pools",
+    [{}, {"asked": AN_HOUR}, {"depth": depth(UNKNOWN)}],
+    ids=["nobody looked", "no pool is known", "what they hold is not known"],
+)
+def test_two_that_may_repeat_one_pool_confirm_nothing_while_its_depth_was_never_known(pools) -> None:
+    both = evidence(quote("defillama", "1"), quote("alchemy", "1"), **pools)
 
-    unseen = choose(both)
-    assert said(unseen) == ("defillama", "two_agree", (UNCONFIRMED_PRICE,))
-    assert unseen.is_open
+    unmeasured = choose(both)
+    assert said(unmeasured) == ("defillama", "two_agree", (UNCONFIRMED_PRICE,))
+    assert unmeasured.is_open
     assert said(choose(both, NAMED)) == ("defillama", "two_agree", ())
 
 

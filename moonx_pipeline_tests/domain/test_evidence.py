@@ -99,13 +99,11 @@ def test_a_late_answer_does_not_replace_what_was_read_after_it() -> None:
         (depth(DEEP, read=AN_HOUR), depth(THIN, "3"), THIN),
         (depth(THIN, "3", read=AN_HOUR), depth(DEEP), DEEP),
         (depth(UNKNOWN, read=AN_HOUR), depth(THIN, "3"), THIN),
-        # What is not known replaces nothing that is …
+        # What is not known replaces nothing that is, however old.
         (depth(DEEP, read=AN_HOUR), depth(UNKNOWN), DEEP),
-        (depth(DEEP, read=DEPTH_LIFE), depth(UNKNOWN), DEEP),
+        (depth(DEEP, read=30 * A_DAY), depth(UNKNOWN), DEEP),
         (depth(THIN, "3", read=AN_HOUR), depth(UNKNOWN), THIN),
         (depth(THIN, "3", read=30 * A_DAY), depth(UNKNOWN), THIN),
-        # … unless that is no longer believed.
-        (depth(DEEP, read=DEPTH_LIFE + timedelta(seconds=1)), depth(UNKNOWN), UNKNOWN),
         (depth(UNKNOWN, read=AN_HOUR), depth(UNKNOWN), UNKNOWN),
     ],
 )
@@ -117,7 +115,17 @@ def test_a_depth_that_is_known_is_not_replaced_by_one_that_is_not(before, after,
     assert merged in (before, after)
 
 
+def test_an_unknown_depth_is_no_measure() -> None:
+    assert [evidence(depth=known).is_measured for known in (None, depth(UNKNOWN), depth(THIN), depth(DEEP))] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
 def test_a_later_depth_of_the_same_kind_is_news() -> None:
+    assert merge(evidence(depth=depth(THIN, "3")), evidence(depth=depth(THIN, "4"))).depth == depth(THIN, "4")
     for state in DepthState:
         later = depth(state, "20000")
         assert merge(evidence(depth=depth(state, "30000", read=AN_HOUR)), evidence(depth=later)).depth == later

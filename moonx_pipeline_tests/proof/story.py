@@ -45,6 +45,7 @@ _SILENT = {
 # A price that is wrong is one token's: what other pools are measured by stays right.
 _UNTRUE = (("scaled_price", {"factor": 100}), ("scaled_price", {"factor": "0.004"}), ("old_quotes", {"days": 30}))
 _LIED_ABOUT = ("good", "yfi")
+SCAMS = ("puddle", "heap", "poser")
 _NETWORKS = ("eth-mainnet", "polygon-mainnet", "opt-mainnet", "arb-mainnet", "base-mainnet")
 _UNREAD = ("partial_error", "silent_network", "token_error", "0x_balance", "missing_page", "empty_answer", "outage")
 _MOVES = ("good x1.2", "good x30", "good bought", "good drained", "good deep", "ether x0.9", "solo x1.1")
@@ -101,6 +102,7 @@ class Seen:
         at: When.
         total_value_usd: Of the portfolio.
         complete: Whether it says that nothing is missing.
+        is_valued: Whether the last sync read anything; a failed one leaves the portfolio as it was.
         tokens: Their facts as explained, by chain and contract.
         positions: As explained, by chain and contract.
     """
@@ -108,6 +110,7 @@ class Seen:
     at: datetime
     total_value_usd: Decimal
     complete: bool
+    is_valued: bool
     tokens: dict[tuple[int, str], dict[str, Any]]
     positions: dict[tuple[int, str], dict[str, Any]]
 
@@ -127,7 +130,6 @@ class Story:
     Attributes:
         now: The time of the story.
         said: Prices that a source may have told, with their times, by source and token.
-        judged: Scams about whose pools DexScreener has answered.
     """
 
     engine: Engine
@@ -136,7 +138,6 @@ class Story:
     now: datetime
     tokens: dict[str, SimToken] = field(default_factory=dict)
     said: dict[tuple[str, tuple[int, str]], list[tuple[datetime, Decimal]]] = field(default_factory=dict)
-    judged: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.simulator.simulation.reset()
@@ -227,10 +228,6 @@ class Story:
                 if quote is not None:
                     told = self.said.setdefault((source, self.key(name)), [])
                     told += [(self.now, quote.price), (self.now, quote.price * factor)]
-        if spoiled.get("dexscreener", ("",))[0] in ("", "zero_price", "no_price", "scaled_price"):
-            self.judged |= {"puddle", "heap"}
-        if spoiled.get("dexscreener", ("",))[0] not in ("outage", "reset"):
-            self.judged.add("poser")
 
     def seen(self) -> Seen:
         """What is stored now, by its own explanation."""
@@ -245,6 +242,9 @@ class Story:
                 "SELECT id FROM sync_operations WHERE user_id = 'ann' AND status IN ('completed', 'partial') "
                 "ORDER BY fence DESC LIMIT 1"
             ).scalar_one_or_none()
+            last = connection.exec_driver_sql(
+                "SELECT status FROM sync_operations WHERE user_id = 'ann' ORDER BY fence DESC LIMIT 1"
+            ).scalar_one_or_none()
             told = read_explanation(connection, "ann", operation) if operation else None
         told = told or {"tokens": [], "positions": [], "totalValueUsd": "0"}
         assert Decimal(told["totalValueUsd"]) == (stored or 0)
@@ -252,6 +252,7 @@ class Story:
             self.now,
             Decimal(stored or 0),
             bool(fresh),
+            last in ("completed", "partial"),
             {(t["chainId"], t["tokenAddress"]): t for t in told["tokens"]},
             {(p["chainId"], p["tokenAddress"]): p for p in told["positions"]},
         )

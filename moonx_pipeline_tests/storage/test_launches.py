@@ -83,7 +83,7 @@ def test_two_who_mark_at_once_never_mark_the_same(engine: Engine) -> None:
     def work(number: int) -> list[Dispatch]:
         if number % 2:
             return [launch for _ in range(20) for launch in mark(engine, batch=5, capacity=1000)]
-        with engine.begin() as connection:  # the doorbell's way
+        with engine.begin() as connection:  # the run trigger's way
             return dispatch_these(connection, list(requests)[number::3])
 
     with ThreadPoolExecutor(8) as pool:
@@ -95,7 +95,7 @@ def test_two_who_mark_at_once_never_mark_the_same(engine: Engine) -> None:
     assert {launch.number for launch in marked} == {1}
 
 
-def test_the_doorbell_marks_what_presses_and_has_no_run_and_nothing_while_paused(engine: Engine) -> None:
+def test_the_run_trigger_marks_what_is_urgent_and_has_no_run_and_nothing_while_paused(engine: Engine) -> None:
     high, low, launched = ask(engine, "ann"), ask(engine, "bob", "low"), ask(engine, "cyd")
     with engine.begin() as connection:
         assert [launch.user_id for launch in dispatch_these(connection, [launched])] == ["cyd"]

@@ -163,7 +163,7 @@ def test_each_datum_has_its_own_age(engine: Engine) -> None:
     ("before", "after", "stays"),
     [
         (depth(DEEP, read=AN_HOUR), depth(UNKNOWN), DEEP),
-        (depth(DEEP, read=A_DAY + AN_HOUR), depth(UNKNOWN), UNKNOWN),
+        (depth(DEEP, read=9 * A_DAY), depth(UNKNOWN), DEEP),
         (depth(THIN, "3", read=9 * A_DAY), depth(UNKNOWN), THIN),
         (depth(UNKNOWN, read=AN_HOUR), depth(THIN, "3"), THIN),
         (depth(DEEP, read=AN_HOUR), depth(THIN, "3"), THIN),

@@ -9,7 +9,14 @@ import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import ETHEREUM, NATIVE_TOKEN
-from moonx_pipeline.domain.flags import OLD_PRICE, OUTDATED_PRICE, PRICE_JUMP, SOURCES_DISAGREE, SOURCES_FAR_APART
+from moonx_pipeline.domain.flags import (
+    OLD_PRICE,
+    OUTDATED_PRICE,
+    PRICE_JUMP,
+    SOURCES_DISAGREE,
+    SOURCES_FAR_APART,
+    UNCONFIRMED_PRICE,
+)
 from moonx_pipeline.domain.market import USDT_KEY
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
@@ -184,7 +191,8 @@ def test_a_price_that_stands_alone_is_confirmed_by_whoever_can(
 
     asked = ask(runtime, token)
 
-    assert (asked.choice(token).rule, asked.choice(token).flags) == ("two_agree", ())
+    # Who agrees may read the same pool, and nobody has measured it.
+    assert (asked.choice(token).rule, asked.choice(token).flags) == ("two_agree", (UNCONFIRMED_PRICE,))
     made = calls(simulator)
     assert (made["defillama"], made["alchemy"], made["dexscreener"]) == (1, 1, 1)
 

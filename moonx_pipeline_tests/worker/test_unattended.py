@@ -101,7 +101,7 @@ def test_a_sweep_that_is_terminated_hands_its_users_back(
     swept_again(system, names)
 
 
-def test_ticks_sweep_and_requests_are_served_with_and_without_the_doorbell(system: System, worker: Worker) -> None:
+def test_ticks_sweep_and_requests_are_served_with_and_without_the_run_trigger(system: System, worker: Worker) -> None:
     system.start_dagster()
     names = crowd(system.engine)
     register(system.engine, "ann", PLAIN_WALLET)
@@ -111,7 +111,7 @@ def test_ticks_sweep_and_requests_are_served_with_and_without_the_doorbell(syste
     # The sensor serves.
     done = moonx("sync", "ann", "--wait", cwd=system.folder, **system.environment)
     assert (done.returncode, operation(system.engine, "ann").trigger) == (0, "manual"), done.stdout + done.stderr
-    # The doorbell serves.
+    # The run trigger starts it.
     done = moonx("sync", "ann", "--wait", cwd=system.folder, **system.environment, DAGSTER_GRAPHQL_URL=system.graphql)
     assert done.returncode == 0, done.stdout + done.stderr
     with system.engine.connect() as connection:

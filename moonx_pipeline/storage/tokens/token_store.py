@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from moonx_pipeline.domain.evidence import DEPTH_LIFE, Accepted, DepthState, Evidence, PoolDepth
+from moonx_pipeline.domain.evidence import Accepted, DepthState, Evidence, PoolDepth
 from moonx_pipeline.domain.identity import Listing
 from moonx_pipeline.domain.market import Known
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
@@ -97,11 +97,8 @@ SET answered_at = greatest(e.answered_at, excluded.answered_at),
         SELECT p.* FROM (VALUES (e.depth, e.depth_usd, e.depth_at),
                                 (excluded.depth, excluded.depth_usd, excluded.depth_at))
                    AS p(depth, depth_usd, depth_at)
-        -- What is not known replaces no depth that is still believed.
-        ORDER BY CASE WHEN (e.depth = 'unknown') = (excluded.depth = 'unknown') THEN p.depth_at
-                      WHEN p.depth = 'unknown' THEN p.depth_at - %(depth_life)s
-                      WHEN p.depth = 'thin' THEN 'infinity'
-                      ELSE p.depth_at END DESC NULLS LAST LIMIT 1)
+        -- What is not known replaces no depth that is.
+        ORDER BY p.depth = 'unknown' NULLS LAST, p.depth_at DESC LIMIT 1)
 WHERE (e.answered_at, coalesce(e.read_at, '-infinity'), coalesce(e.depth_at, '-infinity'))
     IS DISTINCT FROM (greatest(e.answered_at, excluded.answered_at),
                       greatest(e.read_at, excluded.read_at, '-infinity'),
@@ -191,7 +188,7 @@ def write_tokens(
     evidence_rows = [row for key, facts in evidence.items() for row in _evidence_rows(key, facts)]
     connection.exec_driver_sql(
         _WRITE,
-        {"tokens": recordset(token_rows), "evidence": recordset(evidence_rows), "depth_life": DEPTH_LIFE},
+        {"tokens": recordset(token_rows), "evidence": recordset(evidence_rows)},
     )
 
 

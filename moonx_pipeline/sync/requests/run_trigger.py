@@ -40,10 +40,10 @@ JOB: Final = {
 _NOT_SERVED: Final = frozenset({502, 503})
 """Statuses of a proxy whose server is down."""
 
-_log = structlog.get_logger("doorbell")
+_log = structlog.get_logger("run_trigger")
 
 
-class _NotHeard(Exception):
+class _NotStarted(Exception):
     """Dagster certainly did not start the run."""
 
 
@@ -72,7 +72,7 @@ def trigger_runs(engine: Engine, graphql_url: str | None, request_ids: Sequence[
             with engine.begin() as connection:
                 undo_dispatch(connection, not_started)
     except SQLAlchemyError as problem:
-        _log.warning("not rung, the sensor will start the runs", reason=str(problem).splitlines()[0])
+        _log.warning("runs not started, the sensor will start them", reason=str(problem).splitlines()[0])
         return []
     return [launch.request_id for launch in started]
 
@@ -83,19 +83,19 @@ def _start(graphql_url: str, launches: Sequence[Dispatch]) -> tuple[list[Dispatc
     for number, launch in enumerate(launches):
         try:
             if time.monotonic() >= end:
-                raise _NotHeard(f"The run trigger's {_SECONDS:g} s are over.")
+                raise _NotStarted(f"The run trigger's {_SECONDS:g} s are over.")
             with span(
                 "launch_run", {"moonx.request": str(launch.request_id)}, kind="client", parent=launch.traceparent
             ):
                 _launch(graphql_url, launch)
-        except (_NotHeard, _Unsure) as problem:
+        except (_NotStarted, _Unsure) as problem:
             _log.warning(
-                "not heard, the sensor will start what is left",
+                "run not started, the sensor will start what is left",
                 request=str(launch.request_id),
                 left=len(launches) - number,
                 reason=str(problem),
             )
-            left = number if isinstance(problem, _NotHeard) else number + 1
+            left = number if isinstance(problem, _NotStarted) else number + 1
             return list(launches[:number]), list(launches[left:])
     return list(launches), []
 
@@ -104,7 +104,7 @@ def _launch(graphql_url: str, launch: Dispatch) -> None:
     """Starts one run.
 
     Raises:
-        _NotHeard: It certainly was not started.
+        _NotStarted: It certainly was not started.
         _Unsure: It may have been started; the sensor will look for it.
     """
     run = {
@@ -121,16 +121,16 @@ def _launch(graphql_url: str, launch: Dispatch) -> None:
         )
     except requests.Timeout as problem:
         if isinstance(problem, requests.ConnectTimeout):
-            raise _NotHeard("Dagster can't be reached.") from None
+            raise _NotStarted("Dagster can't be reached.") from None
         raise _Unsure(f"Dagster did not answer within {_ANSWER_SECONDS:g} s.") from None
     except requests.ConnectionError as problem:
         if _was_sent(problem):
             raise _Unsure("Dagster broke the connection.") from None
-        raise _NotHeard("Dagster can't be reached.") from None
+        raise _NotStarted("Dagster can't be reached.") from None
     except requests.RequestException as problem:
-        raise _NotHeard(f"Dagster could not be asked ({type(problem).__name__}).") from None
+        raise _NotStarted(f"Dagster could not be asked ({type(problem).__name__}).") from None
     if answer.status_code in _NOT_SERVED or 400 <= answer.status_code < 500:
-        raise _NotHeard(f"It answered with status {answer.status_code}: does DAGSTER_GRAPHQL_URL end with /graphql?")
+        raise _NotStarted(f"It answered with status {answer.status_code}: does DAGSTER_GRAPHQL_URL end with /graphql?")
     _check(answer)
 
 
@@ -147,7 +147,7 @@ def _check(answer: requests.Response) -> None:
     except (ValueError, KeyError, TypeError):
         raise _Unsure(f"Dagster answered with status {answer.status_code} and nothing that says more.") from None
     if kind != "LaunchRunSuccess":
-        raise _NotHeard(f"Dagster refused: {str(result.get('message', kind)).splitlines()[0][:300]}")
+        raise _NotStarted(f"Dagster refused: {str(result.get('message', kind)).splitlines()[0][:300]}")
 
 
 @cache

@@ -72,7 +72,7 @@ def test_a_break_is_said_once_and_once_that_it_is_over_and_costs_nothing(engine:
         await until(lambda: bool(logs))
         await asyncio.to_thread(tell, engine, started("ann", 1))
         await until(lambda: ear.heard == [1])
-        assert feed.health() == (True, None)
+        await until(lambda: feed.health() == (True, None))
         await feed.stop()
 
     with structlog.testing.capture_logs() as logs:

@@ -1,4 +1,4 @@
-"""The doorbell: heard, not heard, and beside the sensor."""
+"""The run trigger: Dagster answers, does not, and beside the sensor."""
 
 from __future__ import annotations
 
