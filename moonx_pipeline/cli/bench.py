@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -89,6 +90,6 @@ class Shown:
 def _show_ratios(found: Sequence[Ratio], against: str) -> None:
     click.echo(f"\n{'':<52} {'here':>14} {against[:14]:>14} {'ratio':>7}  spread")
     for ratio in found:
-        middle = sorted(ratio.ratios)[len(ratio.ratios) // 2]
         spread = f"{min(ratio.ratios):.2f} … {max(ratio.ratios):.2f}"
-        click.echo(f"{ratio.name:<52} {ratio.ours:>14,.2f} {ratio.theirs:>14,.2f} {middle:>7.2f}  {spread}")
+        values = f"{ratio.ours:>14,.2f} {ratio.theirs:>14,.2f} {median(ratio.ratios):>7.2f}"
+        click.echo(f"{ratio.name:<52} {values}  {spread}")

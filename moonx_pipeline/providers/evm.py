@@ -10,14 +10,13 @@ from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
 from moonx_pipeline.domain.portfolio import MAX_BALANCE, ChainBalances, ChainOutcome, Coverage, TokenInfo
+from moonx_pipeline.domain.providers import NODE
 from moonx_pipeline.providers import erc20
 from moonx_pipeline.providers.errors import PartsRefused, ProviderError, Unavailable
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import Meaning, Refusal
 from moonx_pipeline.providers.node_calls import Answer, Call, Endpoint, NodeCalls
 from moonx_pipeline.providers.scope import CallScope
-
-PROVIDER: Final = "rpc"
 
 _LATEST: Final = "latest"
 _ASKED_ALONE: Final = 20
@@ -55,7 +54,7 @@ class EvmNode:
             batch_size: The most calls in one request; lowered if the node refuses.
         """
         self.chain_id = chain_id
-        endpoint = Endpoint(chain_id, url, PROVIDER, f"The node of chain {chain_id}", {})
+        endpoint = Endpoint(chain_id, url, NODE.id, f"The node of chain {chain_id}", {})
         self._calls = NodeCalls(endpoint, http=http, batch_size=batch_size)
         self._is_of_chain = False
 
@@ -97,7 +96,7 @@ class EvmNode:
             unknown=frozenset(found.refused),
             without_balance=found.empty,
             coverage=Coverage.KNOWN_TOKENS,
-            source=PROVIDER,
+            source=NODE.id,
             reason=(
                 f"Read from your node: the native coin and {len(asked)} known tokens; "
                 "tokens that are new to this wallet are not seen."
@@ -178,7 +177,7 @@ class EvmNode:
                 setting = f"RPC_URL_{CHAIN_BY_ID[self.chain_id].slug.upper()}"
                 raise WrongChain(
                     f"{setting} answers for chain {actual}, not {self.chain_id}: set it to a node of the right chain.",
-                    provider=PROVIDER,
+                    provider=NODE.id,
                     chain_id=self.chain_id,
                 )
             self._is_of_chain = True
