@@ -36,7 +36,7 @@ from moonx_pipeline.sync.spec import SyncSpec
 
 _TOGETHER: Final = 60
 _MANY: Final = 500
-_A_BELL: Final = 10
+_AT_ONCE: Final = 10
 _CLICKS: Final = 40
 _BY_SENSOR: Final = 5
 _PROCESSES: Final = "4"
@@ -111,8 +111,8 @@ def _serve(many: Crowd, url: str, first: int, count: int) -> None:
     """Asks for users' syncs, dispatches them, and waits for the last to end."""
     names = [f"user{number}" for number in range(first, first + count)]
     before = _runs_done(many.engine)
-    for start in range(0, count, _A_BELL):
-        trigger_runs(many.engine, url, [_ask(many, name) for name in names[start : start + _A_BELL]])
+    for start in range(0, count, _AT_ONCE):
+        trigger_runs(many.engine, url, [_ask(many, name) for name in names[start : start + _AT_ONCE]])
     _await_runs(many, before + count)
 
 

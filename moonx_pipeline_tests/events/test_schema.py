@@ -31,7 +31,7 @@ def test_the_document_names_every_topic_and_the_schema_of_every_event() -> None:
         assert event_schemas()[message["name"]]["title"] == message["name"]
 
 
-def test_a_portfolio_is_as_its_schema_says_and_so_is_one_of_before_a_version_that_added_fields() -> None:
+def test_a_portfolio_fits_its_schema_and_so_does_one_of_an_earlier_version() -> None:
     schema = event_schemas()["portfolio.updated"]
     event = updated((position(1), position(2, price=None))).payload
     earlier = deepcopy(event)
@@ -43,7 +43,7 @@ def test_a_portfolio_is_as_its_schema_says_and_so_is_one_of_before_a_version_tha
         jsonschema.validate(told, schema, cls=jsonschema.Draft202012Validator)
 
 
-def test_chain_that_was_not_read_may_have_a_code_and_one_of_an_earlier_version_has_none() -> None:
+def test_an_unread_chain_may_have_a_code_and_one_of_an_earlier_version_has_none() -> None:
     failed = event_schemas()["sync.completed"]["properties"]["data"]["properties"]["failedChains"]
     chain = {"chainId": 137, "reason": "It took too long.", "staleSince": None}
 

@@ -300,7 +300,7 @@ INVALID = "Invalid params: expected a valid token contract address."
         ({"id": 2, "result": {}}, None),
     ],
 )
-def test_a_name_that_alchemy_does_not_know_now_is_unknown_and_one_that_it_put_off_is_absent(
+def test_a_name_unknown_to_alchemy_is_unknown_and_one_that_it_put_off_is_absent(
     alchemy: Alchemy, server: Server, scope: CallScope, answer: dict[str, object], known: TokenInfo | None
 ) -> None:
     server.body = b'[{"id":0,"result":{"symbol":"GOOD","name":"Good","decimals":18}},' + encoded(answer) + b"]"

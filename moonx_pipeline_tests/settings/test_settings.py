@@ -72,7 +72,7 @@ def test_a_boolean_is_what_it_says(text: str, value: bool) -> None:
     assert Settings.from_environment({"PERIODIC_SYNC_ENABLED": text}).periodic.enabled is value
 
 
-def test_headers_of_traces_are_pairs_that_may_be_percent_encoded_and_are_never_shown() -> None:
+def test_trace_headers_are_pairs_may_be_percent_encoded_and_are_never_shown() -> None:
     given = Settings.from_environment({"OTEL_EXPORTER_OTLP_HEADERS": "X-Login=a%20b=, tenant=7,"})
     assert given.tracing.header_values() == {"x-login": "a b=", "tenant": "7"}
     assert "a%20b" not in repr(given)

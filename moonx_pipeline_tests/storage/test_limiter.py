@@ -167,7 +167,7 @@ def test_a_block_holds_to_the_second_and_its_callers_come_one_by_one(engine: Eng
         assert current_blocks(clock[1]) == []
 
 
-def test_refusals_without_a_time_back_off_exponentially_once_for_all_that_were_under_way(engine: Engine) -> None:
+def test_refusals_without_a_time_back_off_exponentially_once_for_all_under_way(engine: Engine) -> None:
     limit = [Limit("dexscreener", 1, 300, MINUTE)]
     waits = []
     with connections(engine) as clock:

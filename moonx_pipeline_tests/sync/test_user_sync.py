@@ -305,7 +305,7 @@ def test_a_price_source_that_is_down_never_fails_a_sync_nor_invents_a_price(
     assert ether.price_source == ("coingecko" if provider == "binance" else "binance")
 
 
-def test_when_all_price_sources_are_down_the_last_price_stays_and_says_that_it_is_old(
+def test_with_all_price_sources_down_the_last_price_stays_and_says_it_is_old(
     engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)

@@ -138,7 +138,7 @@ def test_a_wallet_that_was_never_read_goes_without_a_word(engine: Engine, runtim
     assert (status(engine).portfolio_version, len(updates(engine))) == (1, told)
 
 
-def test_all_wallets_may_go_and_their_user_is_as_before_his_first_sync_but_for_the_version(
+def test_without_wallets_a_user_is_as_before_the_first_sync_but_for_the_version(
     engine: Engine, runtime: Runtime
 ) -> None:
     put(engine, PLAIN_WALLET)
