@@ -1,6 +1,7 @@
 """Any EVM node as a source of balances: standard JSON-RPC, nothing vendor-specific.
 
-A node can tell what a wallet holds of a token, not which tokens it holds: new tokens are not seen.
+A node can tell what a wallet holds of a token, not which tokens it holds: besides those known before, the tokens that
+lists name can be searched.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import Meaning, Refusal
 from moonx_pipeline.providers.node_calls import Answer, Call, Endpoint, NodeCalls
 from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.providers.token_search import TokenSearch
 
 _LATEST: Final = "latest"
 _ASKED_ALONE: Final = 20
@@ -41,6 +43,13 @@ class _Balances(NamedTuple):
     refused: dict[str, Refusal]
 
 
+class _Searched(NamedTuple):
+    """Tokens that a search found, and a note on what was not seen."""
+
+    held: dict[str, int]
+    note: str
+
+
 class EvmNode:
     """A node of one chain. One instance a process, shared by its threads."""
 
@@ -56,10 +65,13 @@ class EvmNode:
         self.chain_id = chain_id
         endpoint = Endpoint(chain_id, url, NODE.id, f"The node of chain {chain_id}", {})
         self._calls = NodeCalls(endpoint, http=http, batch_size=batch_size)
+        self._search = TokenSearch(self._calls)
         self._is_of_chain = False
 
-    def balances(self, wallet: str, tokens: Sequence[str], scope: CallScope) -> ChainBalances:
-        """Reads the native coin and the given tokens, all as of one block.
+    def balances(
+        self, wallet: str, tokens: Sequence[str], scope: CallScope, *, listed: Sequence[str] = ()
+    ) -> ChainBalances:
+        """Reads the native coin and the given tokens, all as of one block; searches listed ones for further holdings.
 
         The block is the newest one at the start, named by number in every call: a transfer between two calls is then
         seen by all of them or by none. If a node does not have that block (a load balancer sent us to a lagging
@@ -71,6 +83,8 @@ class EvmNode:
             tokens: Lower-case contract addresses. ``NATIVE_TOKEN`` and contracts that mirror the native coin are
                 skipped: they are the native balance again.
             scope: Deadline and tally.
+            listed: Contracts that the wallet may hold, thousands; see ``TokenSearch``. If the search fails, the rest is
+                read all the same.
 
         Returns:
             An ``OK`` reading: every token is in ``balances``, zeros included, in ``without_balance`` if its
@@ -88,20 +102,32 @@ class EvmNode:
         native, *rest = answers
         coin = self._quantity("eth_getBalance", native)
         found = self._sorted(wallet, dict(zip(asked, rest, strict=True)), block, scope)
+        searched = self._search_listed(wallet, self._contracts(listed), block, scope)
         return ChainBalances(
             wallet=wallet,
             chain_id=self.chain_id,
             outcome=ChainOutcome.OK,
-            balances={NATIVE_TOKEN: coin, **found.known},
+            balances={NATIVE_TOKEN: coin, **searched.held, **found.known},
             unknown=frozenset(found.refused),
             without_balance=found.empty,
             coverage=Coverage.KNOWN_TOKENS,
             source=NODE.id,
-            reason=(
-                f"Read from your node: the native coin and {len(asked)} known tokens; "
-                "tokens that are new to this wallet are not seen."
-            ),
+            reason=f"Read from your node: the native coin and {len(asked)} known tokens; {searched.note}",
             block=None if block == _LATEST else int(block, 16),
+        )
+
+    def _search_listed(self, wallet: str, listed: Sequence[str], block: str, scope: CallScope) -> _Searched:
+        unseen = "tokens that are new to this wallet are not seen"
+        if not listed:
+            return _Searched({}, f"{unseen}.")
+        try:
+            held = self._search.held(wallet, listed, block, scope)
+        except ProviderError as error:
+            return _Searched({}, f"{unseen}, since the search for them failed: {error}")
+        if held is None:
+            return _Searched({}, f"{unseen}, since it does not run code that it is given.")
+        return _Searched(
+            held, f"of tokens that are new to this wallet, only the {len(listed)} that lists name are seen."
         )
 
     def _sorted(self, wallet: str, answers: dict[str, Answer], block: str, scope: CallScope) -> _Balances:

@@ -27,7 +27,7 @@ from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.open import open_requested
 from moonx_pipeline.sync.protection.breakers import report_breakers, user_key
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline.sync.spec import OpenSync, SyncSpec
+from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, OpenSync, SyncSpec
 from moonx_pipeline.sync.store import StoredSync, fail_sync, store_syncs
 from moonx_pipeline.sync.value import Fetched, ReadSync, ValuedSync, value_syncs
 from moonx_pipeline.tracing import note_failure
@@ -141,7 +141,11 @@ class SyncPipeline:
             chain_ids,
             with_metadata=first.with_metadata,
             many_tokens={wallet for wallet, sync in owners.items() if sync.tokens_held > MANY_TOKENS},
-            memory=StoredMemory(runtime.db.engine, {wallet: sync.user_id for wallet, sync in owners.items()}),
+            memory=StoredMemory(
+                runtime.db.engine,
+                {wallet: sync.user_id for wallet, sync in owners.items()},
+                searches=first.with_metadata or first.spec.trigger in PERSONAL_TRIGGERS,
+            ),
             quiet={(wallet, chain_id) for wallet in owners for chain_id in chain_ids} - needed,
             on_chain_end=(lambda *end: notify_chain_end(runtime.db.engine, first, *end)) if announce else None,
         )

@@ -192,6 +192,9 @@ class NoMemory:
     def tokens(self, wallet: str, chain_id: int) -> list[str]:
         return []
 
+    def listed(self, chain_id: int) -> list[str]:
+        return []
+
 
 def fetch_of(runtime: Runtime, *wallets: str, **more: Any) -> BalanceFetch:
     calls = ProviderCalls(runtime.providers, Breakers(runtime.policy.breakers, {}), CallScope.lasting(30))

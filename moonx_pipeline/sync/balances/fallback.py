@@ -5,7 +5,7 @@ A failure is data in the reading, never an exception.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -45,6 +45,9 @@ class Memory(Protocol):
 
     def tokens(self, wallet: str, chain_id: int) -> Collection[str]:
         """Contracts that a wallet may hold: those it held, and major coins."""
+
+    def listed(self, chain_id: int) -> Sequence[str]:
+        """Contracts to search besides, if any are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,8 @@ class OtherWays:
         wallet, chain_id = failed.wallet, failed.chain_id
         tokens = tuple(dict.fromkeys(self.memory.tokens(wallet, chain_id)))
         try:
-            read = self.calls.make(NODE.breaker_of(chain_id), node.balances, wallet, tokens)
+            ask = partial(node.balances, wallet, tokens, listed=self.memory.listed(chain_id))
+            read = self.calls.make(NODE.breaker_of(chain_id), ask)
         except ProviderError as error:
             before = f"{failed.reason} Then: " if failed.reason else ""
             return _failed(failed, f"{before}{error}", error.kind, error.retry_at or failed.retry_at)
