@@ -98,7 +98,7 @@ class TokenSearch:
         self._is_possible = True
 
     def held(self, wallet: str, tokens: Sequence[str], block: str, scope: CallScope) -> dict[str, int] | None:
-        """The tokens of which a wallet has a balance, with that balance in the smallest unit.
+        """The tokens that a wallet holds, with their balances in the smallest unit.
 
         A contract that fails, answers too little, or takes too much gas is left out: this finds tokens, and proves of
         none that it is not held.
