@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
@@ -43,7 +42,7 @@ def get_wallets(gateway: Shared, caller: SignedIn) -> Response:
     with gateway.engine.connect() as connection:
         wallets = wallets_of(connection, caller.user_id)
     data = {"wallets": list(wallets), "maxWallets": MAX_WALLETS, "requestId": None}
-    return answer(data, headers={"ETag": _tag(wallets)})
+    return answer(data, headers={"ETag": _tag(caller.user_id, wallets)})
 
 
 @router.put("/wallets", response_model=Answer[Wallets], responses={**SIGNED_IN, **WITH_BODY, **documented(412)})
@@ -61,7 +60,7 @@ def put_wallets(
             gateway.settings,
             caller.user_id,
             wanted,
-            is_base=lambda wallets: if_match is None or names(if_match, _tag(wallets)),
+            is_base=lambda wallets: if_match is None or names(if_match, _tag(caller.user_id, wallets)),
         )
     except WalletsChanged:
         raise ApiError(
@@ -76,8 +75,8 @@ def put_wallets(
     trigger = BackgroundTask(
         trigger_runs, gateway.engine, gateway.settings.service.graphql_url, [request_id] if request_id else []
     )
-    return answer(data, headers={"ETag": _tag(change.wallets)}, background=trigger)
+    return answer(data, headers={"ETag": _tag(caller.user_id, change.wallets)}, background=trigger)
 
 
-def _tag(wallets: Sequence[str]) -> str:
-    return entity_tag(sha256(" ".join(wallets).encode()).hexdigest()[:16])
+def _tag(user_id: str, wallets: Sequence[str]) -> str:
+    return entity_tag(user_id, *wallets)

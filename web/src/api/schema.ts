@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * Get Portfolio
-         * @description The whole portfolio. Its `ETag` is its version.
+         * @description The whole portfolio. Its weak `ETag` changes with all that it says: its version, its age, a chain's state.
          *
          *     Viewing one that was never read, or not for 5 minutes, starts a sync in the background.
          */
@@ -2345,7 +2345,7 @@ export interface operations {
                     "application/json": components["schemas"]["Answer_Portfolio_"];
                 };
             };
-            /** @description The portfolio is as it was: `If-None-Match` names its version. */
+            /** @description All of it is as it was, `asOf` and the state of its chains too. */
             304: {
                 headers: {
                     [name: string]: unknown;
