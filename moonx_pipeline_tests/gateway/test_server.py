@@ -48,8 +48,22 @@ def test_a_user_and_an_address_without_a_token_are_limited_apart(strict: Gateway
     assert status(strict, token_of("bob")).status_code == 200
 
     assert [status(strict, f"guess {number}").status_code for number in range(4)] == [401] * 4
-    assert status(strict, "guess").status_code == 429
-    assert status(strict, token_of("cyd")).status_code == 429
+    assert [status(strict, token).status_code for token in ("guess", None)] == [429, 429]
+
+
+def test_guesses_from_an_address_lock_nobody_out_who_has_a_good_token(strict: GatewayProcess) -> None:
+    for number in range(6):
+        refused = status(strict, f"guess {number}")
+
+    assert (refused.status_code, int(refused.headers["Retry-After"]) > 1) == (429, True)
+    assert status(strict, token_of("cyd")).status_code == 200
+
+
+def test_sessions_that_have_ended_are_not_counted_as_guesses(strict: GatewayProcess) -> None:
+    answers = [status(strict, token_of("ann", seconds=-60)) for _ in range(8)]
+
+    assert {(answer.status_code, answer.json()["error"]["code"]) for answer in answers} == {(401, "token_expired")}
+    assert status(strict, "guess").status_code == 401
 
 
 def test_a_body_is_bounded_whatever_length_it_claims(strict: GatewayProcess) -> None:
