@@ -223,7 +223,7 @@ class Operation(Model):
     type: str
     status: OperationStatus
     priority: Priority
-    trigger: Literal["manual", "backfill", "schedule", "webhook", "login"]
+    trigger: Literal["manual", "backfill", "schedule", "webhook", "login", "wallets"]
     startedAt: Time
     completedAt: Time | None
     durationMs: int | None

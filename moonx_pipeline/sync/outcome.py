@@ -47,7 +47,7 @@ def nothing_read(
     if becomes_stale:
         # No sync that reads a chain has this digest: the one that ends the outage is a change again.
         end = end._replace(content_hash=content_hash((), stale))
-    return ended._replace(end=end)
+    return ended._replace(end=end, became_stale=becomes_stale)
 
 
 def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Ending:
@@ -109,7 +109,7 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
                 totals=totals,
             )
         )
-    return Ending(ref, end, tuple(events), changed, _retry_at(valued))
+    return Ending(ref, end, tuple(events), changed, retry_at=_retry_at(valued))
 
 
 def _retry_at(valued: ValuedSync) -> datetime | None:

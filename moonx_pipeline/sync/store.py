@@ -30,7 +30,14 @@ from moonx_pipeline.sync.value import ValuedSync
 LAST_WORDS_SECONDS: Final = 5.0
 """Seconds that a sync may take after its time is over to record how it ended."""
 
-_SNAPSHOT_TYPE = {"manual": "manual", "login": "manual", "schedule": "scheduled", "webhook": "auto", "backfill": "sync"}
+_SNAPSHOT_TYPE = {
+    "manual": "manual",
+    "login": "manual",
+    "wallets": "manual",
+    "schedule": "scheduled",
+    "webhook": "auto",
+    "backfill": "sync",
+}
 _UNCHANGED = HoldingsChange(0, 0, 0)
 
 
@@ -69,11 +76,6 @@ class _Plan(NamedTuple):
     valued: ValuedSync
     user: LockedUser
     ending: Ending
-
-    @property
-    def only_became_stale(self) -> bool:
-        """Whether all that changed is the state of chains."""
-        return not self.ending.changed and self.ending.end.version > self.user.version
 
 
 def store_syncs(runtime: Runtime, syncs: Sequence[ValuedSync], now: datetime) -> list[StoredSync]:
@@ -177,7 +179,7 @@ def _write(connection: Connection, plans: Sequence[_Plan], chain_ids: Sequence[i
     read = [plan.valued for plan in plans if plan.ending.end.status != SUPERSEDED.status]
     statuses = [row for valued in read for row in chain_statuses(valued)]
     write_endings(connection, [plan.ending for plan in plans], statuses, chain_ids)
-    if became_stale := [plan for plan in plans if plan.only_became_stale]:
+    if became_stale := [plan for plan in plans if plan.ending.became_stale]:
         _tell_what_stands(connection, became_stale, now)
     return rows
 
@@ -212,7 +214,7 @@ def _result(plan: _Plan, rows: HoldingsChange) -> StoredSync:
     ending, before = plan.ending, plan.user.operation_status
     if before is not None and before in ENDED_STATUSES:
         end = ending.end._replace(status=before, version=plan.user.version)
-        ending = ending._replace(end=end, changed=False)
+        ending = ending._replace(end=end, changed=False, became_stale=False)
     return _stored(ending, rows)
 
 
@@ -223,7 +225,7 @@ def _stored(ending: Ending, rows: HoldingsChange = _UNCHANGED) -> StoredSync:
         end.user_id,
         end.status,
         end.version,
-        ending.changed,
+        ending.changed or ending.became_stale,
         rows if ending.changed else _UNCHANGED,
         end.error_message,
         ending.retry_at,

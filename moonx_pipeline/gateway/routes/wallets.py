@@ -49,7 +49,10 @@ def get_wallets(gateway: Shared, caller: SignedIn) -> Response:
 def put_wallets(
     gateway: Shared, caller: SignedIn, body: WalletsBody, if_match: Annotated[str | None, Header()] = None
 ) -> Response:
-    """Replaces the list. What changed is read at once; a wallet that goes takes its holdings and history with it.
+    """Replaces the list. A wallet that goes takes its holdings and history with it; a new one is read at once.
+
+    Who changes the list often within a quarter of an hour waits for the next unattended sync: then `requestId` is
+    null, and `message` says so.
 
     With the list's `ETag` as `If-Match`, a list that somebody else has changed meanwhile is left as it is.
     """
@@ -75,7 +78,9 @@ def put_wallets(
     trigger = BackgroundTask(
         trigger_runs, gateway.engine, gateway.settings.service.graphql_url, [request_id] if request_id else []
     )
-    return answer(data, headers={"ETag": _tag(caller.user_id, change.wallets)}, background=trigger)
+    refusal = change.request.refusal if change.request else None
+    message = f"Your wallets are stored, and read with the next unattended sync. {refusal.reason}" if refusal else None
+    return answer(data, message, headers={"ETag": _tag(caller.user_id, change.wallets)}, background=trigger)
 
 
 def _tag(user_id: str, wallets: Sequence[str]) -> str:

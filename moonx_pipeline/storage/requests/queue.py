@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from moonx_pipeline.storage.protection.rate_limits import Limit
 from moonx_pipeline.tracing import current_traceparent
 
-SOURCES: Final = ("cli", "api", "login", "webhook", "backfill")
+SOURCES: Final = ("cli", "api", "wallets", "login", "webhook", "backfill")
 """Who asks, a user's own act first: if two meet in one request, the one named first here counts."""
 
 

@@ -244,7 +244,10 @@ export interface paths {
         get: operations["get_wallets"];
         /**
          * Put Wallets
-         * @description Replaces the list. What changed is read at once; a wallet that goes takes its holdings and history with it.
+         * @description Replaces the list. A wallet that goes takes its holdings and history with it; a new one is read at once.
+         *
+         *     Who changes the list often within a quarter of an hour waits for the next unattended sync: then `requestId` is
+         *     null, and `message` says so.
          *
          *     With the list's `ETag` as `If-Match`, a list that somebody else has changed meanwhile is left as it is.
          */
@@ -1491,7 +1494,7 @@ export interface components {
              * Trigger
              * @enum {string}
              */
-            trigger: "manual" | "backfill" | "schedule" | "webhook" | "login";
+            trigger: "manual" | "backfill" | "schedule" | "webhook" | "login" | "wallets";
             /**
              * Startedat
              * Format: date-time
@@ -1543,7 +1546,7 @@ export interface components {
              * Trigger
              * @enum {string}
              */
-            trigger: "manual" | "backfill" | "schedule" | "webhook" | "login";
+            trigger: "manual" | "backfill" | "schedule" | "webhook" | "login" | "wallets";
             /**
              * Startedat
              * Format: date-time
