@@ -19,12 +19,12 @@ import structlog
 from moonx_pipeline.domain.users import InvalidUserId, parse_user_id
 from moonx_pipeline.errors import OperatorError, WrongUse
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.settings.rules import missing_for_gateway, weak_secret
 
 CLOCK_SKEW: Final = timedelta(seconds=30)
 """The largest difference between the clocks of the token issuer and of this machine."""
 
 _LONGEST_TOKEN: Final = 8192
-_SHORTEST_SECRET: Final = 32
 _REFRESH_SECONDS: Final = 10.0
 """The key set is fetched for unknown key ids at most this often, whatever ids tokens name."""
 
@@ -170,28 +170,14 @@ def token_verifier(settings: Settings) -> TokenVerifier:
     """The verifier that the settings name; in development, if they name none, one with a secret of this machine.
 
     Raises:
-        OperatorError: In production no key is set, or one that is too short.
-        WrongUse: Two kinds of keys are set.
+        OperatorError: In production no key is set.
     """
-    gateway, is_production = settings.gateway, settings.service.env == "production"
-    if gateway.jwt_secret and gateway.jwt_jwks_url:
-        raise WrongUse("JWT_SECRET and JWT_JWKS_URL name two kinds of keys: set one of them.")
-    keys: _Keys
-    if gateway.jwt_jwks_url:
-        keys = _PublishedKeys(gateway.jwt_jwks_url)
-    else:
-        if is_production and not gateway.jwt_secret:
-            raise OperatorError(
-                "The gateway does not start in production without a key that tokens are checked by: "
-                "set JWT_SECRET, or JWT_JWKS_URL."
-            )
-        secret = _secret(settings)
-        if len(secret.encode()) < _SHORTEST_SECRET:
-            problem = f"JWT_SECRET has {len(secret.encode())} bytes; {_SHORTEST_SECRET} are the least that HS256 needs."
-            if is_production:
-                raise OperatorError(problem)
-            _log.warning("weak secret", reason=problem)
-        keys = _Secret(secret)
+    gateway = settings.gateway
+    if missing := missing_for_gateway(settings):
+        raise OperatorError(missing)
+    if weak := weak_secret(settings):
+        _log.warning("weak secret", reason=weak)
+    keys: _Keys = _PublishedKeys(gateway.jwt_jwks_url) if gateway.jwt_jwks_url else _Secret(_secret(settings))
     return TokenVerifier(keys, audience=gateway.jwt_audience, issuer=gateway.jwt_issuer)
 
 
