@@ -11,10 +11,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 
 from moonx_pipeline.gateway.answers import ApiError
-from moonx_pipeline.gateway.auth import Caller, InvalidToken, KeysUnavailable, TokenVerifier
+from moonx_pipeline.gateway.auth import Caller, InvalidToken, TokenVerifier
 from moonx_pipeline.gateway.deliveries import TakenDeliveries
 from moonx_pipeline.gateway.limits import RequestLimits
 from moonx_pipeline.gateway.live.sockets import LiveServer
+from moonx_pipeline.gateway.published_keys import KeysUnavailable
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.tracing import note
 

@@ -17,13 +17,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from moonx_pipeline.events.stream import StreamedEvent, open_stream
-from moonx_pipeline.gateway.auth import CLOCK_SKEW, Caller, InvalidToken, KeysUnavailable, TokenVerifier
+from moonx_pipeline.gateway.auth import CLOCK_SKEW, Caller, InvalidToken, TokenVerifier
 from moonx_pipeline.gateway.live.catch_up import CurrentPortfolio, current_portfolio
 from moonx_pipeline.gateway.live.connections import BoundedServer
 from moonx_pipeline.gateway.live.delivered import Delivered
 from moonx_pipeline.gateway.live.feed import Feed
 from moonx_pipeline.gateway.live.progress import Progress, ProgressSource
 from moonx_pipeline.gateway.live.rooms import PORTFOLIO_UPDATE, Emission, emission_of, own_rooms, room_of
+from moonx_pipeline.gateway.published_keys import KeysUnavailable
 from moonx_pipeline.metrics.live import time_delivery
 from moonx_pipeline.settings import Settings
 
