@@ -60,6 +60,7 @@ def create_app(settings: Settings, engine: Engine) -> ASGIApp:
     live = LiveServer(engine, settings, verifier)
     gateway = Gateway(engine, settings, verifier, RequestLimits(settings.gateway), live)
     monitoring = Monitoring(gateway)
+    logos_of_tokens = Logos(engine, settings.gateway.logo_hosts)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -69,12 +70,13 @@ def create_app(settings: Settings, engine: Engine) -> ASGIApp:
         monitoring.start()
         yield
         monitoring.stop()
+        logos_of_tokens.stop()
         await live.stop()
 
     app = _api(lifespan)
     monitoring.add_routes(app)
     app.state.gateway = gateway
-    app.state.logos = Logos(engine, settings.gateway.logo_hosts)
+    app.state.logos = logos_of_tokens
     _add_middleware(app, settings.gateway)
     with_sockets: ASGIApp = socketio.ASGIApp(live.sio, other_asgi_app=app)
     return with_sockets

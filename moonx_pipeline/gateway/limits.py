@@ -58,6 +58,17 @@ class RequestLimits:
         key = f"webhook {address}"
         self._count_address("api_webhook", key, "Too many deliveries without a good signature came from here")
 
+    def count_logo(self, address: str) -> None:
+        """Counts a request for a logo that has to be fetched: as many a minute of an address as a user has.
+
+        Raises:
+            ApiError: 429, there were too many.
+        """
+        key = f"logo {address}"
+        if not self._counter.hit(self._user, key):
+            count_exceeded("api_logo")
+            raise self._too_many(self._user, key, "Too many requests for logos came from here")
+
     def _count_address(self, metric: str, key: str, what: str) -> None:
         if not self._counter.hit(self._address, key):
             count_exceeded(metric)
