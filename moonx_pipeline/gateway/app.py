@@ -57,8 +57,9 @@ def create_app(settings: Settings, engine: Engine) -> ASGIApp:
         OperatorError: The token keys are missing, or too weak for production.
     """
     verifier = token_verifier(settings)
-    live = LiveServer(engine, settings, verifier)
-    gateway = Gateway(engine, settings, verifier, RequestLimits(settings.gateway), live)
+    limits = RequestLimits(settings.gateway)
+    live = LiveServer(engine, settings, verifier, limits)
+    gateway = Gateway(engine, settings, verifier, limits, live)
     monitoring = Monitoring(gateway)
     logos_of_tokens = Logos(engine, settings.gateway.logo_hosts)
 
@@ -78,8 +79,8 @@ def create_app(settings: Settings, engine: Engine) -> ASGIApp:
     app.state.gateway = gateway
     app.state.logos = logos_of_tokens
     _add_middleware(app, settings.gateway)
-    with_sockets: ASGIApp = socketio.ASGIApp(live.sio, other_asgi_app=app)
-    return with_sockets
+    with_sockets = socketio.ASGIApp(live.sio, other_asgi_app=app)
+    return RequestFrame(with_sockets, max_body_bytes=settings.gateway.max_body_bytes)
 
 
 def describe_api() -> dict[str, Any]:
@@ -130,4 +131,3 @@ def _add_middleware(app: FastAPI, settings: GatewaySettings) -> None:
             expose_headers=["ETag", "Retry-After", "X-Request-Id"],
             max_age=3600,
         )
-    app.add_middleware(RequestFrame, max_body_bytes=settings.max_body_bytes)
