@@ -34,7 +34,8 @@ from moonx_pipeline.settings.service import GatewaySettings
 _ABOUT = """Portfolios on EVM chains, and their syncs.
 
 Decimals are strings in plain notation, exact; times are RFC 3339 in UTC; what is unknown is null, never 0.
-Live updates come by Socket.IO at `/socket.io`, with `auth: {token}`."""
+Live updates come by Socket.IO at `/socket.io`, with `auth: {token}`. In them `totalValueUsd` and `valueUsd` are JSON
+numbers with all their digits, more than a double has: whoever needs them exactly reads the portfolio here."""
 
 
 # Requests become spans if traces are recorded; metrics and log lines are ours.
@@ -96,7 +97,9 @@ def _api(lifespan: Lifespan[FastAPI] | None) -> FastAPI:
         title="MoonX portfolio API",
         version=__version__,
         description=_ABOUT,
+        servers=[{"url": "/"}],
         redoc_url=None,
+        redirect_slashes=False,  # it would redirect to whatever host the request names
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
         telemetry=_TRACED,

@@ -85,6 +85,14 @@ def remember_answer(connection: Connection, user_id: str, key: str, answer: Answ
     )
 
 
+def priority_of(connection: Connection, request_id: UUID) -> str:
+    """The priority that a stored request has now."""
+    priority: str = connection.exec_driver_sql(
+        "SELECT priority FROM sync_requests WHERE id = %s", (request_id,)
+    ).scalar_one()
+    return priority
+
+
 def permits_left(connection: Connection, limit: Limit) -> tuple[int | None, datetime | None]:
     """What is left of a limit now, and when the next permit comes back; takes nothing."""
     remaining, reset_at = connection.exec_driver_sql(

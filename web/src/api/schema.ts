@@ -195,7 +195,7 @@ export interface paths {
         };
         /**
          * Get Operations
-         * @description The syncs of the last days, the newest first.
+         * @description The syncs of the last days, the newest first. What is older than a page is asked for by its last sync.
          */
         get: operations["get_operations"];
         put?: never;
@@ -2081,6 +2081,7 @@ export interface components {
             syncType: string;
             /**
              * Priority
+             * @description Of the request that serves this one.
              * @enum {string}
              */
             priority: "high" | "medium" | "low";
@@ -2941,6 +2942,8 @@ export interface operations {
                 limit?: number;
                 status?: ("pending" | "running" | "completed" | "partial" | "failed" | "cancelled" | "refused") | null;
                 days?: number;
+                /** @description The last sync of the page before this one. */
+                before?: string | null;
             };
             header?: never;
             path?: never;
@@ -2959,6 +2962,15 @@ export interface operations {
             };
             /** @description No token, or one that is not accepted. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or it is another user's. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
