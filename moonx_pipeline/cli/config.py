@@ -13,6 +13,7 @@ import click
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.settings.load import SettingRow, Settings, read_environment, rows, shown_value, value_of
 from moonx_pipeline.settings.names import NO_MEANING
+from moonx_pipeline.settings.rules import missing_for_gateway
 
 
 class ShownSetting(NamedTuple):
@@ -39,6 +40,8 @@ def config(check: bool, as_json: bool, markdown: bool, env_example: bool) -> Non
     shown = list(_shown(load_settings()))
     if check:
         click.echo(f"{len(shown)} settings are right.")
+        if missing := missing_for_gateway(load_settings()):
+            click.echo(missing)
     elif as_json:
         click.echo(json.dumps([_as_json(setting) for setting in shown], indent=2))
     else:

@@ -19,6 +19,9 @@ DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, description="RFC 3339 in UTC.")]
 Address = Annotated[str, Field(pattern="^0x[0-9a-f]{40}$")]
 
+NO_NUL = r"^[^\x00]*$"
+"""The pattern of texts that PostgreSQL can store."""
+
 _encode = msgspec.json.Encoder().encode
 
 

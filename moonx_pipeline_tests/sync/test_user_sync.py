@@ -38,6 +38,7 @@ from moonx_pipeline_tests.support.syncs import (
     register,
     status,
     sync,
+    violations,
 )
 
 
@@ -214,9 +215,35 @@ def test_when_no_chain_answers_the_sync_fails_and_nothing_is_lost(
     assert held(engine) == expected(PLAIN_WALLET)
     assert after.total_value_usd == before.total_value_usd
     assert {chain.status for chain in after.chains} == {"stale"}
-    assert event_types(engine)[-1] == "sync.failed"
     assert (status(engine).consecutive_failures, status(engine).sync_status) == (1, "failed")
     assert after.as_of == before.as_of
+
+
+def test_chains_that_all_become_stale_are_a_change_once_and_their_return_is_one(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(runtime)
+    simulator.fault("outage")
+
+    assert sync(runtime).version == 2
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM circuit_breakers")
+    assert sync(runtime).version == 2
+
+    failed, told = [event for event in events(engine) if event["version"] == 2][:2]
+    assert (failed["eventType"], told["eventType"]) == ("sync.failed", "portfolio.updated")
+    jsonschema.validate(told, event_schemas()["portfolio.updated"], cls=jsonschema.Draft202012Validator)
+    stored = portfolio(engine)
+    assert told["data"]["omitted"]["staleChains"] == [chain.id for chain in DEFAULT_CHAINS]
+    assert Decimal(str(told["data"]["totalValueUsd"])) == stored.totals.value_usd == stored.total_value_usd
+    assert event_types(engine).count("portfolio.updated") == 2
+
+    simulator.simulation.faults.clear()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM circuit_breakers")
+    assert (sync(runtime).version, portfolio(engine).totals.complete) == (3, True)
+    assert violations(engine) == []
 
 
 @pytest.mark.parametrize("fault", ["quota", "bad_key", "rate_limit", "malformed", "wrong_types", "reset", "truncate"])

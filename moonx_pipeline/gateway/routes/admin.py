@@ -18,7 +18,7 @@ from moonx_pipeline.gateway.admin_models import (
     PauseAnswer,
     SyncQueue,
 )
-from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, Model, answer, documented, not_found
+from moonx_pipeline.gateway.answers import NO_NUL, SIGNED_IN, WITH_BODY, Answer, Model, answer, documented, not_found
 from moonx_pipeline.gateway.callers import Administrator, Shared, administrator
 from moonx_pipeline.gateway.models import Priority
 from moonx_pipeline.gateway.routes.sync import dagster_url
@@ -49,7 +49,7 @@ class PauseBody(Model):
     """Whether syncs are started."""
 
     action: Literal["pause", "resume"]
-    reason: str = Field(default="", max_length=500, description="Why; needed for a pause.")
+    reason: str = Field(default="", max_length=500, pattern=NO_NUL, description="Why; needed for a pause.")
 
     @model_validator(mode="after")
     def _has_its_reason(self) -> PauseBody:
@@ -117,7 +117,9 @@ def get_breakers(gateway: Shared) -> Response:
 
 
 @router.post("/breakers/{key}/reset", response_model=Answer[BreakerReset], responses={**_ADMIN, **documented(404)})
-def reset_breaker(gateway: Shared, key: Annotated[str, Path(max_length=300, examples=["alchemy:137"])]) -> Response:
+def reset_breaker(
+    gateway: Shared, key: Annotated[str, Path(max_length=300, pattern=NO_NUL, examples=["alchemy:137"])]
+) -> Response:
     """Closes a breaker: what it is for is asked again from now on."""
     changed = bool(reset(gateway.engine, [key]))
     if not changed:

@@ -25,7 +25,7 @@ from moonx_pipeline.gateway.models import (
 )
 from moonx_pipeline.storage.portfolios.sync_state import read_sync_state
 from moonx_pipeline.storage.requests.pause import current_pause
-from moonx_pipeline.storage.requests.queue import permits_left
+from moonx_pipeline.storage.requests.queue import permits_left, priority_of
 from moonx_pipeline.storage.syncs.operation_reads import is_own, list_operations, read_operation
 from moonx_pipeline.sync.cancel import cancel_operation
 from moonx_pipeline.sync.intervals import intervals_of
@@ -88,15 +88,17 @@ def _trigger(gateway: Gateway, caller: Caller, priority: Priority, sync_type: st
     )
     if asked.refusal is not None or asked.request_id is None:
         raise _refused(asked)
+    with gateway.engine.connect() as connection:
+        # One that waited already may be more urgent; one named by the same key is as it was asked for.
+        stored_priority = priority_of(connection, asked.request_id)
+        pause = current_pause(connection)
     data = {
         "requestId": str(asked.request_id),
         "syncType": sync_type,
-        "priority": priority,
+        "priority": stored_priority,
         "remainingRequests": settings.worker.rate_max if asked.remaining is None else asked.remaining,
         "resetTime": rfc3339(asked.reset_at) if asked.reset_at else None,
     }
-    with gateway.engine.connect() as connection:
-        pause = current_pause(connection)
     trigger = BackgroundTask(trigger_runs, gateway.engine, settings.service.graphql_url, [asked.request_id])
     return answer(data, pause.sentence if pause else None, status=202, background=trigger)
 
@@ -137,21 +139,32 @@ def get_status(gateway: Shared, caller: SignedIn) -> Response:
     return answer(data)
 
 
-@router.get("/sync/operations", response_model=Answer[list[Operation]], responses=SIGNED_IN)
+_ONE = {**SIGNED_IN, **documented(404)}
+
+
+@router.get("/sync/operations", response_model=Answer[list[Operation]], responses=_ONE)
 def get_operations(
     gateway: Shared,
     caller: SignedIn,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     status: OperationStatus | None = None,
     days: Annotated[int, Query(ge=1, le=90)] = 30,
+    before: Annotated[UUID | None, Query(description="The last sync of the page before this one.")] = None,
 ) -> Response:
-    """The syncs of the last days, the newest first."""
+    """The syncs of the last days, the newest first. What is older than a page is asked for by its last sync."""
     with gateway.engine.connect() as connection:
-        rows = list_operations(connection, caller.user_id, limit=limit, status=status, days=days)
+        last = read_operation(connection, caller.user_id, before) if before else None
+        if before and last is None:
+            raise not_found(f"You have no sync {before}.")
+        rows = list_operations(
+            connection,
+            caller.user_id,
+            limit=limit,
+            status=status,
+            days=days,
+            before=last.operation if last else None,
+        )
     return answer([operation_json(row) for row in rows])
-
-
-_ONE = {**SIGNED_IN, **documented(404)}
 
 
 @router.get("/sync/operations/{operation_id}", response_model=Answer[OperationDetail], responses=_ONE)

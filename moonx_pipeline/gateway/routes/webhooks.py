@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, KNOWN_CHAINS
 from moonx_pipeline.domain.show import safe_text
-from moonx_pipeline.gateway.answers import Answer, ApiError, Model, answer, documented
+from moonx_pipeline.gateway.answers import NO_NUL, Answer, ApiError, Model, answer, documented
 from moonx_pipeline.gateway.callers import Gateway, Shared, address_of
 from moonx_pipeline.gateway.deliveries import ANY_CHAIN, has_signing_key, signers
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_WEBHOOK
@@ -51,7 +51,7 @@ class Delivery(BaseModel):
     """A delivery of a webhook."""
 
     webhookId: str
-    id: str = Field(min_length=1, max_length=255)
+    id: str = Field(min_length=1, max_length=255, pattern=NO_NUL)
     createdAt: datetime
     type: str
     event: AddressActivity
