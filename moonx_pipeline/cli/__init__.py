@@ -18,6 +18,7 @@ import click
 
 from moonx_pipeline import __version__
 from moonx_pipeline.cli.project import project_root
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.errors import EXIT_FAILED, OperatorError
 
 COMMANDS = {
@@ -92,17 +93,17 @@ def main(args: list[str] | None = None) -> NoReturn:
     try:
         result: Any = cli.main(args=args, prog_name="moonx", standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("moonx: stopped.", err=True)
+        echo("moonx: stopped.", err=True)
         sys.exit(130)
     except click.ClickException as problem:
         problem.show()
         sys.exit(problem.exit_code)
     except KeyboardInterrupt:
-        click.echo("moonx: stopped.", err=True)
+        echo("moonx: stopped.", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(EXIT_FAILED)
     except OperatorError as problem:
-        click.echo(f"moonx: {problem}", err=True)
+        echo(f"moonx: {problem}", err=True)
         sys.exit(problem.exit_code)
     sys.exit(result if isinstance(result, int) else 0)

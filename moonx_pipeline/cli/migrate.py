@@ -6,6 +6,8 @@ import json
 
 import click
 
+from moonx_pipeline.cli.terminal import echo
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -19,8 +21,8 @@ def migrate(as_json: bool) -> None:
     reach(engine)
     applied = apply(engine)
     if as_json:
-        click.echo(json.dumps({"applied": list(applied)}))
+        echo(json.dumps({"applied": list(applied)}))
     elif applied:
-        click.echo("Applied " + ", ".join(applied) + ".")
+        echo("Applied " + ", ".join(applied) + ".")
     else:
-        click.echo("The schema is current: nothing to do.")
+        echo("The schema is current: nothing to do.")

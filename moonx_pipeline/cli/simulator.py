@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from moonx_pipeline.cli.terminal import echo
+
 
 @click.command()
 @click.option(
@@ -22,8 +24,8 @@ def simulator(port: int | None, latency_ms: float) -> None:
     with listening_socket(chosen) as listener:
 
         def tell() -> None:
-            click.echo("# The simulator serves until Ctrl-C. To point the pipeline at it:")
+            echo("# The simulator serves until Ctrl-C. To point the pipeline at it:")
             for name, value in provider_settings(f"http://127.0.0.1:{listener.getsockname()[1]}").items():
-                click.echo(f"export {name}='{value}'")
+                echo(f"export {name}='{value}'")
 
         serve(listener, simulation, ready=tell)

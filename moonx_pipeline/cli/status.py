@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from moonx_pipeline.cli.terminal import echo, open_console
+from moonx_pipeline.domain.show import visible
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings
 
@@ -41,7 +42,7 @@ def status(as_json: bool) -> None:
         webhooks = webhooks_json(Webhooks.of(settings), webhook_networks(connection), datetime.now(UTC))
     parts = {"database": {"ok": True, "latencyMs": latency}, **_parts(settings)}
     if as_json:
-        click.echo(json.dumps({"parts": parts, **overview, "webhooks": webhooks}, indent=2))
+        echo(json.dumps({"parts": parts, **overview, "webhooks": webhooks}, indent=2))
     else:
         _print(parts, overview, webhooks)
 
@@ -86,14 +87,13 @@ def _reach(host: str, port: int) -> dict[str, Any]:
 
 
 def _print(parts: dict[str, dict[str, Any]], overview: dict[str, Any], webhooks: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console = open_console(piped_width=200)
     for name, part in parts.items():
-        console.print(f"{name:<14} " + (f"answers in {part['latencyMs']} ms" if part["ok"] else part["error"]))
+        console.print(f"{name:<14} " + (f"answers in {part['latencyMs']} ms" if part["ok"] else visible(part["error"])))
     if pause := overview["pause"]:
         console.print(
-            f"{'PAUSED':<14} since {pause['since']} by {pause['by']}: {pause['reason']} ('moonx resume' ends it)"
+            f"{'PAUSED':<14} since {pause['since']} by {visible(pause['by'])}: {visible(pause['reason'])} "
+            "('moonx resume' ends it)"
         )
     users, requests, outbox = overview["users"], overview["requests"], overview["outbox"]
     console.print(f"{'users':<14} {users['registered']:,}, {_waiting(users['due'], users['longestDueSeconds'], 'due')}")
@@ -127,7 +127,6 @@ def _waiting(count: int, seconds: float, word: str) -> str:
 def _print_shut_off(console: Console, overview: dict[str, Any]) -> None:
     """Prints breakers that are not closed or count failures, and blocks."""
     from rich.table import Table
-    from rich.text import Text
 
     counting = [b for b in overview["breakers"] if b["state"] != "closed" or b["failureCount"]]
     if counting:
@@ -136,18 +135,18 @@ def _print_shut_off(console: Console, overview: dict[str, Any]) -> None:
             failures = f"{b['failureCount']} failures in a row"
             why = failures if b["cause"] in (None, "failures") else b["cause"].replace("_", " ")
             table.add_row(
-                Text(b["key"]),
+                visible(b["key"]),
                 b["state"].replace("_", "-"),
                 b["since"],
                 b["retryAt"] or "",
                 why,
-                Text(b["lastError"] or ""),
+                visible(b["lastError"] or ""),
             )
         console.print(table)
     if overview["blocks"]:
         table = _table(Table, "rate limit", "blocked since", "until", "why")
         for block in overview["blocks"]:
-            table.add_row(Text(block["key"]), block["since"], block["until"], Text(block["reason"]))
+            table.add_row(visible(block["key"]), block["since"], block["until"], visible(block["reason"]))
         console.print(table)
     if not counting and not overview["blocks"]:
         console.print(f"{'breakers':<14} all closed; no rate limit is blocked")

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import click
 
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.domain.users import InvalidUserId, parse_user_id
 from moonx_pipeline.errors import WrongUse
 
@@ -24,4 +25,4 @@ def token(user_id: str, admin: bool, hours: float) -> None:
         parse_user_id(user_id)
     except InvalidUserId as problem:
         raise WrongUse(str(problem)) from None
-    click.echo(development_token(load_settings(), user_id, is_admin=admin, lifetime=timedelta(hours=hours)))
+    echo(development_token(load_settings(), user_id, is_admin=admin, lifetime=timedelta(hours=hours)))

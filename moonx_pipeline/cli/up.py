@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from sqlalchemy import Engine
 
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.errors import OperatorError, WrongUse
 from moonx_pipeline.settings import Settings, load_settings
 
@@ -138,7 +139,7 @@ def _announce(settings: Settings) -> None:
     web, page = settings.service.webserver_port, f"http://127.0.0.1:{settings.gateway.port}"
     answers(f"{page}/openapi.json")
     answers(f"http://127.0.0.1:{web}/server_info")
-    click.echo(
+    echo(
         f"\nYour portfolio: {page}/{_session(settings, is_admin=False)}\n"
         f"For operators:  {page}/admin{_session(settings, is_admin=True)}\n"
         f"Dagster:        http://127.0.0.1:{web}/assets/portfolio\n"

@@ -8,6 +8,8 @@ from typing import Any, TextIO
 
 from honcho.printer import Message, Printer
 
+from moonx_pipeline.domain.show import visible
+
 _OF_FRAME = ("event", "level", "timestamp", "process", "logger")
 _LEVELS = {"warning": "!", "error": "!!", "critical": "!!"}
 
@@ -22,13 +24,15 @@ class LinePrinter(Printer):  # type: ignore[misc]  # honcho has no types
     def write(self, message: Message) -> None:
         """Prints a process's output line by line; lines that are not JSON are wrapped in it."""
         text = message.data.decode("utf-8", "replace") if isinstance(message.data, bytes) else message.data
-        for line in text.splitlines():
+        for line in text.split("\n"):
             if line.strip():
-                entry = {"process": message.name, **_entry(line, message)}
+                entry = {"process": message.name, **_entry(line.rstrip("\r"), message)}
+                # Strangers have a say in it: what they ask for is logged.
                 if self._for_people:
-                    super().write(message._replace(data=_readable(entry)))
+                    super().write(message._replace(data=visible(_readable(entry))))
                 else:
-                    print(json.dumps(entry, ensure_ascii=False, default=str), file=self.output, flush=True)
+                    shown = visible(json.dumps(entry, ensure_ascii=False, default=str))
+                    print(shown, file=self.output, flush=True)
 
 
 def _entry(line: str, message: Message) -> dict[str, Any]:
