@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from moonx_pipeline.cli.parameters import FiniteRange
 from moonx_pipeline.cli.terminal import echo
 
 
@@ -11,7 +12,7 @@ from moonx_pipeline.cli.terminal import echo
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port on the loopback interface; SIMULATOR_PORT by default."
 )
-@click.option("--latency-ms", type=click.FloatRange(0), default=0.0, help="Delay of every answer.")
+@click.option("--latency-ms", type=FiniteRange(0), default=0.0, help="Delay of every answer.")
 def simulator(port: int | None, latency_ms: float) -> None:
     """Serve Alchemy, Binance, CoinGecko, DefiLlama and DexScreener as documented, until Ctrl-C."""
     from moonx_pipeline.settings import load_settings
