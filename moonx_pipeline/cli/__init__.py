@@ -45,6 +45,7 @@ COMMANDS = {
     "token": ("moonx_pipeline.cli.token:token", "Print a token for development."),
     "up": ("moonx_pipeline.cli.up:up", "Run the whole system on this machine until Ctrl-C."),
     "user": ("moonx_pipeline.cli.user:user", "Register users and their wallets."),
+    "webserver": ("moonx_pipeline.cli.webserver:webserver", "Serve Dagster's pages, behind a guard."),
     "worker": ("moonx_pipeline.cli.worker:worker", "Carry Dagster's runs in warm processes."),
 }
 

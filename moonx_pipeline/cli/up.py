@@ -68,7 +68,7 @@ def up(replace: bool) -> None:
     # The others start once the code server listens: before, they would only log errors.
     after_code = f"{sys.executable} -m moonx_pipeline.cli.await_port {code_port} && "
     for name, command in (
-        ("web", f"-m dagster_webserver -h 127.0.0.1 -p {web} -w {workspace} --log-format json"),
+        ("web", f"-m moonx_pipeline webserver -h 127.0.0.1 -p {web} -w {workspace} --log-format json"),
         # At its default level it logs every tick of every sensor.
         ("daemon", f"-m dagster._daemon run -w {workspace} --log-format json --log-level warning"),
     ):

@@ -88,6 +88,10 @@ def test_every_program_starts(image: Image, program: str) -> None:
         assert __version__ in done.stdout
 
 
+def test_the_webserver_that_dagsters_chart_starts_is_the_guarded_one(image: Image) -> None:
+    assert image.run("dagster-webserver", "--help").stdout.startswith("Usage: moonx webserver ")
+
+
 def test_settings_are_checked_as_in_production(image: Image) -> None:
     refused = image.run("moonx", "config", "--check", DB_HOST="postgresql")
     usable = image.run("moonx", "config", "--check", DB_HOST="postgresql", DB_PASSWORD="p", ALCHEMY_API_KEY="k")
