@@ -77,7 +77,9 @@ class Image:
         )
 
     def program(self, name: str) -> str:
-        return str(self.home / "venv" / "bin" / name)
+        found = shutil.which(name, path=self.environment()["PATH"])
+        assert found is not None, name
+        return found
 
 
 def as_nobody() -> dict[str, object]:
