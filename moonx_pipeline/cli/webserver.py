@@ -21,4 +21,4 @@ def webserver(arguments: tuple[str, ...]) -> None:
     from moonx_pipeline.defs.webserver import run_webserver
     from moonx_pipeline.settings import load_settings
 
-    run_webserver(arguments, load_settings())
+    run_webserver(arguments, load_settings)

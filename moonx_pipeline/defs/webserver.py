@@ -5,7 +5,7 @@ A test of each symbol that is relied on names what an upgrade of Dagster has cha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,11 +16,11 @@ from moonx_pipeline.defs.webserver_guard import WebserverGuard
 from moonx_pipeline.settings import Settings
 
 
-def run_webserver(arguments: Sequence[str], settings: Settings) -> None:
-    """Runs ``dagster-webserver`` with its own arguments until stopped."""
+def run_webserver(arguments: Sequence[str], settings: Callable[[], Settings]) -> None:
+    """Runs ``dagster-webserver`` with its own arguments until stopped; the settings are asked for once it serves."""
 
     def create_guarded(*given: Any, **options: Any) -> WebserverGuard:
-        return WebserverGuard(create_app(*given, **options), known_hosts(settings))
+        return WebserverGuard(create_app(*given, **options), known_hosts(settings()))
 
     # The program makes its application by this name, and offers no place for a middleware.
     cli.create_app_from_workspace_process_context = create_guarded  # type: ignore[assignment, attr-defined]

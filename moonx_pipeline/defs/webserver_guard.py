@@ -1,7 +1,7 @@
 """What is refused before Dagster's webserver sees it: requests that a foreign web page makes a browser send.
 
-The webserver has no users: everybody who reaches it may launch and end runs. A page of anybody's, open in the browser of an
-operator who reaches it, can send requests there with the operator's cookies. Three rules keep it out:
+The webserver has no users: everybody who reaches it may launch and end runs. A page of anybody's, open in the browser
+of an operator who reaches it, can send requests there with the operator's cookies. Three rules keep it out:
 
 - GraphQL is asked by POST with a JSON body, which a browser sends to another site only after that site has agreed;
   websockets pass.
