@@ -26,7 +26,7 @@ def backup(file: Path) -> None:
     from moonx_pipeline.storage.upkeep.backup import back_up
 
     settings = load_settings()
-    _refuse_database_of_the_operators_own(settings, "pg_dump --format=custom --file=FILE DATABASE_URL")
+    _refuse_database_of_the_operators_own(settings, "pg_dump --format=custom --file=FILE")
     back_up(database_url(settings), file)
     echo(f"Backed up to {file}, {file.stat().st_size / 1e6:,.1f} MB.")
     if settings.database.dagster_url_given:
@@ -54,7 +54,7 @@ def _restore(settings: Settings, file: Path) -> Settled:
 
     _refuse_database_of_the_operators_own(
         settings,
-        "pg_restore --single-transaction --no-owner --dbname=DATABASE_URL FILE', and then 'moonx restore --settle",
+        "pg_restore --single-transaction --no-owner --dbname=NAME FILE', and then 'moonx restore --settle",
     )
     url = database_url(settings)
     return bring_back(url, open_engine(url), file)
@@ -72,7 +72,7 @@ def _refuse_database_of_the_operators_own(settings: Settings, instead: str) -> N
     if settings.database.url is not None:
         raise WrongUse(
             "The settings name a database of your own, and this command is for the embedded one. "
-            f"Use '{instead}'. Nothing was done."
+            f"Use '{instead}', with PGHOST, PGUSER and PGPASSWORD set. Nothing was done."
         )
 
 
