@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import click
 
-from moonx_pipeline.cli.terminal import echo, echo_exactly, open_console
+from moonx_pipeline.cli.terminal import echo, echo_exactly, open_console, print_rows
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.settings.load import SettingRow, Settings, read_environment, rows, shown_value, value_of
 from moonx_pipeline.settings.names import NO_MEANING
@@ -66,20 +66,14 @@ def _as_json(setting: ShownSetting) -> dict[str, str | None]:
 
 
 def _print_table(shown: list[ShownSetting]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Setting", no_wrap=True)
-    for column in ("Value", "Unit", "Default", "From"):
-        table.add_column(column, overflow="fold")
+    rows = []
     for setting in shown:
-        style = "" if setting.source == "default" else "bold"
-        row = setting.row
-        table.add_row(
-            Text(row.names[0], style), Text(setting.value, style), row.unit, Text(row.default), setting.source
-        )
-    open_console(piped_width=160).print(table)
+        style, row = "" if setting.source == "default" else "bold", setting.row
+        name, value = Text(row.names[0], style), Text(setting.value, style)
+        rows.append((name, value, row.unit, row.default, setting.source))
+    print_rows(open_console(piped_width=160), ("Setting", "Value", "Unit", "Default", "From"), rows)
 
 
 def settings_reference() -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from moonx_pipeline.cli.terminal import echo, open_console
+from moonx_pipeline.cli.terminal import echo, open_console, print_rows
 from moonx_pipeline.domain.show import visible
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings
@@ -126,34 +126,28 @@ def _waiting(count: int, seconds: float, word: str) -> str:
 
 def _print_shut_off(console: Console, overview: dict[str, Any]) -> None:
     """Prints breakers that are not closed or count failures, and blocks."""
-    from rich.table import Table
-
     counting = [b for b in overview["breakers"] if b["state"] != "closed" or b["failureCount"]]
     if counting:
-        table = _table(Table, "breaker", "state", "since", "next probe", "why", "last error")
-        for b in counting:
-            failures = f"{b['failureCount']} failures in a row"
-            why = failures if b["cause"] in (None, "failures") else b["cause"].replace("_", " ")
-            table.add_row(
-                visible(b["key"]),
-                b["state"].replace("_", "-"),
-                b["since"],
-                b["retryAt"] or "",
-                why,
-                visible(b["lastError"] or ""),
-            )
-        console.print(table)
+        headings = ("breaker", "state", "since", "next probe", "why", "last error")
+        print_rows(console, headings, map(_breaker_row, counting))
     if overview["blocks"]:
-        table = _table(Table, "rate limit", "blocked since", "until", "why")
-        for block in overview["blocks"]:
-            table.add_row(visible(block["key"]), block["since"], block["until"], visible(block["reason"]))
-        console.print(table)
+        print_rows(
+            console,
+            ("rate limit", "blocked since", "until", "why"),
+            [(visible(b["key"]), b["since"], b["until"], visible(b["reason"])) for b in overview["blocks"]],
+        )
     if not counting and not overview["blocks"]:
         console.print(f"{'breakers':<14} all closed; no rate limit is blocked")
 
 
-def _table(table_class: Any, *columns: str) -> Any:
-    table = table_class(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+def _breaker_row(b: dict[str, Any]) -> tuple[str, ...]:
+    failures = f"{b['failureCount']} failures in a row"
+    why = failures if b["cause"] in (None, "failures") else b["cause"].replace("_", " ")
+    return (
+        visible(b["key"]),
+        b["state"].replace("_", "-"),
+        b["since"] or "",
+        b["retryAt"] or "",
+        why,
+        visible(b["lastError"] or ""),
+    )

@@ -6,7 +6,7 @@ Commands print by these functions only; a test looks for others.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -15,9 +15,12 @@ from moonx_pipeline.domain.show import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 _LAYOUT = "\n\t"
 """Characters of our own that place text; a value with one of them goes through ``visible`` before."""
+_TABLE_WIDTH = 100
+"""From here on a table of several columns can be read."""
 
 
 def echo(text: str = "", *, err: bool = False) -> None:
@@ -57,3 +60,27 @@ def open_console(*, err: bool = False, piped_width: int | None = None) -> Consol
     made = Console(stderr=err, width=None if is_terminal else piped_width, markup=False, highlight=False, emoji=False)
     made.push_render_hook(ShowVisible())
     return made
+
+
+def print_rows(console: Console, headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
+    """Prints rows as a table; on a narrow terminal as a paragraph each, so that no cell is cut or left out."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    if console.width >= _TABLE_WIDTH:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in headings:
+            table.add_column(heading, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        return
+    for first, *others in rows:
+        console.print(first)
+        named = [
+            Text.assemble((f"{heading} ", "dim"), cell)
+            for heading, cell in zip(headings[1:], others, strict=True)
+            if cell
+        ]
+        console.print(Padding(Text(" · ").join(named), (0, 0, 0, 2)))

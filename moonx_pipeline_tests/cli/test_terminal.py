@@ -90,6 +90,24 @@ def test_a_hostile_token_name_takes_no_effect_on_a_terminal(
     assert _TAKES_EFFECT.search(said) is None
 
 
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_no_width_of_a_terminal_hides_what_a_breaker_says(
+    columns: int, on_terminal: Callable[..., str], engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO circuit_breakers (key, state, failure_count, opened_at, retry_at, cause, last_error) "
+            "VALUES ('alchemy:137', 'open', 5, '2026-03-02T09:05:00Z', '2026-03-02T09:06:00Z', 'failures', %s)",
+            (f"refused {HOSTILE}",),
+        )
+
+    said = " ".join(on_terminal("status", columns=columns).split())
+
+    assert _TAKES_EFFECT.search(said) is None
+    for word in ("alchemy:137", "open", "2026-03-02T09:05:00", "2026-03-02T09:06:00", "5 failures", "refused", "inc-1"):
+        assert word in said
+
+
 def test_csv_in_a_file_is_what_is_stored(database_url: str, engine: Engine, runtime: Runtime, tmp_path: Path) -> None:
     register(engine, "ann", PLAIN_WALLET)
     sync(runtime)
