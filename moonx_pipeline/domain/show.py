@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
@@ -49,6 +50,7 @@ def _shortened(number: Decimal) -> str:
 
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 """Unicode's categories of what moves a cursor, turns text around, ends a line or can't be seen."""
+_UNUSUAL: Final = re.compile("[^ -~]")
 
 
 def safe_text(text: str) -> str:
@@ -71,6 +73,9 @@ def visible(text: str, *, keep: str = "") -> str:
         text: Anything, hostile or not.
         keep: Characters that stay: ``"\\n"`` where the text may have several lines.
     """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(json.dumps(c)[1:-1] if c not in keep and unicodedata.category(c) in _INVISIBLE else c for c in text)
+
+    def spelled(found: re.Match[str]) -> str:
+        c = found[0]
+        return json.dumps(c)[1:-1] if c not in keep and unicodedata.category(c) in _INVISIBLE else c
+
+    return _UNUSUAL.sub(spelled, text)
