@@ -26,7 +26,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@touch $(STAMP)
 
 demo: install ## Sync demo users through real Dagster runs; CHAIN=anvil reads real EVM nodes instead.
-	@$(BIN)/moonx demo $(if $(CHAIN),--chain $(CHAIN))
+	@$(BIN)/moonx demo $(if $(value CHAIN),--chain '$(subst ','\'',$(value CHAIN))')
 
 # The page is built by Node 20.19 or newer with npm: the machine's, or else one from the Python registry.
 PAGE := moonx_pipeline/gateway/static/index.html

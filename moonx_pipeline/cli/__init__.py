@@ -7,9 +7,11 @@ most commands do not need it.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from difflib import get_close_matches
 from types import FrameType
 from typing import Any, NoReturn
@@ -18,7 +20,8 @@ import click
 
 from moonx_pipeline import __version__
 from moonx_pipeline.cli.project import project_root
-from moonx_pipeline.errors import EXIT_FAILED, OperatorError
+from moonx_pipeline.cli.terminal import echo
+from moonx_pipeline.errors import EXIT_FAILED, OperatorError, WrongUse
 
 COMMANDS = {
     "backup": ("moonx_pipeline.cli.backup:backup", "Write the embedded database to a file, while it is used."),
@@ -42,6 +45,7 @@ COMMANDS = {
     "token": ("moonx_pipeline.cli.token:token", "Print a token for development."),
     "up": ("moonx_pipeline.cli.up:up", "Run the whole system on this machine until Ctrl-C."),
     "user": ("moonx_pipeline.cli.user:user", "Register users and their wallets."),
+    "webserver": ("moonx_pipeline.cli.webserver:webserver", "Serve Dagster's pages, behind a guard."),
     "worker": ("moonx_pipeline.cli.worker:worker", "Carry Dagster's runs in warm processes."),
 }
 
@@ -85,24 +89,60 @@ def _end_as_interrupted(_signum: int, _frame: FrameType | None) -> NoReturn:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Runs a command. An expected failure prints one sentence to stderr and sets its exit code, without a trace."""
-    # SIGTERM unwinds like Ctrl-C, so that whatever the command started is stopped with it.
+    # SIGTERM, and SIGHUP of a terminal that is closed, unwind like Ctrl-C: whatever the command started is stopped
+    # with it. A hang-up that is ignored, as by nohup, stays ignored.
     signal.signal(signal.SIGTERM, _end_as_interrupted)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _end_as_interrupted)
     # Dagster's instance and the embedded parts belong to the project, wherever a command is run.
     os.environ.setdefault("DAGSTER_HOME", project_root())
     try:
-        result: Any = cli.main(args=args, prog_name="moonx", standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("moonx: stopped.", err=True)
-        sys.exit(130)
+        if sys.stdout is None:
+            raise OperatorError("The standard output is closed, so the answer would be lost. Nothing was done.")
+        given = [_text(argument) for argument in (sys.argv[1:] if args is None else args)]
+        result: Any = cli.main(args=given, prog_name="moonx", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _end("stopped.", 130)
     except click.ClickException as problem:
-        problem.show()
+        shown = io.StringIO()
+        problem.show(file=shown)
+        echo(shown.getvalue().rstrip(), err=True)
         sys.exit(problem.exit_code)
-    except KeyboardInterrupt:
-        click.echo("moonx: stopped.", err=True)
-        sys.exit(130)
     except BrokenPipeError:
-        sys.exit(EXIT_FAILED)
+        _end(None, EXIT_FAILED)
     except OperatorError as problem:
-        click.echo(f"moonx: {problem}", err=True)
-        sys.exit(problem.exit_code)
+        _end(str(problem), problem.exit_code)
+    except OSError as problem:
+        about = f"'{problem.filename}': " if problem.filename else ""
+        _end(f"{about}{problem.strerror or problem}.", EXIT_FAILED)
+    except Exception as problem:
+        # The library is loaded only by commands that use the database.
+        library = sys.modules.get("sqlalchemy.exc")
+        if library is None or not isinstance(problem, library.DBAPIError):
+            raise
+        said = str(problem.orig).strip().splitlines() or ["nothing"]
+        _end(
+            f"The database did not do what was asked: {said[0]}. 'moonx status' shows whether it answers.", EXIT_FAILED
+        )
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _text(argument: str) -> str:
+    """An argument as the UTF-8 it was typed in, whatever the locale says."""
+    try:
+        return os.fsencode(argument).decode()
+    except UnicodeError:
+        raise WrongUse(f"'{argument}' is not UTF-8. Nothing was done.") from None
+
+
+def _end(sentence: str | None, exit_code: int) -> NoReturn:
+    with suppress(OSError):  # the terminal may be gone
+        if sentence:
+            echo(f"moonx: {sentence}", err=True)
+    try:
+        sys.stdout.flush()
+    except (OSError, AttributeError):
+        # What can't be written is still in the buffer, and would fail once more at the interpreter's end.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(exit_code)

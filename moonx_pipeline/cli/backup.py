@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.errors import WrongUse
 from moonx_pipeline.settings import Settings, load_settings
 
@@ -25,11 +26,11 @@ def backup(file: Path) -> None:
     from moonx_pipeline.storage.upkeep.backup import back_up
 
     settings = load_settings()
-    _refuse_database_of_the_operators_own(settings, "pg_dump --format=custom --file=FILE DATABASE_URL")
+    _refuse_database_of_the_operators_own(settings, "pg_dump --format=custom --file=FILE")
     back_up(database_url(settings), file)
-    click.echo(f"Backed up to {file}, {file.stat().st_size / 1e6:,.1f} MB.")
+    echo(f"Backed up to {file}, {file.stat().st_size / 1e6:,.1f} MB.")
     if settings.database.dagster_url_given:
-        click.echo("Dagster's own database (DAGSTER_DATABASE_URL) is not in it: back it up by pg_dump.")
+        echo("Dagster's own database (DAGSTER_DATABASE_URL) is not in it: back it up by pg_dump.")
 
 
 @click.command()
@@ -44,7 +45,7 @@ def restore(file: Path | None, only_settle: bool) -> None:
     if only_settle == (file is not None):
         raise WrongUse("Give the FILE to restore, or --settle after a restore by other tools. Nothing was changed.")
     settings = load_settings()
-    click.echo(_told(_settle(settings) if file is None else _restore(settings, file)))
+    echo(_told(_settle(settings) if file is None else _restore(settings, file)))
 
 
 def _restore(settings: Settings, file: Path) -> Settled:
@@ -53,7 +54,7 @@ def _restore(settings: Settings, file: Path) -> Settled:
 
     _refuse_database_of_the_operators_own(
         settings,
-        "pg_restore --single-transaction --no-owner --dbname=DATABASE_URL FILE', and then 'moonx restore --settle",
+        "pg_restore --single-transaction --no-owner --dbname=NAME FILE', and then 'moonx restore --settle",
     )
     url = database_url(settings)
     return bring_back(url, open_engine(url), file)
@@ -71,7 +72,7 @@ def _refuse_database_of_the_operators_own(settings: Settings, instead: str) -> N
     if settings.database.url is not None:
         raise WrongUse(
             "The settings name a database of your own, and this command is for the embedded one. "
-            f"Use '{instead}'. Nothing was done."
+            f"Use '{instead}', with PGHOST, PGUSER and PGPASSWORD set. Nothing was done."
         )
 
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 import click
 
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.errors import OperatorError
 
 
@@ -33,10 +34,10 @@ def reset(keys: tuple[str, ...]) -> None:
     for key, meant in wanted.items():
         changed = meant.intersection(closed)
         for one in sorted(changed):
-            click.echo(f"The breaker '{one}' is closed: it is asked again from now on.")
+            echo(f"The breaker '{one}' is closed: it is asked again from now on.")
         if not changed:
             which = f"The breaker '{key}' is" if key in meant else f"All breakers of '{key}' are"
-            click.echo(f"{which} closed already.")
+            echo(f"{which} closed already.")
 
 
 def _meant(key: str, known: Collection[str]) -> set[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
 import click
 
+from moonx_pipeline.cli.terminal import echo, echo_exactly, open_console, print_rows
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.settings.load import SettingRow, Settings, read_environment, rows, shown_value, value_of
 from moonx_pipeline.settings.names import NO_MEANING
@@ -32,18 +32,18 @@ class ShownSetting(NamedTuple):
 def config(check: bool, as_json: bool, markdown: bool, env_example: bool) -> None:
     """Show every setting: value (secrets hidden), unit, default, and where it came from."""
     if markdown:
-        click.echo(settings_reference(), nl=False)
+        echo_exactly(settings_reference())
         return
     if env_example:
-        click.echo(environment_example(), nl=False)
+        echo_exactly(environment_example())
         return
     shown = list(_shown(load_settings()))
     if check:
-        click.echo(f"{len(shown)} settings are right.")
+        echo(f"{len(shown)} settings are right.")
         if missing := missing_for_gateway(load_settings()):
-            click.echo(missing)
+            echo(missing)
     elif as_json:
-        click.echo(json.dumps([_as_json(setting) for setting in shown], indent=2))
+        echo(json.dumps([_as_json(setting) for setting in shown], indent=2))
     else:
         _print_table(shown)
 
@@ -69,21 +69,14 @@ def _as_json(setting: ShownSetting) -> dict[str, str | None]:
 
 
 def _print_table(shown: list[ShownSetting]) -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Setting", no_wrap=True)
-    for column in ("Value", "Unit", "Default", "From"):
-        table.add_column(column, overflow="fold")
+    rows = []
     for setting in shown:
-        style = "" if setting.source == "default" else "bold"
-        row = setting.row
-        table.add_row(
-            Text(row.names[0], style), Text(setting.value, style), row.unit, Text(row.default), setting.source
-        )
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+        style, row = "" if setting.source == "default" else "bold", setting.row
+        name, value = Text(row.names[0], style), Text(setting.value, style)
+        rows.append((name, value, row.unit, row.default, setting.source))
+    print_rows(open_console(piped_width=160), ("Setting", "Value", "Unit", "Default", "From"), rows)
 
 
 def settings_reference() -> str:

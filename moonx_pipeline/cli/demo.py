@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moonx_pipeline.cli.demo_users import DemoUser, everyday_users, simulated_users
+from moonx_pipeline.cli.terminal import open_console
 
 if TYPE_CHECKING:
     import dagster as dg
     from rich.console import Console
+    from rich.rule import Rule
     from sqlalchemy import Engine
 
 
@@ -43,12 +45,10 @@ class Tally:
 )
 def demo(chain: str) -> None:
     """Sync demo users through real Dagster runs, and show what comes of it."""
-    from rich.console import Console
-
     from moonx_pipeline.events.brokers import mute_client
 
     mute_client()  # the demo shows the outcome, not the libraries' steps
-    console = Console(width=None if sys.stdout.isatty() else 118, highlight=False)
+    console = open_console(piped_width=118)
     started_at = time.monotonic()
     with ExitStack() as parts:
         users = parts.enter_context(_sources(console, chain))
@@ -144,13 +144,11 @@ def _sync_and_show(
     user: DemoUser,
     tally: Tally,
 ) -> None:
-    from rich.rule import Rule
-
     from moonx_pipeline.storage.portfolios.portfolio import read_portfolio
     from moonx_pipeline.views.tables import portfolio_table
 
     console.print()
-    console.print(Rule(f"[bold]{user.user_id}[/bold]  {user.story}", align="left"))
+    console.print(_headline(user.user_id, user.story))
     _sync(console, instance, user, tally)
     if user.meanwhile is not None:
         console.print(user.meanwhile(), style="yellow")
@@ -159,6 +157,13 @@ def _sync_and_show(
         stored = read_portfolio(connection, user.user_id)
     if stored is not None:
         console.print(portfolio_table(stored, most=_ROWS))
+
+
+def _headline(title: str, more: str = "") -> Rule:
+    from rich.rule import Rule
+    from rich.text import Text
+
+    return Rule(Text(title, "bold").append(f"  {more}" if more else "", "rule.text"), align="left")
 
 
 def _sync(console: Console, instance: dg.DagsterInstance, user: DemoUser, tally: Tally) -> None:
@@ -184,8 +189,6 @@ def _newest(engine: Engine) -> Any:
 
 def _show_events(console: Console, engine: Engine, cursor: Any, source: str) -> Counter[str]:
     """Prints the events of this demo as a consumer received them."""
-    from rich.rule import Rule
-
     from moonx_pipeline.events.stream import event_stream
     from moonx_pipeline.settings import load_settings
     from moonx_pipeline.storage.syncs.outbox import read_after
@@ -199,7 +202,7 @@ def _show_events(console: Console, engine: Engine, cursor: Any, source: str) -> 
         key=lambda event: caused.index(event.value["eventId"]),
     )
     console.print()
-    console.print(Rule(f"[bold]Events[/bold]  {len(received)} received by a consumer of {source}", align="left"))
+    console.print(_headline("Events", f"{len(received)} received by a consumer of {source}"))
     for event in received[-_ROWS:]:
         value = event.value
         total = value["data"].get("totalValueUsd")
@@ -212,8 +215,6 @@ def _show_events(console: Console, engine: Engine, cursor: Any, source: str) -> 
 
 
 def _summary(console: Console, engine: Engine, tally: Tally, events: Counter[str], seconds: float) -> None:
-    from rich.rule import Rule
-
     with engine.connect() as connection:
         calls, units = connection.exec_driver_sql(
             "SELECT coalesce(sum(provider_calls), 0), coalesce(sum(compute_units), 0) FROM (SELECT * FROM "
@@ -223,7 +224,7 @@ def _summary(console: Console, engine: Engine, tally: Tally, events: Counter[str
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(tally.outcomes.items()))
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(events.items()))
     console.print()
-    console.print(Rule("[bold]Summary[/bold]", align="left"))
+    console.print(_headline("Summary"))
     console.print(f"{sum(tally.outcomes.values())} syncs ({outcomes}) in {sum(tally.seconds):.1f} s of {seconds:.1f} s")
     console.print(f"{calls} provider calls, {units:,} Alchemy compute units")
     console.print(f"{sum(events.values())} events delivered ({kinds})")

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.errors import EXIT_FAILED
 
 
@@ -23,15 +24,15 @@ def doctor(as_json: bool) -> int:
             "SELECT (SELECT count(*) FROM user_sync_status), (SELECT count(*) FROM sync_operations)"
         ).one()
     if as_json:
-        click.echo(json.dumps({"checked": len(INVARIANTS), "violations": [v._asdict() for v in violations]}, indent=2))
+        echo(json.dumps({"checked": len(INVARIANTS), "violations": [v._asdict() for v in violations]}, indent=2))
     elif not violations:
-        click.echo(f"All is well: {len(INVARIANTS)} invariants hold for {users:,} users and {operations:,} syncs.")
+        echo(f"All is well: {len(INVARIANTS)} invariants hold for {users:,} users and {operations:,} syncs.")
     else:
         for violation in violations:
-            click.echo(f"{violation.name}: broken. {violation.what}")
+            echo(f"{violation.name}: broken. {violation.what}")
             for example in violation.examples:
-                click.echo(f"  {example}")
-        click.echo(
+                echo(f"  {example}")
+        echo(
             f"{len(violations)} of {len(INVARIANTS)} invariants are broken. Nothing was changed. A new sync of the "
             "users named repairs holdings and totals; please report the rest with these lines."
         )

@@ -7,6 +7,7 @@ from itertools import islice
 
 import click
 
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.domain.event_types import TOPIC_NAMES
 from moonx_pipeline.errors import WrongUse
 
@@ -41,9 +42,9 @@ def tail(topic: str | None, user_id: str | None, from_beginning: bool, as_json: 
     for event in islice(wanted, count):
         value = event.value
         if as_json:
-            click.echo(encode(value))
+            echo(encode(value).decode())
         else:
-            click.echo(f"{value['timestamp']}  {value['eventType']:<18} {event.key}  v{value['version']}")
+            echo(f"{value['timestamp']}  {value['eventType']:<18} {event.key}  v{value['version']}")
 
 
 @events.command()
@@ -65,4 +66,4 @@ def replay(since: str, user_id: str | None) -> None:
     if not settings.kafka.brokers:
         raise WrongUse("There is no Kafka to publish to: set KAFKA_BROKERS, such as localhost:9092.")
     count = replay_events(ready_engine(settings), settings.kafka, since=moment, user_id=user_id)
-    click.echo(f"Published {count} event{'s' * (count != 1)} again.")
+    echo(f"Published {count} event{'s' * (count != 1)} again.")

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import click
 
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.errors import OperatorError, WrongUse
 
 _SHOWN = 25
@@ -45,10 +46,10 @@ def explain(
         )
     shown = with_words(_of_token(found, token) if token else found)
     if as_json:
-        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        echo(json.dumps(shown, indent=2, ensure_ascii=False))
         return
     for line in lines(shown, None if everything or token else _SHOWN):
-        click.echo(line)
+        echo(line)
 
 
 def _moment(text: str | None) -> datetime | None:

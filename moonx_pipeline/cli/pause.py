@@ -7,6 +7,7 @@ import socket
 
 import click
 
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.errors import WrongUse
 
 
@@ -26,9 +27,9 @@ def pause(reason: str) -> None:
         before = current_pause(connection)
         now = begin(connection, " ".join(reason.split()), f"{getpass.getuser()}@{socket.gethostname()}")
     if before:
-        click.echo(f"Syncs are paused already, since {rfc3339(now.paused_at)}; the reason is now: {now.reason}")
+        echo(f"Syncs are paused already, since {rfc3339(now.paused_at)}; the reason is now: {now.reason}")
     else:
-        click.echo("All syncs are paused: requests wait until 'moonx resume'. What runs already goes on.")
+        echo("All syncs are paused: requests wait until 'moonx resume'. What runs already goes on.")
 
 
 @click.command()
@@ -44,9 +45,9 @@ def resume() -> None:
         ended = end(connection)
         waiting = read_queue(connection).waiting
     if ended is None:
-        click.echo("Syncs are not paused: nothing to do.")
+        echo("Syncs are not paused: nothing to do.")
         return
-    click.echo(
+    echo(
         f"Syncs go on. They were paused since {rfc3339(ended.paused_at)} by {ended.paused_by}: {ended.reason}. "
         f"{waiting:,} request{'s' * (waiting != 1)} waited."
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from typing import Any
 
 import click
 
+from moonx_pipeline.cli.terminal import echo, echo_exactly, open_console
+from moonx_pipeline.domain.show import visible
 from moonx_pipeline.errors import OperatorError, WrongUse
-from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio
 
 
 @click.command()
@@ -15,7 +18,8 @@ from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio
 @click.option("--json", "as_json", is_flag=True, help="The data of GET /api/v1/portfolio.")
 @click.option("--csv", "as_csv", is_flag=True, help="One line a position.")
 @click.option("--spam", is_flag=True, help="Show what is hidden as spam, too.")
-def portfolio(user_id: str, as_json: bool, as_csv: bool, spam: bool) -> None:
+@click.option("--all", "everything", is_flag=True, help="In the table, a line for each token without a value, too.")
+def portfolio(user_id: str, as_json: bool, as_csv: bool, spam: bool, everything: bool) -> None:
     """Show USER's portfolio as it is stored."""
     if as_json and as_csv:
         raise WrongUse("--json and --csv are two answers: give one of them.")
@@ -32,16 +36,16 @@ def portfolio(user_id: str, as_json: bool, as_csv: bool, spam: bool) -> None:
         raise OperatorError(f"There is no user '{user_id}': 'moonx user list' shows who there is.")
     data = portfolio_json(stored, include_spam=spam)
     if as_json:
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        echo(json.dumps(data, indent=2, ensure_ascii=False))
     elif as_csv:
-        click.echo(positions_csv(data["positions"]), nl=False)
+        is_shown = sys.stdout.isatty()
+        echo_exactly(positions_csv([_visible(p) for p in data["positions"]] if is_shown else data["positions"]))
     else:
-        _print_table(stored, spam)
+        from moonx_pipeline.views.tables import portfolio_table
+
+        open_console().print(portfolio_table(stored, include_spam=spam, fold=not everything))
 
 
-def _print_table(stored: StoredPortfolio, spam: bool) -> None:
-    from rich.console import Console
-
-    from moonx_pipeline.views.tables import portfolio_table
-
-    Console().print(portfolio_table(stored, include_spam=spam))
+def _visible(position: dict[str, Any]) -> dict[str, Any]:
+    """A position whose texts can be shown on a terminal, and are no more what was stored."""
+    return {name: visible(value) if isinstance(value, str) else value for name, value in position.items()}

@@ -6,6 +6,7 @@ import signal
 
 import click
 
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.errors import WrongUse
 
 
@@ -29,6 +30,6 @@ def relay() -> None:
     serve_relay(settings, engine, running)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: running.stop())
-    click.echo(f"Publishing to Kafka at {', '.join(settings.kafka.brokers)}; Ctrl-C stops after the batch under way.")
+    echo(f"Publishing to Kafka at {', '.join(settings.kafka.brokers)}; Ctrl-C stops after the batch under way.")
     running.run()
-    click.echo("Stopped; what is left waits in the outbox.")
+    echo("Stopped; what is left waits in the outbox.")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import click
 
+from moonx_pipeline.cli.parameters import FiniteRange
+from moonx_pipeline.cli.terminal import echo
+
 
 @click.command()
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port on the loopback interface; SIMULATOR_PORT by default."
 )
-@click.option("--latency-ms", type=click.FloatRange(0), default=0.0, help="Delay of every answer.")
+@click.option("--latency-ms", type=FiniteRange(0), default=0.0, help="Delay of every answer.")
 def simulator(port: int | None, latency_ms: float) -> None:
     """Serve Alchemy, Binance, CoinGecko, DefiLlama and DexScreener as documented, until Ctrl-C."""
     from moonx_pipeline.settings import load_settings
@@ -22,8 +25,8 @@ def simulator(port: int | None, latency_ms: float) -> None:
     with listening_socket(chosen) as listener:
 
         def tell() -> None:
-            click.echo("# The simulator serves until Ctrl-C. To point the pipeline at it:")
+            echo("# The simulator serves until Ctrl-C. To point the pipeline at it:")
             for name, value in provider_settings(f"http://127.0.0.1:{listener.getsockname()[1]}").items():
-                click.echo(f"export {name}='{value}'")
+                echo(f"export {name}='{value}'")
 
         serve(listener, simulation, ready=tell)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from moonx_pipeline.cli.terminal import echo, open_console, print_rows
+from moonx_pipeline.domain.show import visible
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings
 
@@ -41,7 +42,7 @@ def status(as_json: bool) -> None:
         webhooks = webhooks_json(Webhooks.of(settings), webhook_networks(connection), datetime.now(UTC))
     parts = {"database": {"ok": True, "latencyMs": latency}, **_parts(settings)}
     if as_json:
-        click.echo(json.dumps({"parts": parts, **overview, "webhooks": webhooks}, indent=2))
+        echo(json.dumps({"parts": parts, **overview, "webhooks": webhooks}, indent=2))
     else:
         _print(parts, overview, webhooks)
 
@@ -86,14 +87,13 @@ def _reach(host: str, port: int) -> dict[str, Any]:
 
 
 def _print(parts: dict[str, dict[str, Any]], overview: dict[str, Any], webhooks: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console = open_console(piped_width=200)
     for name, part in parts.items():
-        console.print(f"{name:<14} " + (f"answers in {part['latencyMs']} ms" if part["ok"] else part["error"]))
+        console.print(f"{name:<14} " + (f"answers in {part['latencyMs']} ms" if part["ok"] else visible(part["error"])))
     if pause := overview["pause"]:
         console.print(
-            f"{'PAUSED':<14} since {pause['since']} by {pause['by']}: {pause['reason']} ('moonx resume' ends it)"
+            f"{'PAUSED':<14} since {pause['since']} by {visible(pause['by'])}: {visible(pause['reason'])} "
+            "('moonx resume' ends it)"
         )
     users, requests, outbox = overview["users"], overview["requests"], overview["outbox"]
     console.print(f"{'users':<14} {users['registered']:,}, {_waiting(users['due'], users['longestDueSeconds'], 'due')}")
@@ -126,35 +126,28 @@ def _waiting(count: int, seconds: float, word: str) -> str:
 
 def _print_shut_off(console: Console, overview: dict[str, Any]) -> None:
     """Prints breakers that are not closed or count failures, and blocks."""
-    from rich.table import Table
-    from rich.text import Text
-
     counting = [b for b in overview["breakers"] if b["state"] != "closed" or b["failureCount"]]
     if counting:
-        table = _table(Table, "breaker", "state", "since", "next probe", "why", "last error")
-        for b in counting:
-            failures = f"{b['failureCount']} failures in a row"
-            why = failures if b["cause"] in (None, "failures") else b["cause"].replace("_", " ")
-            table.add_row(
-                Text(b["key"]),
-                b["state"].replace("_", "-"),
-                b["since"],
-                b["retryAt"] or "",
-                why,
-                Text(b["lastError"] or ""),
-            )
-        console.print(table)
+        headings = ("breaker", "state", "since", "next probe", "why", "last error")
+        print_rows(console, headings, map(_breaker_row, counting))
     if overview["blocks"]:
-        table = _table(Table, "rate limit", "blocked since", "until", "why")
-        for block in overview["blocks"]:
-            table.add_row(Text(block["key"]), block["since"], block["until"], Text(block["reason"]))
-        console.print(table)
+        print_rows(
+            console,
+            ("rate limit", "blocked since", "until", "why"),
+            [(visible(b["key"]), b["since"], b["until"], visible(b["reason"])) for b in overview["blocks"]],
+        )
     if not counting and not overview["blocks"]:
         console.print(f"{'breakers':<14} all closed; no rate limit is blocked")
 
 
-def _table(table_class: Any, *columns: str) -> Any:
-    table = table_class(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+def _breaker_row(b: dict[str, Any]) -> tuple[str, ...]:
+    failures = f"{b['failureCount']} failures in a row"
+    why = failures if b["cause"] in (None, "failures") else b["cause"].replace("_", " ")
+    return (
+        visible(b["key"]),
+        b["state"].replace("_", "-"),
+        b["since"] or "",
+        b["retryAt"] or "",
+        why,
+        visible(b["lastError"] or ""),
+    )

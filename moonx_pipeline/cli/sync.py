@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from moonx_pipeline.cli.sync_report import AskedUser, follow_to_end, print_asked, report
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.errors import EXIT_FAILED, EXIT_PARTIAL, OperatorError, WrongUse
 from moonx_pipeline.settings import Settings, load_settings
 
@@ -55,7 +56,7 @@ def sync(users: tuple[str, ...], every: bool, stale: bool, failed: bool, wait: b
     if wait and requests:
         follow_to_end(engine, asked, quiet=as_json)
     if as_json:
-        click.echo(json.dumps(report(asked), indent=2, ensure_ascii=False))
+        echo(json.dumps(report(asked), indent=2, ensure_ascii=False))
     return _exit_code(asked)
 
 
@@ -126,7 +127,7 @@ def _say_what_holds_it_up(engine: Engine, settings: Settings, *, all_started: bo
         except OperatorError as problem:
             said.append(str(problem))
     for sentence in said:
-        click.echo(sentence, err=True)
+        echo(sentence, err=True)
     sys.stderr.flush()
 
 

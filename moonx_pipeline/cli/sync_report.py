@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import click
-
+from moonx_pipeline.cli.terminal import echo, open_console
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.show import usd
 from moonx_pipeline.errors import OperatorError
@@ -46,16 +45,16 @@ class AskedUser:
 def print_asked(asked: Sequence[AskedUser], selection: str | None) -> None:
     """Prints a selection's size, or each named user."""
     if selection is not None and not asked:
-        click.echo(f"{_NOBODY[selection]}: nothing was asked. 'moonx user list' shows who there is.")
+        echo(f"{_NOBODY[selection]}: nothing was asked. 'moonx user list' shows who there is.")
     elif selection is not None:
         new = sum(user.is_new for user in asked)
         waited = f"; for {len(asked) - new:,} one waits already" if new < len(asked) else ""
-        click.echo(f"Asked for {new:,} sync{'s' * (new != 1)} at low priority{waited}.")
+        echo(f"Asked for {new:,} sync{'s' * (new != 1)} at low priority{waited}.")
     for user in asked if selection is None else ():
         if user.refusal is not None:
-            click.echo(user.refusal, err=True)
+            echo(user.refusal, err=True)
         else:
-            click.echo(f"{user.user_id}: {'asked' if user.is_new else 'waits already'}, request {user.request_id}")
+            echo(f"{user.user_id}: {'asked' if user.is_new else 'waits already'}, request {user.request_id}")
 
 
 def follow_to_end(engine: Engine, asked: Sequence[AskedUser], *, quiet: bool) -> None:
@@ -74,7 +73,7 @@ def follow_to_end(engine: Engine, asked: Sequence[AskedUser], *, quiet: bool) ->
                     by_request[state.request_id].state = state
                     display.show(state)
     except KeyboardInterrupt:
-        click.echo(f"{_THEY_STAY}: 'moonx status' shows what waits.", err=True)
+        echo(f"{_THEY_STAY}: 'moonx status' shows what waits.", err=True)
         raise
     except (DBAPIError, psycopg2.Error) as problem:
         # Waiting for notifications raises the driver's own error, without ``orig``.
@@ -84,7 +83,7 @@ def follow_to_end(engine: Engine, asked: Sequence[AskedUser], *, quiet: bool) ->
             f"{_THEY_STAY}: 'moonx status' shows what waits."
         ) from None
     if not quiet:
-        click.echo(f"{_summary(asked)} in {time.monotonic() - began:.1f} s.")
+        echo(f"{_summary(asked)} in {time.monotonic() - began:.1f} s.")
 
 
 class _Display:
@@ -96,11 +95,10 @@ class _Display:
         self._outcomes: Counter[str] = Counter()
         self._bar: Any = None
         if sys.stderr.isatty():
-            from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
             columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._bar = Progress(*columns, console=open_console(err=True))
             self._task = self._bar.add_task("waiting", total=total)
 
     def __enter__(self) -> _Display:
@@ -118,9 +116,9 @@ class _Display:
         if self._bar is not None:
             self._bar.update(self._task, advance=int(state.has_ended), description=_counts(self._outcomes) or "running")
             if state.outcome not in (None, "completed"):
-                self._bar.console.print(_line(state), markup=False, highlight=False)
+                self._bar.console.print(_line(state))
         elif not self._quiet and (state.status != "pending" or state.request_id in self._begun):
-            click.echo(_line(state))
+            echo(_line(state))
         if state.status == "claimed":
             self._begun.add(state.request_id)
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import click
 
+from moonx_pipeline.cli.parameters import FiniteRange
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.domain.users import InvalidUserId, parse_user_id
 from moonx_pipeline.errors import WrongUse
 
@@ -13,7 +15,7 @@ from moonx_pipeline.errors import WrongUse
 @click.command()
 @click.argument("user_id", metavar="USER")
 @click.option("--admin", is_flag=True, help="With the role of an administrator.")
-@click.option("--hours", type=click.FloatRange(0, 24 * 365, min_open=True), default=12.0, show_default=True,
+@click.option("--hours", type=FiniteRange(0, 24 * 365, min_open=True), default=12.0, show_default=True,
               help="How long it is valid.")  # fmt: skip
 def token(user_id: str, admin: bool, hours: float) -> None:
     """Print a token of USER that the gateway of this machine accepts; in development only."""
@@ -24,4 +26,4 @@ def token(user_id: str, admin: bool, hours: float) -> None:
         parse_user_id(user_id)
     except InvalidUserId as problem:
         raise WrongUse(str(problem)) from None
-    click.echo(development_token(load_settings(), user_id, is_admin=admin, lifetime=timedelta(hours=hours)))
+    echo(development_token(load_settings(), user_id, is_admin=admin, lifetime=timedelta(hours=hours)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -12,6 +13,9 @@ from pathlib import Path
 import click
 from sqlalchemy import Engine
 
+from moonx_pipeline.cli.terminal import echo
+from moonx_pipeline.cli.up_processes import described, end, left_over, start_watch
+from moonx_pipeline.domain.show import visible
 from moonx_pipeline.errors import OperatorError, WrongUse
 from moonx_pipeline.settings import Settings, load_settings
 
@@ -19,11 +23,13 @@ _DRAIN_MS = 4000
 """How long the worker may finish its runs; it hands back the rest. Ctrl-C takes ten seconds at most."""
 
 DEMO_USER = "demo"
-_SESSION = timedelta(days=7)
+_SESSION = timedelta(hours=12)
+_ADMIN_SESSION = timedelta(hours=1)
 
 
 @click.command()
-def up() -> None:
+@click.option("--replace", is_flag=True, help="End what an earlier 'moonx up' of this folder has left running.")
+def up(replace: bool) -> None:
     """Run the system until Ctrl-C: database, simulator unless a source is set, Dagster, worker, relay, gateway."""
     from honcho.manager import Manager
 
@@ -31,6 +37,7 @@ def up() -> None:
     from moonx_pipeline.storage.connection.engine import ready_engine
 
     settings = load_settings()
+    _end_earlier(settings.home, replace=replace)
     _refuse_taken_ports(settings)
     web = settings.service.webserver_port
     drain_ms = min(settings.worker.shutdown_timeout_ms, _DRAIN_MS)
@@ -40,7 +47,7 @@ def up() -> None:
         "CLUSTER_SHUTDOWN_TIMEOUT": str(drain_ms),
         "DAGSTER_GRAPHQL_URL": settings.service.graphql_url or graphql_url(web),
     }
-    manager = Manager(LinePrinter())
+    manager = Manager(LinePrinter(on_lost=_terminate_self))
     if not _has_source(settings):
         from moonx_pipeline.simulator.server import provider_settings
 
@@ -61,7 +68,7 @@ def up() -> None:
     # The others start once the code server listens: before, they would only log errors.
     after_code = f"{sys.executable} -m moonx_pipeline.cli.await_port {code_port} && "
     for name, command in (
-        ("web", f"-m dagster_webserver -h 127.0.0.1 -p {web} -w {workspace} --log-format json"),
+        ("web", f"-m moonx_pipeline webserver -h 127.0.0.1 -p {web} -w {workspace} --log-format json"),
         # At its default level it logs every tick of every sensor.
         ("daemon", f"-m dagster._daemon run -w {workspace} --log-format json --log-level warning"),
     ):
@@ -70,12 +77,32 @@ def up() -> None:
     if settings.kafka.brokers:
         manager.add_process("relay", _command("-m moonx_pipeline relay"), env=environment)
     manager.add_process("gateway", _command("-m moonx_pipeline gateway"), env=environment)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: _terminate_self())  # honcho stops its processes on SIGTERM
+    start_watch(settings.home)
     threading.Thread(target=_announce, args=(settings,), daemon=True).start()
     manager.loop()
     # A process that ends by itself fails the whole; Ctrl-C does not.
     failed = manager.returncode not in (None, 0, 130, -2, -15)
     if failed:
         raise OperatorError("A process of the system ended by itself: its last lines above say why.")
+
+
+def _terminate_self() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end_earlier(home: Path, *, replace: bool) -> None:
+    """Ends what an earlier run of this home has left, if the operator agrees."""
+    found = left_over(home)
+    if not found:
+        return
+    what = f"An earlier 'moonx up' of '{home}' still runs: {', '.join(map(described, found))}."
+    if not replace and sys.stdin.isatty():
+        replace = click.confirm(visible(f"{what} End it?"), err=True)
+    if not replace:
+        raise OperatorError(f"{what} 'moonx up --replace' ends it first.")
+    end(found)
 
 
 def graphql_url(port: int) -> str:
@@ -138,9 +165,12 @@ def _announce(settings: Settings) -> None:
     web, page = settings.service.webserver_port, f"http://127.0.0.1:{settings.gateway.port}"
     answers(f"{page}/openapi.json")
     answers(f"http://127.0.0.1:{web}/server_info")
-    click.echo(
+    # What is printed elsewhere than on a terminal is kept: by a service manager, in a file.
+    admin = _session(settings, is_admin=True) if sys.stdout.isatty() else ""
+    how = "" if admin else f"  (sign in with 'moonx token {DEMO_USER} --admin')"
+    echo(
         f"\nYour portfolio: {page}/{_session(settings, is_admin=False)}\n"
-        f"For operators:  {page}/admin{_session(settings, is_admin=True)}\n"
+        f"For operators:  {page}/admin{admin}{how}\n"
         f"Dagster:        http://127.0.0.1:{web}/assets/portfolio\n"
         f"The API:        {page}/docs  (Ctrl-C stops everything)\n"
         f"For commands in another terminal: export DAGSTER_GRAPHQL_URL={graphql_url(web)}\n"
@@ -152,7 +182,8 @@ def _session(settings: Settings, *, is_admin: bool) -> str:
     from moonx_pipeline.gateway.auth import development_token
 
     try:
-        token = development_token(settings, DEMO_USER, is_admin=is_admin, lifetime=_SESSION)
+        lifetime = _ADMIN_SESSION if is_admin else _SESSION
+        token = development_token(settings, DEMO_USER, is_admin=is_admin, lifetime=lifetime)
     except WrongUse:
         return ""
     return f"#token={token}"

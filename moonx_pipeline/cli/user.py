@@ -6,6 +6,7 @@ import json
 
 import click
 
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.domain.addresses import InvalidAddress, parse_address
 from moonx_pipeline.domain.users import InvalidUserId, parse_user_id
 from moonx_pipeline.errors import OperatorError, WrongUse
@@ -52,7 +53,7 @@ def add(user_id: str, addresses: tuple[str, ...]) -> None:
             )
     _add_partition(user_id)
     known = len(wallets) - len(new)
-    click.echo(
+    echo(
         f"User '{user_id}' has {count} wallet{'s' * (count != 1)}: {len(new)} new"
         + (f", {known} known before." if known else ".")
     )
@@ -90,13 +91,13 @@ def list_all(as_json: bool) -> None:
             }
             for row in users
         ]
-        click.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return
     if not users:
-        click.echo("No users yet: 'moonx user add USER ADDRESS' registers one.")
+        echo("No users yet: 'moonx user add USER ADDRESS' registers one.")
     for row in users:
         read = f"read {rfc3339(row.last_sync_at)}, {usd(row.total_value_usd)}" if row.last_sync_at else "never read"
-        click.echo(f"{row.user_id}  {row.sync_status}  {read}  {' '.join(row.wallets)}")
+        echo(f"{row.user_id}  {row.sync_status}  {read}  {' '.join(row.wallets)}")
 
 
 @user.command()
@@ -115,4 +116,4 @@ def remove(user_id: str) -> None:
 
     with dg.DagsterInstance.get() as instance:
         instance.delete_dynamic_partition("users", user_id)
-    click.echo(f"User '{user_id}' is forgotten; the record of his syncs and events stays.")
+    echo(f"User '{user_id}' is forgotten; the record of his syncs and events stays.")

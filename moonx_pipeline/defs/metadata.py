@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from moonx_pipeline.defs.markdown import markdown_text
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
@@ -104,7 +105,7 @@ def portfolio_table(positions: Sequence[Position]) -> str:
 
 def _line(p: Position) -> str:
     marks = ["stale"] * p.stale + list(p.flags)
-    name = safe_text(p.symbol or p.token).replace("|", "\\|")
+    name = markdown_text(safe_text(p.symbol or p.token))
     price = f"{_or_unknown(p.price_usd)} ({p.price_source})" if p.price_source else "unknown"
     return (
         f"| {name}{' · ' + ', '.join(marks) if marks else ''} | {CHAIN_BY_ID[p.chain_id].name} "

@@ -4,6 +4,7 @@ import time
 
 import dagster as dg
 
+from moonx_pipeline.defs.markdown import markdown_text
 from moonx_pipeline.defs.metadata import Metadata
 from moonx_pipeline.defs.resources import PipelineRuntime, PipelineSettings
 from moonx_pipeline.settings import load_settings
@@ -53,15 +54,11 @@ def _metadata(refresh: RegistryRefresh, seconds: float) -> Metadata:
 def _table(lists: tuple[RefreshedList, ...]) -> str:
     lines = ["| list | tokens | added | removed | renamed | seconds | error |", "| --- |" + " ---: |" * 5 + " --- |"]
     lines += [
-        f"| {_cell(taken.name)} | {taken.tokens:,} | {taken.change.added:,} | {taken.change.removed:,} "
-        f"| {taken.change.renamed:,} | {taken.seconds:.2f} | {_cell(taken.error or '')} |"
+        f"| {markdown_text(taken.name)} | {taken.tokens:,} | {taken.change.added:,} | {taken.change.removed:,} "
+        f"| {taken.change.renamed:,} | {taken.seconds:.2f} | {markdown_text(taken.error or '')} |"
         for taken in lists
     ]
     return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 refresh_token_registry = dg.define_asset_job(

@@ -207,4 +207,7 @@ def _machine_secret(file: Path) -> str:
             pass
         finally:
             own.unlink()
-    return file.read_text()
+    secret = file.read_text()
+    if not secret.strip():
+        raise OperatorError(f"'{file}' is empty: remove it, and a new secret is made.")
+    return secret

@@ -10,6 +10,8 @@ import re
 from datetime import datetime
 from typing import ClassVar, Final
 
+from moonx_pipeline.domain.show import visible
+
 _NOT_STORED: Final = re.compile("[\0\ud800-\udfff]")
 
 
@@ -42,8 +44,8 @@ class ProviderError(Exception):
         code: int | str | None = None,
         retry_at: datetime | None = None,
     ) -> None:
-        # It may quote a provider or a contract, and is stored.
-        super().__init__(storable(message))
+        # It may quote a provider or a contract, and is stored, logged and shown.
+        super().__init__(visible(message))
         self.provider = provider
         self.chain_id = chain_id
         self.status = status

@@ -40,6 +40,15 @@ class DatabaseSettings(Group):
     name: str | None = setting(None, "DB_NAME", about="Name of the database.", shown_default="moonx_farm")
     user: str | None = setting(None, "DB_USER", about="User of the database.", shown_default="postgres")
     password: SecretStr | None = setting(None, "DB_PASSWORD", about="Password of the database's user.")
+    worker_password: SecretStr | None = setting(
+        None, "DB_WORKER_PASSWORD", about="Password that 'moonx migrate --roles' gives the role moonx_worker."
+    )
+    gateway_password: SecretStr | None = setting(
+        None, "DB_GATEWAY_PASSWORD", about="Password that 'moonx migrate --roles' gives the role moonx_gateway."
+    )
+    relay_password: SecretStr | None = setting(
+        None, "DB_RELAY_PASSWORD", about="Password that 'moonx migrate --roles' gives the role moonx_relay."
+    )
     ssl: Bool = setting(False, "DB_SSL", about="Whether the connection must be encrypted.")
     max_connections: Int = setting(
         20, "DB_MAX_CONNECTIONS", unit="connections", about="Most connections of one process.", ge=1, le=500

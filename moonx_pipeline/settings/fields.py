@@ -79,7 +79,7 @@ def _boolean(value: Any) -> Any:
         return True
     if text in _FALSE:
         return False
-    raise ValueError(f"must be true or false, not '{value}'")
+    raise ValueError("must be true or false")
 
 
 def _number(value: Any) -> Any:
@@ -111,10 +111,11 @@ def _hosts(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     hosts = tuple(part.strip() for part in value.split(",") if part.strip())
-    for host in hosts:
+    for position, host in enumerate(hosts, 1):
         name, _, port = host.rpartition(":")
         if not name or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError(f"must be host:port, or several with commas between; '{host}' is not")
+            # It is not quoted: what was pasted there may hold a login.
+            raise ValueError(f"must be host:port, or several with commas between; number {position} is not")
     return hosts
 
 

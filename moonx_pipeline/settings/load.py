@@ -196,9 +196,21 @@ def load_settings() -> Settings:
 
 
 def shown_value(value: Any) -> str:
-    """A value for display: of a secret, only that it is set."""
+    """A value for display: of a secret, only that it is set; of a URL, neither login nor query nor key."""
     if isinstance(value, SecretStr):
         return "set, hidden"
     if isinstance(value, tuple):
-        return ",".join(part.slug if isinstance(part, Chain) else part for part in value) or "none"
-    return _shown(value)
+        return ",".join(part.slug if isinstance(part, Chain) else _shown_text(part) for part in value) or "none"
+    return _shown_text(value) if isinstance(value, str) else _shown(value)
+
+
+def _shown_text(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    place, slash, path = rest.partition("/")
+    _, login, host = place.rpartition("@")
+    path, query, _ = path.partition("?")
+    if "{network}" in text and "{api_key}" not in text:
+        path = "hidden"  # a template without a place for the key has the key in it
+    return f"{scheme}://{'hidden@' if login else ''}{host}{slash}{path}{'?hidden' if query else ''}"

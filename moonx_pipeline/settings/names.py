@@ -43,18 +43,27 @@ _OURS = (
 )  # fmt: skip
 _ELSEWHERE = frozenset({"CHAIN", "MOONX_ENV_FILE", "REDIS_URL"})
 """Variables of other programs; ``CHAIN`` comes from ``make demo CHAIN=anvil``."""
+_NEAR: Final = 0.82
+_VERY_NEAR: Final = 0.9
 
 
 def mistyped(given: Iterable[str], known: Collection[str]) -> dict[str, str]:
     """Variables that look like mistyped settings, with the nearest right name.
 
-    A variable that is near no setting belongs to another program and is ignored.
+    A variable that is near no setting belongs to another program and is ignored; so is one with a beginning that is not
+    ours, unless the beginning itself looks mistyped.
     """
     wrong = {}
     for name in given:
-        if name in known or name in NO_MEANING or name in _ELSEWHERE or not name.startswith(_OURS):
+        if name in known or name in NO_MEANING or name in _ELSEWHERE:
             continue
-        near = get_close_matches(name, known, n=1, cutoff=0.82)
-        if near:
+        is_ours = name.startswith(_OURS)
+        near = get_close_matches(name, known, n=1, cutoff=_NEAR if is_ours else _VERY_NEAR)
+        if near and (is_ours or _mistypes_beginning(name, near[0])):
             wrong[name] = near[0]
     return wrong
+
+
+def _mistypes_beginning(name: str, right: str) -> bool:
+    beginning, wanted = name.partition("_")[0], right.partition("_")[0]
+    return beginning != wanted and bool(get_close_matches(beginning, [wanted], cutoff=_NEAR))

@@ -36,6 +36,12 @@ class ServiceSettings(Group):
         None, "DAGSTER_GRAPHQL_URL", about="Dagster's GraphQL: a request starts its run at once."
     )
     webserver_port: Int = setting(3000, "WEBSERVER_PORT", about="Port of Dagster's pages.", ge=1, le=65535)
+    webserver_hosts: Names = setting(
+        (),
+        "WEBSERVER_HOSTS",
+        about="Further names that Dagster's webserver is asked by, with commas between, besides those in "
+        "DAGSTER_GRAPHQL_URL and GATEWAY_DAGSTER_URL; of others, requests are refused.",
+    )
     simulator_port: Int = setting(8900, "SIMULATOR_PORT", about="Port of the simulator.", ge=0, le=65535)
     history_months: Int = setting(
         13, "HISTORY_RETENTION_MONTHS", unit="months", about="How long snapshots of portfolios are kept.", ge=1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from rich.console import Group
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -14,35 +16,106 @@ from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.domain.show import safe_text, significant, usd
 from moonx_pipeline.storage.portfolios.portfolio import ChainState, StoredPortfolio
 
+_GAP = 2
+_NOTE_WIDTH = 16
+"""The least width in which a note can be read."""
 
-def portfolio_table(stored: StoredPortfolio, *, include_spam: bool = False, most: int | None = None) -> Group:
-    """The counted positions by value, then the others, the total, and in words what it omits."""
+
+def portfolio_table(
+    stored: StoredPortfolio, *, include_spam: bool = False, most: int | None = None, fold: bool = False
+) -> Group:
+    """The counted positions by value, then the others, the total, and in words what it omits.
+
+    Args:
+        stored: The portfolio.
+        include_spam: Shows what is hidden as spam, too.
+        most: The most positions; ``None`` for all.
+        fold: Puts all positions without a value into one line, except spam that was asked for.
+    """
+    listed = [p for p in stored.positions if include_spam or not p.is_spam]
     # Positions that are not counted may claim any value, so they come last.
     shown = sorted(
-        (p for p in stored.positions if include_spam or not p.is_spam), key=lambda p: p.not_counted_reason is not None
+        (p for p in listed if not fold or p.value_usd or p.is_spam), key=lambda p: p.not_counted_reason is not None
     )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Token", no_wrap=True)
-    table.add_column("Chain")
-    for column in ("Amount", "Price", "Value"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("Note", style="yellow")
-    for position in shown[:most]:
-        table.add_row(
-            Text(safe_text(position.symbol or position.token)),
-            CHAIN_BY_ID[position.chain_id].name,
-            significant(position.amount),
-            f"{_price(position)}",
-            usd(position.value_usd),
-            _note(position),
-        )
     lines: list[Text] = []
-    if not shown:
+    if not listed:
         lines.append(Text("No tokens.", style="dim"))
     if most is not None and len(shown) > most:
         lines.append(Text(f"… and {len(shown) - most} smaller positions", style="dim"))
+    if folded := len(listed) - len(shown):
+        lines.append(Text(f"… and {_count(folded, 'token', 'tokens')} without a value (--all shows)", style="dim"))
     total = Text("Total ", style="bold").append(usd(stored.totals.value_usd))
-    return Group(table, *lines, total, Text(honest_line(stored), style="dim"))
+    return Group(_Positions(shown[:most]), *lines, total, Text(honest_line(stored), style="dim"))
+
+
+class _Positions:
+    """Positions as a table; where that is too wide, as a paragraph each. No width hides anything."""
+
+    def __init__(self, positions: Sequence[Position]) -> None:
+        self._rows = [_Row.of(position) for position in positions]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not self._rows:
+            return
+        # A name may be cut, a number never.
+        name_width = max(12, options.max_width // 5)
+        name, *columns, note = zip(_HEADER, *self._rows, strict=True)
+        width = sum((min(name_width, _widest(name)), *(_GAP + _widest(column) for column in columns)))
+        note_width = min(options.max_width - width - _GAP, _widest(note)) if any(note[1:]) else 0
+        if width > options.max_width or (any(note[1:]) and note_width < _NOTE_WIDTH):
+            for row in self._rows:
+                yield from _paragraph(row)
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column(_HEADER.token, no_wrap=True, max_width=name_width)
+        table.add_column(_HEADER.chain, no_wrap=True)
+        for header in (_HEADER.amount, _HEADER.price, _HEADER.value):
+            table.add_column(header, justify="right", no_wrap=True)
+        if note_width:
+            table.add_column(_HEADER.note, style="yellow", width=note_width)
+        for row in self._rows:
+            table.add_row(*map(Text, row[: len(table.columns)]))
+        yield table
+
+
+class _Row(NamedTuple):
+    """A position in words."""
+
+    token: str
+    chain: str
+    amount: str
+    price: str
+    value: str
+    note: str
+
+    @classmethod
+    def of(cls, position: Position) -> _Row:
+        return cls(
+            safe_text(position.symbol or position.token),
+            CHAIN_BY_ID[position.chain_id].name,
+            significant(position.amount),
+            _price(position),
+            usd(position.value_usd),
+            _note(position),
+        )
+
+
+_HEADER = _Row("Token", "Chain", "Amount", "Price", "Value", "Note")
+
+
+def _widest(cells: Iterable[str]) -> int:
+    return max(map(cell_len, cells))
+
+
+def _paragraph(row: _Row) -> Iterator[RenderableType]:
+    head = Table.grid(expand=True, padding=(0, 1, 0, 0), pad_edge=False)
+    head.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    head.add_column(no_wrap=True, justify="right")
+    head.add_row(Text(f"{row.token} · {row.chain}", style="bold"), Text(row.value))
+    yield head
+    yield Padding(Text(f"{row.amount} at {row.price}"), (0, 0, 0, 2))
+    if row.note:
+        yield Padding(Text(row.note, style="yellow"), (0, 0, 0, 2))
 
 
 def honest_line(stored: StoredPortfolio) -> str:

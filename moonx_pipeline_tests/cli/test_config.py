@@ -50,6 +50,10 @@ def test_no_character_of_a_secret_is_shown(tmp_path: Path) -> None:
         "REDIS_PASSWORD": "zq7rediszq7",
         "CELERY_BROKER_URL": "redis://:zq7celeryzq7@h",
         "COINGECKO_API_KEY": "zq7geckozq7",
+        "DAGSTER_GRAPHQL_URL": "http://u:zq7dagsterzq7@h:1/graphql?key=zq7queryzq7",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "https://zq7otelzq7@h",
+        "ALCHEMY_RPC_URL_TEMPLATE": "https://{network}.example/v2/zq7templatezq7",
+        "TOKEN_LISTS": "https://u:zq7listzq7@h/list.json",
     }
     for arguments in (("config",), ("config", "--json"), ("config", "--check")):
         done = moonx(*arguments, cwd=tmp_path, **secrets)
@@ -58,6 +62,10 @@ def test_no_character_of_a_secret_is_shown(tmp_path: Path) -> None:
     wrong = moonx("config", cwd=tmp_path, **{**secrets, "RPC_URL_BASE": "zq7nodezq7", "WORKER_TIMEOUT": "x"})
     assert wrong.returncode == 2
     assert "zq7" not in wrong.stdout + wrong.stderr
+    pasted = moonx("config", cwd=tmp_path, KAFKA_BROKERS="h:9,u:zq7@h", DB_SSL="zq7", GATEWAY_DAGSTER_URL="zq7")
+    assert pasted.stderr.count("\n  - ") == 3
+    assert "zq7" not in pasted.stdout + pasted.stderr
+    assert "number 2 is not" in pasted.stderr
 
 
 def test_a_missing_file_of_settings_says_so(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -72,3 +73,12 @@ def test_on_real_chains_a_payment_between_two_syncs_is_seen(home: Path, evm_tool
     assert "3 syncs (3 completed)" in shown
     assert "read from your nodes" in shown
     assert "0 Alchemy compute units" in shown
+
+
+@pytest.mark.parametrize("chain", ["anvil", "x; echo INJECTED", "x'; echo INJECTED", "$(shell echo INJECTED)"])
+def test_a_chain_is_one_argument_whatever_it_holds(chain: str) -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", "demo", f"CHAIN={chain}"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert shlex.split(told.stdout.splitlines()[-1])[-2:] == ["--chain", chain]

@@ -117,6 +117,18 @@ def test_runs_and_backfills_start_from_dagsters_pages_and_ctrl_c_stops_everythin
     assert psutil.wait_procs(children, timeout=5)[1] == []
 
 
+@pytest.mark.parametrize("ending", [signal.SIGHUP, signal.SIGKILL])
+def test_a_closed_terminal_or_a_kill_leaves_no_process_behind(system: System, ending: signal.Signals) -> None:
+    system.wait_until_ready()
+    children = psutil.Process(system.process.pid).children(recursive=True)
+    assert len(children) > 10
+
+    system.process.send_signal(ending)
+
+    system.process.wait(15)
+    assert psutil.wait_procs(children, timeout=15)[1] == []
+
+
 def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -42,3 +42,14 @@ def test_on_a_terminal_lines_are_for_people() -> None:
     assert first.endswith("! takes runs broker=redis")
     assert second.endswith("plain")
     assert "{" not in shown
+
+
+def test_what_strangers_make_a_process_log_is_text_and_no_new_line() -> None:
+    hostile = "GET /\x1b[31m\x85gateway | forged\x9b\u202e"
+    as_json = json.dumps({"event": hostile, "path": "a\nb"}, ensure_ascii=False)
+
+    for output in (Terminal(), io.StringIO()):
+        shown = printed(output, hostile, as_json)
+        assert len(shown.splitlines()) == 2
+        for line in shown.splitlines():
+            assert r"GET /\u001b[31m\u0085gateway | forged\u009b\u202e" in line

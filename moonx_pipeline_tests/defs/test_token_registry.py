@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from moonx_pipeline.definitions import defs
+from moonx_pipeline.defs.markdown import markdown_text
 from moonx_pipeline.defs.token_registry import daily_token_registry
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
@@ -58,7 +59,7 @@ def test_the_materialization_tells_of_each_list(lists: ListServer, capfd: pytest
     assert facts["seconds"] >= 0
     head, _, *lines = facts["lists"].splitlines()
     assert head == "| list | tokens | added | removed | renamed | seconds | error |"
-    assert lines[0].startswith(f"| {name} | 2 | 2 | 0 | 0 | ")
+    assert lines[0].startswith(f"| {markdown_text(name)} | 2 | 2 | 0 | 0 | ")
     assert "503" in lines[1]
     logged = capfd.readouterr().err
     assert "coingecko was not taken, and keeps what it said" in logged

@@ -26,8 +26,8 @@ from moonx_pipeline_tests.deploy.tools import DEPLOY, ROOT, unavailable
 
 NOBODY = 1001
 _SENT_TO_THE_BUILDER = (
-    "moonx_pipeline", "sql", "web", "pyproject.toml", "README.md", "LICENSE", "requirements.lock", "dagster.yaml",
-    "workspace.yaml", "deploy/image-steps.sh", "deploy/requirements-build.lock",
+    "moonx_pipeline", "sql", "web", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "requirements.lock",
+    "dagster.yaml", "workspace.yaml", "deploy/image-steps.sh", "deploy/requirements-build.lock",
 )  # fmt: skip
 _LEFT_OUT = shutil.ignore_patterns("node_modules", "__pycache__", "static", "dist")
 
@@ -77,7 +77,9 @@ class Image:
         )
 
     def program(self, name: str) -> str:
-        return str(self.home / "venv" / "bin" / name)
+        found = shutil.which(name, path=self.environment()["PATH"])
+        assert found is not None, name
+        return found
 
 
 def as_nobody() -> dict[str, object]:

@@ -169,6 +169,7 @@ def test_whatever_selects_pods_selects_those_of_one_part(values: Any) -> None:
         **{
             f"NetworkPolicy {n}": m["spec"]["podSelector"]["matchLabels"]
             for n, m in of_kind(manifests, "NetworkPolicy").items()
+            if "-dagster-" not in n
         },
     }
     for who, selector in selectors.items():
@@ -234,7 +235,7 @@ def test_the_schema_is_migrated_before_anything_else_changes() -> None:
     container = job["spec"]["template"]["spec"]["containers"][0]
 
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
-    assert container["args"] == ["moonx", "migrate"]
+    assert container["args"] == ["moonx", "migrate", "--roles"]
     # The ConfigMap is not there yet, or still the old one.
     assert container["envFrom"] == [{"secretRef": {"name": "moonx"}}]
     assert settings.items() <= {variable["name"]: variable["value"] for variable in container["env"]}.items()
@@ -259,6 +260,57 @@ def test_pods_reach_the_services_that_the_settings_name_and_no_other_port() -> N
     assert _ports(policies["moonx-worker"], "ingress") == {3001}
     assert _ports(policies["moonx-gateway"], "ingress") == {3007}
     assert _ports(policies["moonx-migrate"], "ingress") == set()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_has_its_own_role_in_the_database_and_no_others_password(part: str) -> None:
+    container = of_kind(render(), "Deployment")[f"moonx-{part}"]["spec"]["template"]["spec"]["containers"][0]
+    own = {variable["name"]: variable for variable in container["env"]}
+
+    assert own["DB_USER"]["value"] == f"moonx_{part}"
+    key = {"name": "moonx", "key": f"DB_{part.upper()}_PASSWORD"}
+    assert own["DB_PASSWORD"]["valueFrom"]["secretKeyRef"] == key
+    assert {own[f"DB_{other.upper()}_PASSWORD"]["value"] for other in PARTS} == {""}
+    assert ("JWT_SECRET" in own) == (part != "gateway")
+
+
+def test_without_roles_all_parts_are_the_one_user_of_the_settings() -> None:
+    manifests = render(values={"databaseRoles": False})
+    containers = [pod["spec"]["containers"][0] for _, pod in pod_templates(manifests)]
+
+    assert ["moonx", "migrate"] in [container["args"] for container in containers]
+    for container in containers:
+        if container["args"][1] != "migrate":
+            assert not {"DB_USER", "DB_PASSWORD"} & {variable["name"] for variable in container["env"]}
+
+
+def test_dagsters_parts_are_reached_by_who_needs_them_only() -> None:
+    policies = {
+        name.removeprefix("moonx-dagster-"): policy["spec"]
+        for name, policy in of_kind(render(), "NetworkPolicy").items()
+        if "-dagster-" in name
+    }
+    ours = pod_labels("gateway"), pod_labels("worker")
+
+    assert policies.keys() == {"webserver", "code-server", "daemon"}
+    assert policies["daemon"]["ingress"] == []
+    (to_webserver,), (to_code,) = policies["webserver"]["ingress"], policies["code-server"]["ingress"]
+    assert (to_webserver["ports"], to_code["ports"]) == (
+        [{"protocol": "TCP", "port": 3000}], [{"protocol": "TCP", "port": 4000}]
+    )  # fmt: skip
+    assert to_code["from"] == [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "dagster"}}}]
+    parts, proxy = (peer["podSelector"] for peer in to_webserver["from"])
+    assert proxy == {"matchLabels": {"app.kubernetes.io/name": "oauth2-proxy"}}
+    (component,) = parts["matchExpressions"]
+    for labels in ours:
+        assert parts["matchLabels"].items() <= labels.items()
+        assert labels[component["key"]] in component["values"]
+    assert pod_labels("relay")[component["key"]] not in component["values"]
+
+
+def pod_labels(part: str) -> dict[str, str]:
+    labels: dict[str, str] = dict(pod_templates(render()))[f"moonx-{part}"]["metadata"]["labels"]
+    return labels
 
 
 def _ports(policy: Manifest, direction: str) -> set[int]:
@@ -300,7 +352,8 @@ def test_every_variable_is_a_setting_and_none_of_them_a_secret(values: Any) -> N
     manifests = render(values=values)
     names = set(of_kind(manifests, "ConfigMap")["moonx-settings"]["data"])
     for _, pod in pod_templates(manifests):
-        names |= {variable["name"] for variable in pod["spec"]["containers"][0]["env"]}
+        # A secret is taken from the Secret, or hidden from a part that has no use for it.
+        names |= {one["name"] for one in pod["spec"]["containers"][0]["env"] if one.get("value")}
 
     assert names <= known_names()
     assert not names & SECRETS

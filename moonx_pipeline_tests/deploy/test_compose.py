@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import redis
 import yaml
 
 from moonx_pipeline import __version__
 from moonx_pipeline.cli import COMMANDS
 from moonx_pipeline.cli.config import environment_example
 from moonx_pipeline.settings.load import Settings, known_names, rows
+from moonx_pipeline.simulator.server import free_port
 from moonx_pipeline_tests.deploy.tools import BUILD_SECONDS, DEPLOY, ROOT, load_compose
+from moonx_pipeline_tests.fixtures.dagster import eventually
+from moonx_pipeline_tests.fixtures.missing import unavailable
 
 pytestmark = pytest.mark.timeout(BUILD_SECONDS)
 
 OURS = {"gateway", "worker", "relay", "migrate", "code-server", "webserver", "daemon"}
 THEIRS = {"postgresql", "redis", "kafka", "prometheus", "grafana"}
-SECRETS = {"DB_PASSWORD": "pa ss:w/rd@1", "REDIS_PASSWORD": "r3d/is", "GRAFANA_PASSWORD": "gr4fana"}
+SECRETS = {
+    "DB_PASSWORD": "pa ss:w/rd@1", "DB_WORKER_PASSWORD": "w", "DB_GATEWAY_PASSWORD": "g", "DB_RELAY_PASSWORD": "r",
+    "REDIS_PASSWORD": "r3d/is", "GRAFANA_PASSWORD": "gr4fana",
+}  # fmt: skip
+ROLES = {"gateway": "GATEWAY_", "relay": "RELAY_", "migrate": ""}
 _VARIABLE = re.compile(r"\$\{(\w+):([?-])([^}]*)\}")
 
 
@@ -70,7 +81,12 @@ def test_what_a_part_is_told_is_a_setting_and_can_be_used(services: dict[str, An
     settings = Settings.from_environment({**environment, "ALCHEMY_API_KEY": "of .env"})
     assert settings.service.env == "production"
     assert settings.database.password is not None
-    assert settings.database.password.get_secret_value() == SECRETS["DB_PASSWORD"]
+    assert settings.database.password.get_secret_value() == SECRETS[f"DB_{ROLES.get(name, 'WORKER_')}PASSWORD"]
+    assert settings.database.user == {"migrate": "moonx"}.get(name, f"moonx_{name if name in ROLES else 'worker'}")
+    others = [environment[f"DB_{other}_PASSWORD"] for other in ("WORKER", "GATEWAY", "RELAY")]
+    assert any(others) == (name == "migrate")
+    assert "JWT_SECRET" in environment
+    assert name == "gateway" or environment["JWT_SECRET"] == ""
     assert settings.broker.redis_host == "redis"
     assert settings.kafka.brokers == ("kafka:9092",)
 
@@ -140,7 +156,7 @@ def test_every_part_that_stays_is_looked_after(services: dict[str, Any], name: s
 
 @pytest.mark.parametrize("name", ["gateway", "worker", "relay", "migrate"])
 def test_a_part_of_ours_is_a_command_that_exists(services: dict[str, Any], name: str) -> None:
-    program, command = services[name]["command"]
+    program, command, *_ = services[name]["command"]
 
     assert program == "moonx"
     assert command in COMMANDS
@@ -159,8 +175,35 @@ def test_no_secret_is_written_in_the_file() -> None:
             assert name not in secrets or not value or value.startswith("${"), name
 
 
+def test_every_service_can_do_no_more_than_it_needs(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert ("cap_add" in service) == (name == "postgresql"), name
+
+
+@pytest.mark.parametrize("password", ["plain", "a b\"c\\d$e`f'#"])
+def test_redis_is_told_its_password_and_its_command_line_is_not(password: str, tmp_path: Path) -> None:
+    if shutil.which("redis-server") is None:
+        unavailable("Redis is not on this machine.")
+    shell, flag, script = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["redis"]["command"]
+    port = free_port()
+    here = script.replace("$$", "$").replace("redis-server -", f"redis-server - --port {port} --dir {tmp_path}")
+    with subprocess.Popen(
+        [shell, flag, here], env={"PATH": os.environ["PATH"], "REDISCLI_AUTH": password}, stdout=subprocess.DEVNULL
+    ) as process:
+        try:
+            eventually(lambda: redis.Redis(port=port, password=password, socket_timeout=5).ping(), seconds=20)
+            with pytest.raises(redis.AuthenticationError):
+                redis.Redis(port=port, password="other", socket_timeout=5).ping()
+            assert password not in " ".join(psutil.Process(process.pid).cmdline())
+            assert psutil.Process(process.pid).name() == "redis-server", "the shell would not pass signals on"
+        finally:
+            process.terminate()
+
+
 def test_what_the_file_takes_from_the_environment_is_told() -> None:
     text = (DEPLOY / "compose.yaml").read_text()
 
-    assert {found[1] for found in _VARIABLE.finditer(text)} == SECRETS.keys() | {"WORKER_CONCURRENCY"}
+    assert {found[1] for found in _VARIABLE.finditer(text)} == SECRETS.keys() | {"WORKER_CONCURRENCY", "JWT_SECRET"}
     assert all(name in text.partition("\nname:")[0] for name in SECRETS)

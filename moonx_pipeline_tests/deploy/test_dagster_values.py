@@ -128,7 +128,13 @@ def test_both_charts_mean_the_same_database_image_and_webserver() -> None:
 
     assert database["postgresqlHost"] == settings["DB_HOST"]
     assert database["postgresqlDatabase"] == settings["DB_NAME"]
-    assert database["postgresqlUsername"] == settings["DB_USER"]
+    assert CHART_VALUES["databaseRoles"] is True
+    assert database["postgresqlUsername"] == "moonx_worker"
+    for part in PARTS:
+        own = {variable["name"]: variable for variable in part["env"]}
+        assert own["DB_USER"]["value"] == "moonx_worker"
+        assert own["DB_PASSWORD"]["valueFrom"]["secretKeyRef"]["key"] == "DB_WORKER_PASSWORD"
+        assert all(own[name]["value"] == "" for name in ("DB_GATEWAY_PASSWORD", "DB_RELAY_PASSWORD", "JWT_SECRET"))
     assert str(database["service"]["port"]) == settings["DB_PORT"]
     # Of the release "dagster".
     assert graphql.hostname == "dagster-dagster-webserver"

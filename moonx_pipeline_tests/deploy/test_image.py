@@ -26,6 +26,7 @@ from moonx_pipeline_tests.fixtures.kafka import KafkaBroker, KafkaTopics
 pytestmark = pytest.mark.timeout(900)
 
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+_ROLE_PASSWORDS = ("DB_WORKER_PASSWORD", "DB_GATEWAY_PASSWORD", "DB_RELAY_PASSWORD")
 LARGEST_MB = 460
 """The rest, to 600 MB, is what python:3.11-slim-bookworm weighs itself: about 130 MB."""
 
@@ -88,6 +89,10 @@ def test_every_program_starts(image: Image, program: str) -> None:
         assert __version__ in done.stdout
 
 
+def test_the_webserver_that_dagsters_chart_starts_is_the_guarded_one(image: Image) -> None:
+    assert image.run("dagster-webserver", "--help").stdout.startswith("Usage: moonx webserver ")
+
+
 def test_settings_are_checked_as_in_production(image: Image) -> None:
     refused = image.run("moonx", "config", "--check", DB_HOST="postgresql")
     usable = image.run("moonx", "config", "--check", DB_HOST="postgresql", DB_PASSWORD="p", ALCHEMY_API_KEY="k")
@@ -117,8 +122,12 @@ class Parts:
         return text.replace("/opt/moonx/workspace.yaml", f"{self._folder}/workspace.yaml")
 
     def settings(self, name: str) -> dict[str, str]:
+        user = COMPOSE[name]["environment"]["DB_USER"]
+        own = dict.fromkeys(_ROLE_PASSWORDS, self.environment["DB_PASSWORD"]) if name == "migrate" else {}
         return {
             **self.environment,
+            **own,
+            "DB_USER": user,
             "DAGSTER_GRAPHQL_URL": f"http://127.0.0.1:{self._ports['3000']}/graphql",
             "GATEWAY_HOST": "127.0.0.1",
             "GATEWAY_PORT": self._ports["3007"],
@@ -142,9 +151,9 @@ class Parts:
 
     def sync(self, user_id: str) -> None:
         """A user's first sync: asked for, started over GraphQL, handed to Redis, carried by the worker."""
-        added = self._image.run("moonx", "user", "add", user_id, f"0x{'ab' * 20}", **self.settings("migrate"))
+        added = self._image.run("moonx", "user", "add", user_id, f"0x{'ab' * 20}", **self.settings("worker"))
         assert added.returncode == 0, added.stderr
-        done = self._image.run("moonx", "sync", user_id, "--wait", **self.settings("migrate"))
+        done = self._image.run("moonx", "sync", user_id, "--wait", **self.settings("worker"))
         assert done.returncode == 0, done.stdout + done.stderr + self.log("webserver") + self.log("worker")
 
     def until_healthy(self, name: str) -> None:
@@ -191,7 +200,6 @@ def parts(
         **KafkaTopics(kafka_server).environment,
         "DB_HOST": "127.0.0.1",
         "DB_PORT": str(operators_postgres.port),
-        "DB_USER": "moonx",
         "DB_PASSWORD": operators_postgres.password,
         "REDIS_HOST": "127.0.0.1",
         "REDIS_PORT": server.partition("/")[0],
@@ -209,14 +217,14 @@ def parts(
 
 
 def test_every_part_becomes_healthy_and_a_sync_goes_through_all_of_them(image: Image, parts: Parts) -> None:
-    """As compose.yaml starts them: migrated first, then each by its own command, until its own check is content."""
+    """As compose.yaml starts them: migrated first, then each by its command and role, until its check is content."""
     migrated = image.run(*COMPOSE["migrate"]["command"], **parts.settings("migrate"))
     assert migrated.returncode == 0, migrated.stderr
 
     parts.start_all()
     parts.sync("u1")
 
-    assert image.run("moonx", "status", "--json", **parts.settings("migrate")).returncode == 0
+    assert image.run("moonx", "status", "--json", **parts.settings("worker")).returncode == 0
     for name in list(parts.processes):
         assert parts.stop(name) == 0, parts.log(name)
     written: list[Any] = [file for file in image.home.rglob("*") if os.geteuid() == 0 and file.stat().st_uid != 0]
@@ -232,7 +240,7 @@ def test_dagsters_parts_work_with_the_instance_that_its_chart_renders(
         config[storage]["config"]["postgres_db"] |= {"hostname": "127.0.0.1", "port": operators_postgres.port}
     with public_folder() as home:
         (home / "dagster.yaml").write_text(yaml.safe_dump(config))
-        assert image.run("moonx", "migrate", **parts.settings("migrate")).returncode == 0
+        assert image.run(*COMPOSE["migrate"]["command"], **parts.settings("migrate")).returncode == 0
 
         parts.start_all(DAGSTER_HOME=str(home), DAGSTER_PG_PASSWORD=operators_postgres.password)
         parts.sync("u2")

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.simulator.server import free_port
 from moonx_pipeline_tests.fixtures.dagster import ROOT, eventually
+from moonx_pipeline_tests.fixtures.database import as_role
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.support.outbox import event, put
 from moonx_pipeline_tests.support.samples import samples
@@ -21,7 +22,9 @@ from moonx_pipeline_tests.support.samples import samples
 @contextmanager
 def relay(database_url: str, topics: KafkaTopics, port: int) -> Iterator[str]:
     """A ``moonx relay`` as a process of its own; where it serves."""
-    environment = {**os.environ, **topics.environment, "DATABASE_URL": database_url, "RELAY_METRICS_PORT": str(port)}
+    environment = {**os.environ, **topics.environment, "DATABASE_URL": as_role(database_url, "moonx_relay")} | {
+        "RELAY_METRICS_PORT": str(port)
+    }
     process = subprocess.Popen([sys.executable, "-m", "moonx_pipeline", "relay"], env=environment, cwd=ROOT)
     try:
         yield f"http://127.0.0.1:{port}"
@@ -72,7 +75,7 @@ def test_a_port_that_is_taken_is_named_with_its_setting(
     port = free_port()
     with relay(database_url, kafka_topics, port) as url:
         eventually(lambda: requests.get(f"{url}/health/live", timeout=5))
-        environment = {**os.environ, **kafka_topics.environment, "DATABASE_URL": database_url}
+        environment = {**os.environ, **kafka_topics.environment, "DATABASE_URL": as_role(database_url, "moonx_relay")}
         second = subprocess.run(
             [sys.executable, "-m", "moonx_pipeline", "relay"],
             env={**environment, "RELAY_METRICS_PORT": str(port)},

@@ -108,7 +108,7 @@ def test_it_is_ready_while_database_broker_and_processes_answer(system: System, 
     eventually(all_well)
 
     name = make_url(system.environment["DATABASE_URL"]).database
-    server = make_url(system.environment["DATABASE_URL"]).set(database="postgres")
+    server = make_url(system.environment["DATABASE_URL"]).set(database="postgres", username="postgres")
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")

@@ -135,7 +135,7 @@ def test_what_is_quoted_of_a_refusal_can_be_stored() -> None:
 
     assert error is not None
     assert "\0" not in str(error)
-    assert str(Unavailable("half a pair: \ud800.", provider="alchemy")) == "half a pair: ."
+    assert str(Unavailable("half a pair: \ud800.", provider="alchemy")) == "half a pair: \\ud800."
 
 
 def test_what_the_provider_said_is_told_with_its_code() -> None:
@@ -167,3 +167,9 @@ def test_the_time_to_come_back_is_read_in_every_form() -> None:
     part_of_a_second = retry_time({"Retry-After": "0.5"})
     assert part_of_a_second is not None
     assert part_of_a_second - now < timedelta(seconds=2)
+
+
+def test_control_characters_that_a_provider_sends_are_spelled_out() -> None:
+    error = refusal("alchemy", 400, {}, '{"message":"a\x1b[31mb\x9b\u202e"}'.encode())
+
+    assert str(error).endswith(r": a\u001b[31mb\u009b\u202e")

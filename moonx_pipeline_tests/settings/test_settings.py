@@ -55,6 +55,9 @@ def test_a_number_with_a_unit_is_told_what_to_write(value: str, right: str) -> N
         ("WORKER_CONCURENCY", "WORKER_CONCURRENCY"),
         ("ALCHEMY_APIKEY", "ALCHEMY_API_KEY"),
         ("KAFKA_BROKER", "KAFKA_BROKERS"),
+        ("GATWAY_PORT", "GATEWAY_PORT"),
+        ("MONX_ENV", "MOONX_ENV"),
+        ("WORKR_CONCURRENCY", "WORKER_CONCURRENCY"),
     ],
 )
 def test_a_mistyped_name_is_told_the_right_one(typo: str, right: str) -> None:
@@ -63,6 +66,8 @@ def test_a_mistyped_name_is_told_the_right_one(typo: str, right: str) -> None:
 
 def test_names_of_others_and_of_the_past_are_left_alone() -> None:
     Settings.from_environment({"DB_FLAVOUR": "vanilla", "CLUSTER_MODE": "auto", "HOME": "/", "KAFKA_UI_THEME": "dark"})
+    of_other_programs = ("OTEL_TRACES_SAMPLER", "LOGLEVEL", "WEB_SERVER_PORT", "HTTP_PROXY", "APP_ENV")
+    Settings.from_environment(dict.fromkeys(of_other_programs, "x"))
 
 
 @pytest.mark.parametrize(

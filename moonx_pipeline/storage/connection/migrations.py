@@ -193,8 +193,11 @@ def ensure_schema(engine: Engine, *, is_embedded: bool, folder: Path = SQL_FOLDE
         _load_shipped_lists(engine)  # a version may bring newer lists without a migration
     with engine.begin() as connection:
         # Partitions of the coming months. Other processes that migrate or start now make them, too; one is enough.
+        # A part that may not make tables leaves them to workers.
         connection.exec_driver_sql(
-            "SELECT ensure_history_partitions() WHERE pg_try_advisory_xact_lock(%s)", (_MIGRATION_LOCK,)
+            "SELECT ensure_history_partitions() "
+            "WHERE has_schema_privilege('public', 'CREATE') AND pg_try_advisory_xact_lock(%s)",
+            (_MIGRATION_LOCK,),
         )
 
 

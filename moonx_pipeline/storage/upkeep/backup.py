@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -52,7 +53,8 @@ def back_up(url: str, file: Path) -> None:
     except OSError as problem:
         raise OperatorError(f"The backup to '{file}' failed: {problem.strerror}. Nothing is left of it.") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that takes no file has none to remove
+            part.unlink(missing_ok=True)
 
 
 def restore(url: str, engine: Engine, file: Path) -> Settled:

@@ -77,6 +77,18 @@ env:
   - {name: METRICS_HOST, value: 0.0.0.0}
   - {name: METRICS_PORT, value: "3001"}
   - {name: RELAY_METRICS_PORT, value: "3001"}
+{{- if and .root.Values.databaseRoles (ne .component "migrate") }}
+  # Its own role in the database, and no other's password.
+  - {name: DB_USER, value: moonx_{{ .component }}}
+  - name: DB_PASSWORD
+    valueFrom: {secretKeyRef: {name: {{ .root.Values.existingSecret }}, key: DB_{{ upper .component }}_PASSWORD}}
+{{- range $part := list "WORKER" "GATEWAY" "RELAY" }}
+  - {name: DB_{{ $part }}_PASSWORD, value: ""}
+{{- end }}
+{{- end }}
+{{- if ne .component "gateway" }}
+  - {name: JWT_SECRET, value: ""}
+{{- end }}
 {{- end }}
 
 {{- define "moonx.environment" -}}
