@@ -30,6 +30,7 @@ from moonx_pipeline.storage.connection.retries import autocommit
 CANCEL_CHANNEL: Final = "moonx_cancel"
 """The channel of run ids to cancel."""
 
+_RUN_LOCKS: Final = 0x72756E73  # class of the advisory locks of runs that are about to be taken
 _LOOK_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
 
@@ -224,6 +225,11 @@ def lost_operations(
 def cancel_run(connection: Connection, run_id: str) -> None:
     """Tells the process that executes a run to cancel it, once the transaction is committed."""
     connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CANCEL_CHANNEL, run_id))
+
+
+def lock_run(connection: Connection, run_id: str) -> None:
+    """Waits until no other process is about to take a run; the lock ends with the transaction."""
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_RUN_LOCKS, run_id))
 
 
 def known_workers(connection: Connection) -> frozenset[str]:
