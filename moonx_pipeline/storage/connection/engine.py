@@ -15,6 +15,7 @@ from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.connection.embedded import embedded_url
 from moonx_pipeline.storage.connection.migrations import ensure_schema
+from moonx_pipeline.storage.connection.silence import CONNECT_SECONDS, KEEPALIVE, SERVERS_KEEPALIVE, answers_within
 from moonx_pipeline.storage.connection.sql_tracing import trace_sql
 
 WAIT_SECONDS = 15.0
@@ -26,18 +27,7 @@ _log = logging.getLogger("database")
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
 
-KEEPALIVE: Final = {
-    "keepalives": 1,
-    "keepalives_idle": 4,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-"""libpq's settings: a connection that is cut silently breaks within eleven seconds.
-
-The first four cover a connection that waits: for an answer, a notification, or in the pool. The last covers one that
-sent data nobody acknowledges: TCP alone repeats it for a quarter of an hour. Over a local socket they do nothing.
-"""
+_PROBE_SECONDS: Final = 0.8
 
 # What the server or the driver says, and what to do about it. The first match counts.
 _CAUSES = (
@@ -110,10 +100,10 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
         pool_timeout=10,
         connect_args={
             "application_name": "moonx",
-            "connect_timeout": 5,
+            "connect_timeout": int(CONNECT_SECONDS),
             **KEEPALIVE,
             "options": f"{_options(url)} -ctimezone=UTC -cstatement_timeout=60000 -clock_timeout=20000"
-            " -cidle_in_transaction_session_timeout=60000 -cjit=off".strip(),
+            f" -cidle_in_transaction_session_timeout=60000 -cjit=off {SERVERS_KEEPALIVE}".strip(),
         },
     )
     trace_sql(engine)
@@ -145,14 +135,28 @@ def reach(engine: Engine, *, wait_seconds: float = WAIT_SECONDS) -> None:
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
+def health_engine(engine: Engine) -> Engine:
+    """An engine of the same database with one connection, for health checks: it waits for no place in a busy pool."""
+    return open_engine(engine.url.render_as_string(hide_password=False), connections=1)
+
+
 def why_unusable(engine: Engine) -> str | None:
-    """Why the database can't be used now, as far as outsiders may know; ``None`` if it can."""
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
-    except SQLAlchemyError:
-        return "The database can't be used."
-    return None
+    """Why the database can't be used now, as far as outsiders may know; ``None`` if it can. It takes two seconds.
+
+    A connection that was kept may have been cut, which says nothing about the database: the second look is on a new
+    one, since the first replaces what the pool has.
+
+    Args:
+        engine: One that nobody else uses; see ``health_engine``.
+    """
+    for _ in range(2):
+        try:
+            with answers_within(_PROBE_SECONDS), engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except SQLAlchemyError:
+            continue
+        return None
+    return "The database can't be used."
 
 
 def _unreachable(engine: Engine, text: str) -> str:
