@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import ChainBalances, TokenInfo, TokenKey
 from moonx_pipeline.domain.quotes import Quote
@@ -185,7 +186,7 @@ class Alchemy:
                 json={"addresses": [{"network": NETWORKS[key.chain_id], "address": key.address} for key in chunk]},
                 classify=checked("alchemy", _decode_prices),
             )
-            now = datetime.now(UTC)
+            now = utc_now()
             for row in _decode_prices(body).data:
                 quote = read_quote(row.prices, now)
                 chain_id = CHAIN_OF_NETWORK.get(row.network)

@@ -15,6 +15,7 @@ from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.connection.embedded import embedded_url
 from moonx_pipeline.storage.connection.migrations import ensure_schema
+from moonx_pipeline.storage.connection.shared_clock import follow_clock
 from moonx_pipeline.storage.connection.silence import CONNECT_SECONDS, KEEPALIVE, SERVERS_KEEPALIVE, answers_within
 from moonx_pipeline.storage.connection.sql_tracing import trace_sql
 
@@ -106,6 +107,7 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
             f" -cidle_in_transaction_session_timeout=60000 -cjit=off {SERVERS_KEEPALIVE}".strip(),
         },
     )
+    follow_clock(engine)
     trace_sql(engine)
     return engine
 
