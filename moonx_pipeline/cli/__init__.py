@@ -83,6 +83,14 @@ def _end_as_interrupted(_signum: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _why_database_failed(problem: Exception) -> str | None:
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from moonx_pipeline.storage.connection.causes import why_database_failed
+
+    return why_database_failed(problem)
+
+
 def main(args: list[str] | None = None) -> NoReturn:
     """Runs a command. An expected failure prints one sentence to stderr and sets its exit code, without a trace."""
     # SIGTERM unwinds like Ctrl-C, so that whatever the command started is stopped with it.
@@ -105,4 +113,10 @@ def main(args: list[str] | None = None) -> NoReturn:
     except OperatorError as problem:
         click.echo(f"moonx: {problem}", err=True)
         sys.exit(problem.exit_code)
+    except Exception as problem:
+        why = _why_database_failed(problem)
+        if why is None:
+            raise
+        click.echo(f"moonx: The database could not be used: {why}.", err=True)
+        sys.exit(EXIT_FAILED)
     sys.exit(result if isinstance(result, int) else 0)

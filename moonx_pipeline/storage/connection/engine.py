@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.storage.connection.causes import cause_of, meaning_of
 from moonx_pipeline.storage.connection.embedded import embedded_url
 from moonx_pipeline.storage.connection.migrations import ensure_schema
 from moonx_pipeline.storage.connection.shared_clock import follow_clock
@@ -29,26 +30,6 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
 
 _PROBE_SECONDS: Final = 0.8
-
-# What the server or the driver says, and what to do about it. The first match counts.
-_CAUSES = (
-    (
-        "password authentication failed",
-        "it refuses the user or the password: check DATABASE_URL, or DB_USER and DB_PASSWORD",
-    ),
-    ("no password supplied", "it wants a password: put it into DATABASE_URL, or set DB_PASSWORD"),
-    ("no pg_hba.conf entry", "it does not let this user in from here: ask its administrator, or set DB_SSL=true"),
-    ("role", "it does not know the user: check DATABASE_URL, or DB_USER"),
-    ("does not exist", "it has no database of that name: create it, or check DATABASE_URL or DB_NAME"),
-    ("does not support SSL", "it offers no encryption: set DB_SSL=false"),
-    ("could not translate host name", "its host is not known: check the host in DATABASE_URL, or DB_HOST"),
-    ("Connection refused", "nothing listens there: start it, or check host and port"),
-    ("No such file or directory", "its socket is not there: start it, or check the folder"),
-    ("the database system is", "it is starting up or shutting down: try again in a moment"),
-    ("timeout expired", "it did not answer in time: check host, port and firewall"),
-    ("too many clients", "it has no connection left: raise its max_connections, or lower DB_MAX_CONNECTIONS"),
-)
-_WORTH_WAITING = ("Connection refused", "No such file or directory", "the database system is", "timeout expired")
 
 
 def database_url(settings: Settings) -> str:
@@ -99,6 +80,7 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
         max_overflow=max(0, connections - 5),
         pool_recycle=1800,
         pool_timeout=10,
+        hide_parameters=True,
         connect_args={
             "application_name": "moonx",
             "connect_timeout": int(CONNECT_SECONDS),
@@ -129,7 +111,8 @@ def reach(engine: Engine, *, wait_seconds: float = WAIT_SECONDS) -> None:
                 return
         except OperationalError as problem:
             text = str(problem.orig)
-            if time.monotonic() + pause > end or not any(sign in text for sign in _WORTH_WAITING):
+            cause = cause_of(text)
+            if time.monotonic() + pause > end or cause is None or not cause.passes:
                 raise OperatorError(_unreachable(engine, text)) from None
         if pause == _FIRST_PAUSE:
             _log.warning("%s Waiting for it, up to %.0f s.", _unreachable(engine, text), wait_seconds)
@@ -165,6 +148,5 @@ def _unreachable(engine: Engine, text: str) -> str:
     """One sentence: which database, why, what to do; never the password."""
     url = engine.url
     place = url.host or url.query.get("host") or "the local socket"
-    cause = next((meaning for sign, meaning in _CAUSES if sign in text), None)
-    why = cause or f"the driver says: {text.strip().splitlines()[0][:200] if text.strip() else 'nothing'}"
-    return f"The database '{url.database}' at {place}{f':{url.port}' if url.port else ''} can't be used: {why}."
+    where = f"{place}{f':{url.port}' if url.port else ''}"
+    return f"The database '{url.database}' at {where} can't be used: {meaning_of(text)}."
