@@ -64,6 +64,20 @@ def test_a_lost_transaction_says_why_and_frees_its_locks(proxy: DatabaseProxy, b
         assert other.exec_driver_sql("SELECT pg_try_advisory_lock(7)").scalar_one()
 
 
+def test_what_a_lost_session_held_is_free_once_the_database_is_reached_again(
+    proxy: DatabaseProxy, behind: Engine
+) -> None:
+    with behind.connect() as connection:
+        connection.exec_driver_sql("SELECT pg_advisory_lock(7)")
+        proxy.lose_connections(takes_new=False)
+        with pytest.raises(OperationalError, match="also on a new connection"):
+            connection.exec_driver_sql("SELECT 1")
+    proxy.take_new()
+
+    with behind.connect() as other:
+        assert other.exec_driver_sql("SELECT pg_try_advisory_lock(7)").scalar_one()
+
+
 def test_a_long_statement_is_not_taken_for_a_lost_connection(behind: Engine) -> None:
     seconds = silence.SILENT_SECONDS + 2.5
     with behind.connect() as connection:

@@ -3,8 +3,11 @@
 The kernel breaks a connection whose other end acknowledges nothing (``KEEPALIVE``). It can't see what
 acknowledges for a server that it has lost: a proxy, a load balancer, a forwarded port. Nor can a time limit tell such
 a connection from a long statement. So after some seconds of silence a new connection asks the server whether it still
-executes the statement. If it does not, and nothing arrives, the connection is lost: the server's session is ended, so
-that its locks are free, and the statement fails as one whose connection broke. It costs nothing while answers come.
+executes the statement. If it does not, and nothing arrives, the connection is lost: the statement fails as any whose
+connection broke. It costs nothing while answers come.
+
+The server may keep the session of a lost connection, with its locks, for as long as something acknowledges. So the
+next connection that is made ends it.
 
 psycopg2 calls ``_wait`` instead of blocking in libpq (its "green" mode), so Ctrl-C and time limits of runs interrupt a
 statement, too. That mode knows no COPY.
@@ -17,12 +20,14 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import psycopg2
 from psycopg2 import extensions as driver
 from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver writes its class in lower case
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
@@ -63,7 +68,25 @@ _UNSURE_SECONDS: Final = 75.0
 _OPEN: Final = (driver.STATUS_READY, driver.STATUS_BEGIN, driver.STATUS_PREPARED)
 
 _until: ContextVar[float | None] = ContextVar("answers_until", default=None)
-_backends: WeakKeyDictionary[PsycopgConnection, int] = WeakKeyDictionary()
+
+
+class _Session(NamedTuple):
+    """The server's side of a connection.
+
+    Attributes:
+        server: Host, port and user.
+        pid: The process; a pooler would give its own number for it.
+        began: When it began: process ids come again.
+    """
+
+    server: tuple[str, int, str]
+    pid: int
+    began: datetime
+
+
+_sessions: WeakKeyDictionary[PsycopgConnection, _Session] = WeakKeyDictionary()
+_given_up: dict[tuple[str, int, str], set[_Session]] = {}
+"""Sessions of lost connections, by server."""
 
 
 @contextmanager
@@ -81,28 +104,48 @@ def answers_within(seconds: float) -> Iterator[None]:
 
 
 def know(connection: PsycopgConnection) -> None:
-    """Notes which server process serves a connection: a pooler would give its own number for it."""
+    """Notes the server's session of a new connection, and ends those of connections that were lost."""
+    info = connection.info
+    server = (info.host, info.port, info.user)
     was, connection.autocommit = connection.autocommit, True
     with answers_within(CONNECT_SECONDS), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        _backends[connection] = cursor.fetchone()[0]  # type: ignore[index]  # it has one row
+        cursor.execute("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+        _sessions[connection] = _Session(server, *cursor.fetchone())  # type: ignore[misc]  # it has one row
+        _end_given_up(cursor, server)
     connection.autocommit = was
+
+
+def _end_given_up(cursor: Cursor, server: tuple[str, int, str]) -> None:
+    for session in _given_up.pop(server, ()):
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s",
+            (session.pid, session.began),
+        )
 
 
 def _wait(connection: PsycopgConnection) -> None:
     """Waits until a connection is made, or a statement has ended; psycopg2 closes the connection if this raises."""
+    session = _sessions.get(connection)
+    try:
+        _wait_for_end(connection, session)
+    except BaseException:  # such as the time limit of a run
+        if session is not None:
+            _given_up.setdefault(session.server, set()).add(session)
+        raise
+
+
+def _wait_for_end(connection: PsycopgConnection, session: _Session | None) -> None:
     until = _until.get()
     if until is None and connection.status not in _OPEN:
         until = time.monotonic() + CONNECT_SECONDS
-    backend = _backends.get(connection)
     sure = time.monotonic()
     while (wanted := connection.poll()) != driver.POLL_OK:
         if until is not None:
             if not _is_ready(connection, wanted, until - time.monotonic()):
                 raise psycopg2.OperationalError("timeout expired: the database did not answer in time")
-        elif backend is None:
+        elif session is None:
             _is_ready(connection, wanted, None)
-        elif _is_ready(connection, wanted, SILENT_SECONDS) or _still_executes(connection, wanted, backend):
+        elif _is_ready(connection, wanted, SILENT_SECONDS) or _still_executes(connection, wanted, session):
             sure = time.monotonic()
         elif time.monotonic() - sure > _UNSURE_SECONDS:
             raise psycopg2.OperationalError("timeout expired: the database did not answer, nor could it be asked why")
@@ -116,11 +159,11 @@ def _is_ready(connection: PsycopgConnection, wanted: int, seconds: float | None)
 
 _STATE: Final = """
 SELECT state NOT LIKE 'idle%%' AND wait_event IS DISTINCT FROM 'ClientWrite'
-FROM pg_stat_activity WHERE pid = %s AND usename = current_user
+FROM pg_stat_activity WHERE pid = %s AND backend_start = %s
 """
 
 
-def _still_executes(connection: PsycopgConnection, wanted: int, backend: int) -> bool:
+def _still_executes(connection: PsycopgConnection, wanted: int, session: _Session) -> bool:
     """Whether the server executes the statement, or its answer has arrived; ``False`` if it can't say.
 
     Raises:
@@ -129,14 +172,14 @@ def _still_executes(connection: PsycopgConnection, wanted: int, backend: int) ->
     try:
         with answers_within(_LOOK_SECONDS), closing(_another(connection)) as other, other.cursor() as cursor:
             other.autocommit = True
-            cursor.execute(_STATE, (backend,))
+            cursor.execute(_STATE, (session.pid, session.began))
             row = cursor.fetchone()
             if row is not None and row[0] is not False:
                 return row[0] is True
             if _is_ready(connection, wanted, _ARRIVAL_SECONDS):
                 return True
-            # Otherwise its locks would stay until the server notices, too.
-            cursor.execute("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE pid = %s", (backend,))
+            _given_up.setdefault(session.server, set()).add(session)
+            _end_given_up(cursor, session.server)
     except psycopg2.OperationalError as problem:
         if "FATAL" in str(problem):  # the server lives and refuses, as when it has no connection left
             return False
