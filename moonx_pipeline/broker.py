@@ -21,6 +21,7 @@ from sqlalchemy import Engine, make_url
 
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.connection.engine import database_url, ready_engine
+from moonx_pipeline.storage.connection.silence import KEEPALIVE
 
 QUEUE: Final = "dagster"
 LONGEST_RUN_SECONDS: Final = 3600
@@ -76,7 +77,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     }
     if uses_database(settings):
         pool = {"pool_size": 2, "max_overflow": 8, "pool_recycle": 600, "pool_pre_ping": True}
-        return {**common, "broker_transport_options": {**pool, "connect_args": {"application_name": "moonx-broker"}}}
+        arguments = {"application_name": "moonx-broker", **KEEPALIVE}
+        return {**common, "broker_transport_options": {**pool, "connect_args": arguments}}
     return {
         **common,
         "broker_transport_options": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -11,6 +11,7 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import rfc3339
 
 T = TypeVar("T")
@@ -119,7 +120,7 @@ def answer(
     background: BackgroundTask | None = None,
 ) -> Response:
     """Data in the envelope, written as it is: the models describe it, and a test compares the two."""
-    content = {"success": True, "data": data, "message": message, "timestamp": rfc3339(datetime.now(UTC))}
+    content = {"success": True, "data": data, "message": message, "timestamp": rfc3339(utc_now())}
     return json_response(content, status=status, headers=headers, background=background)
 
 
@@ -139,7 +140,7 @@ def problem(
         headers["Retry-After"] = str(max(1, -int(-retry_after.total_seconds() // 1)))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    content = {"success": False, "error": error, "timestamp": rfc3339(datetime.now(UTC))}
+    content = {"success": False, "error": error, "timestamp": rfc3339(utc_now())}
     return json_response(content, status=status, headers=headers)
 
 

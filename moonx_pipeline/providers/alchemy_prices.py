@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.providers import ALCHEMY_PRICES
@@ -84,7 +84,7 @@ class AlchemyPrices:
                 json={"addresses": [{"network": NETWORKS[key.chain_id], "address": key.address} for key in chunk]},
                 classify=checked("alchemy", _decode_prices),
             )
-            now = datetime.now(UTC)
+            now = utc_now()
             for row in _decode_prices(body).data:
                 quote = read_quote(row.prices, now)
                 chain_id = CHAIN_OF_NETWORK.get(row.network)

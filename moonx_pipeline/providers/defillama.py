@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.money import parse_price
 from moonx_pipeline.domain.portfolio import TokenKey
@@ -83,7 +84,7 @@ class DefiLlama:
             endpoint="prices/current",
             classify=checked("defillama", _decode),
         )
-        now = datetime.now(UTC)
+        now = utc_now()
         coins = {name.lower(): coin for name, coin in _decode(body).coins.items()}
         quotes = {key: _quote(coins, name, now) for key, name in names.items()}
         return {key: quote for key, quote in quotes.items() if quote is not None}

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import Event
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
 from moonx_pipeline.domain.reasons import DATABASE_AWAY, DEADLINE_EXCEEDED, INTERNAL_ERROR, INTERRUPTED, Reason
 from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.storage.connection.causes import why_database_failed
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS, BalanceFetch
 from moonx_pipeline.sync.balances.memory import StoredMemory
 from moonx_pipeline.sync.balances.progress import notify_chain_end
@@ -35,7 +35,6 @@ from moonx_pipeline.tracing import note_failure
 READ_BY: Final = 0.6
 """The share of a sync's time by which balances are read: a chain that hangs until then leaves enough for the rest."""
 
-_DATABASE_TROUBLE: Final = (OperationalError, InterfaceError, PoolTimeout)
 _STATEMENT_CANCELED: Final = "57014"
 
 
@@ -231,6 +230,7 @@ def what_broke(error: BaseException) -> tuple[Reason, str]:
         return INTERRUPTED, INTERRUPTED.words
     if isinstance(error, OperationalError) and getattr(error.orig, "pgcode", None) == _STATEMENT_CANCELED:
         return DEADLINE_EXCEEDED, DEADLINE_EXCEEDED.words
-    if isinstance(error, _DATABASE_TROUBLE):
-        return DATABASE_AWAY, DATABASE_AWAY.say(error=str(error).splitlines()[0])[:500]
+    why = why_database_failed(error)
+    if why is not None:
+        return DATABASE_AWAY, DATABASE_AWAY.say(error=why)
     return INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:2000]

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -200,7 +200,7 @@ class Sweep:
 
     def _wait(self, scope: CallScope, refusal: RateLimited) -> bool:
         """Waits for the rate limit, at a random offset from other sweeps, if that leaves the batch enough time."""
-        wanted = (refusal.retry_at - datetime.now(UTC)).total_seconds() if refusal.retry_at else 1.0
+        wanted = (refusal.retry_at - utc_now()).total_seconds() if refusal.retry_at else 1.0
         seconds = max(0.0, wanted) + random.uniform(0.0, _SPREAD_SECONDS)  # noqa: S311 - no secret
         if seconds > scope.remaining() / 2:
             self.stop(f"There was no room for more. {refusal}")

@@ -19,7 +19,8 @@ from moonx_pipeline.metrics.health import Check, Readiness
 from moonx_pipeline.metrics.prefork import shared_registry
 from moonx_pipeline.metrics.serving import serve
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.connection.engine import KEEPALIVE, database_url, why_unusable
+from moonx_pipeline.storage.connection.engine import database_url, why_unusable
+from moonx_pipeline.storage.connection.silence import KEEPALIVE
 
 if TYPE_CHECKING:
     import socket

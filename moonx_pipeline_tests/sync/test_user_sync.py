@@ -6,6 +6,7 @@ from decimal import Decimal
 import jsonschema
 import pytest
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import DEFAULT_CHAINS, NATIVE_TOKEN
@@ -28,6 +29,7 @@ from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.spec import SyncRefused
 from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.support.expected import expected
+from moonx_pipeline_tests.support.full_disk import fill_disk
 from moonx_pipeline_tests.support.syncs import (
     age_prices,
     event_types,
@@ -460,3 +462,18 @@ def test_connections_that_died_in_the_pool_fail_no_sync(engine: Engine, runtime:
     cut_connections(engine)
 
     assert sync(runtime).status == "completed"
+
+
+def test_a_full_disk_is_the_reason_of_a_sync_that_could_not_be_stored(engine: Engine, runtime: Runtime) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    fill_disk(engine, "user_token_holdings")
+
+    with pytest.raises(OperationalError):
+        sync(runtime)
+
+    ended = operation(engine)
+    assert (ended.status, ended.error_code) == ("failed", "database_away")
+    assert ended.error_message == (
+        "The database could not be used: its disk is full: free space there, then what failed can be repeated."
+    )
+    assert violations(engine) == []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
 from starlette.background import BackgroundTask
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.gateway.answers import SIGNED_IN, Answer, ApiError, answer
 from moonx_pipeline.gateway.callers import Gateway, Shared, SignedIn
@@ -96,7 +96,7 @@ def get_quick(gateway: Shared, caller: SignedIn) -> Response:
 def get_history(gateway: Shared, caller: SignedIn, days: Annotated[int, Query(ge=1, le=366)] = 30) -> Response:
     """The total over the last days."""
     with gateway.engine.connect() as connection:
-        series = read_series(connection, caller.user_id, days=days, now=datetime.now(UTC))
+        series = read_series(connection, caller.user_id, days=days, now=utc_now())
     return answer(history_json(series))
 
 
@@ -108,7 +108,7 @@ def get_history(gateway: Shared, caller: SignedIn, days: Annotated[int, Query(ge
 def get_csv(gateway: Shared, caller: SignedIn, includeSpam: IncludeSpam = False) -> Response:
     """The positions for a spreadsheet; what it would take for a formula is quoted."""
     data = portfolio_json(_read(gateway, caller.user_id), include_spam=includeSpam)
-    name = f"portfolio-{datetime.now(UTC):%Y-%m-%d}.csv"
+    name = f"portfolio-{utc_now():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Response(positions_csv(data["positions"]), media_type="text/csv", headers=headers)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
 from starlette.background import BackgroundTask
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, ApiError, Model, answer, documented, not_found
 from moonx_pipeline.gateway.auth import Caller
@@ -109,12 +110,12 @@ def _refused(asked: SyncRequestResult) -> ApiError:
         raise AssertionError("a request without a refusal has an id")
     if refusal.code != "rate_limited":
         return ApiError(409, refusal.code, refusal.reason)
-    reset_at = asked.reset_at or datetime.now(UTC)
+    reset_at = asked.reset_at or utc_now()
     return ApiError(
         429,
         refusal.code,
         refusal.reason,
-        retry_after=max(reset_at - datetime.now(UTC), timedelta(seconds=1)),
+        retry_after=max(reset_at - utc_now(), timedelta(seconds=1)),
         remainingRequests=0,
         resetTime=rfc3339(reset_at),
     )
@@ -130,7 +131,7 @@ def get_status(gateway: Shared, caller: SignedIn) -> Response:
     data = status_json(
         state,
         intervals=intervals_of(gateway.settings.periodic),
-        now=datetime.now(UTC),
+        now=utc_now(),
         remaining=limit.most if remaining is None else remaining,
         maximum=limit.most,
         reset_at=reset_at,
@@ -185,7 +186,7 @@ def cancel(gateway: Shared, caller: SignedIn, operation_id: UUID) -> Response:
     with gateway.engine.connect() as connection:
         if not is_own(connection, caller.user_id, operation_id):
             raise not_found(f"You have no sync {operation_id}.")
-    cancelled = cancel_operation(gateway.engine, operation_id, "Cancelled by its user.", datetime.now(UTC))
+    cancelled = cancel_operation(gateway.engine, operation_id, "Cancelled by its user.", utc_now())
     if cancelled is None:
         raise ApiError(409, "ended", f"The sync {operation_id} has ended already: there is nothing to cancel.")
     ended = cancelled.operation_id or cancelled.request_id

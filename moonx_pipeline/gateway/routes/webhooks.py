@@ -15,6 +15,7 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field, ValidationError
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, KNOWN_CHAINS
 from moonx_pipeline.domain.show import safe_text
 from moonx_pipeline.gateway.answers import NO_NUL, Answer, ApiError, Model, answer, documented
@@ -139,7 +140,7 @@ def _check_sender(gateway: Gateway, address: str, delivery: Delivery, signed_by:
 
 
 def _take(gateway: Gateway, delivery: Delivery, signed_by: frozenset[int | None]) -> Response:
-    now = datetime.now(UTC)
+    now = utc_now()
     made_at = delivery.createdAt if delivery.createdAt.tzinfo else delivery.createdAt.replace(tzinfo=UTC)
     if not now - KEPT < made_at < now + _AHEAD:
         raise ApiError(409, "replayed", "The delivery is too old, or of a time to come.")

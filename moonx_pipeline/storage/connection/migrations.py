@@ -26,6 +26,7 @@ from yoyo.connections import parse_uri
 import moonx_pipeline
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.connection.silence import KEEPALIVE, know
 from moonx_pipeline.storage.tokens.registry import seed_registry
 
 _MIGRATION_LOCK = 0x6D6F6F6E5F736368
@@ -64,8 +65,9 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
 
     def connect(self, _dburi: Any) -> Any:
         arguments, options = self.engine.dialect.create_connect_args(self.engine.url)
-        connection = psycopg2.connect(*arguments, **options)
+        connection = psycopg2.connect(*arguments, **{**options, **KEEPALIVE})
         connection.autocommit = True
+        know(connection)
         return connection
 
     def lock(self, timeout: float = 10) -> AbstractContextManager[None]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
 from moonx_pipeline.domain.providers import ALCHEMY, NODE
 from moonx_pipeline.providers.alchemy import Alchemy, RpcReading
@@ -105,7 +106,7 @@ class OtherWays:
 
     def _by_rpc(self, alchemy: Alchemy, failed: ChainBalances) -> ChainBalances:
         wallet, chain_id, key = failed.wallet, failed.chain_id, ALCHEMY.breaker_of(failed.chain_id)
-        place, began = self.memory.place_in_list(wallet, chain_id), datetime.now(UTC)
+        place, began = self.memory.place_in_list(wallet, chain_id), utc_now()
         try:
             read = alchemy.rpc_balances(wallet, chain_id, self.calls.scope, resume_key=place.resume_key)
         except ProviderError as error:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import user_activity
 from moonx_pipeline.domain.reasons import DISABLED, NO_WALLETS
 from moonx_pipeline.settings import Settings
@@ -194,7 +195,7 @@ def ask_within(
             activity=_ACTIVITIES[trigger],
             activity_id=served_by,
             version=asker.version,
-            at=datetime.now(UTC),
+            at=utc_now(),
         )
         insert_events(connection, [event])
     return SyncRequestResult(served_by, served_by == new_id, remaining, reset_at)
@@ -234,7 +235,7 @@ def ask_for_many(
         priority: The priority of all; a waiting request with a higher one keeps it.
     """
     if isinstance(users, Selection):
-        selection, stale_before = users, datetime.now(UTC) - timedelta(milliseconds=settings.periodic.stale_ms)
+        selection, stale_before = users, utc_now() - timedelta(milliseconds=settings.periodic.stale_ms)
 
         def select() -> list[str]:
             with engine.connect() as connection:

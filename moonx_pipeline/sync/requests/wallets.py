@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import Event, SyncRef, portfolio_updated
 from moonx_pipeline.domain.valuation import totals_of
 from moonx_pipeline.settings import Settings
@@ -74,7 +74,7 @@ def change_wallets(
 
 def _updated(connection: Connection, user_id: str, wallets: Sequence[str], version: int) -> Event:
     """The event with what is left of the portfolio. No sync made this version, so the change stands in for one."""
-    now = datetime.now(UTC)
+    now = utc_now()
     stored = read_portfolio(connection, user_id)
     return portfolio_updated(
         SyncRef(uuid4(), user_id, wallets[0] if wallets else None, "manual", now),
