@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import psycopg2
+from psycopg2.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlBackend
 from yoyo.connections import parse_uri
@@ -145,11 +147,7 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
             if state.standing is SchemaStanding.NEWER:
                 raise OperatorError(_newer(state))
             if state.standing in (SchemaStanding.EMPTY, SchemaStanding.OLDER):
-                backend = _backend(engine)
-                missing = backend.to_apply(read_migrations(str(folder)))  # creates its record if there is none
-                connection.exec_driver_sql(f"ALTER TABLE {RECORD} ADD COLUMN IF NOT EXISTS runs_with text")
-                backend.apply_migrations(missing)
-                backend.connection.close()
+                _apply_missing(engine, folder)
             for schema in ("dagster", "celery"):
                 connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             if connection.exec_driver_sql("SELECT to_regproc('ensure_history_partitions')").scalar():
@@ -159,6 +157,24 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
         finally:
             connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
         return () if state.standing is SchemaStanding.AHEAD else state.difference
+
+
+# Syncs of the version before go on meanwhile: a migration that meets one in a deadlock is rolled back and tried again.
+@retry(
+    retry=retry_if_exception_type((DeadlockDetected, LockNotAvailable)),
+    stop=stop_after_attempt(5),
+    wait=wait_random_exponential(multiplier=0.2, max=5),
+    reraise=True,
+)
+def _apply_missing(engine: Engine, folder: Path) -> None:
+    backend = _backend(engine)
+    try:
+        missing = backend.to_apply(read_migrations(str(folder)))  # creates its record if there is none
+        with autocommit(engine) as connection:
+            connection.exec_driver_sql(f"ALTER TABLE {RECORD} ADD COLUMN IF NOT EXISTS runs_with text")
+        backend.apply_migrations(missing)
+    finally:
+        backend.connection.close()
 
 
 def _load_shipped_lists(engine: Engine) -> None:
