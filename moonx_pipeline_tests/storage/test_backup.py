@@ -30,6 +30,8 @@ from moonx_pipeline_tests.support.commands import ROOT, moonx
 from moonx_pipeline_tests.support.outbox import consume, unpublished_count
 from moonx_pipeline_tests.support.syncs import events, held, register, status, sync, violations
 
+pytestmark = pytest.mark.slow
+
 USERS = [f"user{number}" for number in range(8)]
 USDC = next(token for token in TOKENS.values() if (token.chain_id, token.symbol) == (1, "USDC"))
 

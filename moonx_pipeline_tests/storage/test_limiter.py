@@ -207,6 +207,7 @@ def _hammer(url: str, key: str, most: int, start: float, tries: int, results) ->
     results.put(slots)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [50, 500])
 def test_thirty_two_processes_at_one_key_are_granted_no_more_than_the_limit(database_url: str, most: int) -> None:
     context = multiprocessing.get_context("spawn" if multiprocessing.get_start_method() == "spawn" else "fork")

@@ -22,6 +22,8 @@ from moonx_pipeline.storage.connection.migrations import (
 )
 from moonx_pipeline_tests.fixtures.dagster import eventually
 
+pytestmark = pytest.mark.slow
+
 VERSIONS = known_migrations()
 
 _SHAPE = """

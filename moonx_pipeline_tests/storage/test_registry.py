@@ -268,6 +268,7 @@ _list = st.lists(_tokens, max_size=5, unique_by=lambda t: (t.chain_id, t.token_a
 _NAMES = ("moonx", "superchain", FIRST, SECOND, "coingecko")
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(readings=st.lists(st.tuples(st.sampled_from(_NAMES), _list), max_size=8))
 def test_the_registry_follows_from_what_each_list_said_last_in_whatever_order(

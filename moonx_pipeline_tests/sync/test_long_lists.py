@@ -51,6 +51,7 @@ def statuses(engine: Engine) -> list[Any]:
         return list(connection.exec_driver_sql("SELECT * FROM user_chain_status ORDER BY chain_id"))
 
 
+@pytest.mark.slow
 def test_a_list_too_long_for_one_sync_is_read_over_several(engine: Engine, slow: Runtime) -> None:
     register(engine, "ann", SPAM_WALLET)
 

@@ -45,6 +45,8 @@ from moonx_pipeline_tests.support.syncs import (
     violations,
 )
 
+pytestmark = pytest.mark.slow
+
 USDC = next(t for t in TOKENS.values() if (t.chain_id, t.symbol) == (1, "USDC"))
 _fork = multiprocessing.get_context("fork")
 
