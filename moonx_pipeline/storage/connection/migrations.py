@@ -13,22 +13,14 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import psycopg2
-from psycopg2.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-from yoyo import read_migrations
-from yoyo.backends.core.postgresql import PostgresqlBackend
-from yoyo.connections import parse_uri
 
 import moonx_pipeline
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.storage.connection.retries import autocommit
-from moonx_pipeline.storage.connection.silence import KEEPALIVE, know
 from moonx_pipeline.storage.tokens.registry import seed_registry
 
 _MIGRATION_LOCK = 0x6D6F6F6E5F736368
@@ -55,39 +47,6 @@ class SchemaState(NamedTuple):
 
     standing: SchemaStanding
     difference: tuple[str, ...]
-
-
-class _Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
-    """yoyo on the database of an SQLAlchemy engine, without its lock.
-
-    Its lock is a row that a killed process leaves behind; ours is an advisory lock, held around the whole migration.
-    """
-
-    engine: Engine
-
-    def connect(self, _dburi: Any) -> Any:
-        arguments, options = self.engine.dialect.create_connect_args(self.engine.url)
-        connection = psycopg2.connect(*arguments, **{**options, **KEEPALIVE})
-        connection.autocommit = True
-        know(connection)
-        return connection
-
-    def lock(self, timeout: float = 10) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def mark_one(self, migration: Any, log: bool = True) -> None:
-        """Records a migration with what it declares, in one transaction."""
-        super().mark_one(migration, log)
-        self.execute(
-            f"UPDATE {RECORD} SET runs_with = :runs_with WHERE migration_id = :id",  # noqa: S608 - a constant
-            {"id": migration.id, "runs_with": runs_with(Path(migration.path))},
-        )
-
-
-def _backend(engine: Engine) -> _Backend:
-    bound = type("_BoundBackend", (_Backend,), {"engine": engine})  # yoyo copies its backend by class
-    backend: _Backend = bound(parse_uri("postgresql:///"), RECORD)
-    return backend
 
 
 def known_migrations(folder: Path = SQL_FOLDER) -> tuple[str, ...]:
@@ -147,7 +106,10 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
             if state.standing is SchemaStanding.NEWER:
                 raise OperatorError(_newer(state))
             if state.standing in (SchemaStanding.EMPTY, SchemaStanding.OLDER):
-                _apply_missing(engine, folder)
+                # yoyo takes a twentieth of a start, and few starts migrate.
+                from moonx_pipeline.storage.connection.migration_steps import apply_missing
+
+                apply_missing(engine, folder)
             for schema in ("dagster", "celery"):
                 connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             if connection.exec_driver_sql("SELECT to_regproc('ensure_history_partitions')").scalar():
@@ -157,24 +119,6 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
         finally:
             connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
         return () if state.standing is SchemaStanding.AHEAD else state.difference
-
-
-# Syncs of the version before go on meanwhile: a migration that meets one in a deadlock is rolled back and tried again.
-@retry(
-    retry=retry_if_exception_type((DeadlockDetected, LockNotAvailable)),
-    stop=stop_after_attempt(5),
-    wait=wait_random_exponential(multiplier=0.2, max=5),
-    reraise=True,
-)
-def _apply_missing(engine: Engine, folder: Path) -> None:
-    backend = _backend(engine)
-    try:
-        missing = backend.to_apply(read_migrations(str(folder)))  # creates its record if there is none
-        with autocommit(engine) as connection:
-            connection.exec_driver_sql(f"ALTER TABLE {RECORD} ADD COLUMN IF NOT EXISTS runs_with text")
-        backend.apply_migrations(missing)
-    finally:
-        backend.connection.close()
 
 
 def _load_shipped_lists(engine: Engine) -> None:
