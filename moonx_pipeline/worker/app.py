@@ -26,9 +26,9 @@ _LOST_SECONDS = 2.0
 class RunRequest(Request):  # type: ignore[misc]  # Celery has no types
     """A received message; one that can't be acknowledged makes the worker connect to the broker anew.
 
-    Celery would only log the errors that it is told of here, and kombu would go on counting the message as
-    unacknowledged. With as many of them as processes it asks Redis for no more, and so notices nothing of the lost
-    connection either. An error that is not caught here ends the consumer's loop, and Celery connects anew.
+    Celery would only log the errors that are given here, and kombu would go on counting the message as unacknowledged.
+    With as many of them as processes, the worker asks Redis for no more, and so never notices that the connection is
+    lost. An error that is not caught here ends the consumer's loop, and Celery connects anew.
     """
 
     def __init__(self, message: Any, **options: Any) -> None:
