@@ -1,4 +1,4 @@
-"""What people are told of failures: by code, in words of their own, without what only operators can use.
+"""What users read of failures: by code, in words of their own, without what only operators can use.
 
 The stored sentences are for operators: they name providers, settings, commands, hosts. Each function takes what an
 operator is shown and returns what the portfolio's user is.
