@@ -52,7 +52,8 @@ def prune_tokens(engine: Engine, before: datetime) -> PrunedTokens:
 _LIMITS: Final = """
 DELETE FROM rate_limits WHERE key IN (
     SELECT key FROM rate_limits
-    WHERE key LIKE ANY (ARRAY['user:%%:sync', 'user:%%:wallets']) AND (blocked_until IS NULL OR blocked_until < %(before)s)
+    WHERE key LIKE ANY (ARRAY['user:%%:sync', 'user:%%:wallets'])
+      AND (blocked_until IS NULL OR blocked_until < %(before)s)
       AND coalesce(greatest(last_slot, taken_at[cardinality(taken_at)], blocked_at), '-infinity') < %(before)s
     FOR UPDATE SKIP LOCKED)
 """
