@@ -35,6 +35,14 @@ class Gateway:
     live: LiveServer
     deliveries: TakenDeliveries = field(default_factory=TakenDeliveries)
 
+    def dagster_url(self, caller: Caller) -> str | None:
+        """Where Dagster's pages are for a caller who may see them; in development that is everybody."""
+        is_production = self.settings.service.env == "production"
+        if is_production and not caller.is_admin:
+            return None
+        own = None if is_production else f"http://127.0.0.1:{self.settings.service.webserver_port}"
+        return self.settings.gateway.dagster_url or own
+
 
 def _gateway(request: Request) -> Gateway:
     gateway: Gateway = request.app.state.gateway

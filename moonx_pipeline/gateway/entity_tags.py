@@ -11,7 +11,7 @@ _WEAK: Final = "W/"
 def entity_tag(user_id: str, *state: object) -> str:
     """A tag that stands for a user's resource in a state; two users never share one.
 
-    A cache may ask by the tag of whoever used the browser before.
+    A cache may ask by the tag of the user who had the browser before.
 
     Args:
         user_id: Whose resource.

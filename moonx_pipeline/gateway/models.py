@@ -256,9 +256,9 @@ class OperationDetail(Operation):
     providerCalls: int
     computeUnits: int
     requestId: UUID | None
-    workerId: str | None
+    workerId: str | None = Field(description="For administrators; null for others.")
     dagsterRunId: str | None
-    dagsterRunUrl: str | None
+    dagsterRunUrl: str | None = Field(description="For administrators, and in development; null for others.")
 
 
 class Cancelled(Model):

@@ -1,6 +1,6 @@
 """What a picture's first bytes say, whatever its sender claims: its media type and its size.
 
-A picture of a few kilobytes can have a thousand million pixels, which cost whoever shows it gigabytes.
+A picture of a few kilobytes can have a thousand million pixels, which cost a browser gigabytes.
 """
 
 from __future__ import annotations

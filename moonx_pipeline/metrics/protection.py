@@ -27,7 +27,7 @@ _exceeded = Counter(
 )
 for _key in breaker_labels(KNOWN_CHAINS):
     _opened.labels(_key)
-for _limit in (USERS, "api_user", "api_address", "api_webhook"):
+for _limit in (USERS, "api_user", "api_address", "api_webhook", "api_logo"):
     _exceeded.labels(_limit)
 
 

@@ -39,7 +39,7 @@ def test_lists_past_the_limit_are_stored_with_a_word_and_ask_for_no_sync(gateway
     answer = put(gateway, user_id, [FIRST]).json()
 
     assert (answer["data"]["wallets"], answer["data"]["requestId"]) == ([FIRST], None)
-    assert "read with the next unattended sync" in answer["message"]
+    assert "are read with the next unattended sync" in answer["message"]
     assert gateway.get("/sync/status", user_id)["remainingRequests"] == 5
 
 

@@ -25,10 +25,11 @@ from moonx_pipeline.gateway.live.connections import BoundedServer
 from moonx_pipeline.gateway.live.delivered import Delivered
 from moonx_pipeline.gateway.live.feed import Feed
 from moonx_pipeline.gateway.live.progress import Progress, ProgressSource
-from moonx_pipeline.gateway.live.rooms import PORTFOLIO_UPDATE, Emission, emission_of, own_rooms, room_of
+from moonx_pipeline.gateway.live.rooms import ADMIN, PORTFOLIO_UPDATE, Emission, emission_of, own_rooms, room_of
 from moonx_pipeline.gateway.published_keys import KeysUnavailable
 from moonx_pipeline.metrics.live import time_delivery
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.views.people import event_for_people
 
 _CATCHING_UP: Final = 4
 """The most sockets that catch up at the same time."""
@@ -220,7 +221,12 @@ class LiveServer:
                 if session.sent_version >= emission.version:
                     newer.append(sid)  # a catch-up sent this version before the event came
                 session.sent_version = max(session.sent_version, emission.version)
-        await self.sio.emit(emission.name, emission.data, room=list(emission.rooms), skip_sid=newer)
+        rooms, done = emission.rooms, newer
+        if emission.operators is not None:
+            await self.sio.emit(emission.name, emission.operators, room=ADMIN)
+            rooms, done = tuple(room for room in rooms if room != ADMIN), self._sids([ADMIN])
+        if rooms:
+            await self.sio.emit(emission.name, emission.data, room=list(rooms), skip_sid=done)
 
     def _sids(self, rooms: Iterable[str]) -> list[str]:
         members = self.sio.manager.get_participants("/", list(rooms))
@@ -228,7 +234,8 @@ class LiveServer:
 
     async def _tell_progress(self, found: list[Progress], _skipped: bool) -> None:
         for progress in found:
-            await self.sio.emit("sync_progress", progress.data(), room=room_of(progress.user_id))
+            told = event_for_people("sync_progress", progress.data())
+            await self.sio.emit("sync_progress", told, room=room_of(progress.user_id))
 
     # Catching up
 

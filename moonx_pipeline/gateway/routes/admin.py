@@ -21,7 +21,6 @@ from moonx_pipeline.gateway.admin_models import (
 from moonx_pipeline.gateway.answers import NO_NUL, SIGNED_IN, WITH_BODY, Answer, Model, answer, documented, not_found
 from moonx_pipeline.gateway.callers import Administrator, Shared, administrator
 from moonx_pipeline.gateway.models import Priority
-from moonx_pipeline.gateway.routes.sync import dagster_url
 from moonx_pipeline.storage.monitoring.overview import read_overview
 from moonx_pipeline.storage.monitoring.statistics import days_of_syncs
 from moonx_pipeline.storage.protection.breaker_rows import breakers
@@ -59,12 +58,12 @@ class PauseBody(Model):
 
 
 @router.get("/sync/queue", response_model=Answer[SyncQueue], responses=_ADMIN)
-def get_queue(gateway: Shared) -> Response:
+def get_queue(gateway: Shared, caller: Administrator) -> Response:
     """What waits, what runs, who carries it, and what is held up."""
     with gateway.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         overview = overview_json(read_overview(connection, has_broker=bool(gateway.settings.kafka.brokers)))
     del overview["breakers"]  # they have a route of their own
-    return answer({**overview, "dagsterUrl": dagster_url(gateway)})
+    return answer({**overview, "dagsterUrl": gateway.dagster_url(caller)})
 
 
 @router.post("/sync/bulk", status_code=202, response_model=Answer[BulkRequested], responses={**_ADMIN, **WITH_BODY})

@@ -25,6 +25,7 @@ from moonx_pipeline.sync.requests.on_view import refresh_on_view
 from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.views.csv import positions_csv
 from moonx_pipeline.views.history import history_json
+from moonx_pipeline.views.people import portfolio_for_people
 from moonx_pipeline.views.portfolio import holdings_json, portfolio_json, quick_json
 
 router = APIRouter(tags=["portfolio"])
@@ -63,13 +64,13 @@ def get_portfolio(
     viewed = BackgroundTask(_viewed, gateway, caller.user_id)
     with gateway.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         state = portfolio_state(connection, caller.user_id)
-        tag = weak_entity_tag(state.version, caller.user_id, state.as_of, state.chains)
+        tag = weak_entity_tag(state.version, caller.user_id, caller.is_admin, state.as_of, state.chains)
         headers = {"ETag": tag, "Cache-Control": _REVALIDATED, "Vary": "Authorization"}
         if if_none_match is not None and names(if_none_match, headers["ETag"], weakly=True):
             return Response(status_code=304, headers=headers, background=viewed)
         stored = read_portfolio(connection, caller.user_id) or StoredPortfolio.empty(caller.user_id, state.version)
     data = portfolio_json(stored, include_spam=includeSpam, chain_ids=chains, min_value=minValue)
-    return answer(data, headers=headers, background=viewed)
+    return answer(data if caller.is_admin else portfolio_for_people(data), headers=headers, background=viewed)
 
 
 @router.get("/portfolio/holdings", response_model=Answer[Holdings], responses=SIGNED_IN)

@@ -33,6 +33,12 @@ from moonx_pipeline.sync.intervals import intervals_of
 from moonx_pipeline.sync.requests.ask import SyncRequestResult, ask_for_sync, manual_sync_limit
 from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.views.operations import operation_detail_json, operation_json
+from moonx_pipeline.views.people import (
+    operation_detail_for_people,
+    operation_for_people,
+    status_for_people,
+    sync_sentence,
+)
 from moonx_pipeline.views.status import status_json
 
 router = APIRouter(tags=["sync"])
@@ -109,7 +115,7 @@ def _refused(asked: SyncRequestResult) -> ApiError:
     if refusal is None:
         raise AssertionError("a request without a refusal has an id")
     if refusal.code != "rate_limited":
-        return ApiError(409, refusal.code, refusal.reason)
+        return ApiError(409, refusal.code, sync_sentence(refusal.code))
     reset_at = asked.reset_at or utc_now()
     return ApiError(
         429,
@@ -137,7 +143,7 @@ def get_status(gateway: Shared, caller: SignedIn) -> Response:
         reset_at=reset_at,
         chains=gateway.settings.chains,
     )
-    return answer(data)
+    return answer(data if caller.is_admin else status_for_people(data))
 
 
 _ONE = {**SIGNED_IN, **documented(404)}
@@ -165,7 +171,8 @@ def get_operations(
             days=days,
             before=last.operation if last else None,
         )
-    return answer([operation_json(row) for row in rows])
+    found = [operation_json(row) for row in rows]
+    return answer(found if caller.is_admin else [operation_for_people(data) for data in found])
 
 
 @router.get("/sync/operations/{operation_id}", response_model=Answer[OperationDetail], responses=_ONE)
@@ -175,7 +182,8 @@ def get_operation(gateway: Shared, caller: SignedIn, operation_id: UUID) -> Resp
         row = read_operation(connection, caller.user_id, operation_id)
     if row is None:
         raise not_found(f"You have no sync {operation_id}.")
-    return answer(operation_detail_json(row, dagster_url(gateway)))
+    data = operation_detail_json(row, gateway.dagster_url(caller))
+    return answer(data if caller.is_admin else operation_detail_for_people(data))
 
 
 @router.delete(
@@ -191,11 +199,3 @@ def cancel(gateway: Shared, caller: SignedIn, operation_id: UUID) -> Response:
         raise ApiError(409, "ended", f"The sync {operation_id} has ended already: there is nothing to cancel.")
     ended = cancelled.operation_id or cancelled.request_id
     return answer({"syncOperationId": str(ended), "cancelled": True})
-
-
-def dagster_url(gateway: Gateway) -> str | None:
-    """Where Dagster's pages are for a browser that follows a link, if it is known."""
-    settings = gateway.settings
-    if settings.gateway.dagster_url or settings.service.env == "production":
-        return settings.gateway.dagster_url
-    return f"http://127.0.0.1:{settings.service.webserver_port}"

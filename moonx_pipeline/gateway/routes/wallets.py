@@ -17,6 +17,7 @@ from moonx_pipeline.gateway.models import Wallets
 from moonx_pipeline.storage.portfolios.users import MAX_WALLETS, WalletsChanged, wallets_of
 from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.sync.requests.wallets import change_wallets
+from moonx_pipeline.views.people import sync_sentence
 
 router = APIRouter(tags=["wallets"])
 
@@ -79,8 +80,14 @@ def put_wallets(
         trigger_runs, gateway.engine, gateway.settings.service.graphql_url, [request_id] if request_id else []
     )
     refusal = change.request.refusal if change.request else None
-    message = f"Your wallets are stored, and read with the next unattended sync. {refusal.reason}" if refusal else None
+    message = f"Your wallets are stored. {_why_not_read(refusal.code)}" if refusal else None
     return answer(data, message, headers={"ETag": _tag(caller.user_id, change.wallets)}, background=trigger)
+
+
+def _why_not_read(code: str) -> str:
+    if code != "rate_limited":
+        return sync_sentence(code)
+    return "They were changed often in a short time, so they are read with the next unattended sync."
 
 
 def _tag(user_id: str, wallets: Sequence[str]) -> str:

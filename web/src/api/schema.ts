@@ -1579,11 +1579,17 @@ export interface components {
             computeUnits: number;
             /** Requestid */
             requestId: string | null;
-            /** Workerid */
+            /**
+             * Workerid
+             * @description For administrators; null for others.
+             */
             workerId: string | null;
             /** Dagsterrunid */
             dagsterRunId: string | null;
-            /** Dagsterrunurl */
+            /**
+             * Dagsterrunurl
+             * @description For administrators, and in development; null for others.
+             */
             dagsterRunUrl: string | null;
         };
         /**
