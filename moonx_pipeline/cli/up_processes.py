@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-_GRACE_SECONDS = 8.0
+_GRACE_SECONDS = 6.0
 """How long processes may take to end by themselves; the worker, which takes longest, hands its runs back in four."""
 _LOOK_SECONDS = 0.5
 _LOOKS_A_RECORD = 4
@@ -94,6 +94,9 @@ def _watch(parent_id: int, home: Path) -> None:
         looks += 1
         time.sleep(_LOOK_SECONDS)
     end(processes[1:])
+    from moonx_pipeline.storage.connection.embedded import stop_unused
+
+    stop_unused(home)
     with suppress(OSError):
         if file.read_text() == written:  # or else the next one has begun
             file.unlink()

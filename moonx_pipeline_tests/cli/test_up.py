@@ -125,8 +125,8 @@ def test_a_closed_terminal_or_a_kill_leaves_no_process_behind(system: System, en
 
     system.process.send_signal(ending)
 
-    system.process.wait(15)
-    assert psutil.wait_procs(children, timeout=15)[1] == []
+    system.process.wait(30)
+    assert psutil.wait_procs(children, timeout=30)[1] == []
 
 
 def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:

@@ -61,8 +61,30 @@ def _recorded(home: Path, child: psutil.Process) -> None:
 def test_processes_end_with_their_parent_though_it_is_killed(running: Running, tmp_path: Path) -> None:
     running.parent.kill()
 
-    assert psutil.wait_procs([running.child, running.watch], timeout=10)[1] == []
+    assert psutil.wait_procs([running.child, running.watch], timeout=30)[1] == []
     assert not (tmp_path / "up.json").exists()
+
+
+def test_the_embedded_database_ends_with_the_last_one_though_it_was_killed(tmp_path: Path) -> None:
+    script = """
+import sys, time
+from pathlib import Path
+from moonx_pipeline.cli.up_processes import start_watch
+from moonx_pipeline.storage.connection.embedded import embedded_url
+embedded_url(Path(sys.argv[1]))
+start_watch(Path(sys.argv[1]))
+print("ready", flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], env=environment_with(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        server = psutil.Process(int((tmp_path / "postgres" / "postmaster.pid").read_text().split()[0]))
+        process.kill()
+
+    assert psutil.wait_procs([server], timeout=30)[1] == []
 
 
 def test_what_outlives_its_parent_is_named_and_ended_with_consent(running: Running, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def system(
     with running_system(
         postgres_server, simulator_server, tmp_path_factory.mktemp("logs"), **SECRETS, **_LINES
     ) as running:
-        url = make_url(running.environment["DATABASE_URL"]).set(username="postgres", password="sekrit-database")
+        url = make_url(running.environment["DATABASE_URL"]).set(password="sekrit-database")
         running.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
         yield running
 

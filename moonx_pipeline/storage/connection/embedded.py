@@ -207,8 +207,13 @@ def release(home: Path) -> None:
         return
     del _leases[home]
     lease.file.close()
-    if not home.is_dir():
-        return  # the folder was removed, the server's socket with it
+    stop_unused(home)
+
+
+def stop_unused(home: Path) -> None:
+    """Stops the server under ``home`` if no process uses it; one that was killed stops nothing."""
+    if not (home / "postgres").is_dir():
+        return  # there is none; or the folder was removed, the server's socket with it
     with _locked(home / _START_LOCK), (home / _LEASE).open("ab") as everyone:
         try:
             fcntl.flock(everyone, fcntl.LOCK_EX | fcntl.LOCK_NB)
