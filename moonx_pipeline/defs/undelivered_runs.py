@@ -10,12 +10,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import dagster as dg
-from kombu.exceptions import OperationalError
 
-from moonx_pipeline.broker import waiting_runs
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.defs.resources import PipelineSettings
-from moonx_pipeline.defs.run_launcher import WorkerRunLauncher
 from moonx_pipeline.defs.runs import worker_of
 from moonx_pipeline.settings import Settings
 
@@ -35,6 +32,10 @@ def send_undelivered(instance: dg.DagsterInstance, settings: Settings, now: date
     Raises:
         OperationalError: Redis can't be used.
     """
+    # Celery takes a tenth of a start, and of the processes that load this module only the daemon's need it.
+    from moonx_pipeline.broker import waiting_runs
+    from moonx_pipeline.defs.run_launcher import WorkerRunLauncher
+
     launcher = instance.run_launcher
     before = now - LOST_AFTER
     starting = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING], updated_before=before)
@@ -67,6 +68,8 @@ def _last_sent_at(instance: dg.DagsterInstance, run_id: str) -> float:
     description="Sends runs again whose message the broker lost.",
 )
 def undelivered_runs(context: dg.SensorEvaluationContext, settings: PipelineSettings) -> dg.SkipReason:
+    from kombu.exceptions import OperationalError
+
     try:
         sent = send_undelivered(context.instance, settings.values, utc_now())
     except OperationalError as problem:
