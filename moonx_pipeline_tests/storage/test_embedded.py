@@ -78,6 +78,7 @@ def test_ctrl_c_while_the_server_is_stopped_leaves_neither_it_nor_a_trace(home: 
     user = user_of(home, stderr=subprocess.PIPE)
     server = psutil.Process(server_pid(home))
     server.suspend()
+    stopped(server)
     assert user.stdin is not None
     user.stdin.write("\n")
     user.stdin.flush()
@@ -88,6 +89,12 @@ def test_ctrl_c_while_the_server_is_stopped_leaves_neither_it_nor_a_trace(home: 
 
     assert user.communicate(timeout=30) == ("", "")
     assert (user.returncode, server_pid(home)) == (0, None)
+
+
+@retry(retry=retry_if_exception_type(AssertionError), wait=wait_fixed(0.02), stop=stop_after_delay(30), reraise=True)
+def stopped(server: psutil.Process) -> None:
+    """Until then it could take a later signal first, which would not be seen to wait."""
+    assert server.status() == psutil.STATUS_STOPPED
 
 
 @retry(retry=retry_if_exception_type(AssertionError), wait=wait_fixed(0.02), stop=stop_after_delay(30), reraise=True)
