@@ -1,11 +1,14 @@
 """The broker between Dagster's launcher and the workers: Redis, or the pipeline's database if Redis is not set.
 
-A message names a run to execute. Losing one does no harm: requests and their progress are in the database.
+A message names a run to execute. Losing one does no harm: it is sent again (see ``defs.undelivered_runs``).
 """
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from queue import Empty
 from typing import Any, Final
@@ -18,12 +21,15 @@ from sqlalchemy import Engine, make_url
 
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.connection.engine import database_url, ready_engine
+from moonx_pipeline.storage.connection.silence import KEEPALIVE
 
 QUEUE: Final = "dagster"
 LONGEST_RUN_SECONDS: Final = 3600
 """The time limit of a run that has none of its own."""
 
-_PING_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 2.0
+"""The longest wait for an answer where nothing is sent."""
+
 _SCHEME: Final = "moonx"
 _SCHEMA: Final = "celery"
 _POLLING_SECONDS: Final = 0.1
@@ -71,7 +77,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     }
     if uses_database(settings):
         pool = {"pool_size": 2, "max_overflow": 8, "pool_recycle": 600, "pool_pre_ping": True}
-        return {**common, "broker_transport_options": {**pool, "connect_args": {"application_name": "moonx-broker"}}}
+        arguments = {"application_name": "moonx-broker", **KEEPALIVE}
+        return {**common, "broker_transport_options": {**pool, "connect_args": arguments}}
     return {
         **common,
         "broker_transport_options": {
@@ -89,21 +96,52 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 _INDEX: Final = (
     f"CREATE INDEX kombu_message_waiting ON {_SCHEMA}.kombu_message (queue_id, timestamp, id) WHERE visible <> false"
 )
+_WAITING: Final = (
+    f"SELECT payload FROM {_SCHEMA}.kombu_message m JOIN {_SCHEMA}.kombu_queue q ON q.id = m.queue_id "  # noqa: S608
+    "WHERE q.name = %s AND visible <> false"
+)
 
 
 def ping(settings: Settings) -> str | None:
     """Why the broker can't be used now; ``None`` if it answers or is the database."""
     if uses_database(settings):
         return None
-    options = celery_settings(settings)["broker_transport_options"]
-    broker = Connection(broker_url(settings), transport_options=options)
     try:
-        broker.ensure_connection(max_retries=1, timeout=_PING_SECONDS)
+        with _redis(settings):
+            return None
     except OperationalError:
         return "The broker can't be used: runs wait in it."
-    finally:
-        broker.release()
-    return None
+
+
+def waiting_runs(settings: Settings) -> set[str]:
+    """The ids of the runs whose messages wait in the broker, because no worker has received them yet.
+
+    Raises:
+        OperationalError: Redis can't be used.
+        SQLAlchemyError: The database is the broker and can't be used.
+    """
+    if uses_database(settings):
+        with ready_engine(settings).connect() as connection:
+            messages = connection.exec_driver_sql(_WAITING, (QUEUE,)).scalars().all()
+    else:
+        with _redis(settings) as broker:
+            channel: Any = broker.default_channel  # its types know no Redis
+            messages = channel.client.lrange(QUEUE, 0, -1)
+    return {json.loads(message)["headers"]["id"] for message in messages}
+
+
+@contextmanager
+def _redis(settings: Settings) -> Iterator[Connection]:
+    """A connection to Redis for a look, which also ends in time where Redis is silent.
+
+    Raises:
+        OperationalError: Redis can't be used.
+    """
+    options = celery_settings(settings)["broker_transport_options"]
+    options |= {"socket_connect_timeout": _LOOK_SECONDS, "socket_timeout": _LOOK_SECONDS}
+    with Connection(broker_url(settings), transport_options=options) as broker:
+        broker.ensure_connection(max_retries=1, timeout=_LOOK_SECONDS)
+        yield broker
 
 
 def prepare_broker(settings: Settings) -> None:

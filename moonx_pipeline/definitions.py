@@ -14,6 +14,7 @@ from moonx_pipeline.defs.schedules import market_hours_sweep, off_hours_sweep
 from moonx_pipeline.defs.sensors import sync_requests
 from moonx_pipeline.defs.sweep import portfolio_sweep
 from moonx_pipeline.defs.token_registry import daily_token_registry, refresh_token_registry, token_registry
+from moonx_pipeline.defs.undelivered_runs import undelivered_runs
 
 _settings = PipelineSettings()
 _database = Database(settings=_settings)
@@ -24,7 +25,7 @@ defs = dg.Definitions(
     asset_checks=[totals_add_up, portfolio_complete],
     jobs=[portfolio_sync, portfolio_sweep, maintenance, refresh_token_registry],
     schedules=[market_hours_sweep, off_hours_sweep, nightly_maintenance, daily_token_registry],
-    sensors=[sync_requests, lost_workers],
+    sensors=[sync_requests, undelivered_runs, lost_workers],
     resources={
         "settings": _settings,
         "database": _database,

@@ -25,7 +25,7 @@ _SHARED: Final = ("site", "image")
 """Fixtures that take long and are shared over files: their tests stay in one session."""
 
 _SYSTEM: Final = frozenset(
-    {"worker", "deploy", "deploy_monitoring", "metrics", "cli", "tracing", "gateway", "defs", "proof"}
+    {"worker", "deploy", "deploy_monitoring", "metrics", "cli", "tracing", "gateway", "defs", "proof", "bench"}
 )
 """Folders whose tests start processes of the product, or take as long."""
 

@@ -53,6 +53,16 @@ def test_prose_has_no_word_that_a_reader_has_to_translate(path: Path) -> None:
     assert found == []
 
 
+def test_names_of_tests_are_read_at_one_glance() -> None:
+    names = [
+        match.group(1)
+        for path in (ROOT / "moonx_pipeline_tests").rglob("test_*.py")
+        for match in re.finditer(r"^ *(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
+    ]
+    assert len(names) > 1000
+    assert [name for name in names if len(name) >= 80] == []
+
+
 def test_each_kind_of_error_is_a_code_that_the_api_names() -> None:
     def kinds(error: type[ProviderError]) -> set[str]:
         return {error.kind}.union(*map(kinds, error.__subclasses__()))

@@ -10,7 +10,8 @@ import dagster as dg
 import psutil
 from sqlalchemy import event
 
-from moonx_pipeline.bench.setting import LATENCY_MS, Bench, milliseconds
+from moonx_pipeline.bench.figures import LATENCY_MS
+from moonx_pipeline.bench.setting import Bench, milliseconds
 from moonx_pipeline.launch import run_portfolio_sync
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.sync.pipeline import SyncPipeline

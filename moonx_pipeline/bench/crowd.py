@@ -17,7 +17,8 @@ import requests
 from sqlalchemy import Engine
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from moonx_pipeline.bench.setting import LATENCY_MS, UNLIMITED
+from moonx_pipeline.bench.figures import LATENCY_MS
+from moonx_pipeline.bench.setting import UNLIMITED
 from moonx_pipeline.providers.alchemy import Alchemy
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import free_port, provider_settings

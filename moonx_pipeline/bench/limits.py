@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
-from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
 from typing import Final
 
 from moonx_pipeline.bench.setting import Bench, milliseconds
@@ -20,6 +21,8 @@ from moonx_pipeline.sync.requests.ask import manual_sync_limit
 
 SECONDS: Final = 3.0
 _MINUTE: Final = timedelta(minutes=1)
+_START_SECONDS: Final = 120
+"""How long the callers wait for the last of them to have started."""
 
 
 def limiter(running: Bench) -> None:
@@ -57,28 +60,31 @@ def breakers(running: Bench) -> None:
 
 
 def _hammer(running: Bench, callers: int) -> list[float]:
+    """The seconds of each take, of so many callers at once."""
     context = multiprocessing.get_context("spawn")
-    results: SimpleQueue[list[float]] = context.SimpleQueue()
     url = running.engine.url.render_as_string(hide_password=False)
-    start = time.time() + 2 + callers * 0.3
-    processes = [context.Process(target=_take_for, args=(url, start, results)) for _ in range(callers)]
-    for process in processes:
-        process.start()
-    taken = [seconds for _ in processes for seconds in results.get()]
-    for process in processes:
-        process.join()
-    return taken
+    together = context.Barrier(callers)
+    with ProcessPoolExecutor(callers, context, _join, (together,)) as pool:
+        return [seconds for taken in pool.map(_take_for, [url] * callers) for seconds in taken]
 
 
-def _take_for(url: str, start: float, results: SimpleQueue[list[float]]) -> None:
+_together: Barrier
+
+
+def _join(together: Barrier) -> None:
+    global _together
+    _together = together
+
+
+def _take_for(url: str) -> list[float]:
     engine = open_engine(url, connections=1)
     limits = [Limit("bench", 1, 600_000, _MINUTE), Limit("bench:compute_units", 200, 10**9, timedelta(seconds=10))]
     taken = []
     with autocommit(engine) as connection:
         take(connection, limits, _MINUTE)
-        time.sleep(max(0.0, start - time.time()))
-        while time.time() < start + SECONDS:
-            began = time.perf_counter()
+        _together.wait(_START_SECONDS)
+        end = time.perf_counter() + SECONDS
+        while (began := time.perf_counter()) < end:
             take(connection, limits, _MINUTE)
             taken.append(time.perf_counter() - began)
-    results.put(taken)
+    return taken

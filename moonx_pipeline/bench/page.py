@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import jwt
 import requests
-from rich.console import Console
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from moonx_pipeline.bench.crowd import Crowd
-from moonx_pipeline.bench.setting import Bench
+from moonx_pipeline.bench.figures import Add
 from moonx_pipeline.bench.workers import whole_system
 from moonx_pipeline.gateway.page import STATIC
 from moonx_pipeline.simulator.server import free_port
@@ -72,24 +71,23 @@ class Click(NamedTuple):
     shown: float
 
 
-def clicks(running: Bench, many: Crowd) -> None:
+def clicks(add: Add, many: Crowd) -> None:
     """Clicks on the page of the system as 'make up' starts it; each changes the price of a holding."""
     if missing := _missing():
-        Console(stderr=True).print(f"The time from a click to the page is left out: {missing}")
-        return
+        raise SystemExit(missing)
     many.grow_to(max(many.users, 1))
     with _page() as page:
         made = [_click(many, page, number) for number in range(_WARM + _CLICKS)][_WARM:]
     whole = [click.shown - click.clicked for click in made]
-    running.add("click_to_page_p50_ms", statistics.median(whole), "ms", "<= 1200")
-    running.add("click_to_page_p95_ms", statistics.quantiles(whole, n=20)[18], "ms", "<= 2500")
+    add("click_to_page_p50_ms", statistics.median(whole), "ms", "<= 1200")
+    add("click_to_page_p95_ms", statistics.quantiles(whole, n=20)[18], "ms", "<= 2500")
     for name, parts in {
         "click_request_ms": [click.accepted - click.clicked for click in made],
         "click_launch_ms": [click.started - click.accepted for click in made],
         "click_sync_ms": [click.completed - click.started for click in made],
         "click_deliver_ms": [click.shown - click.completed for click in made],
     }.items():
-        running.add(name, statistics.median(parts), "ms", "")
+        add(name, statistics.median(parts), "ms", "")
 
 
 def _missing() -> str | None:

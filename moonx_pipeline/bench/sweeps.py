@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Engine, event
 
 from moonx_pipeline.bench.crowd import Crowd
-from moonx_pipeline.bench.setting import Bench
+from moonx_pipeline.bench.figures import Add
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.portfolios.users import wallets_of
 from moonx_pipeline.storage.syncs.webhooks import NO_WEBHOOKS, Webhooks, note_delivery
@@ -35,28 +35,28 @@ def _sweep(many: Crowd, *, max_users: int = 0, webhooks: Webhooks = NO_WEBHOOKS)
     return report
 
 
-def throughput(running: Bench, many: Crowd) -> None:
+def throughput(add: Add, many: Crowd) -> None:
     """Whole sweeps: the first, one that finds nothing changed, and one after all prices moved."""
     many.grow_to(USERS)
-    _timed(running, many, "first", ">= 25000")
+    _timed(add, many, "first", ">= 25000")
     many.make_due()
-    _timed(running, many, "unchanged", ">= 40000")
+    _timed(add, many, "unchanged", ">= 40000")
     many.make_due()
     many.age_prices()
     many.simulator.change("world", tick=7)
-    _timed(running, many, "prices_moved", "")
+    _timed(add, many, "prices_moved", "")
 
 
-def _timed(running: Bench, many: Crowd, name: str, target: str) -> None:
+def _timed(add: Add, many: Crowd, name: str, target: str) -> None:
     server, own = many.server_seconds(), time.process_time()
     report = _sweep(many)
     own, server = time.process_time() - own, many.server_seconds() - server
-    running.add(f"sweep_users_per_minute_{name}", report.users / report.seconds * 60, "users/min", target)
-    running.add(f"sweep_own_cpu_ms_a_user_{name}", own / report.users * 1000, "ms", "")
-    running.add(f"sweep_postgresql_cpu_ms_a_user_{name}", server / report.users * 1000, "ms", "")
+    add(f"sweep_users_per_minute_{name}", report.users / report.seconds * 60, "users/min", target)
+    add(f"sweep_own_cpu_ms_a_user_{name}", own / report.users * 1000, "ms", "")
+    add(f"sweep_postgresql_cpu_ms_a_user_{name}", server / report.users * 1000, "ms", "")
 
 
-def parts(running: Bench, many: Crowd) -> None:
+def parts(add: Add, many: Crowd) -> None:
     """Our CPU a user in a sweep that changes nothing: HTTP and parsing, the SQL client, and valuing with the rest."""
     many.make_due()
     sql = _SqlClock(many.engine)
@@ -74,9 +74,9 @@ def parts(running: Bench, many: Crowd) -> None:
     with ThreadPoolExecutor(_READERS) as pool:
         list(pool.map(lambda group: many.alchemy.read_balances(group, with_metadata=False, scope=scope), groups))
     http = (time.process_time() - http) / _READ * 1000
-    running.add("sweep_cpu_ms_a_user_http_and_parsing", http, "ms", "")
-    running.add("sweep_cpu_ms_a_user_sql_client", in_sql, "ms", "")
-    running.add("sweep_cpu_ms_a_user_valuing_and_rest", own - http - in_sql, "ms", "")
+    add("sweep_cpu_ms_a_user_http_and_parsing", http, "ms", "")
+    add("sweep_cpu_ms_a_user_sql_client", in_sql, "ms", "")
+    add("sweep_cpu_ms_a_user_valuing_and_rest", own - http - in_sql, "ms", "")
 
 
 class _SqlClock:
@@ -109,7 +109,7 @@ def _groups(many: Crowd, names: list[str]) -> list[list[tuple[str, list[int]]]]:
     return many.alchemy.plan_requests(pairs, with_metadata=False)
 
 
-def economy(running: Bench, many: Crowd) -> None:
+def economy(add: Add, many: Crowd) -> None:
     """Compute units of a sync alone, in a sweep and by price only, and of a user's hour."""
 
     def units() -> int:
@@ -117,7 +117,7 @@ def economy(running: Bench, many: Crowd) -> None:
 
     before = units()
     SyncPipeline(many.runtime).run(SyncSpec(uuid.uuid4(), "user1"))
-    running.add("compute_units_single_sync", units() - before, "compute units", "<= 400")
+    add("compute_units_single_sync", units() - before, "compute units", "<= 400")
     many.make_due()
     before = units()
     swept = _sweep(many)
@@ -126,11 +126,11 @@ def economy(running: Bench, many: Crowd) -> None:
     before = units()
     by_price = _sweep(many, webhooks=_alive_webhooks(many))
     by_price_alone = (units() - before) / by_price.users
-    running.add("compute_units_a_user_swept", a_sweep, "compute units", "<= 70")
-    running.add("compute_units_a_user_by_price_only", by_price_alone, "compute units", "<= 5")
+    add("compute_units_a_user_swept", a_sweep, "compute units", "<= 70")
+    add("compute_units_a_user_by_price_only", by_price_alone, "compute units", "<= 5")
     # Every five minutes; with a webhook, balances are read once an hour and only prices the other eleven times.
-    running.add("compute_units_a_user_hour_market", 12 * a_sweep, "compute units", "")
-    running.add("compute_units_a_user_hour_market_with_webhook", a_sweep + 11 * by_price_alone, "compute units", "")
+    add("compute_units_a_user_hour_market", 12 * a_sweep, "compute units", "")
+    add("compute_units_a_user_hour_market_with_webhook", a_sweep + 11 * by_price_alone, "compute units", "")
 
 
 def _alive_webhooks(many: Crowd) -> Webhooks:
@@ -144,7 +144,7 @@ def _alive_webhooks(many: Crowd) -> Webhooks:
     return webhooks
 
 
-def growth(running: Bench, many: Crowd) -> None:
+def growth(add: Add, many: Crowd) -> None:
     """The cost of syncing 1,000 users by the number of users, all due; the best of three slices."""
     costs = {}
     for size in _SIZES:
@@ -157,5 +157,5 @@ def growth(running: Bench, many: Crowd) -> None:
             _sweep(many, max_users=_SLICE)
             taken.append((time.perf_counter() - started) / _SLICE * 1000)
         costs[size] = min(taken)
-        running.add(f"sweep_ms_a_user_of_{size}", costs[size], "ms", "")
-    running.add("cost_growth_1k_to_100k", costs[_SIZES[-1]] / costs[_SIZES[0]], "x", "<= 1.2")
+        add(f"sweep_ms_a_user_of_{size}", costs[size], "ms", "")
+    add("cost_growth_1k_to_100k", costs[_SIZES[-1]] / costs[_SIZES[0]], "x", "<= 1.2")

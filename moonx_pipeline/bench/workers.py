@@ -22,7 +22,8 @@ from sqlalchemy import Engine
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from moonx_pipeline.bench.crowd import Crowd
-from moonx_pipeline.bench.setting import Bench, milliseconds
+from moonx_pipeline.bench.figures import Add
+from moonx_pipeline.bench.setting import milliseconds
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import free_port
 from moonx_pipeline.storage.connection.retries import autocommit
@@ -35,7 +36,7 @@ from moonx_pipeline.sync.spec import SyncSpec
 
 _TOGETHER: Final = 60
 _MANY: Final = 500
-_A_BELL: Final = 10
+_AT_ONCE: Final = 10
 _CLICKS: Final = 40
 _BY_SENSOR: Final = 5
 _PROCESSES: Final = "4"
@@ -50,29 +51,29 @@ telemetry: {enabled: false}
 """
 
 
-def runs(running: Bench, many: Crowd) -> None:
+def runs(add: Add, many: Crowd) -> None:
     """Runs on the system as 'make up' starts it, and by Dagster's default launcher for comparison."""
     many.grow_to(_MANY + _TOGETHER)
     with whole_system() as (url, process):
         _serve(many, url, 1, 8)  # warms all processes
-        running.add("single_runs_per_minute", on_workers := _rate(many, url, 10, _TOGETHER), "runs/min", ">= 200")
+        add("single_runs_per_minute", on_workers := _rate(many, url, 10, _TOGETHER), "runs/min", ">= 200")
         clicks = [_click(many, url, number) for number in range(1, _CLICKS + 1)]
-        running.add("request_to_commit_p50_ms", statistics.median(clicks), "ms", "<= 1000")
-        running.add("request_to_commit_p95_ms", statistics.quantiles(clicks, n=20)[18], "ms", "<= 2000")
+        add("request_to_commit_p50_ms", statistics.median(clicks), "ms", "<= 1000")
+        add("request_to_commit_p95_ms", statistics.quantiles(clicks, n=20)[18], "ms", "<= 2000")
         slow = [_click(many, None, _CLICKS + number) for number in range(1, _BY_SENSOR + 1)]
-        running.add("request_to_commit_by_sensor_p50_ms", statistics.median(slow), "ms", "<= 7000")
+        add("request_to_commit_by_sensor_p50_ms", statistics.median(slow), "ms", "<= 7000")
         before = _worker_megabytes(process)
         _serve(many, url, 1, _MANY)
         after = _worker_megabytes(process)
-        running.add("worker_pss_mb", after, "MB", "<= 512")
-        running.add("worker_pss_growth_mb_500_runs", after - before, "MB", "")
+        add("worker_pss_mb", after, "MB", "<= 512")
+        add("worker_pss_growth_mb_500_runs", after - before, "MB", "")
     with _default_launcher() as url:
         default = _rate_of_launches(many, url, 4)
-    running.add("default_launcher_runs_per_minute", default, "runs/min", "")
-    running.add("single_runs_over_default_launcher", on_workers / default, "x", ">= 12")
+    add("default_launcher_runs_per_minute", default, "runs/min", "")
+    add("single_runs_over_default_launcher", on_workers / default, "x", ">= 12")
 
 
-def chains(running: Bench, many: Crowd) -> None:
+def chains(add: Add, many: Crowd) -> None:
     """Five chains in one sync against one chain; each chain has its own key, and so its own call."""
     many.grow_to(max(many.users, 1))
     shared = {name: value for name, value in many.environment.items() if name != "ALCHEMY_API_KEY"}
@@ -81,7 +82,7 @@ def chains(running: Bench, many: Crowd) -> None:
         keys = {f"ALCHEMY_API_KEY_{name}": f"simulator-{name}" for name in names}
         runtime = open_runtime(Settings.from_environment({**shared, **keys}), many.engine)
         taken[len(names)] = milliseconds(partial(_sync_unattended, runtime), 7)
-    running.add("five_chains_over_one", taken[5] / taken[1], "x", "<= 1.3")
+    add("five_chains_over_one", taken[5] / taken[1], "x", "<= 1.3")
 
 
 def _sync_unattended(runtime: Runtime) -> None:
@@ -110,8 +111,8 @@ def _serve(many: Crowd, url: str, first: int, count: int) -> None:
     """Asks for users' syncs, dispatches them, and waits for the last to end."""
     names = [f"user{number}" for number in range(first, first + count)]
     before = _runs_done(many.engine)
-    for start in range(0, count, _A_BELL):
-        trigger_runs(many.engine, url, [_ask(many, name) for name in names[start : start + _A_BELL]])
+    for start in range(0, count, _AT_ONCE):
+        trigger_runs(many.engine, url, [_ask(many, name) for name in names[start : start + _AT_ONCE]])
     _await_runs(many, before + count)
 
 

@@ -87,6 +87,14 @@ def _end_as_interrupted(_signum: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _why_database_failed(problem: Exception) -> str | None:
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from moonx_pipeline.storage.connection.causes import why_database_failed
+
+    return why_database_failed(problem)
+
+
 def main(args: list[str] | None = None) -> NoReturn:
     """Runs a command. An expected failure prints one sentence to stderr and sets its exit code, without a trace."""
     # SIGTERM, and SIGHUP of a terminal that is closed, unwind like Ctrl-C: whatever the command started is stopped
@@ -116,14 +124,10 @@ def main(args: list[str] | None = None) -> NoReturn:
         about = f"'{problem.filename}': " if problem.filename else ""
         _end(f"{about}{problem.strerror or problem}.", EXIT_FAILED)
     except Exception as problem:
-        # The library is loaded only by commands that use the database.
-        library = sys.modules.get("sqlalchemy.exc")
-        if library is None or not isinstance(problem, library.DBAPIError):
+        why = _why_database_failed(problem)
+        if why is None:
             raise
-        said = str(problem.orig).strip().splitlines() or ["nothing"]
-        _end(
-            f"The database did not do what was asked: {said[0]}. 'moonx status' shows whether it answers.", EXIT_FAILED
-        )
+        _end(f"The database could not be used: {why}.", EXIT_FAILED)
     sys.exit(result if isinstance(result, int) else 0)
 
 

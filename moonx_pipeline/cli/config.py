@@ -14,6 +14,7 @@ from moonx_pipeline.domain.show import visible
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.settings.load import SettingRow, Settings, read_environment, rows, shown_value, value_of
 from moonx_pipeline.settings.names import NO_MEANING
+from moonx_pipeline.settings.rules import missing_for_gateway
 
 
 class ShownSetting(NamedTuple):
@@ -40,6 +41,8 @@ def config(check: bool, as_json: bool, markdown: bool, env_example: bool) -> Non
     shown = list(_shown(load_settings()))
     if check:
         echo(f"{len(shown)} settings are right.")
+        if missing := missing_for_gateway(load_settings()):
+            echo(missing)
     elif as_json:
         echo(json.dumps([_as_json(setting) for setting in shown], indent=2))
     else:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
 from moonx_pipeline.cli.terminal import echo, open_console, print_rows
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.show import visible
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings
@@ -39,7 +39,7 @@ def status(as_json: bool) -> None:
         connection.exec_driver_sql("SELECT 1")
         latency = round((time.monotonic() - started) * 1000, 1)
         overview = overview_json(read_overview(connection, has_broker=bool(settings.kafka.brokers)))
-        webhooks = webhooks_json(Webhooks.of(settings), webhook_networks(connection), datetime.now(UTC))
+        webhooks = webhooks_json(Webhooks.of(settings), webhook_networks(connection), utc_now())
     parts = {"database": {"ok": True, "latencyMs": latency}, **_parts(settings)}
     if as_json:
         echo(json.dumps({"parts": parts, **overview, "webhooks": webhooks}, indent=2))

@@ -20,7 +20,8 @@ from sqlalchemy import Engine, create_engine, text
 from moonx_pipeline.defs.dagster_private import ConfigurableClassData
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import load_settings
-from moonx_pipeline.storage.connection.engine import KEEPALIVE, dagster_database_url
+from moonx_pipeline.storage.connection.engine import dagster_database_url
+from moonx_pipeline.storage.connection.silence import KEEPALIVE
 
 _CREATING_TABLES = 0x6D6F6F6E  # advisory lock: several processes may start on an empty database at once
 
@@ -35,6 +36,7 @@ def _process_engine(url: str, _process_id: int) -> Engine:
         pool_recycle=600,
         pool_pre_ping=True,
         pool_reset_on_return="rollback",
+        hide_parameters=True,
         connect_args={"application_name": "moonx-dagster", "connect_timeout": 5, **KEEPALIVE},
     )
 

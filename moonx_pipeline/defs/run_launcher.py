@@ -16,7 +16,6 @@ from celery import Celery
 from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.make_app import make_app
-from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG
 from kombu.exceptions import OperationalError
 
 from moonx_pipeline.broker import LONGEST_RUN_SECONDS, QUEUE, broker_url, celery_settings, prepare_broker
@@ -69,10 +68,9 @@ class WorkerRunLauncher(CeleryRunLauncher):
 
     def launch_run(self, context: LaunchRunContext) -> None:
         run = context.dagster_run
-        queue = run.tags.get(DAGSTER_CELERY_QUEUE_TAG, self.default_queue)
-        self._instance.report_engine_event(f"Waits for a worker of queue '{queue}'.", run, cls=self.__class__)
+        self._instance.report_engine_event("Waits for a worker.", run, cls=self.__class__)
         try:
-            self._send(run, queue)
+            self._send(run)
         except OperationalError as problem:
             why = str(problem).rstrip(".")
             raise DagsterLaunchFailedError(
@@ -80,7 +78,18 @@ class WorkerRunLauncher(CeleryRunLauncher):
                 "broker, or check CELERY_BROKER_URL or REDIS_*; then launch the run again."
             ) from None
 
-    def _send(self, run: dg.DagsterRun, queue: str) -> None:
+    def send_again(self, run: dg.DagsterRun) -> None:
+        """Sends a run whose message was lost; a worker leaves it if another has taken it.
+
+        Raises:
+            OperationalError: The broker can't be used.
+        """
+        self._send(run)
+        self._instance.report_engine_event(
+            "The broker lost its message, which was sent again. Waits for a worker.", run, cls=self.__class__
+        )
+
+    def _send(self, run: dg.DagsterRun) -> None:
         assert run.job_code_origin is not None  # noqa: S101 - Dagster checks it before it launches
         args = ExecuteRunArgs(
             job_origin=run.job_code_origin,
@@ -95,8 +104,8 @@ class WorkerRunLauncher(CeleryRunLauncher):
             TASK_EXECUTE_JOB_NAME,
             kwargs={"execute_job_args_packed": pack_value(args)},
             task_id=run.run_id,
-            queue=queue,
-            routing_key=f"{queue}.{TASK_EXECUTE_JOB_NAME}",
+            queue=QUEUE,
+            routing_key=f"{QUEUE}.{TASK_EXECUTE_JOB_NAME}",
             soft_time_limit=limit,
             time_limit=limit + _KILL_AFTER_SECONDS,
         )

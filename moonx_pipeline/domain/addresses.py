@@ -7,6 +7,7 @@ import re
 from eth_utils.address import is_checksum_address, to_checksum_address
 
 _HEX_ADDRESS = re.compile(r"0x[0-9a-f]{40}", re.IGNORECASE)
+_MOST_SHOWN = 90
 
 
 class InvalidAddress(ValueError):
@@ -23,18 +24,19 @@ def parse_address(text: str) -> str:
         InvalidAddress: The text is no address, or its checksum is wrong.
     """
     address = text.strip()
+    shown = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
     if not address.lower().startswith("0x"):
-        raise InvalidAddress(f"'{text}' is no address: it does not begin with 0x.")
+        raise InvalidAddress(f"'{shown}' is no address: it does not begin with 0x.")
     if not _HEX_ADDRESS.fullmatch(address):
         digits = address[2:]
         if len(digits) != 40:
-            raise InvalidAddress(f"'{text}' is no address: it has {len(digits)} digits after 0x, not 40.")
-        raise InvalidAddress(f"'{text}' is no address: it has characters other than 0-9 and a-f.")
+            raise InvalidAddress(f"'{shown}' is no address: it has {len(digits)} digits after 0x, not 40.")
+        raise InvalidAddress(f"'{shown}' is no address: it has characters other than 0-9 and a-f.")
     digits = address[2:]
     if digits not in (digits.lower(), digits.upper()) and not is_checksum_address("0x" + digits):
         right = to_checksum_address(address.lower())
         raise InvalidAddress(
-            f"'{text}' has a wrong EIP-55 checksum, so a character is mistyped "
+            f"'{shown}' has a wrong EIP-55 checksum, so a character is mistyped "
             f"(were its digits right, it would be written {right})."
         )
     return address.lower()

@@ -39,6 +39,7 @@ _SYNC_TYPE: Final = {
     "schedule": "scheduled",
     "webhook": "automatic",
     "login": "automatic",
+    "wallets": "automatic",
 }
 
 

@@ -83,7 +83,7 @@ DEADLINE_EXCEEDED: Final = Reason(
     "The sync's time (WORKER_TIMEOUT) was over before its result was stored.",
     counts=True,
 )
-DATABASE_AWAY: Final = Reason("database_away", "failed", "The database could not be used: {error}", counts=True)
+DATABASE_AWAY: Final = Reason("database_away", "failed", "The database could not be used: {error}.", counts=True)
 INTERNAL_ERROR: Final = Reason("internal_error", "failed", counts=True)
 NO_CHAIN_READ: Final = Reason("no_chain_read", "failed", counts=True)
 

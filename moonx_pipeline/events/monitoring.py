@@ -12,7 +12,7 @@ from moonx_pipeline.events.relay import Relay
 from moonx_pipeline.metrics.health import Check, Readiness
 from moonx_pipeline.metrics.serving import is_wanted, listen, serve
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.connection.engine import why_unusable
+from moonx_pipeline.storage.connection.engine import health_engine, why_unusable
 
 _FIRST_PORT: Final = 3002
 
@@ -28,9 +28,10 @@ def serve_relay(settings: Settings, engine: Engine, relay: Relay) -> None:
         return
     port = monitoring.relay_metrics_port
     listening = listen(monitoring.host, port, default=_FIRST_PORT, setting="RELAY_METRICS_PORT")
+    health = health_engine(engine)
     readiness = Readiness(
         {
-            "database": Check(True, lambda: why_unusable(engine)),
+            "database": Check(True, lambda: why_unusable(health)),
             "kafka": Check(True, lambda: relay.kafka_problem or why_unreachable(kafka)),
         }
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -11,6 +11,7 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import rfc3339
 
 T = TypeVar("T")
@@ -18,6 +19,9 @@ T = TypeVar("T")
 DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="In plain notation, exact.")]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, description="RFC 3339 in UTC.")]
 Address = Annotated[str, Field(pattern="^0x[0-9a-f]{40}$")]
+
+NO_NUL = r"^[^\x00]*$"
+"""The pattern of texts that PostgreSQL can store."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -116,7 +120,7 @@ def answer(
     background: BackgroundTask | None = None,
 ) -> Response:
     """Data in the envelope, written as it is: the models describe it, and a test compares the two."""
-    content = {"success": True, "data": data, "message": message, "timestamp": rfc3339(datetime.now(UTC))}
+    content = {"success": True, "data": data, "message": message, "timestamp": rfc3339(utc_now())}
     return json_response(content, status=status, headers=headers, background=background)
 
 
@@ -136,7 +140,7 @@ def problem(
         headers["Retry-After"] = str(max(1, -int(-retry_after.total_seconds() // 1)))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    content = {"success": False, "error": error, "timestamp": rfc3339(datetime.now(UTC))}
+    content = {"success": False, "error": error, "timestamp": rfc3339(utc_now())}
     return json_response(content, status=status, headers=headers)
 
 

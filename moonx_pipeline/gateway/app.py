@@ -34,7 +34,8 @@ from moonx_pipeline.settings.service import GatewaySettings
 _ABOUT = """Portfolios on EVM chains, and their syncs.
 
 Decimals are strings in plain notation, exact; times are RFC 3339 in UTC; what is unknown is null, never 0.
-Live updates come by Socket.IO at `/socket.io`, with `auth: {token}`."""
+Live updates come by Socket.IO at `/socket.io`, with `auth: {token}`. In them `totalValueUsd` and `valueUsd` are JSON
+numbers with all their digits, more than a double has: whoever needs them exactly reads the portfolio here."""
 
 
 # Requests become spans if traces are recorded; metrics and log lines are ours.
@@ -57,9 +58,11 @@ def create_app(settings: Settings, engine: Engine) -> ASGIApp:
         OperatorError: The token keys are missing, or too weak for production.
     """
     verifier = token_verifier(settings)
-    live = LiveServer(engine, settings, verifier)
-    gateway = Gateway(engine, settings, verifier, RequestLimits(settings.gateway), live)
+    limits = RequestLimits(settings.gateway)
+    live = LiveServer(engine, settings, verifier, limits)
+    gateway = Gateway(engine, settings, verifier, limits, live)
     monitoring = Monitoring(gateway)
+    logos_of_tokens = Logos(engine, settings.gateway.logo_hosts)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -69,15 +72,16 @@ def create_app(settings: Settings, engine: Engine) -> ASGIApp:
         monitoring.start()
         yield
         monitoring.stop()
+        logos_of_tokens.stop()
         await live.stop()
 
     app = _api(lifespan)
     monitoring.add_routes(app)
     app.state.gateway = gateway
-    app.state.logos = Logos(engine, settings.gateway.logo_hosts)
+    app.state.logos = logos_of_tokens
     _add_middleware(app, settings.gateway)
-    with_sockets: ASGIApp = socketio.ASGIApp(live.sio, other_asgi_app=app)
-    return with_sockets
+    with_sockets = socketio.ASGIApp(live.sio, other_asgi_app=app)
+    return RequestFrame(with_sockets, max_body_bytes=settings.gateway.max_body_bytes)
 
 
 def describe_api() -> dict[str, Any]:
@@ -93,7 +97,9 @@ def _api(lifespan: Lifespan[FastAPI] | None) -> FastAPI:
         title="MoonX portfolio API",
         version=__version__,
         description=_ABOUT,
+        servers=[{"url": "/"}],
         redoc_url=None,
+        redirect_slashes=False,  # it would redirect to whatever host the request names
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
         telemetry=_TRACED,
@@ -128,4 +134,3 @@ def _add_middleware(app: FastAPI, settings: GatewaySettings) -> None:
             expose_headers=["ETag", "Retry-After", "X-Request-Id"],
             max_age=3600,
         )
-    app.add_middleware(RequestFrame, max_body_bytes=settings.max_body_bytes)

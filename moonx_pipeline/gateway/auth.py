@@ -7,7 +7,6 @@ header: so neither ``alg: none`` nor a public key used as a secret gets through 
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,18 +14,18 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import jwt
 import structlog
+from jwt.exceptions import InvalidSubjectError
 
 from moonx_pipeline.domain.users import InvalidUserId, parse_user_id
 from moonx_pipeline.errors import OperatorError, WrongUse
+from moonx_pipeline.gateway.published_keys import PublishedKeys
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.settings.rules import missing_for_gateway, weak_secret
 
 CLOCK_SKEW: Final = timedelta(seconds=30)
 """The largest difference between the clocks of the token issuer and of this machine."""
 
 _LONGEST_TOKEN: Final = 8192
-_SHORTEST_SECRET: Final = 32
-_REFRESH_SECONDS: Final = 10.0
-"""The key set is fetched for unknown key ids at most this often, whatever ids tokens name."""
 
 _PUBLIC_KEY_ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
@@ -60,10 +59,6 @@ class InvalidToken(Exception):
         self.code = code
 
 
-class KeysUnavailable(Exception):
-    """The keys to verify tokens with can't be read now."""
-
-
 class _Keys(Protocol):
     def key_of(self, token: str) -> tuple[Any, str]:
         """The key and the algorithm that a token must be signed with."""
@@ -79,31 +74,17 @@ class _Secret:
         return self._secret, "HS256"
 
 
-class _PublishedKeys:
-    """A JSON Web Key Set (RFC 7517): fetched, kept for minutes, and fetched anew for an unknown key id."""
+class _Published:
+    """One of the published keys, by a public-key algorithm."""
 
     def __init__(self, url: str) -> None:
-        self._client = jwt.PyJWKClient(url, cache_jwk_set=True, lifespan=300, timeout=5)
-        self._refreshed = float("-inf")
+        self._keys = PublishedKeys(url)
 
     def key_of(self, token: str) -> tuple[jwt.PyJWK, str]:
-        key_id = jwt.get_unverified_header(token).get("kid")
-        key = self._find(key_id, refresh=False)
-        if key is None and time.monotonic() - self._refreshed >= _REFRESH_SECONDS:
-            self._refreshed = time.monotonic()
-            key = self._find(key_id, refresh=True)
+        key = self._keys.find(jwt.get_unverified_header(token).get("kid"))
         if key is None or key.algorithm_name not in _PUBLIC_KEY_ALGORITHMS:
             raise InvalidToken("The token is signed with a key that is not among the published ones.")
         return key, key.algorithm_name
-
-    def _find(self, key_id: str | None, *, refresh: bool) -> jwt.PyJWK | None:
-        try:
-            keys = self._client.get_signing_keys(refresh=refresh)
-        except jwt.PyJWKClientConnectionError:
-            raise KeysUnavailable("The keys of tokens can't be read: JWT_JWKS_URL does not answer.") from None
-        except jwt.PyJWTError:
-            raise KeysUnavailable("What JWT_JWKS_URL answers has no keys that sign tokens.") from None
-        return next((key for key in keys if key.key_id == key_id), None)
 
 
 class TokenVerifier:
@@ -115,7 +96,7 @@ class TokenVerifier:
         self._issuer = issuer
 
     def verify(self, token: str) -> Caller:
-        """Verifies a token and returns its caller. May fetch published keys, so it may block for some seconds.
+        """Verifies a token and returns its caller. An unknown published key is waited for, some seconds at most.
 
         Raises:
             InvalidToken: Not signed with the key, expired, for another audience, or without a user.
@@ -151,8 +132,14 @@ def _reason(problem: jwt.PyJWTError) -> str:
             return f"it has no '{problem.claim}'"
         case jwt.ImmatureSignatureError() | jwt.InvalidIssuedAtError():
             return "it is not valid yet"
-        case _:
+        case InvalidSubjectError():
+            return "its 'sub' is no text"
+        case jwt.InvalidSignatureError():
             return "its signature does not fit"
+        case jwt.InvalidAlgorithmError():
+            return "it is signed by another algorithm"
+        case _:
+            return "it can't be read, or a time in it is no number"
 
 
 def _caller(claims: Mapping[str, Any]) -> Caller:
@@ -170,28 +157,14 @@ def token_verifier(settings: Settings) -> TokenVerifier:
     """The verifier that the settings name; in development, if they name none, one with a secret of this machine.
 
     Raises:
-        OperatorError: In production no key is set, or one that is too short.
-        WrongUse: Two kinds of keys are set.
+        OperatorError: In production no key is set.
     """
-    gateway, is_production = settings.gateway, settings.service.env == "production"
-    if gateway.jwt_secret and gateway.jwt_jwks_url:
-        raise WrongUse("JWT_SECRET and JWT_JWKS_URL name two kinds of keys: set one of them.")
-    keys: _Keys
-    if gateway.jwt_jwks_url:
-        keys = _PublishedKeys(gateway.jwt_jwks_url)
-    else:
-        if is_production and not gateway.jwt_secret:
-            raise OperatorError(
-                "The gateway does not start in production without a key that tokens are checked by: "
-                "set JWT_SECRET, or JWT_JWKS_URL."
-            )
-        secret = _secret(settings)
-        if len(secret.encode()) < _SHORTEST_SECRET:
-            problem = f"JWT_SECRET has {len(secret.encode())} bytes; {_SHORTEST_SECRET} are the least that HS256 needs."
-            if is_production:
-                raise OperatorError(problem)
-            _log.warning("weak secret", reason=problem)
-        keys = _Secret(secret)
+    gateway = settings.gateway
+    if missing := missing_for_gateway(settings):
+        raise OperatorError(missing)
+    if weak := weak_secret(settings):
+        _log.warning("weak secret", reason=weak)
+    keys: _Keys = _Published(gateway.jwt_jwks_url) if gateway.jwt_jwks_url else _Secret(_secret(settings))
     return TokenVerifier(keys, audience=gateway.jwt_audience, issuer=gateway.jwt_issuer)
 
 

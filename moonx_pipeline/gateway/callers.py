@@ -11,10 +11,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 
 from moonx_pipeline.gateway.answers import ApiError
-from moonx_pipeline.gateway.auth import Caller, InvalidToken, KeysUnavailable, TokenVerifier
+from moonx_pipeline.gateway.auth import Caller, InvalidToken, TokenVerifier
 from moonx_pipeline.gateway.deliveries import TakenDeliveries
 from moonx_pipeline.gateway.limits import RequestLimits
 from moonx_pipeline.gateway.live.sockets import LiveServer
+from moonx_pipeline.gateway.published_keys import KeysUnavailable
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.tracing import note
 
@@ -34,6 +35,14 @@ class Gateway:
     live: LiveServer
     deliveries: TakenDeliveries = field(default_factory=TakenDeliveries)
 
+    def dagster_url(self, caller: Caller) -> str | None:
+        """Where Dagster's pages are for a caller who may see them; in development that is everybody."""
+        is_production = self.settings.service.env == "production"
+        if is_production and not caller.is_admin:
+            return None
+        own = None if is_production else f"http://127.0.0.1:{self.settings.service.webserver_port}"
+        return self.settings.gateway.dagster_url or own
+
 
 def _gateway(request: Request) -> Gateway:
     gateway: Gateway = request.app.state.gateway
@@ -51,21 +60,27 @@ def address_of(request: Request) -> str:
 def _signed_in(
     request: Request, gateway: Shared, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Caller:
-    address = address_of(request)
-    gateway.limits.check_address(address)
-    if credentials is None:
-        gateway.limits.count_refused(address)
-        raise ApiError(401, "unauthorized", "Send a token: 'Authorization: Bearer …'.")
     try:
-        caller = gateway.verifier.verify(credentials.credentials)
-    except InvalidToken as problem:
-        gateway.limits.count_refused(address)
-        raise ApiError(401, problem.code, str(problem)) from None
-    except KeysUnavailable as problem:
-        raise ApiError(503, "unavailable", str(problem), retry_after=timedelta(seconds=10)) from None
+        caller = _caller(gateway, credentials)
+    except ApiError as refusal:
+        # A page whose session has ended guesses nothing.
+        if refusal.status == 401 and refusal.code != "token_expired":
+            gateway.limits.count_refused(address_of(request))
+        raise
     gateway.limits.count_user(caller.user_id)
     note({"moonx.user": caller.user_id})
     return caller
+
+
+def _caller(gateway: Gateway, credentials: HTTPAuthorizationCredentials | None) -> Caller:
+    if credentials is None:
+        raise ApiError(401, "unauthorized", "Send a token: 'Authorization: Bearer …'.")
+    try:
+        return gateway.verifier.verify(credentials.credentials)
+    except InvalidToken as problem:
+        raise ApiError(401, problem.code, str(problem)) from None
+    except KeysUnavailable as problem:
+        raise ApiError(503, "unavailable", str(problem), retry_after=timedelta(seconds=10)) from None
 
 
 SignedIn = Annotated[Caller, Depends(_signed_in)]

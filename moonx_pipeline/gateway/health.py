@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.gateway.callers import Gateway
 from moonx_pipeline.metrics.health import Check, Readiness
-from moonx_pipeline.storage.connection.engine import why_unusable
+from moonx_pipeline.storage.connection.engine import health_engine, why_unusable
 from moonx_pipeline.storage.monitoring.dagster_daemon import daemon_lives
 from moonx_pipeline.storage.syncs.workers import list_workers
 
@@ -25,8 +25,9 @@ class Health:
     def __init__(self, gateway: Gateway) -> None:
         """Checks nothing before ``read``."""
         self._gateway = gateway
+        engine = health_engine(gateway.engine)
         checks = {
-            "database": Check(True, lambda: why_unusable(gateway.engine)),
+            "database": Check(True, lambda: why_unusable(engine)),
             "events": Check(True, lambda: gateway.live.health()[1]),
             "workers": Check(False, self._workers),
             "daemon": Check(False, self._daemon),

@@ -1,5 +1,7 @@
 """Request limits of the API: by user if the token is valid, else by address.
 
+Who has a good token is never refused for what others of the same address do: many people share one behind a proxy.
+
 They are counted in the memory of one gateway, and only keep one caller from starving the others. The limit of syncs
 that a user may ask for is counted in the database, over all gateways.
 """
@@ -39,32 +41,38 @@ class RequestLimits:
             count_exceeded("api_user")
             raise self._too_many(self._user, user_id, "You have made too many requests")
 
-    def check_address(self, address: str) -> None:
-        """Checks whether an address may still make requests.
+    def count_refused(self, address: str) -> None:
+        """Counts a request without a good token; those with one are never counted, whatever their address.
 
         Raises:
-            ApiError: 429, too many of them had no valid token.
+            ApiError: 429, there were too many.
         """
-        if not self._counter.test(self._address, address):
-            count_exceeded("api_address")
-            raise self._too_many(self._address, address, "Too many requests without a valid token came from here")
-
-    def count_refused(self, address: str) -> None:
-        """Counts a request without a valid token."""
-        self._counter.hit(self._address, address)
+        self._count_address("api_address", address, "Too many requests without a valid token came from here")
 
     def count_unsigned(self, address: str) -> None:
         """Counts a webhook delivery without a good signature, apart from all other requests of the address.
-
-        Good deliveries come from the same addresses as bad ones, and are never counted.
 
         Raises:
             ApiError: 429, too many had no good signature.
         """
         key = f"webhook {address}"
+        self._count_address("api_webhook", key, "Too many deliveries without a good signature came from here")
+
+    def count_logo(self, address: str) -> None:
+        """Counts a request for a logo that has to be fetched: as many a minute of an address as a user has.
+
+        Raises:
+            ApiError: 429, there were too many.
+        """
+        key = f"logo {address}"
+        if not self._counter.hit(self._user, key):
+            count_exceeded("api_logo")
+            raise self._too_many(self._user, key, "Too many requests for logos came from here")
+
+    def _count_address(self, metric: str, key: str, what: str) -> None:
         if not self._counter.hit(self._address, key):
-            count_exceeded("api_webhook")
-            raise self._too_many(self._address, key, "Too many deliveries without a good signature came from here")
+            count_exceeded(metric)
+            raise self._too_many(self._address, key, what)
 
     def _too_many(self, item: RateLimitItem, key: str, what: str) -> ApiError:
         seconds = max(1.0, self._counter.get_window_stats(item, key).reset_time - time.time())

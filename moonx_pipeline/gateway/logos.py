@@ -1,34 +1,33 @@
 """Token logos, fetched once and served from here, so the page contacts no other host.
 
 Only URLs that a provider gave for a known token are fetched, only from hosts that the operator named, and only
-raster images are passed on: an SVG may contain a script.
+raster images of a moderate size are passed on: an SVG may contain a script.
 """
 
 from __future__ import annotations
 
-import threading
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-import requests
-from cachetools import TTLCache
+from cachetools import TLRUCache
 from sqlalchemy import Engine
 
+from moonx_pipeline.gateway.fetching import FETCH_ERRORS, fetch
+from moonx_pipeline.gateway.pictures import picture_of
 from moonx_pipeline.storage.tokens.token_store import logo_url_of
 
-_LARGEST: Final = 256 * 1024
+_LARGEST: Final = 256 * 1024  # bytes
+_WIDEST: Final = 1024  # pixels
 _KEPT_BYTES: Final = 32 * 1024 * 1024
-_KEPT_SECONDS: Final = 24 * 3600
-_TIMEOUT: Final = (2.0, 3.0)
-_AT_ONCE: Final = 8
-"""The most concurrent fetches: a host that hangs must not take the API's threads."""
+_KEPT_SECONDS: Final = 24 * 3600.0
+_AWAY_SECONDS: Final = 300.0
+"""How long a host that did not answer is not asked for the same logo again."""
 
-_SIGNATURES: Final = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-)
+_FETCH_SECONDS: Final = 3.0
+_AT_ONCE: Final = 16
+"""The most concurrent fetches, each in a thread of its own: hosts that hang take none of the API's."""
 
 
 class Logo(NamedTuple):
@@ -41,58 +40,85 @@ class Logo(NamedTuple):
 NO_LOGO: Final = Logo("", b"")
 
 
+class _Found(NamedTuple):
+    """What is known of a logo, and for how many seconds."""
+
+    logo: Logo
+    seconds: float
+
+
 class Logos:
-    """Fetches and keeps logos. Used by many threads."""
+    """Fetches and keeps logos. Used in one event loop."""
 
     def __init__(self, engine: Engine, hosts: tuple[str, ...]) -> None:
+        """Fetches nothing yet.
+
+        Args:
+            engine: The pipeline's database, which knows the URLs.
+            hosts: Hosts that may be asked, with the port where it is not the usual one.
+        """
         self._engine = engine
         self._hosts = frozenset(hosts)
-        self._kept: TTLCache[tuple[int, str], Logo] = TTLCache(
-            _KEPT_BYTES, _KEPT_SECONDS, getsizeof=lambda logo: len(logo.content) + 200
+        self._kept: TLRUCache[tuple[int, str], _Found] = TLRUCache(
+            _KEPT_BYTES,
+            ttu=lambda _key, found, now: now + found.seconds,
+            getsizeof=lambda found: len(found.logo.content) + 200,
         )
-        self._lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(_AT_ONCE)
+        self._fetches: dict[tuple[int, str], asyncio.Future[_Found]] = {}
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="logo")
 
-    def get(self, chain_id: int, token: str) -> Logo:
-        """The logo of a token, or ``NO_LOGO``.
+    def kept(self, chain_id: int, token: str) -> Logo | None:
+        """The logo of a token as far as it is known here, ``NO_LOGO`` included."""
+        found = self._kept.get((chain_id, token))
+        return found.logo if found else None
+
+    async def get(self, chain_id: int, token: str) -> Logo:
+        """The logo of a token, or ``NO_LOGO``, also while too many others are being fetched.
 
         Args:
             chain_id: A known chain.
             token: Address in lower case.
+
+        Raises:
+            DBAPIError: The database is away.
         """
         key = (chain_id, token)
-        with self._lock:
-            found = self._kept.get(key)
-        if found is None:
-            with self._engine.connect() as connection:
-                url = logo_url_of(connection, chain_id, token)
-            if not self._places.acquire(timeout=_TIMEOUT[0]):
+        if (kept := self.kept(chain_id, token)) is not None:
+            return kept
+        fetching = self._fetches.get(key)
+        if fetching is None:
+            if len(self._fetches) >= _AT_ONCE:
                 return NO_LOGO  # not kept: the next request may succeed
-            try:
-                found = self._fetch(url) if url else NO_LOGO
-            finally:
-                self._places.release()
-            with self._lock:
-                self._kept[key] = found
-        return found
+            fetching = asyncio.get_running_loop().run_in_executor(self._threads, self._find, chain_id, token)
+            self._fetches[key] = fetching
+            fetching.add_done_callback(lambda done: self._keep(key, done))
+        # All who want this logo wait for the one fetch; who goes away does not end it for the others.
+        return (await asyncio.shield(fetching)).logo
 
-    def _fetch(self, url: str) -> Logo:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or parts.netloc not in self._hosts:
-            return NO_LOGO
+    def stop(self) -> None:
+        """Begins no further fetches; those under way end by their deadline."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _keep(self, key: tuple[int, str], done: asyncio.Future[_Found]) -> None:
+        del self._fetches[key]
+        if not done.cancelled() and done.exception() is None:
+            self._kept[key] = done.result()
+
+    def _find(self, chain_id: int, token: str) -> _Found:
+        with self._engine.connect() as connection:
+            url = logo_url_of(connection, chain_id, token)
+        parts = urlsplit(url or "")
+        if url is None or parts.scheme not in ("http", "https") or parts.netloc not in self._hosts:
+            return _Found(NO_LOGO, _KEPT_SECONDS)
         try:
-            with requests.get(url, timeout=_TIMEOUT, stream=True, allow_redirects=False) as response:
-                if response.status_code != 200:
-                    return NO_LOGO
-                content = response.raw.read(_LARGEST + 1, decode_content=True)
-        except (requests.RequestException, OSError):
-            return NO_LOGO
-        media_type = _media_type(content)
-        return Logo(media_type, content) if media_type and len(content) <= _LARGEST else NO_LOGO
+            answer = fetch(url, seconds=_FETCH_SECONDS, most_bytes=_LARGEST)
+        except FETCH_ERRORS:
+            return _Found(NO_LOGO, _AWAY_SECONDS)
+        return _Found(_checked(answer.body) if answer.status == 200 else NO_LOGO, _KEPT_SECONDS)
 
 
-def _media_type(content: bytes) -> str | None:
-    """The media type by the image's first bytes, whatever its sender claims."""
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "image/webp"
-    return next((media_type for start, media_type in _SIGNATURES if content.startswith(start)), None)
+def _checked(content: bytes) -> Logo:
+    picture = picture_of(content)
+    if picture is None or len(content) > _LARGEST or max(picture.width, picture.height) > _WIDEST:
+        return NO_LOGO
+    return Logo(picture.media_type, content)

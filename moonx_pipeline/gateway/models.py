@@ -158,7 +158,7 @@ class SyncTriggered(Model):
 
     requestId: UUID
     syncType: str
-    priority: Priority
+    priority: Priority = Field(description="Of the request that serves this one.")
     remainingRequests: int = Field(description="What is left of the syncs that one may ask for.")
     resetTime: Time | None = Field(description="When the next one comes back.")
 
@@ -223,7 +223,7 @@ class Operation(Model):
     type: str
     status: OperationStatus
     priority: Priority
-    trigger: Literal["manual", "backfill", "schedule", "webhook", "login"]
+    trigger: Literal["manual", "backfill", "schedule", "webhook", "login", "wallets"]
     startedAt: Time
     completedAt: Time | None
     durationMs: int | None
@@ -256,9 +256,9 @@ class OperationDetail(Operation):
     providerCalls: int
     computeUnits: int
     requestId: UUID | None
-    workerId: str | None
+    workerId: str | None = Field(description="For administrators; null for others.")
     dagsterRunId: str | None
-    dagsterRunUrl: str | None
+    dagsterRunUrl: str | None = Field(description="For administrators, and in development; null for others.")
 
 
 class Cancelled(Model):

@@ -38,13 +38,13 @@ def serve_page(app: FastAPI) -> None:
         return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
 
     for address in _VIEWS:
-        app.add_api_route(address, view, include_in_schema=False)
+        app.add_api_route(address, view, methods=["GET", "HEAD"], include_in_schema=False)
     if not built:
         return
     app.mount("/assets", _Assets(directory=STATIC / "assets"))
     for file in sorted(STATIC.iterdir()):
         if file.is_file() and file.name != "index.html":
-            app.add_api_route(f"/{file.name}", _file(file), include_in_schema=False)
+            app.add_api_route(f"/{file.name}", _file(file), methods=["GET", "HEAD"], include_in_schema=False)
 
 
 def _file(file: Path) -> Any:

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from moonx_pipeline.gateway.answers import ApiError, problem
 
@@ -21,6 +22,8 @@ _SENTENCES: Final = {
     405: "This route has no such method.",
     413: "The body is too large: GATEWAY_MAX_BODY_BYTES says how large it may be.",
 }
+_MOST_DETAILS: Final = 20
+_LONGEST_NAME: Final = 60
 _WHERE: Final = frozenset({"body", "query", "path", "header"})
 _log = structlog.get_logger("gateway")
 
@@ -53,13 +56,17 @@ async def _api_error(request: Request, error: Any) -> Response:
 
 
 async def _invalid(request: Request, error: Any) -> Response:
-    details = [{"field": _field(item["loc"]), "message": _sentence(item["msg"])} for item in error.errors()]
+    problems = error.errors()
+    if any(item["type"] == "json_invalid" for item in problems):
+        return problem(400, _CODES[400], _SENTENCES[400], request_id=request_id_of(request))
+    details = [{"field": _field(item["loc"]), "message": _sentence(item["msg"])} for item in problems[:_MOST_DETAILS]]
     message = "; ".join(f"{item['field']}: {item['message']}" for item in details[:5])
     return problem(422, "invalid_request", message, request_id=request_id_of(request), details=details)
 
 
 def _field(place: tuple[Any, ...]) -> str:
-    parts = [str(part) for part in place]
+    # A name that nobody knows is the caller's own text.
+    parts = [str(part)[:_LONGEST_NAME] for part in place]
     return ".".join(parts[1:] if parts[0] in _WHERE and len(parts) > 1 else parts)
 
 
@@ -72,7 +79,18 @@ async def _http(request: Request, error: Any) -> Response:
     text = _SENTENCES.get(error.status_code, str(error.detail))
     answer = problem(error.status_code, code, text, request_id=request_id_of(request))
     answer.headers.update(error.headers or {})
+    if error.status_code == 405 and (methods := _methods_at(request)):
+        answer.headers["Allow"] = ", ".join(methods)
     return answer
+
+
+def _methods_at(request: Request) -> list[str]:
+    """The methods of all routes at a path; the framework names those of the first one only."""
+    app: FastAPI = request.app
+    for template, operations in app.openapi()["paths"].items():
+        if compile_path(template)[0].fullmatch(request.url.path):
+            return sorted(method.upper() for method in operations)
+    return []
 
 
 async def _database_away(request: Request, error: Any) -> Response:

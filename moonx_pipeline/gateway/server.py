@@ -11,6 +11,7 @@ import uvicorn
 
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.gateway.app import create_app
+from moonx_pipeline.gateway.http_bounds import BoundedHttp
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.connection.engine import ready_engine
 
@@ -31,6 +32,7 @@ def run_gateway(settings: Settings) -> None:
     config = uvicorn.Config(
         app,
         log_config=None,
+        http=BoundedHttp,
         access_log=False,  # the app logs each request with its id
         proxy_headers=True,
         forwarded_allow_ips=settings.gateway.trusted_proxies,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from prometheus_client import Histogram
+
+from moonx_pipeline.clock import utc_now
 
 _delivery = Histogram(
     "event_delivery_seconds",
@@ -20,7 +22,7 @@ def time_delivery(timestamp: object) -> None:
         timestamp: The event's own, RFC 3339; anything else is ignored.
     """
     try:
-        seconds = (datetime.now(UTC) - datetime.fromisoformat(timestamp)).total_seconds()  # type: ignore[arg-type]
+        seconds = (utc_now() - datetime.fromisoformat(timestamp)).total_seconds()  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return
     _delivery.observe(max(0.0, seconds))  # hosts' clocks may differ

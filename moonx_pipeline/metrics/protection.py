@@ -8,16 +8,17 @@ from typing import Final
 from prometheus_client import Counter
 
 from moonx_pipeline.domain.chains import KNOWN_CHAINS, Chain
+from moonx_pipeline.domain.providers import PROVIDERS
 
 USERS: Final = "user"
 """The label for all keys of users, whose number has no bound."""
 
-_OTHERS: Final = ("alchemy:data", "alchemy:prices", "binance", "coingecko", "dexscreener", "defillama", USERS)
-
 
 def breaker_labels(chains: Iterable[Chain]) -> tuple[str, ...]:
     """The metric labels of all breakers that can exist for these chains."""
-    return (*(f"{provider}:{chain.id}" for chain in chains for provider in ("alchemy", "rpc")), *_OTHERS)
+    by_chain = [entry for entry in PROVIDERS.values() if entry.breaks_by_chain]
+    shared = [key for entry in PROVIDERS.values() for key in entry.breakers]
+    return (*(entry.breaker_of(chain.id) for chain in chains for entry in by_chain), *shared, USERS)
 
 
 _opened = Counter("circuit_breaker_open_total", "How often circuit breakers opened, a failed probe included.", ("key",))
@@ -26,7 +27,7 @@ _exceeded = Counter(
 )
 for _key in breaker_labels(KNOWN_CHAINS):
     _opened.labels(_key)
-for _limit in (USERS, "api_user", "api_address", "api_webhook"):
+for _limit in (USERS, "api_user", "api_address", "api_webhook", "api_logo"):
     _exceeded.labels(_limit)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from prometheus_client import Counter, Histogram
 
-_TRIGGERS: Final = ("manual", "backfill", "schedule", "webhook", "login")
+_TRIGGERS: Final = ("manual", "backfill", "schedule", "webhook", "login", "wallets")
 _STATUSES: Final = ("completed", "partial", "failed", "cancelled", "refused")
 _WITHOUT_DURATION: Final = frozenset({"cancelled", "refused"})
 

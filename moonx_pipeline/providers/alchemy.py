@@ -1,16 +1,11 @@
-"""Alchemy: balances in two ways, metadata, and DEX prices by contract."""
+"""Alchemy: balances in two ways, and metadata."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Final, Generic, TypeVar
+from datetime import datetime
 
-import msgspec
-
-from moonx_pipeline.domain.chains import NATIVE_TOKEN
-from moonx_pipeline.domain.portfolio import ChainBalances, TokenInfo, TokenKey
-from moonx_pipeline.domain.quotes import Quote
+from moonx_pipeline.domain.portfolio import ChainBalances, TokenInfo
 from moonx_pipeline.providers.alchemy_data import (
     BalanceReading,
     Group,
@@ -19,37 +14,12 @@ from moonx_pipeline.providers.alchemy_data import (
     plan_groups,
     read_group,
 )
-from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_UNITS, NETWORKS
+from moonx_pipeline.providers.alchemy_networks import COMPUTE_UNITS, NETWORKS
 from moonx_pipeline.providers.alchemy_rpc import AlchemyRpc, RpcReading
-from moonx_pipeline.providers.alchemy_values import NOTHING, read_quote
-from moonx_pipeline.providers.bodies import by_row, checked
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
 __all__ = ["Alchemy", "BalanceReading", "Group", "RpcReading"]
-
-_PRICES_A_CALL: Final = 25
-_NETWORKS_A_CALL: Final = 3
-
-
-class _PriceRow(msgspec.Struct, rename="camel"):
-    network: str
-    address: str
-    prices: msgspec.Raw = NOTHING
-
-
-_Row = TypeVar("_Row")
-
-
-class _Prices(msgspec.Struct, Generic[_Row], rename="camel"):
-    data: list[_Row]
-
-
-_decode_prices = by_row(
-    msgspec.json.Decoder(_Prices[_PriceRow]),
-    msgspec.json.Decoder(_Prices[msgspec.Raw]),
-    msgspec.json.Decoder(_PriceRow),
-)
 
 
 class Alchemy:
@@ -60,7 +30,6 @@ class Alchemy:
         keys: Mapping[int, str],
         *,
         data_base_url: str,
-        prices_base_url: str,
         rpc_url_template: str,
         http: HttpClient,
         max_pages: int,
@@ -70,14 +39,12 @@ class Alchemy:
         Args:
             keys: By chain id; chains without one are not served.
             data_base_url: Of the token data API; the key is appended.
-            prices_base_url: Of the price API; the key is appended.
             rpc_url_template: With ``{network}`` and ``{api_key}``.
             http: The client, with ``alchemy`` as its provider.
             max_pages: The most pages of one list to read at once.
         """
         self._keys = dict(keys)
         self._data_base_url = data_base_url
-        self._prices_base_url = prices_base_url
         self._http = http
         self._max_pages = max_pages
         self._rpc = {
@@ -166,42 +133,3 @@ class Alchemy:
             ProviderError: Alchemy did not answer.
         """
         return self._rpc[chain_id].contract_info(contracts, scope)
-
-    def prices(self, keys: Sequence[TokenKey], scope: CallScope) -> dict[TokenKey, Quote]:
-        """DEX prices by contract; tokens without one are left out.
-
-        Raises:
-            ProviderError: A call failed as a whole.
-        """
-        found: dict[TokenKey, Quote] = {}
-        contracts = [key for key in keys if key.address != NATIVE_TOKEN and self.serves(key.chain_id)]
-        for chunk in self._price_chunks(contracts):
-            body = self._http.send(
-                "POST",
-                f"{self._prices_base_url}/{self._keys[chunk[0].chain_id]}/tokens/by-address",
-                scope=scope,
-                endpoint="prices/by-address",
-                compute_units=COMPUTE_UNITS["prices/by-address"],
-                json={"addresses": [{"network": NETWORKS[key.chain_id], "address": key.address} for key in chunk]},
-                classify=checked("alchemy", _decode_prices),
-            )
-            now = datetime.now(UTC)
-            for row in _decode_prices(body).data:
-                quote = read_quote(row.prices, now)
-                chain_id = CHAIN_OF_NETWORK.get(row.network)
-                if quote is not None and chain_id is not None:
-                    found[TokenKey(chain_id, row.address.lower())] = quote
-        return {key: quote for key, quote in found.items() if key in set(contracts)}
-
-    def _price_chunks(self, keys: Sequence[TokenKey]) -> list[list[TokenKey]]:
-        """Groups of at most 25 tokens on at most 3 networks, of one API key each."""
-        chunks: list[list[TokenKey]] = []
-        for key in sorted(keys, key=lambda key: (self._keys[key.chain_id], key)):
-            last = chunks[-1] if chunks else []
-            networks = {other.chain_id for other in last} | {key.chain_id}
-            same_account = {self._keys[chain_id] for chain_id in networks} == {self._keys[key.chain_id]}
-            if last and len(last) < _PRICES_A_CALL and len(networks) <= _NETWORKS_A_CALL and same_account:
-                last.append(key)
-            else:
-                chunks.append([key])
-        return chunks

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenInfo, TokenKey
 from moonx_pipeline.domain.quotes import Quote
@@ -223,7 +224,7 @@ def read_group(
     }
     if with_metadata:
         request |= {"withMetadata": True, "withPrices": True}
-    collector = _Collector(group, with_metadata=with_metadata, now=datetime.now(UTC))
+    collector = _Collector(group, with_metadata=with_metadata, now=utc_now())
     seen: set[str] = set()
     while True:
         body = http.send(

@@ -73,6 +73,7 @@ decode_page: Final = by_row(
     msgspec.json.Decoder(Page[TokenRow]),
     msgspec.json.Decoder(Page[msgspec.Raw]),
     _Rows(),
+    no_number="false",  # null is the native coin
 )
 
 

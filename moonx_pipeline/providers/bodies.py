@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar, cast
 
 import msgspec
@@ -58,7 +59,7 @@ class RowDecoder(Protocol):
 
 
 def by_row(
-    whole: msgspec.json.Decoder[T], rows_apart: msgspec.json.Decoder[Any], row: RowDecoder
+    whole: msgspec.json.Decoder[T], rows_apart: msgspec.json.Decoder[Any], row: RowDecoder, *, no_number: str = "null"
 ) -> Callable[[bytes], T]:
     """A decoder for which an unreadable row affects only itself.
 
@@ -70,6 +71,7 @@ def by_row(
         whole: Of the answer as documented.
         rows_apart: Of the same type with ``msgspec.Raw`` in place of each row; a generic struct serves for both.
         row: Of a row. It may accept more than ``whole`` does, such as a number in place of a text.
+        no_number: What stands for ``NaN`` and ``Infinity``: another word than ``null`` where that has a meaning.
 
     Returns:
         A function that decodes a body. It raises one of ``UNREADABLE`` if not even the envelope fits.
@@ -79,7 +81,7 @@ def by_row(
         try:
             return whole.decode(body)
         except UNREADABLE:
-            return cast("T", _with_rows(rows_apart.decode(repaired(body)), row))
+            return cast("T", _with_rows(rows_apart.decode(repaired(body, no_number)), row))
 
     return decode
 
@@ -125,18 +127,18 @@ _IN_STRING: Final = re.compile(
 )
 
 
-def repaired(body: bytes) -> bytes:
+def repaired(body: bytes, no_number: str = "null") -> bytes:
     """An answer as JSON that any decoder accepts, even if single texts in it break JSON's rules.
 
     Half a surrogate pair, bytes that are not UTF-8 and bare control characters become U+FFFD; ``NaN`` and
-    ``Infinity`` become ``null``. All of these come from the names and numbers of single tokens.
+    ``Infinity`` become ``no_number``. All of these come from the names and numbers of single tokens.
     """
     text = body.decode("utf-8-sig", errors="replace")
-    return _STRING_OR_WORD.sub(_repaired_part, text).encode()
+    return _STRING_OR_WORD.sub(partial(_repaired_part, no_number), text).encode()
 
 
-def _repaired_part(part: re.Match[str]) -> str:
-    return _IN_STRING.sub(_repaired_character, part[0]) if part[0].startswith('"') else "null"
+def _repaired_part(no_number: str, part: re.Match[str]) -> str:
+    return _IN_STRING.sub(_repaired_character, part[0]) if part[0].startswith('"') else no_number
 
 
 def _repaired_character(found: re.Match[str]) -> str:

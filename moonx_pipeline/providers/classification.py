@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.providers.errors import (
     BadRequest,
     Banned,
@@ -193,7 +194,7 @@ def _fits(rule: Rule, provider: str, status: int, text: str) -> bool:
 
 def retry_time(headers: Mapping[str, str], text: str = "") -> datetime | None:
     """When a provider may be asked again: by its Retry-After (seconds or a date), or by its text."""
-    now = datetime.now(UTC)
+    now = utc_now()
     after = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(after):
         return now + min(timedelta(seconds=float(after)), _LONGEST)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.domain.quotes import PriceSource, Quote
@@ -123,7 +124,7 @@ class CoinGecko:
             },
             classify=checked("coingecko", _decode, chain_id),
         )
-        now = datetime.now(UTC)
+        now = utc_now()
         quotes = {name.lower(): _quote(price, now) for name, price in _decode(body).items()}
         return {name: quote for name, quote in quotes.items() if quote is not None}
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.money import parse_price
 from moonx_pipeline.domain.portfolio import TokenKey
+from moonx_pipeline.domain.providers import DEFILLAMA
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.providers.bodies import by_row, checked, read_time
 from moonx_pipeline.providers.http import HttpClient
@@ -43,7 +45,12 @@ _decode = by_row(
 
 
 class DefiLlama:
-    """DefiLlama. One instance a process, shared by its threads."""
+    """DefiLlama, a source of prices by contract. One instance a process, shared by its threads."""
+
+    source = PriceSource.DEFILLAMA
+    breaker = DEFILLAMA.id
+    tokens_a_call = TOKENS_A_CALL
+    most_a_sync = 300
 
     def __init__(self, base_url: str, *, http: HttpClient) -> None:
         """Takes DefiLlama's URL; sends nothing yet.
@@ -54,6 +61,10 @@ class DefiLlama:
         """
         self._url = f"{base_url.rstrip('/')}/prices/current"
         self._http = http
+
+    def serves(self, chain_id: int) -> bool:
+        """Whether it knows a chain."""
+        return chain_id in CHAIN_BY_ID
 
     def prices(self, keys: Sequence[TokenKey], scope: CallScope) -> dict[TokenKey, Quote]:
         """Prices by contract; tokens without one are left out.
@@ -73,7 +84,7 @@ class DefiLlama:
             endpoint="prices/current",
             classify=checked("defillama", _decode),
         )
-        now = datetime.now(UTC)
+        now = utc_now()
         coins = {name.lower(): coin for name, coin in _decode(body).coins.items()}
         quotes = {key: _quote(coins, name, now) for key, name in names.items()}
         return {key: quote for key, quote in quotes.items() if quote is not None}

@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
-from eth_utils.abi import function_signature_to_4byte_selector
-
 MAX_DECIMALS: Final = 77
 """10^77 is the largest power of ten in 256 bits; a token that claims more is broken or hostile."""
 
@@ -18,16 +14,17 @@ MAX_TEXT: Final = 128
 """The most characters of a name or symbol to keep."""
 
 _WORD: Final = 32
-_BALANCE_OF: Final = function_signature_to_4byte_selector("balanceOf(address)")
 
-NAME: Final = "0x" + function_signature_to_4byte_selector("name()").hex()
-SYMBOL: Final = "0x" + function_signature_to_4byte_selector("symbol()").hex()
-DECIMALS: Final = "0x" + function_signature_to_4byte_selector("decimals()").hex()
+# Selectors: the first four bytes of the Keccak hash of name and types (EIP-20, https://eips.ethereum.org/EIPS/eip-20).
+_BALANCE_OF: Final = "0x70a08231"  # balanceOf(address)
+NAME: Final = "0x06fdde03"  # name()
+SYMBOL: Final = "0x95d89b41"  # symbol()
+DECIMALS: Final = "0x313ce567"  # decimals()
 
 
 def balance_of(wallet: str) -> str:
     """Call data, 0x-hex, that asks for a wallet's balance."""
-    return "0x" + (_BALANCE_OF + encode(["address"], [wallet])).hex()
+    return _BALANCE_OF + wallet.removeprefix("0x").rjust(2 * _WORD, "0")
 
 
 def read_balance(answer: str) -> int | None:
@@ -55,6 +52,10 @@ def read_text(answer: str) -> str | None:
     if len(raw) == _WORD:
         content = raw
     else:
+        # A tenth of a process's start, and few processes read a text.
+        from eth_abi.abi import decode
+        from eth_abi.exceptions import DecodingError
+
         try:
             # As bytes, since a string that is not UTF-8 would be refused; not strict, since some contracts omit the
             # padding of the last word.
@@ -65,7 +66,7 @@ def read_text(answer: str) -> str | None:
 
 
 def _number(raw: bytes) -> int | None:
-    return int(decode(["uint256"], raw)[0]) if len(raw) >= _WORD else None
+    return int.from_bytes(raw[:_WORD]) if len(raw) >= _WORD else None
 
 
 def _bytes(answer: str) -> bytes | None:

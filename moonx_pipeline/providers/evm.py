@@ -1,6 +1,7 @@
 """Any EVM node as a source of balances: standard JSON-RPC, nothing vendor-specific.
 
-A node can tell what a wallet holds of a token, not which tokens it holds: new tokens are not seen.
+A node can tell what a wallet holds of a token, not which tokens it holds: besides those known before, the tokens that
+lists name can be searched.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
 from moonx_pipeline.domain.portfolio import MAX_BALANCE, ChainBalances, ChainOutcome, Coverage, TokenInfo
+from moonx_pipeline.domain.providers import NODE
 from moonx_pipeline.providers import erc20
 from moonx_pipeline.providers.errors import PartsRefused, ProviderError, Unavailable
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import Meaning, Refusal
 from moonx_pipeline.providers.node_calls import Answer, Call, Endpoint, NodeCalls
 from moonx_pipeline.providers.scope import CallScope
-
-PROVIDER: Final = "rpc"
+from moonx_pipeline.providers.token_search import TokenSearch
 
 _LATEST: Final = "latest"
 _ASKED_ALONE: Final = 20
@@ -42,6 +43,13 @@ class _Balances(NamedTuple):
     refused: dict[str, Refusal]
 
 
+class _Searched(NamedTuple):
+    """Tokens that a search found, and a note on what was not seen."""
+
+    held: dict[str, int]
+    note: str
+
+
 class EvmNode:
     """A node of one chain. One instance a process, shared by its threads."""
 
@@ -55,12 +63,15 @@ class EvmNode:
             batch_size: The most calls in one request; lowered if the node refuses.
         """
         self.chain_id = chain_id
-        endpoint = Endpoint(chain_id, url, PROVIDER, f"The node of chain {chain_id}", {})
+        endpoint = Endpoint(chain_id, url, NODE.id, f"The node of chain {chain_id}", {})
         self._calls = NodeCalls(endpoint, http=http, batch_size=batch_size)
+        self._search = TokenSearch(self._calls)
         self._is_of_chain = False
 
-    def balances(self, wallet: str, tokens: Sequence[str], scope: CallScope) -> ChainBalances:
-        """Reads the native coin and the given tokens, all as of one block.
+    def balances(
+        self, wallet: str, tokens: Sequence[str], scope: CallScope, *, listed: Sequence[str] = ()
+    ) -> ChainBalances:
+        """Reads the native coin and the given tokens, all as of one block; searches listed ones for further holdings.
 
         The block is the newest one at the start, named by number in every call: a transfer between two calls is then
         seen by all of them or by none. If a node does not have that block (a load balancer sent us to a lagging
@@ -72,6 +83,8 @@ class EvmNode:
             tokens: Lower-case contract addresses. ``NATIVE_TOKEN`` and contracts that mirror the native coin are
                 skipped: they are the native balance again.
             scope: Deadline and tally.
+            listed: Contracts that the wallet may hold, thousands; see ``TokenSearch``. If the search fails, the rest is
+                read all the same.
 
         Returns:
             An ``OK`` reading: every token is in ``balances``, zeros included, in ``without_balance`` if its
@@ -89,20 +102,32 @@ class EvmNode:
         native, *rest = answers
         coin = self._quantity("eth_getBalance", native)
         found = self._sorted(wallet, dict(zip(asked, rest, strict=True)), block, scope)
+        searched = self._search_listed(wallet, self._contracts(listed), block, scope)
         return ChainBalances(
             wallet=wallet,
             chain_id=self.chain_id,
             outcome=ChainOutcome.OK,
-            balances={NATIVE_TOKEN: coin, **found.known},
+            balances={NATIVE_TOKEN: coin, **searched.held, **found.known},
             unknown=frozenset(found.refused),
             without_balance=found.empty,
             coverage=Coverage.KNOWN_TOKENS,
-            source=PROVIDER,
-            reason=(
-                f"Read from your node: the native coin and {len(asked)} known tokens; "
-                "tokens that are new to this wallet are not seen."
-            ),
+            source=NODE.id,
+            reason=f"Read from your node: the native coin and {len(asked)} known tokens; {searched.note}",
             block=None if block == _LATEST else int(block, 16),
+        )
+
+    def _search_listed(self, wallet: str, listed: Sequence[str], block: str, scope: CallScope) -> _Searched:
+        unseen = "tokens that are new to this wallet are not seen"
+        if not listed:
+            return _Searched({}, f"{unseen}.")
+        try:
+            held = self._search.held(wallet, listed, block, scope)
+        except ProviderError as error:
+            return _Searched({}, f"{unseen}, since the search for them failed: {error}")
+        if held is None:
+            return _Searched({}, f"{unseen}, since it does not run code that it is given.")
+        return _Searched(
+            held, f"of tokens that are new to this wallet, only the {len(listed)} that lists name are seen."
         )
 
     def _sorted(self, wallet: str, answers: dict[str, Answer], block: str, scope: CallScope) -> _Balances:
@@ -178,7 +203,7 @@ class EvmNode:
                 setting = f"RPC_URL_{CHAIN_BY_ID[self.chain_id].slug.upper()}"
                 raise WrongChain(
                     f"{setting} answers for chain {actual}, not {self.chain_id}: set it to a node of the right chain.",
-                    provider=PROVIDER,
+                    provider=NODE.id,
                     chain_id=self.chain_id,
                 )
             self._is_of_chain = True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.metrics.providers import count_call
 from moonx_pipeline.providers.classification import effect_of
 from moonx_pipeline.providers.connections import FinalResponses
@@ -291,7 +292,7 @@ def _kind(problem: Exception) -> str:
 
 
 def _seconds_until(moment: datetime | None) -> float:
-    return 0.0 if moment is None else max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return 0.0 if moment is None else max(0.0, (moment - utc_now()).total_seconds())
 
 
 def _asked_wait(state: RetryCallState) -> float:

@@ -21,6 +21,7 @@ from moonx_pipeline.settings.fields import Group
 from moonx_pipeline.settings.names import mistyped
 from moonx_pipeline.settings.providers import AlchemySettings, HttpSettings, NodeSettings, PriceSettings
 from moonx_pipeline.settings.registry import RegistrySettings
+from moonx_pipeline.settings.rules import broken_rules
 from moonx_pipeline.settings.service import GatewaySettings, MonitoringSettings, ServiceSettings, TracingSettings
 from moonx_pipeline.settings.worker import PeriodicSettings, WorkerSettings
 
@@ -87,7 +88,7 @@ class Settings(Group):
                 problems += [_sentence(problem, group) for problem in error.errors()]
         if not problems:
             settings = cls.model_validate(groups)
-            problems = list(_unsafe_in_production(settings))
+            problems = list(broken_rules(settings))
         if problems:
             raise InvalidSettings(problems)
         return settings
@@ -169,18 +170,6 @@ def _sentence(problem: Any, group: type[Group]) -> str:
     text = text.removeprefix("Input should be ").removesuffix(".")
     verb = "" if text.startswith(("must", "is ", "names")) else "must be "
     return f"{name}{f' (in {unit})' if unit else ''} {verb}{text}."
-
-
-def _unsafe_in_production(settings: Settings) -> Iterator[str]:
-    if settings.service.env != "production":
-        return
-    if not any(settings.alchemy.key_for(chain.slug) or settings.nodes.url_for(chain.slug) for chain in settings.chains):
-        yield "In production a source of balances is needed: set ALCHEMY_API_KEY, or RPC_URL_ETHEREUM and the others."
-    database = settings.database
-    if database.by_parts and not database.url_given:
-        password = database.password.get_secret_value() if database.password else ""
-        if password in ("", "password"):
-            yield "In production DB_PASSWORD must be set, and not to 'password'."
 
 
 def read_environment() -> dict[str, tuple[str, str]]:

@@ -69,9 +69,15 @@ class GatewaySettings(Group):
     jwt_secret: SecretStr | None = setting(
         None, "JWT_SECRET", about="Secret of HS256 tokens. Unset in development: one of this machine's own."
     )
-    jwt_jwks_url: Url | None = setting(None, "JWT_JWKS_URL", about="Public keys of tokens, instead of a secret.")
-    jwt_audience: str | None = setting(None, "JWT_AUDIENCE", about="Audience that tokens must name.")
-    jwt_issuer: str | None = setting(None, "JWT_ISSUER", about="Issuer that tokens must name.")
+    jwt_jwks_url: Url | None = setting(
+        None, "JWT_JWKS_URL", about="Public keys of tokens, instead of a secret; https in production."
+    )
+    jwt_audience: str | None = setting(
+        None, "JWT_AUDIENCE", about="Audience that tokens must name; needed in production."
+    )
+    jwt_issuer: str | None = setting(
+        None, "JWT_ISSUER", about="Issuer that tokens must name; needed in production beside JWT_JWKS_URL."
+    )
     user_rate_max: Int = setting(
         600, "GATEWAY_USER_MAX_REQUESTS", unit="requests/min", about="API requests of one user.", ge=1
     )
@@ -92,7 +98,9 @@ class GatewaySettings(Group):
         (), "GATEWAY_CORS_ORIGINS", about="Pages of other origins that may use the API, with commas between."
     )
     trusted_proxies: str = setting(
-        "127.0.0.1", "GATEWAY_TRUSTED_PROXIES", about="Addresses whose X-Forwarded-For is believed; * is all."
+        "127.0.0.1",
+        "GATEWAY_TRUSTED_PROXIES",
+        about="Proxies whose X-Forwarded-For is believed, as addresses or networks.",
     )
     logo_hosts: Names = setting(
         ("static.alchemyapi.io", "assets.coingecko.com", "coin-images.coingecko.com", "cdn.dexscreener.com"),

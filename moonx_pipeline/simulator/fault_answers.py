@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from moonx_pipeline.simulator.raw_responses import EarlyHints, RawResponse
+from moonx_pipeline.simulator.raw_responses import EarlyHints, RawResponse, SlowHeaders
 
 HTML: Final = "<!DOCTYPE html><html><head><title>Error</title></head><body>Sorry, you have been blocked</body></html>"
 _MONTHLY: Final = "Monthly capacity limit exceeded. Visit https://dashboard.alchemy.com/settings/billing to upgrade."
@@ -63,7 +63,9 @@ _ANSWERS: Final[dict[tuple[str, str], _Answer]] = {
     ("rpc", "outage"): _html(502),
 }
 
-BROKEN: Final = frozenset({"hang", "reset", "truncate", "malformed", "wrong_types", "slow_drip", "oversized"})
+BROKEN: Final = frozenset(
+    {"hang", "reset", "truncate", "malformed", "wrong_types", "slow_drip", "slow_headers", "oversized", "nested"}
+)
 """Faults of the connection or of the body."""
 
 OF_ANY_PROVIDER: Final = BROKEN | {"status", "early_hints"}
@@ -108,11 +110,21 @@ def _broken(kind: str, params: Mapping[str, Any], good: bytes) -> Response:
         return Response(b'"' + b"x" * size + b'"', media_type="application/json")
     if kind == "hang":
         return StreamingResponse(_never(), media_type="application/json")
+    if kind == "nested":
+        return Response(_nested(good, int(params.get("depth", 50_000))), media_type="application/json")
+    if kind == "slow_headers":
+        return SlowHeaders(float(params.get("seconds", 2)))
     if kind == "slow_drip":
         return StreamingResponse(_drip(good, float(params.get("seconds", 0.05))), media_type="application/json")
     # The promised length is never sent: the server closes the connection in the middle.
     promised = len(good) + 1000 if kind == "reset" else len(good)
     return StreamingResponse(_part(good), headers={"Content-Length": str(promised)}, media_type="application/json")
+
+
+def _nested(good: bytes, depth: int) -> bytes:
+    """A good answer with one more member, or item, of lists within lists."""
+    member = b"" if good.endswith(b"]") else b'"x":'
+    return good[:-1] + b"," + member + b"[" * depth + b"]" * depth + good[-1:]
 
 
 async def _never() -> AsyncIterator[bytes]:

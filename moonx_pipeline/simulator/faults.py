@@ -9,7 +9,8 @@ A fault is switched on by kind, for one provider's answers, and optionally narro
 Whole answers, of the providers that have them: ``rate_limit`` ``quota`` ``bad_key`` ``forbidden`` ``outage`` ``banned``
 ``firewall`` ``geo_block`` ``wrong_host``, and of all: ``status`` (params ``status``, which may be 600 or 999, ``body``,
 ``headers``), ``early_hints`` (a 103 before the good answer), ``hang`` ``reset`` ``truncate`` ``malformed``
-``wrong_types`` ``slow_drip`` (``seconds``) ``oversized`` (``bytes``). Those with a header take ``retry_after``.
+``wrong_types`` ``slow_drip`` and ``slow_headers`` (a byte in ``seconds``) ``oversized`` (``bytes``) ``nested`` (a good
+answer with lists within lists, ``depth``). Those with a header take ``retry_after``.
 
 ``rpc`` means the nodes of ``/node/{chain}``; their networks are ``ethereum``, ``polygon`` and so on.
 

@@ -46,3 +46,18 @@ class EarlyHints(Response):
         connection: asyncio.Transport = scope["state"][_CONNECTION]
         connection.write(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload; as=style\r\n\r\n")
         await super().__call__(scope, receive, send)
+
+
+class SlowHeaders(Response):
+    """An answer whose headers never end: a byte now and then, for as long as the client waits."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection: asyncio.Transport = scope["state"][_CONNECTION]
+        connection.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        while not connection.is_closing():
+            connection.write(b"x")
+            await asyncio.sleep(self._seconds)

@@ -7,8 +7,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from moonx_pipeline.domain.providers import ALCHEMY
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.sync.protection.breakers import Breakers, chain_key
+from moonx_pipeline.sync.protection.breakers import Breakers
 from moonx_pipeline.sync.runtime import Providers
 
 T = TypeVar("T")
@@ -48,4 +49,5 @@ class ProviderCalls:
     def alchemy_serves(self, chain_id: int) -> bool:
         """Whether Alchemy may be asked about a chain."""
         alchemy = self.providers.alchemy
-        return alchemy is not None and alchemy.serves(chain_id) and not self.breakers.is_open(chain_key(chain_id))
+        is_served = alchemy is not None and alchemy.serves(chain_id)
+        return is_served and not self.breakers.is_open(ALCHEMY.breaker_of(chain_id))

@@ -25,7 +25,8 @@ class Ending(NamedTuple):
         ref: The sync.
         end: The update of its operation and its user.
         events: Its events, in order.
-        changed: Whether the portfolio changed, so that its positions must be written.
+        changed: Whether what was read changed the portfolio, so that its positions must be written.
+        became_stale: Whether the only change is that chains became stale.
         retry_at: When what failed may be tried again, if known.
     """
 
@@ -33,6 +34,7 @@ class Ending(NamedTuple):
     end: OperationEnd
     events: tuple[Event, ...]
     changed: bool = False
+    became_stale: bool = False
     retry_at: datetime | None = None
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.events import FailedChain, portfolio_updated, sync_completed
-from moonx_pipeline.domain.holdings import is_whole
+from moonx_pipeline.domain.holdings import Pair, is_whole
 from moonx_pipeline.domain.portfolio import ChainOutcome
 from moonx_pipeline.domain.reasons import CHAINS_FAILED, NO_CHAIN_READ
 from moonx_pipeline.domain.schedule import Intervals, next_due
@@ -18,18 +18,36 @@ from moonx_pipeline.sync.ending import Ending, milliseconds, without_result
 from moonx_pipeline.sync.value import ValuedSync
 
 
-def nothing_read(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Ending:
-    """The ending of a sync that no chain answered: its chains are stale, its holdings stay."""
+def nothing_read(
+    valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime, *, fresh: Collection[Pair]
+) -> Ending:
+    """The ending of a sync that no chain answered: its chains are stale, its holdings stay.
+
+    The version grows if any chain was fresh before.
+
+    Args:
+        valued: The sync.
+        user: Its locked user.
+        intervals: How often users are synced.
+        now: When it ends.
+        fresh: The wallets and chains that are fresh as stored.
+    """
+    stale = [(reading.wallet, reading.chain_id) for reading in valued.unread]
+    becomes_stale = not set(stale).isdisjoint(fresh)
     ended = without_result(
         valued.sync.ref,
-        user,
+        user._replace(version=user.version + 1) if becomes_stale else user,
         NO_CHAIN_READ,
         _unread_sentence(valued.failed_chains),
         now=now,
         intervals=intervals,
         retry_at=_retry_at(valued),
     )
-    return ended._replace(end=ended.end._replace(chains=_chain_report(valued), balances="open", **_costs(valued)))
+    end = ended.end._replace(chains=_chain_report(valued), balances="open", **_costs(valued))
+    if becomes_stale:
+        # No sync that reads a chain has this digest: the one that ends the outage is a change again.
+        end = end._replace(content_hash=content_hash((), stale))
+    return ended._replace(end=end, became_stale=becomes_stale)
 
 
 def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Ending:
@@ -91,7 +109,7 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
                 totals=totals,
             )
         )
-    return Ending(ref, end, tuple(events), changed, _retry_at(valued))
+    return Ending(ref, end, tuple(events), changed, retry_at=_retry_at(valued))
 
 
 def _retry_at(valued: ValuedSync) -> datetime | None:

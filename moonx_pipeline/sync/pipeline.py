@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import Event
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
 from moonx_pipeline.domain.reasons import DATABASE_AWAY, DEADLINE_EXCEEDED, INTERNAL_ERROR, INTERRUPTED, Reason
 from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.storage.connection.causes import why_database_failed
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS, BalanceFetch
 from moonx_pipeline.sync.balances.memory import StoredMemory
 from moonx_pipeline.sync.balances.progress import notify_chain_end
@@ -27,7 +27,7 @@ from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.open import open_requested
 from moonx_pipeline.sync.protection.breakers import report_breakers, user_key
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline.sync.spec import OpenSync, SyncSpec
+from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, OpenSync, SyncSpec
 from moonx_pipeline.sync.store import StoredSync, fail_sync, store_syncs
 from moonx_pipeline.sync.value import Fetched, ReadSync, ValuedSync, value_syncs
 from moonx_pipeline.tracing import note_failure
@@ -35,7 +35,6 @@ from moonx_pipeline.tracing import note_failure
 READ_BY: Final = 0.6
 """The share of a sync's time by which balances are read: a chain that hangs until then leaves enough for the rest."""
 
-_DATABASE_TROUBLE: Final = (OperationalError, InterfaceError, PoolTimeout)
 _STATEMENT_CANCELED: Final = "57014"
 
 
@@ -141,7 +140,11 @@ class SyncPipeline:
             chain_ids,
             with_metadata=first.with_metadata,
             many_tokens={wallet for wallet, sync in owners.items() if sync.tokens_held > MANY_TOKENS},
-            memory=StoredMemory(runtime.db.engine, {wallet: sync.user_id for wallet, sync in owners.items()}),
+            memory=StoredMemory(
+                runtime.db.engine,
+                {wallet: sync.user_id for wallet, sync in owners.items()},
+                searches=first.with_metadata or first.spec.trigger in PERSONAL_TRIGGERS,
+            ),
             quiet={(wallet, chain_id) for wallet in owners for chain_id in chain_ids} - needed,
             on_chain_end=(lambda *end: notify_chain_end(runtime.db.engine, first, *end)) if announce else None,
         )
@@ -227,6 +230,7 @@ def what_broke(error: BaseException) -> tuple[Reason, str]:
         return INTERRUPTED, INTERRUPTED.words
     if isinstance(error, OperationalError) and getattr(error.orig, "pgcode", None) == _STATEMENT_CANCELED:
         return DEADLINE_EXCEEDED, DEADLINE_EXCEEDED.words
-    if isinstance(error, _DATABASE_TROUBLE):
-        return DATABASE_AWAY, DATABASE_AWAY.say(error=str(error).splitlines()[0])[:500]
+    why = why_database_failed(error)
+    if why is not None:
+        return DATABASE_AWAY, DATABASE_AWAY.say(error=why)
     return INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:2000]

@@ -15,28 +15,21 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import Chain
 from moonx_pipeline.domain.pricing import PriceLimits
+from moonx_pipeline.domain.providers import ALCHEMY, BINANCE, COINGECKO, DEFILLAMA, DEXSCREENER, NODE
 from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.providers.alchemy import Alchemy
+from moonx_pipeline.providers.alchemy_prices import AlchemyPrices
 from moonx_pipeline.providers.binance import Binance
 from moonx_pipeline.providers.coingecko import CoinGecko, key_header
 from moonx_pipeline.providers.defillama import DefiLlama
 from moonx_pipeline.providers.dexscreener import ADDRESSES_A_CALL, DexScreener
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.price_source import PricesByContract
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.connection.retries import Database, RetryPolicy
 from moonx_pipeline.sync.intervals import intervals_of
-from moonx_pipeline.sync.protection.breakers import (
-    ALCHEMY_DATA,
-    ALCHEMY_PRICES,
-    BINANCE,
-    COINGECKO,
-    DEFILLAMA,
-    DEXSCREENER,
-    BreakerRules,
-    chain_key,
-    node_key,
-)
+from moonx_pipeline.sync.protection.breakers import BreakerRules
 from moonx_pipeline.sync.protection.context_pool import ContextPool
 from moonx_pipeline.sync.protection.rate_limiter import ProviderRateLimiter
 
@@ -74,6 +67,7 @@ class Providers:
     Attributes:
         alchemy: ``None`` if no key is set.
         nodes: The operator's own EVM nodes by chain id.
+        second_opinions: The sources that are asked only about prices in doubt.
         executor: Threads for calls; a call in it never waits for another one in it.
         breaker_keys: Keys of all their circuit breakers.
         lookups: Lets one thread at a time look up tokens.
@@ -84,7 +78,7 @@ class Providers:
     binance: Binance
     coingecko: CoinGecko
     dexscreener: DexScreener
-    defillama: DefiLlama
+    second_opinions: tuple[PricesByContract, ...]
     executor: Executor
     breaker_keys: tuple[str, ...]
     lookups: SingleFlight = field(default_factory=SingleFlight)
@@ -217,20 +211,23 @@ def _open_providers(settings: Settings, database: Database) -> Providers:
         )
 
     binance_key = {"X-MBX-APIKEY": prices.binance_key.get_secret_value()} if prices.binance_key else None
+    of_alchemy = client(
+        ALCHEMY.id,
+        alchemy.timeout_ms,
+        alchemy.rate_limit_rpm,
+        compute_units=alchemy.max_compute_units,
+        patience_s=_BALANCES_WAIT,
+        secrets=keys.values(),
+    )
+    defillama = DefiLlama(
+        prices.defillama_base_url, http=client(DEFILLAMA.id, prices.defillama_timeout_ms, prices.defillama_rpm)
+    )
     return Providers(
         alchemy=Alchemy(
             keys,
             data_base_url=alchemy.data_base_url,
-            prices_base_url=alchemy.prices_base_url,
             rpc_url_template=alchemy.rpc_url_template,
-            http=client(
-                "alchemy",
-                alchemy.timeout_ms,
-                alchemy.rate_limit_rpm,
-                compute_units=alchemy.max_compute_units,
-                patience_s=_BALANCES_WAIT,
-                secrets=keys.values(),
-            ),
+            http=of_alchemy,
             max_pages=settings.http.max_pages,
         )
         if keys
@@ -239,18 +236,20 @@ def _open_providers(settings: Settings, database: Database) -> Providers:
             chain_id: EvmNode(
                 chain_id,
                 url,
-                http=client("rpc", alchemy.timeout_ms, None, key=node_key(chain_id), patience_s=_BALANCES_WAIT),
+                http=client(
+                    NODE.id, alchemy.timeout_ms, None, key=NODE.breaker_of(chain_id), patience_s=_BALANCES_WAIT
+                ),
             )
             for chain_id, url in nodes.items()
         },
         binance=Binance(
             prices.binance_base_url,
-            http=client("binance", prices.binance_timeout_ms, prices.binance_weight_rpm, headers=binance_key),
+            http=client(BINANCE.id, prices.binance_timeout_ms, prices.binance_weight_rpm, headers=binance_key),
         ),
         coingecko=CoinGecko(
             prices.coingecko_base_url,
             http=client(
-                "coingecko",
+                COINGECKO.id,
                 prices.coingecko_timeout_ms,
                 prices.coingecko_rpm,
                 headers=key_header(prices.coingecko_base_url, coingecko_key),
@@ -260,20 +259,17 @@ def _open_providers(settings: Settings, database: Database) -> Providers:
         ),
         dexscreener=DexScreener(
             prices.dexscreener_base_url,
-            http=client("dexscreener", prices.dexscreener_timeout_ms, prices.dexscreener_rpm),
+            http=client(DEXSCREENER.id, prices.dexscreener_timeout_ms, prices.dexscreener_rpm),
         ),
-        defillama=DefiLlama(
-            prices.defillama_base_url,
-            http=client("defillama", prices.defillama_timeout_ms, prices.defillama_rpm),
+        second_opinions=(
+            defillama,
+            *((AlchemyPrices(keys, base_url=alchemy.prices_base_url, http=of_alchemy),) if keys else ()),
         ),
         executor=ContextPool(_THREADS, thread_name_prefix="provider"),
         breaker_keys=(
-            *((ALCHEMY_DATA, ALCHEMY_PRICES) if keys else ()),
-            *(chain_key(chain_id) for chain_id in keys),
-            *(node_key(chain_id) for chain_id in nodes),
-            BINANCE,
-            COINGECKO,
-            DEXSCREENER,
-            DEFILLAMA,
+            *(ALCHEMY.breakers if keys else ()),
+            *map(ALCHEMY.breaker_of, keys),
+            *map(NODE.breaker_of, nodes),
+            *(key for entry in (BINANCE, COINGECKO, DEXSCREENER, DEFILLAMA) for key in entry.breakers),
         ),
     )

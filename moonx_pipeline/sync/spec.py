@@ -12,10 +12,10 @@ from moonx_pipeline.domain.events import SyncRef
 from moonx_pipeline.domain.reasons import Reason
 from moonx_pipeline.sync.protection.breakers import Breakers
 
-PERSONAL_TRIGGERS: Final = frozenset({"manual", "login"})
+PERSONAL_TRIGGERS: Final = frozenset({"manual", "login", "wallets"})
 """Triggers by a user: they count as activity, and prices are read again for them."""
 
-TRIGGERS: Final = frozenset({"manual", "backfill", "schedule", "webhook", "login"})
+TRIGGERS: Final = frozenset({"manual", "backfill", "schedule", "webhook", "login", "wallets"})
 
 
 @dataclass(frozen=True, slots=True)

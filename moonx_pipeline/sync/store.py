@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -11,13 +11,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from moonx_pipeline.domain.events import Event
+from moonx_pipeline.domain.events import Event, portfolio_updated
 from moonx_pipeline.domain.explanation import pack
+from moonx_pipeline.domain.holdings import Pair
 from moonx_pipeline.domain.reasons import SUPERSEDED, Reason
 from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.storage.portfolios.holdings import HoldingsChange, snapshot_holdings, stored_states, write_holdings
+from moonx_pipeline.storage.portfolios.portfolio import fresh_chains, read_portfolios
 from moonx_pipeline.storage.syncs.evidence_log import SyncEvidence, keep_evidence
 from moonx_pipeline.storage.syncs.operations import LockedUser, lock_users
+from moonx_pipeline.storage.syncs.outbox import insert_events
 from moonx_pipeline.sync.ending import ENDED_STATUSES, Ending, count_endings, without_result, write_endings
 from moonx_pipeline.sync.outcome import chain_statuses, nothing_read, success
 from moonx_pipeline.sync.runtime import Runtime, SyncPolicy
@@ -27,7 +30,14 @@ from moonx_pipeline.sync.value import ValuedSync
 LAST_WORDS_SECONDS: Final = 5.0
 """Seconds that a sync may take after its time is over to record how it ended."""
 
-_SNAPSHOT_TYPE = {"manual": "manual", "login": "manual", "schedule": "scheduled", "webhook": "auto", "backfill": "sync"}
+_SNAPSHOT_TYPE = {
+    "manual": "manual",
+    "login": "manual",
+    "wallets": "manual",
+    "schedule": "scheduled",
+    "webhook": "auto",
+    "backfill": "sync",
+}
 _UNCHANGED = HoldingsChange(0, 0, 0)
 
 
@@ -72,7 +82,7 @@ def store_syncs(runtime: Runtime, syncs: Sequence[ValuedSync], now: datetime) ->
     """Stores different users' syncs, all or none; storing one again changes nothing.
 
     A sync is stored only if none that opened later was; otherwise it ends as ``cancelled``. A sync that read no chain
-    at all ends as ``failed`` and leaves every holding unchanged.
+    at all ends as ``failed`` and leaves every holding unchanged; if chains become stale by it, that is a change.
 
     Args:
         runtime: The database, and the rules for when users are due again.
@@ -93,7 +103,14 @@ def _store(
 ) -> tuple[list[_Plan], list[_Plan], HoldingsChange]:
     users = [(valued.sync.user_id, valued.sync.operation_id) for valued in syncs]
     locked = lock_users(connection, users, seconds=deadline - time.monotonic())
-    plans = [_plan(connection, valued, locked[valued.sync.user_id], policy.intervals, now) for valued in syncs]
+    unanswered = [valued.sync.user_id for valued in syncs if valued.is_nothing_read]
+    fresh = fresh_chains(connection, unanswered) if unanswered else {}
+    plans = [
+        _plan(
+            connection, valued, locked[valued.sync.user_id], policy.intervals, now, fresh.get(valued.sync.user_id, ())
+        )
+        for valued in syncs
+    ]
     open_plans = [plan for plan in plans if plan.user.operation_status not in ENDED_STATUSES]
     return open_plans, plans, _write(connection, open_plans, policy.chain_ids, now)
 
@@ -128,11 +145,18 @@ def _fail(
     return ending
 
 
-def _plan(connection: Connection, valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> _Plan:
+def _plan(
+    connection: Connection,
+    valued: ValuedSync,
+    user: LockedUser,
+    intervals: Intervals,
+    now: datetime,
+    fresh: Collection[Pair],
+) -> _Plan:
     if user.stored_fence > valued.sync.fence:
         return _Plan(valued, user, without_result(valued.sync.ref, user, SUPERSEDED, SUPERSEDED.words, now=now))
     if valued.is_nothing_read:
-        return _Plan(valued, user, nothing_read(valued, user, intervals, now))
+        return _Plan(valued, user, nothing_read(valued, user, intervals, now, fresh=fresh))
     if valued.stored is not None and valued.stored.fence != user.stored_fence:
         every_chain = [(reading.wallet, reading.chain_id) for reading in valued.readings]
         valued = valued.based_on(stored_states(connection, {user.user_id: every_chain})[user.user_id])
@@ -155,7 +179,28 @@ def _write(connection: Connection, plans: Sequence[_Plan], chain_ids: Sequence[i
     read = [plan.valued for plan in plans if plan.ending.end.status != SUPERSEDED.status]
     statuses = [row for valued in read for row in chain_statuses(valued)]
     write_endings(connection, [plan.ending for plan in plans], statuses, chain_ids)
+    if became_stale := [plan for plan in plans if plan.ending.became_stale]:
+        _tell_what_stands(connection, became_stale, now)
     return rows
+
+
+def _tell_what_stands(connection: Connection, plans: Sequence[_Plan], now: datetime) -> None:
+    """Writes ``portfolio.updated`` for syncs that stored no positions: those stored before stand, and are stale now."""
+    stored = read_portfolios(connection, [plan.user.user_id for plan in plans])
+    events = []
+    for plan in plans:
+        end, portfolio = plan.ending.end, stored[plan.user.user_id]
+        events.append(
+            portfolio_updated(
+                plan.ending.ref,
+                version=end.version,
+                at=now,
+                duration_ms=end.duration_ms,
+                positions=portfolio.positions,
+                totals=portfolio.totals,
+            )
+        )
+    insert_events(connection, events)
 
 
 def _evidence(plan: _Plan) -> SyncEvidence:
@@ -169,7 +214,7 @@ def _result(plan: _Plan, rows: HoldingsChange) -> StoredSync:
     ending, before = plan.ending, plan.user.operation_status
     if before is not None and before in ENDED_STATUSES:
         end = ending.end._replace(status=before, version=plan.user.version)
-        ending = ending._replace(end=end, changed=False)
+        ending = ending._replace(end=end, changed=False, became_stale=False)
     return _stored(ending, rows)
 
 
@@ -180,7 +225,7 @@ def _stored(ending: Ending, rows: HoldingsChange = _UNCHANGED) -> StoredSync:
         end.user_id,
         end.status,
         end.version,
-        ending.changed,
+        ending.changed or ending.became_stale,
         rows if ending.changed else _UNCHANGED,
         end.error_message,
         ending.retry_at,

@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Final
 
 from sqlalchemy import Engine
 
 from moonx_pipeline.clock import utc_now
+from moonx_pipeline.domain.providers import ALCHEMY, NODE
 from moonx_pipeline.domain.schedule import ACTIVE_FOR, Intervals, due_until, sweep_seconds
 from moonx_pipeline.providers.errors import RateLimited
 from moonx_pipeline.providers.scope import CallScope
@@ -25,7 +26,7 @@ from moonx_pipeline.storage.syncs.webhooks import NO_WEBHOOKS, Webhooks
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS
 from moonx_pipeline.sync.open import open_syncs
 from moonx_pipeline.sync.pipeline import BatchFetch, SyncPipeline
-from moonx_pipeline.sync.protection.breakers import Breakers, chain_key, load_breakers, node_key
+from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.release import release_claims
 from moonx_pipeline.sync.runtime import Runtime
@@ -199,7 +200,7 @@ class Sweep:
 
     def _wait(self, scope: CallScope, refusal: RateLimited) -> bool:
         """Waits for the rate limit, at a random offset from other sweeps, if that leaves the batch enough time."""
-        wanted = (refusal.retry_at - datetime.now(UTC)).total_seconds() if refusal.retry_at else 1.0
+        wanted = (refusal.retry_at - utc_now()).total_seconds() if refusal.retry_at else 1.0
         seconds = max(0.0, wanted) + random.uniform(0.0, _SPREAD_SECONDS)  # noqa: S311 - no secret
         if seconds > scope.remaining() / 2:
             self.stop(f"There was no room for more. {refusal}")
@@ -275,8 +276,8 @@ def why_no_sweep(engine: Engine, intervals: Intervals, now: datetime) -> str | N
 def _nothing_readable(runtime: Runtime, breakers: Breakers) -> str | None:
     """Why no balance can be read now; ``None`` if some can."""
     alchemy, nodes = runtime.providers.alchemy, runtime.providers.nodes
-    ways = [chain_key(chain.id) for chain in runtime.policy.chains if alchemy is not None and alchemy.serves(chain.id)]
-    ways += [node_key(chain_id) for chain_id in nodes]
+    served = [chain.id for chain in runtime.policy.chains if alchemy is not None and alchemy.serves(chain.id)]
+    ways = [*map(ALCHEMY.breaker_of, served), *map(NODE.breaker_of, nodes)]
     if not ways:
         return "There is no source of balances: set ALCHEMY_API_KEY, or RPC_URL_ETHEREUM and the like."
     if all(breakers.is_open(key) for key in ways):

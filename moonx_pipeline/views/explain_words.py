@@ -6,16 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
+from moonx_pipeline.domain.providers import label_of
 from moonx_pipeline.domain.show import safe_text
-
-SOURCES: Final = {
-    "binance": "Binance",
-    "coingecko": "CoinGecko",
-    "dexscreener": "DexScreener",
-    "defillama": "DefiLlama",
-    "alchemy": "Alchemy",
-    "rpc": "your node",
-}
 
 _CHOSEN: Final = {
     "listing": "chosen: a listing is trusted most",
@@ -106,14 +98,14 @@ def _position_lines(position: dict[str, Any], token: dict[str, Any]) -> Iterator
         + _read(position)
     )
     for quote in token["quotes"]:
-        source = SOURCES.get(quote["source"], quote["source"])
+        source = label_of(quote["source"])
         at = f", priced {quote['priceAt']}" if quote["priceAt"] else ""
         rule = token["price"]["rule"] if token["price"] else "none"
         yield f"  {source:<12} ${quote['priceUsd']}, read {quote['readAt']}{at}: {why(quote['use'], rule)}"
     for silent in token["answeredNothing"]:
-        yield f"  {SOURCES.get(silent['source'], silent['source']):<12} asked {silent['at']}, has no price"
+        yield f"  {label_of(silent['source']):<12} asked {silent['at']}, has no price"
     if token["notAsked"]:
-        yield f"  not asked    {', '.join(SOURCES.get(name, name) for name in token['notAsked'])}"
+        yield f"  not asked    {', '.join(label_of(name) for name in token['notAsked'])}"
     yield f"  pools        {_depth(token['depth'])}"
     yield f"  lists        {_lists(token['listing'])}"
     if token["suspicions"]:
@@ -126,7 +118,7 @@ def _read(position: dict[str, Any]) -> str:
     if position["balanceSource"] is None:
         return ", as an earlier sync read it"
     block = f" of block {position['block']}" if position["block"] else ""
-    return f", read{block} by {SOURCES.get(position['balanceSource'], position['balanceSource'])}"
+    return f", read{block} by {label_of(position['balanceSource'])}"
 
 
 def _depth(depth: dict[str, Any] | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from celery import Celery, Task
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from celery.worker.request import Request
 from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_execute_job_task
 from kombu.entity import Queue
@@ -22,10 +23,23 @@ _LOST_SECONDS = 2.0
 """How long a result that a dead process left in its pipe is still waited for."""
 
 
+class RunRequest(Request):  # type: ignore[misc]  # Celery has no types
+    """A received message; one that can't be acknowledged makes the worker connect to the broker anew.
+
+    Celery would only log the errors that are given here, and kombu would go on counting the message as unacknowledged.
+    With as many of them as processes, the worker asks Redis for no more, and so never notices that the connection is
+    lost. An error that is not caught here ends the consumer's loop, and Celery connects anew.
+    """
+
+    def __init__(self, message: Any, **options: Any) -> None:
+        super().__init__(message, **{**options, "connection_errors": ()})
+
+
 class RunTask(Task):  # type: ignore[misc]  # Celery has no types
     """Dagster's task, executed by this process; its id is the run's."""
 
     abstract = True
+    Request = RunRequest
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
         this_process().run_to_end(self.request.id, lambda: self.run(*arguments, **named))

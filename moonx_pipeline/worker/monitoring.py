@@ -10,7 +10,7 @@ import psutil
 from celery.worker import state
 from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 from moonx_pipeline.broker import ping
@@ -19,7 +19,8 @@ from moonx_pipeline.metrics.health import Check, Readiness
 from moonx_pipeline.metrics.prefork import shared_registry
 from moonx_pipeline.metrics.serving import serve
 from moonx_pipeline.settings import Settings
-from moonx_pipeline.storage.connection.engine import KEEPALIVE, database_url, why_unusable
+from moonx_pipeline.storage.connection.engine import database_url, why_unusable
+from moonx_pipeline.storage.connection.silence import KEEPALIVE
 
 if TYPE_CHECKING:
     import socket
@@ -61,28 +62,39 @@ class Processes:
         yield gauge("worker_memory_bytes", memory)
 
 
-def serve_worker(settings: Settings, listening: socket.socket, processes: Processes) -> None:
-    """Serves metrics and health from a thread, until the process ends.
-
-    Args:
-        settings: Which of the two to serve, and the database and broker to check.
-        listening: The socket to serve on.
-        processes: The pool's processes.
-    """
-    registry = shared_registry()
-    registry.register(processes)
-    ProcessCollector(registry=registry)
-    # No connection pool: forked processes must not inherit this process's connections.
-    engine = create_engine(
+def health_engine(settings: Settings) -> Engine:
+    """An engine without a pool: forked processes must not inherit this process's connections."""
+    return create_engine(
         database_url(settings),
         poolclass=NullPool,
         connect_args={"application_name": "moonx-health", "connect_timeout": 2, **KEEPALIVE},
     )
+
+
+def serve_worker(
+    settings: Settings,
+    listening: socket.socket,
+    engine: Engine,
+    processes: Processes,
+    why_stalled: Callable[[], str | None],
+) -> None:
+    """Serves metrics and health from a thread, until the process ends.
+
+    Args:
+        settings: Which of the two to serve, and the broker to check.
+        listening: The socket to serve on.
+        engine: The database to check, without a pool.
+        processes: The pool's processes.
+        why_stalled: Why runs that wait are not taken, if so.
+    """
+    registry = shared_registry()
+    registry.register(processes)
+    ProcessCollector(registry=registry)
     readiness = Readiness(
         {
             "database": Check(True, lambda: why_unusable(engine)),
             "broker": Check(True, lambda: ping(settings)),
-            "processes": Check(True, processes.why_unusable),
+            "processes": Check(True, lambda: processes.why_unusable() or why_stalled()),
         }
     )
     serve(listening, settings.monitoring, registry=registry, readiness=readiness)

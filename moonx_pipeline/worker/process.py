@@ -26,6 +26,7 @@ from moonx_pipeline.metrics.prefork import take_place
 from moonx_pipeline.settings import Settings, load_settings
 from moonx_pipeline.storage.connection.engine import ready_engine
 from moonx_pipeline.storage.syncs.unfinished import why_not_begun
+from moonx_pipeline.storage.syncs.workers import lock_run
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.recovery import close_unfinished, leave_worker, process_worker
 from moonx_pipeline.sync.runtime import process_runtime
@@ -100,16 +101,12 @@ class RunProcess:
                 signal.pthread_kill(main, signal.SIGINT)
 
     def _take(self, run_id: str) -> bool:
-        """Marks a run as this process's; ``False`` if it must not be executed any more."""
-        run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished or worker_of(run) is not None:
-            if run is not None and run.status is dg.DagsterRunStatus.CANCELED:
-                cancel_sync(self.engine, run)
-            _log.info("a run that has ended, or was taken before, is left", run=run_id)
+        """Takes a run for this process; ``False`` if it must not be executed any more."""
+        run = self._mark(run_id)
+        if run is None:
             return False
         if run_tags.PARTITION in run.tags:
             structlog.contextvars.bind_contextvars(user=run.tags[run_tags.PARTITION])
-        self._instance.add_run_tags(run_id, {run_tags.WORKER: self._take_presence()})
         with self.engine.connect() as connection:
             reason = why_not_begun(connection, UUID(run_id), request_of(run))
         # Read again after it was marked: cancellations from now on reach this process.
@@ -119,6 +116,23 @@ class RunProcess:
         if reason is not None:
             self._instance.report_run_canceling(run, reason)
         return reason is None and run.status is not dg.DagsterRunStatus.CANCELING
+
+    def _mark(self, run_id: str) -> dg.DagsterRun | None:
+        """Marks a run as this process's; ``None`` if it has ended, or another has marked it.
+
+        Two messages may name one run, and arrive at the same time.
+        """
+        presence = self._take_presence()
+        with self.engine.begin() as connection:
+            lock_run(connection, run_id)
+            run = self._instance.get_run_by_id(run_id)
+            if run is not None and not run.is_finished and worker_of(run) is None:
+                self._instance.add_run_tags(run_id, {run_tags.WORKER: presence})
+                return run
+        if run is not None and run.status is dg.DagsterRunStatus.CANCELED:
+            cancel_sync(self.engine, run)
+        _log.info("a run that has ended, or was taken before, is left", run=run_id)
+        return None
 
     def _see_to_end(self, run_id: str, *, is_taken: bool, is_cancelled: bool) -> None:
         """Makes sure that the run has ended, as canceled if it was cancelled."""

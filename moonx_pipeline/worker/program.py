@@ -34,10 +34,13 @@ from moonx_pipeline.storage.syncs.workers import list_workers
 from moonx_pipeline.sync.runtime import process_runtime
 from moonx_pipeline.tracing import load_tracing
 from moonx_pipeline.worker.app import worker_app
-from moonx_pipeline.worker.monitoring import Processes, serve_worker
+from moonx_pipeline.worker.monitoring import Processes, health_engine, serve_worker
+from moonx_pipeline.worker.stall import StallWatch
 from moonx_pipeline.worker.warm_up import warm_up
 
 _NOTICED_SECONDS: Final = 10.0
+_ENDING_SECONDS: Final = 10.0
+"""How long Celery may take to end once no run is under way any more."""
 
 _log = structlog.get_logger("worker")
 
@@ -49,7 +52,7 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
         self.settings = settings
         self._woken = threading.Event()
         self._draining: threading.Thread | None = None
-        self._is_done = False
+        self._done = threading.Event()
         super().__init__(
             app=worker_app(settings),
             pool_cls="prefork",
@@ -91,15 +94,31 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
         """First signal: takes no new runs and finishes those in progress. Second signal: stops at once."""
         if self._draining is not None:
             self._woken.set()
-            return
+        else:
+            self._begin_to_stop(0)
+
+    def end_stalled(self) -> None:
+        """Stops a worker whose main loop takes no runs any more, and may never return."""
+        if self._draining is None:
+            self._begin_to_stop(1)
+            if not state.active_requests:
+                self._woken.set()
+
+    def _begin_to_stop(self, exit_code: int) -> None:
         # Set before the stop is visible: a second signal may arrive in the middle of this.
-        self._draining = threading.Thread(target=self._drain, name="drain", daemon=True)
-        state.should_stop = 0
+        self._draining = threading.Thread(target=self._see_to_end, args=(exit_code,), name="drain", daemon=True)
+        state.should_stop = exit_code
         self._draining.start()
+
+    def _see_to_end(self, exit_code: int) -> None:
+        self._drain()
+        if not self._done.wait(_ENDING_SECONDS):
+            _log.error("the worker ends without its main loop, which does not return")
+            os._exit(exit_code or 1)  # its processes notice, and end
 
     def start(self) -> None:
         super().start()
-        self._is_done = True
+        self._done.set()
         self._woken.set()
         if self._draining is not None:
             self._draining.join()  # it may be about to log what it handed back
@@ -115,7 +134,7 @@ class WorkerProgram(Worker):  # type: ignore[misc]  # Celery has no types
         seconds = self.settings.worker.shutdown_timeout_ms / 1000
         _log.info("stops", runs_under_way=len(state.active_requests), finish_within_s=seconds)
         self._woken.wait(seconds)
-        if self._is_done or not state.active_requests:
+        if self._done.is_set() or not state.active_requests:
             return  # an idle pool ends by itself; one whose idle processes are killed never does
         try:
             runs, syncs = self._hand_back()
@@ -166,8 +185,11 @@ def run_worker(settings: Settings, listening: socket.socket | None) -> int:
     load_tracing(settings)
     write_runs_as_lines()
     program = WorkerProgram(settings)
+    processes, engine = Processes(program.process_ids, settings.worker.concurrency), health_engine(settings)
+    stall = StallWatch(settings, engine, processes, program.end_stalled)
     if listening is not None:
-        serve_worker(settings, listening, Processes(program.process_ids, settings.worker.concurrency))
+        serve_worker(settings, listening, engine, processes, stall.why_stalled)
+    stall.start()
     gc.collect()
     gc.freeze()  # the collector never touches what exists now, so the processes keep sharing it
     program.start()

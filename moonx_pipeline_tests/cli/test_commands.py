@@ -14,6 +14,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline_tests.support.commands import ROOT, moonx
+from moonx_pipeline_tests.support.full_disk import fill_disk
 from moonx_pipeline_tests.support.syncs import register, sync
 
 RIGHT = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
@@ -42,6 +43,17 @@ def test_a_user_is_registered_listed_and_removed(run, engine: Engine) -> None:
     again = run("user", "remove", "ann")
     assert again.returncode == 1
     assert again.stderr == "moonx: There is no user 'ann': 'moonx user list' shows who there is.\n"
+
+
+def test_a_full_disk_ends_a_command_with_one_sentence(run, engine: Engine) -> None:
+    fill_disk(engine, "user_wallets")
+
+    done = run("user", "add", "ann", RIGHT)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "moonx: The database could not be used: its disk is full: free space there, then what failed can be repeated.\n"
+    )
 
 
 def test_a_bad_address_is_refused_with_which_and_why_and_nothing_is_registered(run, engine: Engine) -> None:

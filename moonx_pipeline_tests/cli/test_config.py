@@ -29,6 +29,16 @@ def test_a_check_says_that_all_is_right_or_all_that_is_wrong(tmp_path: Path) -> 
     assert "Traceback" not in wrong.stderr
 
 
+def test_a_check_says_that_the_gateway_would_not_start(tmp_path: Path) -> None:
+    production = {"MOONX_ENV": "production", "ALCHEMY_API_KEY": "k"}
+
+    without = moonx("config", "--check", cwd=tmp_path, **production)
+    weak = moonx("config", "--check", cwd=tmp_path, **production, JWT_SECRET="short", JWT_AUDIENCE="moonx")
+
+    assert (without.returncode, "gateway does not start" in without.stdout) == (0, True)
+    assert (weak.returncode, "JWT_SECRET has 5 bytes" in weak.stderr) == (2, True)
+
+
 def test_no_character_of_a_secret_is_shown(tmp_path: Path) -> None:
     secrets = {
         "ALCHEMY_API_KEY": "zq7alchemyzq7",

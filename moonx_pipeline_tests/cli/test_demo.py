@@ -28,7 +28,7 @@ def demo(home: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_it_shows_every_story_its_events_and_what_to_try_next_and_again_the_second_time(home: Path) -> None:
+def test_each_story_and_its_events_are_shown_in_the_first_and_the_second_run(home: Path) -> None:
     for _ in range(2):
         shown = demo(home)
 

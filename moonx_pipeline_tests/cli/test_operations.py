@@ -127,7 +127,7 @@ def key_was_rejected(engine: Engine, runtime: Runtime, simulator: RunningSimulat
 
 
 @pytest.mark.usefixtures("key_was_rejected")
-def test_what_a_rejected_key_had_shut_off_is_asked_again_by_the_command_that_the_alert_names(
+def test_a_rejected_key_is_tried_again_by_the_command_that_the_alert_names(
     run, engine: Engine, runtime: Runtime
 ) -> None:
     (alert,) = alerts(engine)

@@ -216,7 +216,7 @@ def test_it_says_when_nobody_serves_and_ctrl_c_leaves_the_requests(
     assert [tuple(row) for row in requests_of(engine)] == [("ann", "cli", "high", "pending")]
 
 
-def test_a_database_that_breaks_the_connection_is_one_sentence_and_leaves_the_requests(
+def test_a_database_that_breaks_off_is_one_sentence_and_leaves_the_requests(
     waiting: subprocess.Popen[str], engine: Engine
 ) -> None:
     with autocommit(engine) as connection:

@@ -57,7 +57,7 @@ def test_every_asset_job_schedule_and_sensor_has_its_name() -> None:
         "nightly_maintenance",
         "daily_token_registry",
     }
-    assert {sensor.name for sensor in repository.sensor_defs} == {"sync_requests", "lost_workers"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {"sync_requests", "undelivered_runs", "lost_workers"}
 
 
 def test_a_failed_op_is_not_repeated_by_dagster_too() -> None:

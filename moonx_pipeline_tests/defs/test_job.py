@@ -114,7 +114,7 @@ def test_a_run_that_meets_a_status_that_http_does_not_have_ends_with_a_reason(
     assert event_types(engine) == ["sync.started", "sync.failed"]
 
 
-def test_a_run_reads_past_what_servers_announce_and_prices_without_sources_that_answer_oddly(
+def test_a_run_completes_past_early_hints_and_sources_that_answer_oddly(
     engine: Engine, environment: dict[str, str], simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)

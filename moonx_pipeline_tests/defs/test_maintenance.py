@@ -159,7 +159,7 @@ def test_a_log_that_is_too_long_for_one_night_is_gone_after_the_next(
     assert [(night["runs"], night.get("left_for_next_night")) for night in nights] == [(100, True), (10, True)]
 
 
-def test_partitions_of_inactive_users_are_retired_but_of_those_with_a_run_and_come_back_with_it(
+def test_partitions_of_inactive_users_are_retired_and_come_back_with_a_run(
     engine: Engine, instance: dg.DagsterInstance
 ) -> None:
     users = ["active", "asleep", "running", "waiting"]
@@ -201,7 +201,7 @@ def test_a_run_that_begins_while_its_partition_is_retired_has_it_again(
     assert instance.get_dynamic_partitions("users") == ["user-7"]
 
 
-def test_each_subject_says_what_it_removed_and_one_that_fails_is_named_and_stops_no_other(
+def test_each_subject_says_what_it_removed_and_one_that_fails_stops_no_other(
     engine: Engine, instance: dg.DagsterInstance
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)

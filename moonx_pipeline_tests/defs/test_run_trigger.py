@@ -37,7 +37,7 @@ def test_a_bell_that_nobody_hears_leaves_all_to_the_sensor_and_raises_nothing(
     assert {run_request.run_key for run_request in ticks.requested()} == set(map(str, asked))
 
 
-def test_a_bell_that_may_have_been_heard_is_not_rung_twice_and_the_sensor_looks_for_its_run(ticks: Ticks) -> None:
+def test_a_run_that_may_have_started_is_looked_for_and_not_started_twice(ticks: Ticks) -> None:
     doubtful, left = ask(ticks.engine, "ann"), ask(ticks.engine, "bob")
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
 

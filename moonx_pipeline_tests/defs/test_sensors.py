@@ -63,7 +63,7 @@ def test_users_who_can_not_be_synced_are_refused_and_hold_up_nobody(ticks: Ticks
     )
 
 
-def test_while_paused_nothing_is_started_and_the_reason_says_why_since_when_and_how_many_wait(ticks: Ticks) -> None:
+def test_while_paused_nothing_starts_and_the_reason_says_who_waits_since_when(ticks: Ticks) -> None:
     request = ask(ticks.engine, "ann")
     ask(ticks.engine, "bob")
     with ticks.engine.begin() as connection:

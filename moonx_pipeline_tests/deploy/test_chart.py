@@ -192,7 +192,7 @@ def test_services_send_to_ports_that_are_open() -> None:
 
 
 @pytest.mark.parametrize("part", ["worker", "gateway"])
-def test_the_autoscaler_goes_by_seventy_percent_of_cpu_and_eighty_of_the_memory_there_is(part: str) -> None:
+def test_the_autoscaler_goes_by_seventy_percent_of_cpu_and_eighty_of_memory(part: str) -> None:
     manifests = render()
     scaler = of_kind(manifests, "HorizontalPodAutoscaler")[f"moonx-{part}"]["spec"]
     deployment = of_kind(manifests, "Deployment")[f"moonx-{part}"]

@@ -162,7 +162,7 @@ def test_two_that_agree_confirm_each_other_while_the_last_known_depth_bounds_the
     [{}, {"asked": AN_HOUR}, {"depth": depth(UNKNOWN)}],
     ids=["nobody looked", "no pool is known", "what they hold is not known"],
 )
-def test_two_that_may_repeat_one_pool_confirm_nothing_while_its_depth_was_never_known(pools) -> None:
+def test_two_that_agree_confirm_nothing_while_no_depth_was_ever_known(pools) -> None:
     both = evidence(quote("defillama", "1"), quote("alchemy", "1"), **pools)
 
     unmeasured = choose(both)

@@ -60,6 +60,7 @@ def test_a_sync_that_started_tells_who_and_which_chains() -> None:
         ("schedule", "scheduled"),
         ("webhook", "automatic"),
         ("login", "automatic"),
+        ("wallets", "automatic"),
     ],
 )
 def test_each_trigger_has_the_sync_type_that_consumers_know(trigger: str, kind: str) -> None:

@@ -67,7 +67,7 @@ def of(held: list[Holding], wallet: str, chain_id: int) -> dict[str, Holding]:
 
 
 @given(readings(), stored_places)
-def test_a_chain_that_was_not_read_keeps_exactly_what_is_stored_and_is_stale_unless_nothing_moved(
+def test_an_unread_chain_keeps_what_is_stored_and_is_stale_unless_nothing_moved(
     read: list[ChainBalances], stored: Places
 ) -> None:
     held = holdings_after(read, stored)
@@ -195,7 +195,7 @@ def test_a_token_that_could_not_be_read_keeps_its_last_balance_flagged() -> None
     ]
 
 
-def test_a_source_that_only_sees_known_tokens_does_not_drop_those_it_was_not_asked_for() -> None:
+def test_a_source_of_known_tokens_drops_none_that_it_was_not_asked_for() -> None:
     stored = {(WALLET, 1): {token(1): 5, token(2): 6, token(3): 7}}
     held = holdings_after([reading({token(1): 8, token(2): 0}, coverage=Coverage.KNOWN_TOKENS)], stored)
     assert sorted(held) == [Holding(WALLET, 1, token(1), 8), Holding(WALLET, 1, token(3), 7, (BALANCE_UNKNOWN,))]
@@ -208,7 +208,7 @@ def test_a_token_both_read_and_unknown_is_held_once_as_read() -> None:
     assert held == [Holding(WALLET, 1, token(1), 8)]
 
 
-def test_a_token_whose_contract_gives_nobody_a_balance_is_not_unread_but_keeps_what_was_known() -> None:
+def test_a_contract_that_gives_no_balance_is_not_unread_and_keeps_what_was_known() -> None:
     read = replace(reading({token(4): 9}), without_balance=frozenset({token(1), token(2)}))
     stored = {(WALLET, 1): {token(1): 5}}
     assert sorted(holdings_after([read], stored)) == [

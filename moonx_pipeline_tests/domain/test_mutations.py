@@ -16,6 +16,7 @@ def test_every_mutation_changes_a_rule_as_it_stands_now() -> None:
     assert len({(mutation.module, mutation.breaks) for mutation in MUTATIONS}) == len(MUTATIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_no_rule_can_be_broken_unseen() -> None:
     tried = subprocess.run(

@@ -201,7 +201,7 @@ def test_the_first_sync_of_a_process_waits_no_longer(
     eventually(lambda: ended(before), seconds=10)
 
 
-def test_kafka_that_falls_silent_before_it_has_told_of_a_topic_is_waited_for_no_longer(
+def test_kafka_that_is_silent_before_it_has_named_a_topic_is_not_waited_for(
     engine: Engine, kafka: KafkaSettings, kafka_topics: KafkaTopics, before: set[threading.Thread]
 ) -> None:
     put_one_of_each(engine, 0)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from moonx_pipeline.events.publish import publish_pending
 from moonx_pipeline.events.replay import replay_events
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
+from moonx_pipeline.storage.connection.engine import open_engine
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.syncs.outbox import SHARDS, lock_shards
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
+from moonx_pipeline_tests.support.database_proxy import database_proxy
 from moonx_pipeline_tests.support.outbox import consume, event, put, unpublished_count
 from moonx_pipeline_tests.support.relays import running
 
@@ -75,6 +78,24 @@ def test_the_order_of_every_user_is_kept_while_many_write_at_once(engine: Engine
         until_published(engine)
 
     assert numbers_by_key(consume(kafka, 180)) == {user: list(range(30)) for user in users}
+
+
+def test_events_flow_again_after_the_session_with_the_locks_is_lost(
+    engine: Engine, kafka: KafkaSettings, database_url: str
+) -> None:
+    with database_proxy(database_url) as proxy:
+        behind = open_engine(proxy.url.render_as_string(hide_password=False))
+        with running(behind, kafka):
+            put(engine, event("ann", 1))
+            until_published(engine)
+            proxy.lose_connections()
+            began = time.monotonic()
+            put(engine, event("ann", 2))
+            until_published(engine)
+            assert time.monotonic() - began < 15
+        behind.dispose()
+
+    assert numbers_by_key(consume(kafka, 2)) == {"ann": [1, 2]}
 
 
 def test_two_relays_share_the_work_and_send_nothing_twice(engine: Engine, kafka: KafkaSettings) -> None:

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
-from moonx_pipeline.domain.event_types import TOPIC_NAMES
+from moonx_pipeline.domain.event_types import EVENT_TYPES, TOPIC_NAMES
 from moonx_pipeline.events.schema import event_schemas
 from moonx_pipeline_tests.support.examples import updated
 from moonx_pipeline_tests.support.rows import position
@@ -20,18 +20,46 @@ def test_every_schema_is_one() -> None:
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
+def _referenced(channels: list[dict], kind: str) -> set[str]:
+    """The names of the components that the messages of some channels refer to."""
+    refs = [message["$ref"] for channel in channels for message in channel["messages"].values()]
+    return {ref.rsplit("/", 1)[1] for ref in refs if ref.startswith(f"#/components/{kind}/")}
+
+
+def _channels(document: dict, server: str) -> list[dict]:
+    wanted = [{"$ref": f"#/servers/{server}"}]
+    return [channel for channel in document["channels"].values() if channel["servers"] == wanted]
+
+
 def test_the_document_names_every_topic_and_the_schema_of_every_event() -> None:
     document = yaml.safe_load(DOCUMENT.read_text())
+    topics = _channels(document, "kafka")
 
-    assert {channel["address"] for channel in document["channels"].values()} == set(TOPIC_NAMES)
-    messages = document["components"]["messages"]
-    assert {message["name"] for message in messages.values()} == set(event_schemas())
-    for message in messages.values():
+    assert {channel["address"] for channel in topics} == set(TOPIC_NAMES)
+    messages = [document["components"]["messages"][name] for name in _referenced(topics, "messages")]
+    assert {message["name"] for message in messages} == set(event_schemas())
+    for message in messages:
         assert (DOCUMENT.parent / message["payload"]["$ref"]).resolve().is_file()
         assert event_schemas()[message["name"]]["title"] == message["name"]
 
 
-def test_a_portfolio_is_as_its_schema_says_and_so_is_one_of_before_a_version_that_added_fields() -> None:
+def test_the_document_names_every_message_of_sockets_with_the_data_of_its_event() -> None:
+    document = yaml.safe_load(DOCUMENT.read_text())
+    rooms = _channels(document, "gateway")
+    messages = {
+        message["name"]: message["payload"]
+        for message in (document["components"]["messages"][name] for name in _referenced(rooms, "messages"))
+    }
+
+    emitted = {of.socket_name: of.name for of in EVENT_TYPES if of.socket_name}
+    assert messages.keys() == {*emitted, "sync_progress", "session_ended", "join_room"}
+    for name, event in emitted.items():
+        data, envelope = messages[name]["allOf"]
+        assert data == {"$ref": f"../moonx_pipeline/events/schemas/{event}.json#/properties/data"}
+        assert envelope == {"$ref": "#/components/schemas/socketEnvelope"}
+
+
+def test_a_portfolio_fits_its_schema_and_so_does_one_of_an_earlier_version() -> None:
     schema = event_schemas()["portfolio.updated"]
     event = updated((position(1), position(2, price=None))).payload
     earlier = deepcopy(event)
@@ -43,7 +71,7 @@ def test_a_portfolio_is_as_its_schema_says_and_so_is_one_of_before_a_version_tha
         jsonschema.validate(told, schema, cls=jsonschema.Draft202012Validator)
 
 
-def test_chain_that_was_not_read_may_have_a_code_and_one_of_an_earlier_version_has_none() -> None:
+def test_an_unread_chain_may_have_a_code_and_one_of_an_earlier_version_has_none() -> None:
     failed = event_schemas()["sync.completed"]["properties"]["data"]["properties"]["failedChains"]
     chain = {"chainId": 137, "reason": "It took too long.", "staleSince": None}
 

@@ -88,7 +88,7 @@ def test_a_look_costs_what_is_new_and_not_what_was_seen_behind_an_old_transactio
     assert ([row.version for row in rows], again, [row.version for row in new]) == (list(range(20)), [], [20])
 
 
-def test_pages_of_a_look_neither_repeat_nor_leave_out_what_is_committed_between_them(engine: Engine) -> None:
+def test_pages_neither_repeat_nor_leave_out_what_is_committed_between_them(engine: Engine) -> None:
     with engine.connect() as slow, autocommit(engine) as reader:
         transaction = slow.begin()
         insert_events(slow, [event("late", 1)])  # its number is behind all pages, its commit between them
@@ -120,7 +120,7 @@ def test_after_a_break_of_its_connection_the_outbox_stream_goes_on_where_it_was(
         assert not stream.has_skipped()
 
 
-def test_on_a_server_that_has_lost_its_last_transactions_it_takes_up_at_the_newest_and_says_so(engine: Engine) -> None:
+def test_on_a_server_that_lost_transactions_it_goes_on_at_the_newest_and_says_so(engine: Engine) -> None:
     stream = OutboxStream(engine)
     stream._position = Position("999999999:999999999:")
     with opened(stream) as take:

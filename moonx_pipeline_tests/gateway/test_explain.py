@@ -30,9 +30,7 @@ def place(one: dict) -> tuple[str, int, str]:
     return one["walletAddress"], one["chainId"], one["tokenAddress"]
 
 
-def test_each_position_is_explained_by_the_price_and_the_reason_that_the_portfolio_has(
-    gateway: GatewayProcess, ann: str
-) -> None:
+def test_each_position_is_explained_by_the_price_and_reason_of_the_portfolio(gateway: GatewayProcess, ann: str) -> None:
     portfolio = gateway.get("/portfolio", ann, includeSpam=True)
 
     explained = gateway.get("/portfolio/explain", ann)

@@ -15,6 +15,7 @@ from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
+from moonx_pipeline.views.people import chain_sentence
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, token_of
 from moonx_pipeline_tests.support.gateway_syncs import sync
@@ -59,12 +60,14 @@ def test_positions_add_up_to_the_total_and_no_number_is_a_float(gateway: Gateway
     assert not any(isinstance(value, float) for p in data["positions"] for value in p.values())
 
 
-def test_the_version_is_the_etag_and_what_did_not_change_is_not_sent(gateway: GatewayProcess, ann: str) -> None:
+def test_the_etag_shows_the_version_and_what_did_not_change_is_not_sent(gateway: GatewayProcess, ann: str) -> None:
     first = gateway.ask("GET", "/api/v1/portfolio", token_of(ann))
-    assert first.headers["ETag"] == '"1"'
+    tag = first.headers["ETag"]
+    assert tag.startswith('W/"1-')
 
-    again = gateway.ask("GET", "/api/v1/portfolio", token_of(ann), headers={"If-None-Match": 'W/"0", "1"'})
-    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", '"1"')
+    for known in (tag, tag.removeprefix("W/"), f'W/"0", {tag}', "*"):
+        again = gateway.ask("GET", "/api/v1/portfolio", token_of(ann), headers={"If-None-Match": known})
+        assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
     other = gateway.ask("GET", "/api/v1/portfolio", token_of(ann), headers={"If-None-Match": '"2"'})
     assert other.status_code == 200
 
@@ -178,6 +181,11 @@ def test_a_chain_that_failed_is_stale_in_the_answer_with_its_time(
     data = gateway.get("/portfolio", ann)
     polygon = next(chain for chain in data["chains"] if chain["chainId"] == 137)
     assert (polygon["status"], data["omitted"]["staleChains"], data["complete"]) == ("stale", [137], False)
+    assert polygon["error"] == chain_sentence(polygon["errorCode"])
+    for path in ("/portfolio", "/sync/status", "/sync/operations"):
+        assert "lchemy" not in str(gateway.get(path, ann))
+    shown = gateway.ask("GET", "/api/v1/portfolio", token_of(ann, role="admin")).json()["data"]["chains"]
+    assert "lchemy" in next(chain["error"] for chain in shown if chain["chainId"] == 137)
     assert polygon["syncedAt"] < rfc3339(before)
     assert all(p["stale"] == (p["chainId"] == 137) for p in data["positions"])
     assert data["version"] == 2

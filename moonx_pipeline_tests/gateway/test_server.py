@@ -48,8 +48,22 @@ def test_a_user_and_an_address_without_a_token_are_limited_apart(strict: Gateway
     assert status(strict, token_of("bob")).status_code == 200
 
     assert [status(strict, f"guess {number}").status_code for number in range(4)] == [401] * 4
-    assert status(strict, "guess").status_code == 429
-    assert status(strict, token_of("cyd")).status_code == 429
+    assert [status(strict, token).status_code for token in ("guess", None)] == [429, 429]
+
+
+def test_guesses_from_an_address_lock_nobody_out_who_has_a_good_token(strict: GatewayProcess) -> None:
+    for number in range(6):
+        refused = status(strict, f"guess {number}")
+
+    assert (refused.status_code, int(refused.headers["Retry-After"]) > 1) == (429, True)
+    assert status(strict, token_of("cyd")).status_code == 200
+
+
+def test_sessions_that_have_ended_are_not_counted_as_guesses(strict: GatewayProcess) -> None:
+    answers = [status(strict, token_of("ann", seconds=-60)) for _ in range(8)]
+
+    assert {(answer.status_code, answer.json()["error"]["code"]) for answer in answers} == {(401, "token_expired")}
+    assert status(strict, "guess").status_code == 401
 
 
 def test_a_body_is_bounded_whatever_length_it_claims(strict: GatewayProcess) -> None:
@@ -103,6 +117,44 @@ def test_a_method_that_a_route_does_not_have_is_said_to_be_so(gateway: GatewayPr
 
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
     assert answer.json()["error"]["code"] == "method_not_allowed"
+    wallets = gateway.ask("DELETE", "/api/v1/wallets", token_of("ann"))
+    assert (wallets.status_code, wallets.headers["Allow"]) == (405, "GET, PUT")
+
+
+def test_the_page_answers_head_and_no_slash_is_redirected_by_the_named_host(gateway: GatewayProcess) -> None:
+    assert gateway.ask("HEAD", "/").status_code == gateway.ask("GET", "/").status_code
+
+    answer = gateway.ask("GET", "/admin/", headers={"Host": "evil.example"}, allow_redirects=False)
+    assert (answer.status_code, answer.headers.get("Location")) == (404, None)
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 5_000], ids=["half", "no UTF-8", "nested"])
+def test_a_body_that_is_no_json_is_a_bad_request(gateway: GatewayProcess, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = gateway.ask("PUT", "/api/v1/wallets", token_of("ann"), data=body, headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
+    assert "details" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"wallets": ["x" * 500_000]}, {"x" * 500_000: 1}, {f"x{number}": 1 for number in range(40_000)}],
+    ids=["a long address", "a long name", "many names"],
+)
+def test_a_refusal_does_not_send_the_body_back(gateway: GatewayProcess, body: dict[str, object]) -> None:
+    answer = gateway.ask("PUT", "/api/v1/wallets", token_of("ann"), json=body)
+
+    assert answer.status_code == 422
+    assert len(answer.content) < 6_000
+
+
+def test_a_nul_in_a_text_is_refused_before_the_database(gateway: GatewayProcess) -> None:
+    root = token_of("root", role="admin")
+    paused = gateway.ask("PUT", "/api/v1/sync/pause", root, json={"action": "pause", "reason": "a\0b"})
+    breaker = gateway.ask("POST", "/api/v1/breakers/a%00b/reset", root)
+
+    assert (paused.status_code, breaker.status_code) == (422, 422)
 
 
 def test_no_secret_is_in_the_log(gateway: GatewayProcess) -> None:

@@ -85,16 +85,47 @@ def test_somebody_without_wallets_is_told_so(gateway: GatewayProcess) -> None:
     answer = trigger(gateway, "nobody-here")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "no_wallets")
+    assert "moonx" not in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
-    "body", ['{"priority": "urgent"}', '{"priority": null}', '{"unknown": 1}', "[]", "{", '{"forceRefresh": 5}']
+    "body", ['{"priority": "urgent"}', '{"priority": null}', '{"unknown": 1}', "[]", '{"forceRefresh": 5}']
 )
 def test_a_body_that_can_not_be_used_asks_for_nothing(gateway: GatewayProcess, ann: str, body: str) -> None:
     answer = trigger(gateway, ann, data=body, headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
     assert gateway.get("/sync/status", ann)["pendingRequestId"] is None
+
+
+def test_an_answer_names_the_priority_of_the_request_that_serves(gateway: GatewayProcess, ann: str) -> None:
+    headers = {"Idempotency-Key": "mine"}
+    first = trigger(gateway, ann, json={"priority": "low"}, headers=headers).json()["data"]
+    again = trigger(gateway, ann, json={"priority": "high"}, headers=headers).json()["data"]
+    assert (first["requestId"], first["priority"]) == (again["requestId"], again["priority"])
+
+    raised = trigger(gateway, ann, json={"priority": "high"}).json()["data"]
+    lower = trigger(gateway, ann, json={"priority": "low"}).json()["data"]
+    assert (raised["requestId"], raised["priority"], lower["priority"]) == (first["requestId"], "high", "high")
+
+
+def test_operations_are_paged_by_the_last_of_a_page(gateway: GatewayProcess, ann: str) -> None:
+    with gateway.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO sync_operations (id, user_id, status, trigger, started_at, completed_at) "
+            "SELECT gen_random_uuid(), %s, 'completed', 'manual', now() - make_interval(mins => n / 2), now() "
+            "FROM generate_series(1, 7) n",
+            (ann,),
+        )
+    whole = [row["syncOperationId"] for row in gateway.get("/sync/operations", ann)]
+
+    paged: list[str] = []
+    while page := gateway.get("/sync/operations", ann, limit=3, **({"before": paged[-1]} if paged else {})):
+        paged += [row["syncOperationId"] for row in page]
+
+    assert (paged, len(paged)) == (whole, 7)
+    unknown = gateway.ask("GET", "/api/v1/sync/operations", token_of("bob"), params={"before": whole[0]})
+    assert unknown.status_code == 404
 
 
 def test_a_request_that_waits_is_cancelled_by_its_id_once(gateway: GatewayProcess, ann: str) -> None:
@@ -121,7 +152,7 @@ def test_operations_are_listed_by_status_and_day_and_limit(gateway: GatewayProce
     assert len(gateway.get("/sync/operations", ann, limit=1)) == 1
     (failed,) = gateway.get("/sync/operations", ann, status="failed")
     detail = gateway.get(f"/sync/operations/{failed['syncOperationId']}", ann)
-    assert detail["chains"] == []
+    assert (detail["chains"], detail["workerId"]) == ([], None)
     assert detail["dagsterRunUrl"].endswith("/runs/run-1")
     for wrong in ({"limit": 101}, {"limit": 0}, {"days": 91}, {"status": "odd"}):
         assert gateway.ask("GET", "/api/v1/sync/operations", token_of(ann), params=wrong).status_code == 422

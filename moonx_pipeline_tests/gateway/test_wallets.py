@@ -29,6 +29,20 @@ def test_somebody_new_registers_by_naming_his_wallets_and_is_read_at_once(gatewa
     assert status["remainingRequests"] == 5
 
 
+def test_lists_past_the_limit_are_stored_with_a_word_and_ask_for_no_sync(gateway: GatewayProcess) -> None:
+    user_id = f"restless-{uuid4()}"
+    for number in range(10):
+        assert put(gateway, user_id, [f"0x{number:040x}"]).json()["data"]["requestId"] is not None
+        with gateway.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE sync_requests SET status = 'done' WHERE user_id = %s", (user_id,))
+
+    answer = put(gateway, user_id, [FIRST]).json()
+
+    assert (answer["data"]["wallets"], answer["data"]["requestId"]) == ([FIRST], None)
+    assert "are read with the next unattended sync" in answer["message"]
+    assert gateway.get("/sync/status", user_id)["remainingRequests"] == 5
+
+
 def test_the_same_list_changes_nothing_and_another_one_replaces_it(gateway: GatewayProcess) -> None:
     user_id = gateway.register(f"ann-{uuid4()}", FIRST)
 

@@ -95,7 +95,7 @@ def test_a_delivery_that_another_gateway_took_is_a_replay(gateway: GatewayProces
     assert networks(gateway.engine) == {}
 
 
-def test_a_transfer_that_can_not_be_read_leaves_the_others_and_who_moved_is_not_relied_on(
+def test_an_unreadable_transfer_leaves_the_others_and_the_webhook_unreliable(
     gateway: GatewayProcess, ann: tuple[str, str]
 ) -> None:
     assert deliver(gateway, delivery(ann[1], network="ARB_MAINNET")).status_code == 200

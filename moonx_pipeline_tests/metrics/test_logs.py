@@ -69,7 +69,7 @@ def lines(text: str) -> list[dict]:
     return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 
-def test_a_worker_writes_what_runs_and_libraries_say_as_lines_of_one_form_without_secrets(
+def test_a_worker_logs_what_runs_and_libraries_say_in_one_form_without_secrets(
     system: System, simulator: RunningSimulator
 ) -> None:
     worker = system.start_worker(1).until_ready()

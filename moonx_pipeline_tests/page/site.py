@@ -87,6 +87,10 @@ class Site:
         self.simulator.fault("partial_error", network="polygon-mainnet", wallet=wallet)
         self.simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance", wallet=wallet)
 
+    def take_every_chain_down(self, wallet: str) -> None:
+        """No chain answers anything of a wallet, by neither way."""
+        self.simulator.fault("outage", wallet=wallet)
+
     def slow_polygon_down(self, wallet: str) -> None:
         """Polygon's answer about a wallet comes byte by byte, while the other chains have answered."""
         self.simulator.fault("partial_error", network="polygon-mainnet", wallet=wallet)

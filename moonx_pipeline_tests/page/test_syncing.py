@@ -51,6 +51,21 @@ def test_a_chain_that_does_not_answer_is_named_with_its_age_and_its_value_stays(
     expect(why.get_by_role("listitem").filter(has_text="Polygon")).to_contain_text(re.compile(r"\d+ s ago|just now"))
 
 
+def test_an_outage_of_all_chains_is_said_by_the_open_page(site: Site, visits: Visits) -> None:
+    user, wallet = site.member()
+    page = visits.open(site.link(user))
+    until_live(page)
+    expect(page.get_by_role("button", name=re.compile(r"^Read .* · all 5 chains$"))).to_be_visible()
+    before = total(page).inner_text()
+
+    site.take_every_chain_down(wallet)
+    site.read(user)
+
+    expect(page.get_by_role("button", name=re.compile(r"^No chain has answered since \d\d:\d\d$"))).to_be_visible()
+    expect(row(page, "ETH", "Base")).to_contain_text(re.compile(r"as of \d\d:\d\d"))
+    assert total(page).inner_text() == before
+
+
 def test_a_sync_that_nobody_here_asked_for_moves_the_values_of_the_open_page(site: Site, visits: Visits) -> None:
     user, wallet = site.member()
     site.hold(wallet, sim_token(ETHEREUM, "ETH"), "2")

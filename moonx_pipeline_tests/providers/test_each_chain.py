@@ -17,10 +17,11 @@ from moonx_pipeline.domain.identity import Listing, identify
 from moonx_pipeline.domain.market import Known, Market
 from moonx_pipeline.domain.portfolio import ChainOutcome, TokenInfo, TokenKey
 from moonx_pipeline.domain.pricing import PriceLimits
-from moonx_pipeline.domain.quotes import Quote
+from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.domain.valuation import Valuer
 from moonx_pipeline.providers.alchemy import Alchemy
 from moonx_pipeline.providers.alchemy_data import BalanceReading
+from moonx_pipeline.providers.alchemy_prices import AlchemyPrices
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
@@ -31,6 +32,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.simulator.world import EVERY_CHAIN_WALLET, World, initial_holdings
 from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline_tests.support.quote_rounds import second_opinion
 
 each_chain = pytest.mark.parametrize("chain", KNOWN_CHAINS, ids=lambda chain: chain.slug)
 ALL_IDS = [chain.id for chain in KNOWN_CHAINS]
@@ -60,11 +62,17 @@ def alchemy(simulator: RunningSimulator, client: Callable[[str], HttpClient]) ->
     return Alchemy(
         dict.fromkeys(ALL_IDS, "simulator"),
         data_base_url=settings.data_base_url,
-        prices_base_url=settings.prices_base_url,
         rpc_url_template=settings.rpc_url_template,
         http=client("alchemy"),
         max_pages=10,
     )
+
+
+@pytest.fixture
+def alchemy_prices(simulator: RunningSimulator, client: Callable[[str], HttpClient]) -> AlchemyPrices:
+    """Its prices with one key for every known chain."""
+    settings = Settings.from_environment(simulator.environment()).alchemy
+    return AlchemyPrices(dict.fromkeys(ALL_IDS, "simulator"), base_url=settings.prices_base_url, http=client("alchemy"))
 
 
 def held(chain_id: int) -> dict[str, int]:
@@ -132,23 +140,22 @@ def test_decimals_and_names_are_those_of_each_contract(
 
 @each_chain
 def test_every_source_of_prices_knows_the_chain(
-    alchemy: Alchemy, runtime: Runtime, scope: CallScope, world: World, chain: Chain
+    alchemy_prices: AlchemyPrices, runtime: Runtime, scope: CallScope, world: World, chain: Chain
 ) -> None:
     token = wrapped(world, chain)
     key, usd = TokenKey(chain.id, token.address), world.usd(token)
-    coin = chain.native
+    coin, native = chain.native, TokenKey(chain.id, NATIVE_TOKEN)
+    defillama = second_opinion(runtime, PriceSource.DEFILLAMA)
 
     pools = runtime.providers.dexscreener.pools(chain.id, [key.address], scope)[0]
     quoted: dict[str, Quote | None] = {
-        "alchemy": alchemy.prices([key], scope).get(key),
+        "alchemy": alchemy_prices.prices([key], scope).get(key),
         "coingecko by contract": runtime.providers.coingecko.token_prices(chain.id, [key.address], scope).get(
             key.address
         ),
         "coingecko by coin": runtime.providers.coingecko.coin_prices([coin.coingecko_id], scope).get(coin.coingecko_id),
-        "defillama": runtime.providers.defillama.prices([key], scope).get(key),
-        "defillama native": runtime.providers.defillama.prices([TokenKey(chain.id, NATIVE_TOKEN)], scope).get(
-            TokenKey(chain.id, NATIVE_TOKEN)
-        ),
+        "defillama": defillama.prices([key], scope).get(key),
+        "defillama native": defillama.prices([native], scope).get(native),
     }
 
     assert {name: quote and quote.price_usd for name, quote in quoted.items()} == dict.fromkeys(quoted, usd)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import pytest
 from eth_abi.abi import encode
+from eth_utils.abi import function_signature_to_4byte_selector
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonx_pipeline.providers.erc20 import balance_of, read_balance, read_decimals, read_text
+from moonx_pipeline.providers.erc20 import (
+    DECIMALS,
+    NAME,
+    SYMBOL,
+    balance_of,
+    read_balance,
+    read_decimals,
+    read_text,
+)
 
+NOBODY = "0x" + "00" * 20
 WORD = st.one_of(st.integers(0, 200), st.integers(0, 2**256 - 1), st.sampled_from([2**31, 2**63 - 1, 2**63, 2**64]))
 WORDS = st.lists(WORD.map(lambda number: number.to_bytes(32, "big")), max_size=6).map(b"".join)
 
@@ -45,3 +55,9 @@ def test_the_question_for_a_balance_holds_the_wallet() -> None:
     wallet = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8"
 
     assert balance_of(wallet) == "0x70a08231" + "0" * 24 + wallet[2:]
+
+
+def test_the_selectors_are_those_of_the_standard() -> None:
+    asked = {"name()": NAME, "symbol()": SYMBOL, "decimals()": DECIMALS, "balanceOf(address)": balance_of(NOBODY)[:10]}
+    for signature, selector in asked.items():
+        assert selector == "0x" + function_signature_to_4byte_selector(signature).hex()

@@ -1,10 +1,12 @@
 """Deadlines, sizes, retries and errors of every provider call, over real sockets."""
 
+import gzip
 import itertools
 import socket
 import threading
 import time
 import traceback
+import tracemalloc
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -201,6 +203,23 @@ def test_an_answer_that_breaks_off_is_an_outage_not_a_short_answer(broken: bytes
 def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
     with answering(http(b"x" * 100_000)) as url, pytest.raises(Oversized, match="more than 1000 bytes"):
         ask(url, most=1000)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_answer_that_is_packed_small_is_not_unpacked_to_its_end(times: int) -> None:
+    body = b"0" * 30_000_000
+    for _ in range(times):
+        body = gzip.compress(body)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {', '.join(['gzip'] * times)}\r\nContent-Length: {len(body)}\r\n\r\n"
+
+    with answering(head.encode() + body) as url:
+        tracemalloc.start()
+        with pytest.raises(Oversized):
+            ask(url)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert peak < 5_000_000
 
 
 @pytest.mark.parametrize("status", ["600 What", "799 What", "999 What", "101 Switching Protocols"])

@@ -25,6 +25,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import World
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline_tests.support.quote_rounds import second_opinion
 from moonx_pipeline_tests.support.raw_server import answering, http
 
 LINK = next(TokenKey(*key) for key, token in TOKENS.items() if (key[0], token.symbol) == (1, "LINK"))
@@ -50,10 +51,9 @@ def opened(engine: Engine, simulator: RunningSimulator, **environment: str) -> R
 
 
 def test_alchemy_prices_are_by_contract_within_its_limits(runtime: Runtime, scope: CallScope) -> None:
-    assert runtime.providers.alchemy is not None
     keys = [TokenKey(*key) for key in TOKENS]
 
-    quotes = runtime.providers.alchemy.prices(keys, scope)
+    quotes = second_opinion(runtime, PriceSource.ALCHEMY).prices(keys, scope)
 
     assert quotes[LINK].price_usd == Decimal("14.32")
     assert TokenKey(1, NATIVE_TOKEN) not in quotes
@@ -146,7 +146,7 @@ def test_defillama_quotes_contracts_of_any_chain_and_native_coins_in_one_call(
 ) -> None:
     natives = [TokenKey(chain.id, NATIVE_TOKEN) for chain in KNOWN_CHAINS]
 
-    quotes = runtime.providers.defillama.prices([LINK, MESA, *natives, TokenKey(1, NOBODY)], scope)
+    quotes = second_opinion(runtime, PriceSource.DEFILLAMA).prices([LINK, MESA, *natives, TokenKey(1, NOBODY)], scope)
 
     assert {key: quote.price_usd for key, quote in quotes.items()} == {
         LINK: Decimal("14.32"),
@@ -159,12 +159,12 @@ def test_defillama_quotes_contracts_of_any_chain_and_native_coins_in_one_call(
 
 def test_as_many_tokens_as_a_call_takes_fit_into_its_path(runtime: Runtime, scope: CallScope) -> None:
     keys = [TokenKey(42161, f"0x{number:040x}") for number in range(1, TOKENS_A_CALL)]
-    assert runtime.providers.defillama.prices([*keys, LINK], scope).keys() == {LINK}
+    assert second_opinion(runtime, PriceSource.DEFILLAMA).prices([*keys, LINK], scope).keys() == {LINK}
 
 
 def test_defillama_tells_of_when_a_price_is(runtime: Runtime, scope: CallScope, world: World) -> None:
     world.set_source_price("defillama", world.named("LINK"), "14", age=timedelta(days=2))
-    quote = runtime.providers.defillama.prices([LINK], scope)[LINK]
+    quote = second_opinion(runtime, PriceSource.DEFILLAMA).prices([LINK], scope)[LINK]
     assert quote.price_at is not None
     assert quote.read_at - quote.price_at > timedelta(days=1)
 
@@ -174,7 +174,7 @@ def test_a_price_that_defillama_itself_trusts_little_is_none(
     runtime: Runtime, simulator: RunningSimulator, scope: CallScope, confidence: str, is_price: bool
 ) -> None:
     simulator.fault("low_confidence", "defillama", params={"value": float(confidence)})
-    assert (LINK in runtime.providers.defillama.prices([LINK], scope)) == is_price
+    assert (LINK in second_opinion(runtime, PriceSource.DEFILLAMA).prices([LINK], scope)) == is_price
     assert Decimal("0.5") == LEAST_CONFIDENCE
 
 
@@ -201,7 +201,7 @@ def test_an_odd_coin_of_defillama_costs_only_itself(
     body = {"coins": {f"ethereum:{LINK.address.upper()}": coin, f"polygon:{MESA.address}": {"price": 7}}}
     with answering(http(json.dumps(body).encode())) as url:
         runtime = opened(engine, simulator, DEFILLAMA_BASE_URL=url)
-        quotes = runtime.providers.defillama.prices([LINK, MESA], scope)
+        quotes = second_opinion(runtime, PriceSource.DEFILLAMA).prices([LINK, MESA], scope)
     assert {key: str(quote.price_usd) for key, quote in quotes.items()} == {MESA: "7"} | ({LINK: usd} if usd else {})
 
 
@@ -277,12 +277,10 @@ def test_an_answer_about_one_token_is_all_there_is_to_know(runtime: Runtime, sco
 # -- all of them
 
 ASK: dict[str, Callable[[Runtime, CallScope], Any]] = {
-    "alchemy": lambda runtime, scope: (
-        runtime.providers.alchemy.prices([LINK], scope) if runtime.providers.alchemy else None
-    ),
+    "alchemy": lambda runtime, scope: second_opinion(runtime, PriceSource.ALCHEMY).prices([LINK], scope),
     "binance": lambda runtime, scope: runtime.providers.binance.prices(["ETHUSDT"], scope),
     "coingecko": lambda runtime, scope: runtime.providers.coingecko.coin_prices(["ethereum"], scope),
-    "defillama": lambda runtime, scope: runtime.providers.defillama.prices([LINK], scope),
+    "defillama": lambda runtime, scope: second_opinion(runtime, PriceSource.DEFILLAMA).prices([LINK], scope),
     "dexscreener": lambda runtime, scope: runtime.providers.dexscreener.pools(1, [LINK.address], scope).pools,
 }
 

@@ -97,7 +97,7 @@ def test_well_known_tokens_are_named_at_their_other_contracts(chain_id: int, add
     assert {token.symbol for token in named} == {symbol}
 
 
-def test_the_snapshot_is_of_the_versions_that_its_program_names_each_under_a_licence_that_allows_it() -> None:
+def test_the_snapshot_is_of_the_versions_named_and_their_licences_allow_it() -> None:
     assert [(taken.name, taken.package, taken.version, taken.licence) for taken in published()] == [
         (source.name, source.package, source.version, "MIT") for source in SOURCES
     ]

@@ -63,7 +63,7 @@ def test_a_chain_named_twice_is_an_error() -> None:
     assert problem_of(CHAINS="base,polygon,Base") == "CHAINS names base twice."
 
 
-def test_a_mistyped_name_of_the_setting_is_told_the_right_one_and_the_demos_is_left_alone() -> None:
+def test_a_mistyped_name_of_the_setting_is_corrected_and_the_demos_is_not() -> None:
     assert problem_of(CHAINZ="base") == "CHAINZ is no setting: did you mean CHAINS?"
     assert slugs(CHAIN="anvil") == slugs()
 

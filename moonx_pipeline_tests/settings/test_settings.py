@@ -77,7 +77,7 @@ def test_a_boolean_is_what_it_says(text: str, value: bool) -> None:
     assert Settings.from_environment({"PERIODIC_SYNC_ENABLED": text}).periodic.enabled is value
 
 
-def test_headers_of_traces_are_pairs_that_may_be_percent_encoded_and_are_never_shown() -> None:
+def test_trace_headers_are_pairs_may_be_percent_encoded_and_are_never_shown() -> None:
     given = Settings.from_environment({"OTEL_EXPORTER_OTLP_HEADERS": "X-Login=a%20b=, tenant=7,"})
     assert given.tracing.header_values() == {"x-login": "a b=", "tenant": "7"}
     assert "a%20b" not in repr(given)
@@ -147,12 +147,39 @@ def test_names_of_the_past_are_accepted_for_the_same_setting() -> None:
         ({}, "ALCHEMY_API_KEY"),
         ({"ALCHEMY_API_KEY": "k", "DB_HOST": "h"}, "DB_PASSWORD"),
         ({"ALCHEMY_API_KEY": "k", "DB_HOST": "h", "DB_PASSWORD": "password"}, "DB_PASSWORD"),
+        ({"ALCHEMY_API_KEY": "k", "JWT_SECRET": "s" * 31, "JWT_AUDIENCE": "moonx"}, "JWT_SECRET has 31 bytes"),
+        ({"ALCHEMY_API_KEY": "k", "JWT_SECRET": "s" * 32}, "JWT_AUDIENCE"),
+        ({"ALCHEMY_API_KEY": "k", "JWT_JWKS_URL": "https://keys", "JWT_AUDIENCE": "moonx"}, "JWT_ISSUER"),
+        (
+            {"ALCHEMY_API_KEY": "k", "JWT_JWKS_URL": "http://keys", "JWT_AUDIENCE": "moonx", "JWT_ISSUER": "i"},
+            "must be https",
+        ),
+        ({"ALCHEMY_API_KEY": "k", "GATEWAY_TRUSTED_PROXIES": "10.0.0.1, *"}, "GATEWAY_TRUSTED_PROXIES"),
+        ({"ALCHEMY_API_KEY": "k", "KAFKA_BROKERS": "k:9092", "KAFKA_SASL_PASSWORD": "p"}, "KAFKA_SSL"),
     ],
 )
 def test_production_refuses_what_is_unsafe(environment: dict[str, str], named: str) -> None:
     (problem,) = problems(MOONX_ENV="production", **environment)
 
     assert named in problem
+
+
+def test_production_takes_what_is_safe_and_parts_without_a_key_for_tokens() -> None:
+    safe = {
+        "MOONX_ENV": "production", "ALCHEMY_API_KEY": "k", "GATEWAY_TRUSTED_PROXIES": "10.0.0.0/8",
+        "KAFKA_BROKERS": "k:9092", "KAFKA_SASL_PASSWORD": "p",
+    }  # fmt: skip
+    sign_in = {"JWT_AUDIENCE": "moonx", "JWT_ISSUER": "i"}
+
+    Settings.from_environment({**safe, "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512"})
+    Settings.from_environment({**safe, "KAFKA_SSL": "true", "JWT_SECRET": "s" * 32, **sign_in})
+    Settings.from_environment({**safe, "KAFKA_SSL": "true", "JWT_JWKS_URL": "http://127.0.0.1:1/keys", **sign_in})
+
+
+def test_two_kinds_of_keys_for_tokens_are_an_error_everywhere() -> None:
+    (problem,) = problems(JWT_SECRET="s" * 32, JWT_JWKS_URL="https://keys")
+
+    assert "set one of them" in problem
 
 
 def test_the_reference_and_the_example_are_up_to_date() -> None:

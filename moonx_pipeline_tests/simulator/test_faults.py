@@ -236,6 +236,34 @@ def test_an_early_hint_comes_before_the_answer_on_the_same_connection(simulator:
     assert json.loads(second.partition(b"\r\n\r\n")[2])[0]["chainId"] == "ethereum"
 
 
+def test_headers_come_a_byte_at_a_time_and_never_end(simulator: RunningSimulator) -> None:
+    simulator.fault("slow_headers", "dexscreener", times=1, params={"seconds": 0.01})
+    place = urlsplit(simulator.base_url)
+
+    with socket.create_connection((place.hostname, place.port), 10) as connection:
+        connection.sendall(f"GET /dexscreener/tokens/v1/ethereum/{LINK.address} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        said = b""
+        while len(said) < 40:
+            said += connection.recv(65536)
+
+    assert said.startswith(b"HTTP/1.1 200 OK\r\nX-Slow: xx")
+    assert b"\r\n\r\n" not in said
+
+
+@pytest.mark.parametrize("provider", ["dexscreener", "defillama"])
+def test_a_good_answer_has_lists_within_lists(simulator: RunningSimulator, provider: str) -> None:
+    simulator.fault("nested", provider, times=1, params={"depth": 20})
+    path = {
+        "dexscreener": f"dexscreener/tokens/v1/ethereum/{LINK.address}",
+        "defillama": f"defillama/prices/current/ethereum:{LINK.address}",
+    }[provider]
+
+    odd, good = get(simulator, path), get(simulator, path)
+
+    assert "[" * 20 in odd.text
+    assert len(odd.json()) == len(good.json()) + 1
+
+
 @pytest.mark.parametrize(
     ("fault", "problem"),
     [

@@ -30,6 +30,8 @@ from moonx_pipeline_tests.support.commands import ROOT, moonx
 from moonx_pipeline_tests.support.outbox import consume, unpublished_count
 from moonx_pipeline_tests.support.syncs import events, held, register, status, sync, violations
 
+pytestmark = pytest.mark.slow
+
 USERS = [f"user{number}" for number in range(8)]
 USDC = next(token for token in TOKENS.values() if (token.chain_id, token.symbol) == (1, "USDC"))
 
@@ -122,7 +124,7 @@ def consumed(kafka: KafkaSettings, count: int) -> list[dict]:
     return [json.loads(record.value) for record in consume(kafka, count, ("sync.events", "portfolio.updates"))]
 
 
-def test_a_backup_of_a_busy_database_is_whole_and_what_was_not_published_goes_out_once_more(
+def test_a_backup_of_a_busy_database_is_whole_and_unpublished_events_go_out(
     old: Home, new_home: Callable[[], Home], simulator: RunningSimulator, kafka: KafkaSettings, tmp_path: Path
 ) -> None:
     runtime, file = runtime_of(old, simulator), tmp_path / "moonx.backup"
@@ -223,7 +225,7 @@ def test_a_file_that_is_there_is_never_written_over(old: Home, tmp_path: Path) -
     assert file.read_text() == "of somebody"
 
 
-def test_only_a_backup_of_this_or_an_earlier_version_is_restored_and_only_into_an_empty_database(
+def test_a_backup_of_a_later_version_or_into_a_filled_database_is_refused(
     old: Home, new_home: Callable[[], Home], tmp_path: Path
 ) -> None:
     good, later, other = tmp_path / "good", tmp_path / "later", tmp_path / "other"

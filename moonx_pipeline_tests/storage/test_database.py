@@ -9,6 +9,7 @@ from sqlalchemy import Engine, make_url
 
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.storage.connection.causes import cause_of
 from moonx_pipeline.storage.connection.engine import dagster_database_url, open_engine, reach
 
 
@@ -40,6 +41,41 @@ def test_an_unknown_user_says_so(database_url: str) -> None:
     url = make_url(database_url).set(username="stranger").render_as_string(hide_password=False)
 
     assert "it does not know the user" in refused(url)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'FATAL:  remaining connection slots are reserved for roles with the "pg_use_reserved_connections" attribute',
+        "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        "FATAL:  sorry, too many clients already",
+        'FATAL:  too many connections for role "ann"',
+    ],
+)
+def test_connections_that_are_used_up_are_no_unknown_user(said: str) -> None:
+    cause = cause_of(f'connection to server at "db" (10.0.0.1), port 5432 failed: {said}')
+
+    assert cause is not None
+    assert "it has no connection left" in cause.meaning
+    assert cause.passes
+
+
+def test_a_database_without_a_free_connection_says_so_and_is_waited_for(engine: Engine, database_url: str) -> None:
+    role = make_url(database_url).database
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 1")
+    try:
+        url = make_url(database_url).set(username=role).render_as_string(hide_password=False)
+        holder = open_engine(url)
+        held = holder.connect()
+        assert "it has no connection left" in refused(url)
+        threading.Timer(0.5, lambda: (held.close(), holder.dispose())).start()
+        late = open_engine(url)
+        reach(late, wait_seconds=15)
+        late.dispose()
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"DROP ROLE {role}")
 
 
 def test_what_is_not_postgresql_says_what_the_driver_says() -> None:

@@ -18,6 +18,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.storage.connection.embedded import embedded_url
 
+pytestmark = pytest.mark.slow
+
 _USE = """
 import sys
 from pathlib import Path

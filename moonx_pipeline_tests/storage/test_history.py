@@ -113,6 +113,7 @@ _SNAPSHOTS = st.lists(_EDGES, min_size=1, max_size=4).flatmap(_around)
 _NIGHTS = st.lists(st.builds(lambda days: NOW - days, st.timedeltas(timedelta(0), timedelta(days=25))), max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(snapshots=_SNAPSHOTS, nights=_NIGHTS)
 def test_any_nights_leave_what_the_rule_says_and_a_second_time_nothing_is_done(
@@ -136,6 +137,7 @@ def test_any_nights_leave_what_the_rule_says_and_a_second_time_nothing_is_done(
     assert thin(engine, NOW) == []
 
 
+@pytest.mark.slow
 def test_a_night_goes_on_where_the_last_one_stopped_and_reads_nothing_twice(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("SELECT ensure_history_partitions('2026-01-01', 3)")

@@ -1,11 +1,13 @@
 """The checker finds nothing wrong with what syncs store, and each thing that is broken by hand."""
 
+import time
+
 import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET, SPAM_WALLET
-from moonx_pipeline.storage.monitoring.invariants import INVARIANTS, check_invariants
+from moonx_pipeline.storage.monitoring.invariants import INVARIANTS, Unchecked, Violation, check_invariants
 from moonx_pipeline.storage.portfolios.users import add_wallets
 from moonx_pipeline.storage.requests.queue import add_request
 from moonx_pipeline.sync.runtime import Runtime
@@ -81,3 +83,60 @@ def test_each_damage_is_found_by_its_name_alone(synced: Engine) -> None:
             found[name] = [violation.name for violation in check_invariants(connection)]
 
     assert found == {name: [name] for name in DAMAGE}
+
+
+_MANY = """
+INSERT INTO user_wallets (user_id, wallet_address)
+SELECT 'user' || u, '0x' || lpad(to_hex(u), 40, '0') FROM generate_series(1, 5000) u;
+INSERT INTO user_sync_status (user_id, sync_status, last_sync_at, total_value_usd, portfolio_version, opened_fence,
+                              stored_fence)
+SELECT 'user' || u, 'completed', now(), 8, 0, 2, 2 FROM generate_series(1, 5000) u
+ON CONFLICT (user_id) DO UPDATE SET sync_status = 'completed', last_sync_at = now(), total_value_usd = 8,
+                                    opened_fence = 2, stored_fence = 2;
+INSERT INTO user_chain_status (user_id, wallet_address, chain_id, status, last_success_at)
+SELECT user_id, wallet_address, 1, 'fresh', now() FROM user_wallets;
+INSERT INTO user_token_holdings (user_id, wallet_address, chain_id, token_address, token_decimals, balance,
+                                 balance_formatted, price_usd, price_source, value_usd)
+SELECT user_id, wallet_address, 1, '0x' || lpad(to_hex(t), 40, '0'), 1, 10, 1, 2, 'binance', 2
+FROM user_wallets, generate_series(1, 4) t;
+INSERT INTO sync_operations (id, user_id, status, priority, trigger, fence, started_at, completed_at)
+SELECT md5('user' || u || ':' || f)::uuid, 'user' || u, 'completed', 'medium', 'manual', f, now(), now()
+FROM generate_series(1, 5000) u, generate_series(1, 2) f;
+INSERT INTO outbox_events (id, topic, key, type, version, payload, created_at)
+SELECT md5(o.id || e.type)::uuid, 'sync.events', o.user_id, e.type, 0,
+       jsonb_build_object('eventId', md5(o.id || e.type)::uuid, 'eventType', e.type, 'version', 0, 'userId', o.user_id,
+                          'data', jsonb_build_object('syncOperationId', o.id)),
+       now() - interval '5 minutes'
+FROM sync_operations o, unnest(ARRAY['sync.started', 'sync.completed']) AS e(type);
+"""
+
+
+@pytest.fixture
+def many(engine: Engine) -> Engine:
+    """Five thousand users with 20,000 events, of which the database has no statistics yet."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(_MANY)
+    return engine
+
+
+def test_many_users_and_events_are_checked_within_seconds(many: Engine) -> None:
+    began = time.monotonic()
+
+    assert violations(many) == []
+
+    assert time.monotonic() - began < 10
+
+
+def test_what_takes_too_long_is_said_of_its_invariant_and_the_rest_is_checked(synced: Engine) -> None:
+    with (
+        synced.connect() as other,
+        synced.connect().execution_options(isolation_level="REPEATABLE READ") as connection,
+    ):
+        other.exec_driver_sql("LOCK TABLE sync_requests IN ACCESS EXCLUSIVE MODE")
+        connection.exec_driver_sql("UPDATE rate_limits SET taken = array_fill(0, ARRAY[cardinality(taken)])")
+
+        found = check_invariants(connection, seconds=0.3)
+
+    assert [type(one) for one in found] == [Unchecked, Violation]
+    assert found[0] == Unchecked("requests", "it took longer than 0.3 s")
+    assert found[1].name == "log of limits"

@@ -59,7 +59,7 @@ def test_a_lost_request_waits_again_for_a_run_with_a_new_key(engine: Engine) -> 
     assert (ended.status, ended.reason, ended.launched_at) == ("refused", "Its worker died 3 times.", None)
 
 
-def test_requests_are_marked_by_priority_then_the_oldest_first_and_within_what_may_be_under_way(engine: Engine) -> None:
+def test_requests_are_marked_by_priority_then_age_within_what_may_be_under_way(engine: Engine) -> None:
     for user, priority in [("a", "low"), ("b", "medium"), ("c", "high"), ("d", "medium"), ("e", "high"), ("f", "low")]:
         ask(engine, user, priority)
 
@@ -95,7 +95,7 @@ def test_two_who_mark_at_once_never_mark_the_same(engine: Engine) -> None:
     assert {launch.number for launch in marked} == {1}
 
 
-def test_the_run_trigger_marks_what_is_urgent_and_has_no_run_and_nothing_while_paused(engine: Engine) -> None:
+def test_the_run_trigger_marks_urgent_requests_without_a_run_unless_paused(engine: Engine) -> None:
     high, low, launched = ask(engine, "ann"), ask(engine, "bob", "low"), ask(engine, "cyd")
     with engine.begin() as connection:
         assert [launch.user_id for launch in dispatch_these(connection, [launched])] == ["cyd"]

@@ -167,7 +167,7 @@ def test_a_block_holds_to_the_second_and_its_callers_come_one_by_one(engine: Eng
         assert current_blocks(clock[1]) == []
 
 
-def test_refusals_without_a_time_back_off_exponentially_once_for_all_that_were_under_way(engine: Engine) -> None:
+def test_refusals_without_a_time_back_off_exponentially_once_for_all_under_way(engine: Engine) -> None:
     limit = [Limit("dexscreener", 1, 300, MINUTE)]
     waits = []
     with connections(engine) as clock:
@@ -207,6 +207,7 @@ def _hammer(url: str, key: str, most: int, start: float, tries: int, results) ->
     results.put(slots)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [50, 500])
 def test_thirty_two_processes_at_one_key_are_granted_no_more_than_the_limit(database_url: str, most: int) -> None:
     context = multiprocessing.get_context("spawn" if multiprocessing.get_start_method() == "spawn" else "fork")

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ from moonx_pipeline.storage.connection.migrations import (
     migrate,
     schema_state,
 )
+from moonx_pipeline_tests.fixtures.dagster import eventually
+
+pytestmark = pytest.mark.slow
 
 VERSIONS = known_migrations()
 
@@ -123,3 +127,32 @@ def test_several_processes_may_start_on_an_empty_database_at_once(empty: Engine,
 
     assert [process.communicate(timeout=60)[1] for process in processes] == [""] * 4
     assert standing(empty) is SchemaStanding.CURRENT
+
+
+def test_a_migration_that_a_deadlock_ends_is_tried_again(empty: Engine, tmp_path: Path) -> None:
+    """As when syncs of the version before go on meanwhile."""
+    (tmp_path / "0001.tables.sql").write_text("CREATE TABLE one (); CREATE TABLE two ();")
+    migrate(empty, tmp_path)
+    (tmp_path / "0002.columns.sql").write_text("ALTER TABLE one ADD COLUMN n int; ALTER TABLE two ADD COLUMN n int;")
+
+    with empty.connect() as other, ThreadPoolExecutor(1) as pool:
+        other.exec_driver_sql("SET deadlock_timeout = '60s'")  # the migration is to be the one that is ended
+        other.exec_driver_sql("LOCK TABLE two IN ROW EXCLUSIVE MODE")
+        migrating = pool.submit(migrate, empty, tmp_path)
+        eventually(lambda: waits_for(empty, "two"))
+        other.exec_driver_sql("LOCK TABLE one IN ROW EXCLUSIVE MODE")
+        other.commit()
+        assert migrating.result(30) == ("0002.columns",)
+
+    assert schema_state_of(empty, tmp_path) is SchemaStanding.CURRENT
+
+
+def waits_for(engine: Engine, table: str) -> None:
+    with engine.connect() as connection:
+        query = "SELECT count(*) FROM pg_locks WHERE relation = %s::regclass AND NOT granted"
+        assert connection.exec_driver_sql(query, (table,)).scalar_one()
+
+
+def schema_state_of(engine: Engine, folder: Path) -> SchemaStanding:
+    with engine.connect() as connection:
+        return schema_state(connection, folder).standing

@@ -98,9 +98,7 @@ def test_a_database_that_has_the_lists_is_left_alone(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("how", ["migrate", "start"])
-def test_another_version_of_a_list_is_loaded_by_migrating_and_by_starting_the_embedded_database(
-    engine: Engine, how: str
-) -> None:
+def test_another_version_of_a_list_is_loaded_by_migrating_and_by_starting(engine: Engine, how: str) -> None:
     before = registry(engine)
     take(engine, "aave", token(A, "OLD"), version="of another version")
     assert A in registry(engine)
@@ -161,7 +159,7 @@ def test_the_id_that_the_package_gives_a_contract_goes_before_the_listings(bare:
     assert registry(bare)[A][:3] == ("USDT", None, "tether")
 
 
-def test_a_contract_that_its_list_dropped_loses_that_word_and_stays_while_another_names_it(bare: Engine) -> None:
+def test_a_contract_dropped_by_one_list_stays_while_another_names_it(bare: Engine) -> None:
     logo = "https://first.example/logo"
     take(bare, FIRST, token(A, "FIRST", logo), token(B, "B"))
     take(bare, SECOND, token(A, "SECOND"), token(C, "C"))
@@ -270,6 +268,7 @@ _list = st.lists(_tokens, max_size=5, unique_by=lambda t: (t.chain_id, t.token_a
 _NAMES = ("moonx", "superchain", FIRST, SECOND, "coingecko")
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(readings=st.lists(st.tuples(st.sampled_from(_NAMES), _list), max_size=8))
 def test_the_registry_follows_from_what_each_list_said_last_in_whatever_order(

@@ -31,7 +31,7 @@ def test_the_same_key_of_a_user_is_the_same_request_also_when_that_one_has_ended
     assert (ended.status, ended.reason, ended.completed_at is not None) == ("refused", "No wallets.", True)
 
 
-def test_one_request_waits_and_takes_the_higher_priority_and_the_more_personal_source(engine: Engine) -> None:
+def test_one_request_waits_with_the_higher_priority_and_more_personal_source(engine: Engine) -> None:
     first = ask(engine, "ann", "low", source="backfill")
 
     assert ask(engine, "ann", "medium", source="webhook") == first

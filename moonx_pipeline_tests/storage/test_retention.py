@@ -85,6 +85,7 @@ _SYNCS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(syncs=_SYNCS)
 def test_what_ended_long_ago_goes_and_what_is_under_way_or_named_stays(engine: Engine, syncs: list[tuple]) -> None:

@@ -118,7 +118,7 @@ def test_each_bucket_has_its_last_reading(engine: Engine, past) -> None:
     ("days", "minutes", "gap"),
     [(1, 15, 45), (2, 60, 120), (7, 60, 120), (8, 360, 720), (30, 360, 720), (31, 1440, 2880), (366, 1440, 2880)],
 )
-def test_buckets_are_longer_the_longer_the_range_and_a_gap_is_longer_than_ordinary_spacing(
+def test_buckets_grow_with_the_range_and_a_gap_is_longer_than_their_spacing(
     engine: Engine, days: int, minutes: int, gap: int
 ) -> None:
     found = series(engine, days=days)

@@ -59,6 +59,7 @@ def test_limits_of_users_go_once_nothing_of_them_counts_any_more(engine: Engine)
         for key in (
             "user:ann:sync",
             "user:a:b:sync",
+            "user:ann:wallets",
             "user:blocked:sync",
             "user:held:sync",
             "alchemy",
@@ -71,7 +72,7 @@ def test_limits_of_users_go_once_nothing_of_them_counts_any_more(engine: Engine)
     assert prune_limits(engine, now - timedelta(hours=1)) == 0
     with engine.begin() as other:
         other.exec_driver_sql("SELECT 1 FROM rate_limits WHERE key = 'user:held:sync' FOR UPDATE")
-        assert prune_limits(engine, now + timedelta(hours=1)) == 2
+        assert prune_limits(engine, now + timedelta(hours=1)) == 3
 
     left = {"user:blocked:sync", "user:held:sync", "alchemy", "user:ann:login"}
     assert {row[0] for row in rows(engine, "SELECT key FROM rate_limits")} == left

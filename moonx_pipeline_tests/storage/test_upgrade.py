@@ -34,6 +34,8 @@ from moonx_pipeline_tests.fixtures.dagster import ROOT
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.support.syncs import held, register, status, sync, violations
 
+pytestmark = pytest.mark.slow
+
 BEFORE = "970340874f743d414856ef1681b0514c7593fdb2"
 """The version before 0011.gateway."""
 

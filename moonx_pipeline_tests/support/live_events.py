@@ -46,7 +46,13 @@ def completed(user_id: str, version: int) -> Event:
 
 def failed(user_id: str, version: int) -> Event:
     return sync_failed(
-        _facts(user_id), version=version, at=AT, duration_ms=5, code="no_chain_read", message="None.", retry_at=None
+        _facts(user_id),
+        version=version,
+        at=AT,
+        duration_ms=5,
+        code="no_chain_read",
+        message="No chain answered.",
+        retry_at=None,
     )
 
 

@@ -13,6 +13,8 @@ from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.market import ALWAYS_KNOWN, Known, Market
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
 from moonx_pipeline.domain.pricing import Choice
+from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.providers.price_source import PricesByContract
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.storage.tokens.token_store import read_tokens, write_tokens
@@ -41,6 +43,11 @@ class RoundResult:
 
 def key(token: SimToken | TokenKey) -> TokenKey:
     return TokenKey(token.chain_id, token.address)
+
+
+def second_opinion(runtime: Runtime, source: PriceSource) -> PricesByContract:
+    """A source that is asked about prices in doubt."""
+    return next(one for one in runtime.providers.second_opinions if one.source is source)
 
 
 def list_token(engine: Engine, token: SimToken, coingecko_id: str | None = None) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.events.schema import event_schemas
-from moonx_pipeline.storage.monitoring.invariants import Violation, check_invariants
+from moonx_pipeline.storage.monitoring.invariants import Unchecked, Violation, check_invariants
 from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio, read_portfolio
 from moonx_pipeline.storage.portfolios.users import add_wallets
 from moonx_pipeline.sync.pipeline import SyncPipeline
@@ -93,7 +93,7 @@ def status(engine: Engine, user_id: str = "ann"):
         return connection.exec_driver_sql("SELECT * FROM user_sync_status WHERE user_id = %s", (user_id,)).one()
 
 
-def violations(engine: Engine) -> list[Violation]:
+def violations(engine: Engine) -> list[Violation | Unchecked]:
     """What contradicts itself in the database, at one moment."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         return check_invariants(connection)

@@ -47,7 +47,7 @@ def polygon_goes_down(simulator: RunningSimulator) -> None:
     simulator.fault("outage", network="polygon-mainnet", endpoint="eth_getBalance")
 
 
-def test_a_chain_that_keeps_failing_is_not_asked_and_its_holdings_stay_until_a_probe_finds_it_well(
+def test_a_chain_that_keeps_failing_keeps_its_holdings_until_a_probe_succeeds(
     engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", POLYGON_WALLET)
@@ -117,7 +117,7 @@ def test_a_success_in_between_starts_the_count_anew(
 @pytest.mark.parametrize(
     ("fault", "alert"), [("bad_key", "provider_key_rejected"), ("quota", "provider_quota_exhausted")]
 )
-def test_a_rejected_key_and_an_exhausted_plan_open_for_long_with_one_alert_for_all_chains(
+def test_a_rejected_key_or_exhausted_plan_opens_for_long_with_one_alert(
     engine: Engine, runtime: Runtime, simulator: RunningSimulator, fault: str, alert: str
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
@@ -256,7 +256,7 @@ def test_a_call_that_the_syncs_deadline_cut_short_says_nothing_of_its_provider(
     assert states(engine) == {"alchemy:data": "open"}
 
 
-def test_the_limit_of_requests_holds_over_all_processes_and_nothing_is_sent_beyond_it(
+def test_the_limit_of_requests_holds_over_processes_and_nothing_is_sent_beyond(
     engine: Engine, simulator: RunningSimulator
 ) -> None:
     one, other = (sources_with(simulator, engine, ALCHEMY_RATE_LIMIT_RPM="2") for _ in range(2))

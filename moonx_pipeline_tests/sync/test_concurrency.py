@@ -6,6 +6,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.clock import utc_now
@@ -161,6 +162,7 @@ def test_many_syncs_of_one_user_at_once_leave_one_consistent_portfolio(
     assert portfolio(engine).totals.value_usd == portfolio(engine).total_value_usd
 
 
+@pytest.mark.slow
 def test_two_workers_at_the_same_user_five_hundred_times(
     engine: Engine, settings: Settings, simulator: RunningSimulator
 ) -> None:

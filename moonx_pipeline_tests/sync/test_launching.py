@@ -31,8 +31,8 @@ def test_the_run_of_a_request_is_tagged_with_what_asked_for_it(engine: Engine) -
         "moonx/trigger": "manual",
         "moonx/priority": "high",
     }
-    assert [trigger_of(source) for source in ("cli", "api", "login", "webhook", "backfill", "other")] == [
-        "manual", "manual", "login", "webhook", "backfill", "manual",
+    assert [trigger_of(source) for source in ("cli", "api", "wallets", "login", "webhook", "backfill", "other")] == [
+        "manual", "manual", "wallets", "login", "webhook", "backfill", "manual",
     ]  # fmt: skip
 
 

@@ -69,6 +69,35 @@ def test_a_chain_read_from_a_node_says_what_it_can_not_know(
     assert all(chain.known_tokens_only and "new to this wallet" in (chain.error or "") for chain in chains)
 
 
+def test_a_new_wallet_and_a_click_find_listed_tokens_on_nodes_alone(
+    engine: Engine, simulator: RunningSimulator, evm_world: EvmWorld
+) -> None:
+    runtime = open_runtime(node_settings(simulator, evm_world), engine)
+    payer, paid = evm_world.wallets
+    points, maker = evm_world.tokens[1]["points"], evm_world.tokens[1]["maker"]
+    with engine.begin() as connection:
+        for token in (points, maker):
+            connection.exec_driver_sql(
+                "INSERT INTO token_registry (chain_id, token_address, symbol, lists) VALUES (1, %s, 'PTS', '{aave}')",
+                (token,),
+            )
+    register(engine, "ann", payer)
+    register(engine, "bob", paid)
+
+    sync(runtime, "ann", trigger="schedule")
+    sync(runtime, "bob", trigger="schedule")
+    assert (held(engine, "ann")[(1, points)], held(engine, "ann")[(1, maker)]) == (4_200, 15 * 10**17)
+    assert (1, points) not in held(engine, "bob")
+
+    evm_world.transfer(1, points, 200, sender=payer, to=paid)
+    sync(runtime, "bob", trigger="schedule")
+    assert (1, points) not in held(engine, "bob")
+    sync(runtime, "bob", trigger="manual")
+    assert held(engine, "bob")[(1, points)] == 200
+    sync(runtime, "ann", trigger="schedule")
+    assert held(engine, "ann")[(1, points)] == 4_000
+
+
 def test_a_node_serves_the_chain_that_alchemy_refuses(
     engine: Engine, simulator: RunningSimulator, evm_world: EvmWorld
 ) -> None:

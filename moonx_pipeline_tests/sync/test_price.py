@@ -20,12 +20,12 @@ from moonx_pipeline.domain.flags import (
 from moonx_pipeline.domain.market import USDT_KEY
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.providers.alchemy_prices import AlchemyPrices
 from moonx_pipeline.simulator.pools import Pool
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS, SimToken
 from moonx_pipeline.simulator.world import World
 from moonx_pipeline.sync.pricing.plan import MAX_ASKED
-from moonx_pipeline.sync.pricing.quote_round import MAX_ALCHEMY_ASKED
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.support.quote_rounds import SIX_MINUTES, RoundResult, ask, key, list_token
 from moonx_pipeline_tests.support.syncs import age_prices
@@ -107,7 +107,7 @@ def test_a_wallet_of_thousands_of_tokens_costs_a_bounded_number_of_calls(
     first = ask(runtime, *tokens)
     made = calls(simulator)
     assert (made["dexscreener"], made["defillama"]) == (-(-2000 // 30), MAX_ASKED // 60)
-    assert made["alchemy"] <= MAX_ALCHEMY_ASKED // 25
+    assert made["alchemy"] <= AlchemyPrices.most_a_sync // 25
     assert first.plan.waiting == frozenset()
     age_prices(engine, timedelta(minutes=61))
 

@@ -116,6 +116,8 @@ SILENT = [
     ("defillama", "outage", {}),
     ("defillama", "empty_answer", {}),
     ("defillama", "low_confidence", {}),
+    *((provider, "nested", {}) for provider in ("binance", "coingecko", "dexscreener", "defillama")),
+    ("binance", "slow_headers", {"seconds": 0.1}),
 ]
 
 

@@ -73,7 +73,7 @@ def test_a_network_that_is_left_out_without_a_word_is_read_by_json_rpc(
 
 
 @pytest.mark.parametrize("network", CHAIN_IDS)
-def test_a_network_that_is_left_out_and_not_read_by_any_way_is_stale_with_its_reason(
+def test_a_network_left_out_and_not_read_by_any_way_is_stale_with_its_reason(
     engine: Engine, runtime: Runtime, simulator: RunningSimulator, network: str
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
@@ -137,7 +137,7 @@ def test_a_token_that_a_list_did_not_read_is_asked_for_by_its_contract(
 
 
 @pytest.mark.parametrize("row", UNREAD)
-def test_a_token_that_nobody_read_and_nobody_knew_is_told_as_left_out_until_it_is_read(
+def test_a_token_never_read_and_unknown_is_left_out_by_count_until_it_is_read(
     engine: Engine, runtime: Runtime, simulator: RunningSimulator, row: dict[str, Any]
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
@@ -251,7 +251,7 @@ def test_calls_that_a_node_refuses_for_the_rate_are_asked_again(
 
 
 @pytest.mark.parametrize("code", RATE_CODES)
-def test_a_node_that_refuses_everything_for_the_rate_fails_its_chain_with_that_reason(
+def test_a_node_that_refuses_all_for_the_rate_fails_its_chain_with_that_reason(
     engine: Engine, simulator: RunningSimulator, code: int
 ) -> None:
     runtime = without_alchemy(engine, simulator, "ethereum")

@@ -45,6 +45,8 @@ from moonx_pipeline_tests.support.syncs import (
     violations,
 )
 
+pytestmark = pytest.mark.slow
+
 USDC = next(t for t in TOKENS.values() if (t.chain_id, t.symbol) == (1, "USDC"))
 _fork = multiprocessing.get_context("fork")
 
@@ -205,9 +207,7 @@ def test_a_living_process_is_never_taken_for_dead(engine: Engine, runtime: Runti
         assert [row.alive for row in list_workers(connection)] == [True]
 
 
-def test_after_the_database_was_away_a_process_of_another_host_has_time_to_come_back(
-    engine: Engine, runtime: Runtime
-) -> None:
+def test_after_an_outage_a_process_of_another_host_has_time_to_come_back(engine: Engine, runtime: Runtime) -> None:
     with engine.begin() as connection:
         # Neither holds its lock, as right after a restart of the server; one is a process that never was.
         connection.exec_driver_sql(
@@ -267,7 +267,7 @@ def restartable(tmp_path: Path):
     release(folder)
 
 
-def test_a_sync_that_its_living_worker_has_lost_is_closed_when_none_can_last_so_long(
+def test_a_sync_lost_by_its_living_worker_is_closed_when_none_can_last_so_long(
     engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)

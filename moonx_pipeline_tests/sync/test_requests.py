@@ -87,7 +87,7 @@ steps = st.lists(
 
 @hypothesis_settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
-def test_one_waits_keys_answer_the_same_and_permits_are_kept_whatever_happens_in_between(engine: Engine, steps) -> None:
+def test_one_request_waits_keys_repeat_and_permits_are_kept_in_any_order(engine: Engine, steps) -> None:
     user, model = f"user{next(_numbers)}", Model()
     register(engine, user, PLAIN_WALLET)
     for what, key, priority, limited in steps:
@@ -206,7 +206,7 @@ def test_permit_request_and_event_are_of_one_transaction(engine: Engine) -> None
     assert ask(engine, idempotency_key="k1").is_new
 
 
-def test_a_persons_asking_is_his_activity_told_once_a_request_and_a_webhook_is_nobodys(engine: Engine) -> None:
+def test_a_persons_request_counts_as_activity_once_and_a_webhooks_does_not(engine: Engine) -> None:
     register(engine, "ann", PLAIN_WALLET)
     register(engine, "bob", PLAIN_WALLET)
     with engine.begin() as connection:

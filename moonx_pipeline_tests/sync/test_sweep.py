@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from multiprocessing.process import BaseProcess
 
+import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.clock import utc_now
@@ -188,6 +189,7 @@ def gaps(moments: list[datetime]) -> set[int]:
     return {int((after - before).total_seconds() // 60) for before, after in pairwise(moments)}
 
 
+@pytest.mark.slow
 def test_a_whole_day_of_who_is_due(engine: Engine, runtime: Runtime, simulator: RunningSimulator) -> None:
     active_since = {"regular": 0, "leaving": -12, "gone": -30, "disabled": 0, "failing": 0, "paused": 0}
     for number, (user_id, hours) in enumerate(active_since.items()):
@@ -360,6 +362,7 @@ def test_when_nothing_can_be_read_a_sweep_ends_before_it_takes_anybody(
     assert sweep(runtime).users == 0
 
 
+@pytest.mark.slow
 def test_the_plans_limit_slows_a_sweep_and_fails_nobody(
     engine: Engine, simulator: RunningSimulator, settings: Settings
 ) -> None:

@@ -203,7 +203,7 @@ def test_partly_kept_balances_are_all_read_when_they_are_old(
     assert status(engine).balances_read_at == ann + 62 * MINUTE
 
 
-def test_a_chain_that_failed_beside_kept_ones_is_asked_again_though_its_webhook_comes_alive(
+def test_a_failed_chain_beside_kept_ones_is_asked_again_despite_its_webhook(
     engine: Engine, runtime: Runtime, simulator: RunningSimulator, ann: datetime
 ) -> None:
     tokens = a_token_a_chain(engine)

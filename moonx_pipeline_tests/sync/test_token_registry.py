@@ -195,7 +195,7 @@ def test_the_first_list_that_is_configured_is_trusted_the_most(engine: Engine, r
     assert registry(engine)[1, A][0] == "FIRST"
 
 
-def test_the_ids_of_major_assets_are_the_packages_and_not_what_the_listing_calls_a_bridged_one(
+def test_the_ids_of_majors_are_the_packages_and_not_those_of_bridged_ones(
     engine: Engine, lists: ListServer, refresh: Refresh
 ) -> None:
     lists.put_coins(("bridged-usdt", "usdt", {"optimistic-ethereum": USDT_OPTIMISM}))

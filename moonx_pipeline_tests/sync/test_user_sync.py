@@ -6,6 +6,7 @@ from decimal import Decimal
 import jsonschema
 import pytest
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import DEFAULT_CHAINS, NATIVE_TOKEN
@@ -28,6 +29,7 @@ from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.spec import SyncRefused
 from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.support.expected import expected
+from moonx_pipeline_tests.support.full_disk import fill_disk
 from moonx_pipeline_tests.support.syncs import (
     age_prices,
     event_types,
@@ -38,6 +40,7 @@ from moonx_pipeline_tests.support.syncs import (
     register,
     status,
     sync,
+    violations,
 )
 
 
@@ -214,9 +217,35 @@ def test_when_no_chain_answers_the_sync_fails_and_nothing_is_lost(
     assert held(engine) == expected(PLAIN_WALLET)
     assert after.total_value_usd == before.total_value_usd
     assert {chain.status for chain in after.chains} == {"stale"}
-    assert event_types(engine)[-1] == "sync.failed"
     assert (status(engine).consecutive_failures, status(engine).sync_status) == (1, "failed")
     assert after.as_of == before.as_of
+
+
+def test_chains_that_all_become_stale_are_a_change_once_and_their_return_is_one(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(runtime)
+    simulator.fault("outage")
+
+    assert sync(runtime).version == 2
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM circuit_breakers")
+    assert sync(runtime).version == 2
+
+    failed, told = [event for event in events(engine) if event["version"] == 2][:2]
+    assert (failed["eventType"], told["eventType"]) == ("sync.failed", "portfolio.updated")
+    jsonschema.validate(told, event_schemas()["portfolio.updated"], cls=jsonschema.Draft202012Validator)
+    stored = portfolio(engine)
+    assert told["data"]["omitted"]["staleChains"] == [chain.id for chain in DEFAULT_CHAINS]
+    assert Decimal(str(told["data"]["totalValueUsd"])) == stored.totals.value_usd == stored.total_value_usd
+    assert event_types(engine).count("portfolio.updated") == 2
+
+    simulator.simulation.faults.clear()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM circuit_breakers")
+    assert (sync(runtime).version, portfolio(engine).totals.complete) == (3, True)
+    assert violations(engine) == []
 
 
 @pytest.mark.parametrize("fault", ["quota", "bad_key", "rate_limit", "malformed", "wrong_types", "reset", "truncate"])
@@ -305,7 +334,7 @@ def test_a_price_source_that_is_down_never_fails_a_sync_nor_invents_a_price(
     assert ether.price_source == ("coingecko" if provider == "binance" else "binance")
 
 
-def test_when_all_price_sources_are_down_the_last_price_stays_and_says_that_it_is_old(
+def test_with_all_price_sources_down_the_last_price_stays_and_says_it_is_old(
     engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
@@ -433,3 +462,18 @@ def test_connections_that_died_in_the_pool_fail_no_sync(engine: Engine, runtime:
     cut_connections(engine)
 
     assert sync(runtime).status == "completed"
+
+
+def test_a_full_disk_is_the_reason_of_a_sync_that_could_not_be_stored(engine: Engine, runtime: Runtime) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    fill_disk(engine, "user_token_holdings")
+
+    with pytest.raises(OperationalError):
+        sync(runtime)
+
+    ended = operation(engine)
+    assert (ended.status, ended.error_code) == ("failed", "database_away")
+    assert ended.error_message == (
+        "The database could not be used: its disk is full: free space there, then what failed can be repeated."
+    )
+    assert violations(engine) == []

@@ -71,9 +71,25 @@ def test_a_new_user_registers_by_his_wallets_and_is_read_first(engine: Engine) -
     assert change.wallets == change.added == (POLYGON_WALLET, PLAIN_WALLET)
     assert change.removed == ()
     ((request, source, priority, state, _),) = requests(engine)
-    assert (change.request.request_id, source, priority, state) == (request, "login", "high", "pending")
-    assert change.request.remaining is None
+    assert (change.request.request_id, source, priority, state) == (request, "wallets", "high", "pending")
+    assert change.request.remaining == 9
     assert (status(engine).portfolio_version, updates(engine)) == (0, [])
+
+
+def test_changes_past_their_limit_are_stored_and_read_when_due(engine: Engine) -> None:
+    for number in range(10):
+        asked = put(engine, f"0x{number:040x}")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE sync_requests SET status = 'done' WHERE status = 'pending'")
+    assert (asked.request.refusal, asked.request.remaining) == (None, 0)
+
+    more = put(engine, PLAIN_WALLET)
+
+    assert (more.wallets, more.request.request_id) == ((PLAIN_WALLET,), None)
+    assert more.request.refusal.code == "rate_limited"
+    assert "has changed wallets 10 times within 15 minutes" in more.request.refusal.reason
+    assert len(requests(engine)) == 10
+    assert status(engine).next_sync_at <= utc_now()
 
 
 def test_new_wallets_have_the_order_given_and_kept_ones_keep_their_place(engine: Engine) -> None:
@@ -138,7 +154,7 @@ def test_a_wallet_that_was_never_read_goes_without_a_word(engine: Engine, runtim
     assert (status(engine).portfolio_version, len(updates(engine))) == (1, told)
 
 
-def test_all_wallets_may_go_and_their_user_is_as_before_his_first_sync_but_for_the_version(
+def test_without_wallets_a_user_is_as_before_the_first_sync_but_for_the_version(
     engine: Engine, runtime: Runtime
 ) -> None:
     put(engine, PLAIN_WALLET)
@@ -183,7 +199,7 @@ def test_a_failed_chain_of_a_wallet_that_goes_is_no_longer_the_users(
     put(engine, PLAIN_WALLET)
 
     assert {chain.status for chain in portfolio(engine).chains} == {"stale"}
-    assert status(engine).portfolio_version == 2
+    assert status(engine).portfolio_version == 3
 
 
 def test_what_a_sync_read_of_old_wallets_is_not_stored(engine: Engine, runtime: Runtime) -> None:
@@ -247,7 +263,7 @@ _lists = st.lists(st.sampled_from(_WALLETS), unique=True, max_size=4)
 _steps = st.lists(
     st.one_of(
         st.tuples(st.just("put"), _lists),
-        st.tuples(st.just("sync"), st.sampled_from(["manual", "login", "webhook"])),
+        st.tuples(st.just("sync"), st.sampled_from(["manual", "wallets", "webhook"])),
         st.tuples(st.just("sync while put"), _lists),
         st.tuples(st.just("outage"), st.booleans()),
     ),

@@ -110,7 +110,7 @@ def arrived(collector: Collector, trace: str, *names: str) -> list[Span]:
     return eventually(look)
 
 
-def test_a_click_is_one_trace_from_its_request_over_run_chains_and_sql_to_its_events_in_kafka(
+def test_a_click_is_one_trace_from_its_request_to_its_events_in_kafka(
     system: System, gateway: GatewayProcess, collector: Collector
 ) -> None:
     user = new_user(system)

@@ -14,7 +14,7 @@ def tell(engine: Engine, run_id: str) -> None:
         cancel_run(connection, run_id)
 
 
-def test_each_process_that_takes_runs_hears_of_cancellations_also_after_it_was_cut_off(engine: Engine) -> None:
+def test_each_process_that_takes_runs_hears_cancellations_after_a_cut_too(engine: Engine) -> None:
     heard: Queue[tuple[str, str]] = Queue()
     one = WorkerPresence(engine, lambda run_id: heard.put(("one", run_id)))
     two = WorkerPresence(engine, lambda run_id: heard.put(("two", run_id)))

@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import structlog
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.events.stream import StreamUnavailable
 
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 _READ_SECONDS: Final = 0.5
 _FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 10.0
+_LONGEST_PAUSE: Final = 5.0
 _STALLED_SECONDS: Final = 15.0
 """A source that has not returned for this long counts as hanging."""
 
@@ -122,7 +123,7 @@ class Feed(Generic[T]):
     def _note_away(self, reason: str) -> None:
         if self._away is None:
             _log.warning("feed is away", feed=self._name, reason=reason)
-            self._away = (reason, datetime.now(UTC))
+            self._away = (reason, utc_now())
         self._settle()
 
     def _settle(self) -> None:

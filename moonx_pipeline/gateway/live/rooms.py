@@ -8,6 +8,7 @@ import msgspec
 
 from moonx_pipeline.domain.event_types import EVENT_TYPES, PORTFOLIO_UPDATED, SYSTEM_ALERT
 from moonx_pipeline.events.stream import StreamedEvent
+from moonx_pipeline.views.people import event_for_people
 
 SYSTEM: Final = "system"
 ADMIN: Final = "admin"
@@ -26,7 +27,8 @@ class Emission(NamedTuple):
         rooms: The rooms that receive it.
         user_id: The event's user; ``None`` for an alert.
         version: The version of the user's portfolio.
-        data: The message.
+        data: The message for people.
+        operators: The message for the room of administrators, where it is another one.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Emission(NamedTuple):
     user_id: str | None
     version: int
     data: dict[str, Any]
+    operators: dict[str, Any] | None = None
 
 
 class _Envelope(msgspec.Struct, rename="camel"):
@@ -61,10 +64,12 @@ def emission_of(event: StreamedEvent) -> Emission | None:
         envelope = msgspec.convert(event.value, _Envelope)
         name = _SOCKET_NAMES[envelope.event_type]
         rooms = _rooms(event.key, envelope)
-    except (msgspec.ValidationError, KeyError):
+        told = event_for_people(name, envelope.data)
+    except (msgspec.ValidationError, KeyError, TypeError):
         return None
-    data = {**envelope.data, "version": envelope.version, "eventId": envelope.event_id}
-    return Emission(name, envelope.event_id, rooms, envelope.user_id, envelope.version, data)
+    facts = {"version": envelope.version, "eventId": envelope.event_id}
+    operators = {**envelope.data, **facts} if envelope.event_type == SYSTEM_ALERT.name else None
+    return Emission(name, envelope.event_id, rooms, envelope.user_id, envelope.version, {**told, **facts}, operators)
 
 
 def _rooms(key: str, envelope: _Envelope) -> tuple[str, ...]:
@@ -74,6 +79,6 @@ def _rooms(key: str, envelope: _Envelope) -> tuple[str, ...]:
         return (room_of(key),)
     part, _, user_id = str(envelope.data["service"]).partition(":")
     if part != "user":
-        return (SYSTEM,)
+        return (ADMIN, SYSTEM)
     # An alert about "user" without an id may name several users in its text.
     return (ADMIN, room_of(user_id)) if user_id else (ADMIN,)

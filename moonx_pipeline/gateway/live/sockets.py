@@ -17,18 +17,25 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from moonx_pipeline.events.stream import StreamedEvent, open_stream
-from moonx_pipeline.gateway.auth import CLOCK_SKEW, Caller, InvalidToken, KeysUnavailable, TokenVerifier
+from moonx_pipeline.gateway.answers import ApiError
+from moonx_pipeline.gateway.auth import CLOCK_SKEW, Caller, InvalidToken, TokenVerifier
+from moonx_pipeline.gateway.limits import RequestLimits
 from moonx_pipeline.gateway.live.catch_up import CurrentPortfolio, current_portfolio
 from moonx_pipeline.gateway.live.connections import BoundedServer
 from moonx_pipeline.gateway.live.delivered import Delivered
 from moonx_pipeline.gateway.live.feed import Feed
 from moonx_pipeline.gateway.live.progress import Progress, ProgressSource
-from moonx_pipeline.gateway.live.rooms import PORTFOLIO_UPDATE, Emission, emission_of, own_rooms, room_of
+from moonx_pipeline.gateway.live.rooms import ADMIN, PORTFOLIO_UPDATE, Emission, emission_of, own_rooms, room_of
+from moonx_pipeline.gateway.published_keys import KeysUnavailable
 from moonx_pipeline.metrics.live import time_delivery
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.views.people import event_for_people
 
 _CATCHING_UP: Final = 4
 """The most sockets that catch up at the same time."""
+
+_MOST_OF_USER: Final = 20
+"""The most sockets of one user on one gateway: pages, and what they left behind for a moment."""
 
 _LONGEST_PAUSE: Final = 10.0
 _NOTHING: Final = -1
@@ -61,10 +68,11 @@ class LiveServer:
         sio: The server; ``socketio.ASGIApp`` puts it in front of an ASGI app.
     """
 
-    def __init__(self, engine: Engine, settings: Settings, verifier: TokenVerifier) -> None:
+    def __init__(self, engine: Engine, settings: Settings, verifier: TokenVerifier, limits: RequestLimits) -> None:
         """Reads nothing before ``start``."""
         self._engine = engine
         self._verifier = verifier
+        self._limits = limits
         self._origins = frozenset(settings.gateway.cors_origins)
         # At lower levels the libraries log what clients send, tokens included.
         quiet = logging.getLogger("moonx.socketio")
@@ -110,9 +118,15 @@ class LiveServer:
         own = (environ.get("HTTP_HOST"), environ.get("HTTP_X_FORWARDED_HOST"))
         return origin is not None and (origin in self._origins or urlsplit(origin).netloc in own)
 
-    async def _connect(self, sid: str, _environ: dict[str, Any], auth: Any) -> None:
+    async def _connect(self, sid: str, environ: dict[str, Any], auth: Any) -> None:
         given = auth if isinstance(auth, dict) else {}
-        caller = await self._caller(given.get("token"))
+        try:
+            caller = await self._caller(given.get("token"))
+        except InvalidToken as problem:
+            raise self._refused(environ, problem) from None
+        if len(self._sids([room_of(caller.user_id)])) >= _MOST_OF_USER:
+            message = f"You have {_MOST_OF_USER} live connections, the most there may be: close one."
+            raise Refused(message, {"code": "too_many_connections"})
         if self.sio.manager.eio_sid_from_sid(sid, "/") not in self.sio.eio.sockets:
             raise Refused("The connection is gone.")  # its end was already handled
         loop, left = asyncio.get_running_loop(), caller.expires_at - datetime.now(UTC)
@@ -133,15 +147,23 @@ class LiveServer:
 
     async def _caller(self, token: Any) -> Caller:
         if not isinstance(token, str) or not token:
-            raise Refused("Send a token: auth: {token}.", {"code": "unauthorized"})
+            raise InvalidToken("Send a token: auth: {token}.")
         try:
             return await asyncio.to_thread(self._verifier.verify, token)
-        except InvalidToken as problem:
-            raise Refused(str(problem), {"code": problem.code}) from None
         except KeysUnavailable as problem:
             raise Refused(str(problem), {"code": "unavailable"}) from None
         except ValueError:
-            raise Refused("The token is not accepted: it is no text.", {"code": "unauthorized"}) from None
+            raise InvalidToken("The token is not accepted: it is no text.") from None
+
+    def _refused(self, environ: dict[str, Any], problem: InvalidToken) -> Refused:
+        """The refusal of a token, counted as the API counts it."""
+        client = environ["asgi.scope"].get("client")
+        try:
+            if problem.code != "token_expired":
+                self._limits.count_refused(client[0] if client else "unknown")
+        except ApiError as too_many:
+            return Refused(too_many.message, {"code": too_many.code})
+        return Refused(str(problem), {"code": problem.code})
 
     async def _disconnect(self, sid: str, _reason: str) -> None:
         session = self._sessions.pop(sid, None)
@@ -199,7 +221,12 @@ class LiveServer:
                 if session.sent_version >= emission.version:
                     newer.append(sid)  # a catch-up sent this version before the event came
                 session.sent_version = max(session.sent_version, emission.version)
-        await self.sio.emit(emission.name, emission.data, room=list(emission.rooms), skip_sid=newer)
+        rooms, done = emission.rooms, newer
+        if emission.operators is not None:
+            await self.sio.emit(emission.name, emission.operators, room=ADMIN)
+            rooms, done = tuple(room for room in rooms if room != ADMIN), self._sids([ADMIN])
+        if rooms:
+            await self.sio.emit(emission.name, emission.data, room=list(rooms), skip_sid=done)
 
     def _sids(self, rooms: Iterable[str]) -> list[str]:
         members = self.sio.manager.get_participants("/", list(rooms))
@@ -207,7 +234,8 @@ class LiveServer:
 
     async def _tell_progress(self, found: list[Progress], _skipped: bool) -> None:
         for progress in found:
-            await self.sio.emit("sync_progress", progress.data(), room=room_of(progress.user_id))
+            told = event_for_people("sync_progress", progress.data())
+            await self.sio.emit("sync_progress", told, room=room_of(progress.user_id))
 
     # Catching up
 

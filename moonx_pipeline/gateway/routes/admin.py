@@ -18,10 +18,9 @@ from moonx_pipeline.gateway.admin_models import (
     PauseAnswer,
     SyncQueue,
 )
-from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, Model, answer, documented, not_found
+from moonx_pipeline.gateway.answers import NO_NUL, SIGNED_IN, WITH_BODY, Answer, Model, answer, documented, not_found
 from moonx_pipeline.gateway.callers import Administrator, Shared, administrator
 from moonx_pipeline.gateway.models import Priority
-from moonx_pipeline.gateway.routes.sync import dagster_url
 from moonx_pipeline.storage.monitoring.overview import read_overview
 from moonx_pipeline.storage.monitoring.statistics import days_of_syncs
 from moonx_pipeline.storage.protection.breaker_rows import breakers
@@ -49,7 +48,7 @@ class PauseBody(Model):
     """Whether syncs are started."""
 
     action: Literal["pause", "resume"]
-    reason: str = Field(default="", max_length=500, description="Why; needed for a pause.")
+    reason: str = Field(default="", max_length=500, pattern=NO_NUL, description="Why; needed for a pause.")
 
     @model_validator(mode="after")
     def _has_its_reason(self) -> PauseBody:
@@ -59,12 +58,12 @@ class PauseBody(Model):
 
 
 @router.get("/sync/queue", response_model=Answer[SyncQueue], responses=_ADMIN)
-def get_queue(gateway: Shared) -> Response:
+def get_queue(gateway: Shared, caller: Administrator) -> Response:
     """What waits, what runs, who carries it, and what is held up."""
     with gateway.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         overview = overview_json(read_overview(connection, has_broker=bool(gateway.settings.kafka.brokers)))
     del overview["breakers"]  # they have a route of their own
-    return answer({**overview, "dagsterUrl": dagster_url(gateway)})
+    return answer({**overview, "dagsterUrl": gateway.dagster_url(caller)})
 
 
 @router.post("/sync/bulk", status_code=202, response_model=Answer[BulkRequested], responses={**_ADMIN, **WITH_BODY})
@@ -117,7 +116,9 @@ def get_breakers(gateway: Shared) -> Response:
 
 
 @router.post("/breakers/{key}/reset", response_model=Answer[BreakerReset], responses={**_ADMIN, **documented(404)})
-def reset_breaker(gateway: Shared, key: Annotated[str, Path(max_length=300, examples=["alchemy:137"])]) -> Response:
+def reset_breaker(
+    gateway: Shared, key: Annotated[str, Path(max_length=300, pattern=NO_NUL, examples=["alchemy:137"])]
+) -> Response:
     """Closes a breaker: what it is for is asked again from now on."""
     changed = bool(reset(gateway.engine, [key]))
     if not changed:

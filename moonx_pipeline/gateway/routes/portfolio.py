@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
 from starlette.background import BackgroundTask
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.gateway.answers import SIGNED_IN, Answer, ApiError, answer
 from moonx_pipeline.gateway.callers import Gateway, Shared, SignedIn
-from moonx_pipeline.gateway.entity_tags import entity_tag, names
+from moonx_pipeline.gateway.entity_tags import names, weak_entity_tag
 from moonx_pipeline.gateway.models import History, Holdings, Portfolio, QuickPortfolio
-from moonx_pipeline.storage.portfolios.portfolio import StoredPortfolio, portfolio_version, read_portfolio
+from moonx_pipeline.storage.portfolios.portfolio import (
+    StoredPortfolio,
+    portfolio_state,
+    portfolio_version,
+    read_portfolio,
+)
 from moonx_pipeline.storage.portfolios.series import read_series
 from moonx_pipeline.sync.requests.on_view import refresh_on_view
 from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.views.csv import positions_csv
 from moonx_pipeline.views.history import history_json
+from moonx_pipeline.views.people import portfolio_for_people
 from moonx_pipeline.views.portfolio import holdings_json, portfolio_json, quick_json
 
 router = APIRouter(tags=["portfolio"])
@@ -37,7 +43,7 @@ MinValue = Annotated[
     ),
 ]
 _NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
-    304: {"description": "The portfolio is as it was: `If-None-Match` names its version."}
+    304: {"description": "All of it is as it was, `asOf` and the state of its chains too."}
 }
 
 
@@ -50,20 +56,21 @@ def get_portfolio(
     minValue: MinValue = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """The whole portfolio. Its `ETag` is its version.
+    """The whole portfolio. Its weak `ETag` changes with all that it says: its version, its age, a chain's state.
 
     Viewing one that was never read, or not for 5 minutes, starts a sync in the background.
     """
     chains = _chain_ids(chainIds)
     viewed = BackgroundTask(_viewed, gateway, caller.user_id)
     with gateway.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        version = portfolio_version(connection, caller.user_id)
-        headers = {"ETag": entity_tag(version), "Cache-Control": _REVALIDATED}
+        state = portfolio_state(connection, caller.user_id)
+        tag = weak_entity_tag(state.version, caller.user_id, caller.is_admin, state.as_of, state.chains)
+        headers = {"ETag": tag, "Cache-Control": _REVALIDATED, "Vary": "Authorization"}
         if if_none_match is not None and names(if_none_match, headers["ETag"], weakly=True):
             return Response(status_code=304, headers=headers, background=viewed)
-        stored = read_portfolio(connection, caller.user_id) or StoredPortfolio.empty(caller.user_id, version)
+        stored = read_portfolio(connection, caller.user_id) or StoredPortfolio.empty(caller.user_id, state.version)
     data = portfolio_json(stored, include_spam=includeSpam, chain_ids=chains, min_value=minValue)
-    return answer(data, headers=headers, background=viewed)
+    return answer(data if caller.is_admin else portfolio_for_people(data), headers=headers, background=viewed)
 
 
 @router.get("/portfolio/holdings", response_model=Answer[Holdings], responses=SIGNED_IN)
@@ -90,7 +97,7 @@ def get_quick(gateway: Shared, caller: SignedIn) -> Response:
 def get_history(gateway: Shared, caller: SignedIn, days: Annotated[int, Query(ge=1, le=366)] = 30) -> Response:
     """The total over the last days."""
     with gateway.engine.connect() as connection:
-        series = read_series(connection, caller.user_id, days=days, now=datetime.now(UTC))
+        series = read_series(connection, caller.user_id, days=days, now=utc_now())
     return answer(history_json(series))
 
 
@@ -102,7 +109,7 @@ def get_history(gateway: Shared, caller: SignedIn, days: Annotated[int, Query(ge
 def get_csv(gateway: Shared, caller: SignedIn, includeSpam: IncludeSpam = False) -> Response:
     """The positions for a spreadsheet; what it would take for a formula is quoted."""
     data = portfolio_json(_read(gateway, caller.user_id), include_spam=includeSpam)
-    name = f"portfolio-{datetime.now(UTC):%Y-%m-%d}.csv"
+    name = f"portfolio-{utc_now():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Response(positions_csv(data["positions"]), media_type="text/csv", headers=headers)
 

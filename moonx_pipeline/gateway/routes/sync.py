@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
 from starlette.background import BackgroundTask
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, ApiError, Model, answer, documented, not_found
 from moonx_pipeline.gateway.auth import Caller
@@ -25,13 +26,19 @@ from moonx_pipeline.gateway.models import (
 )
 from moonx_pipeline.storage.portfolios.sync_state import read_sync_state
 from moonx_pipeline.storage.requests.pause import current_pause
-from moonx_pipeline.storage.requests.queue import permits_left
+from moonx_pipeline.storage.requests.queue import permits_left, priority_of
 from moonx_pipeline.storage.syncs.operation_reads import is_own, list_operations, read_operation
 from moonx_pipeline.sync.cancel import cancel_operation
 from moonx_pipeline.sync.intervals import intervals_of
 from moonx_pipeline.sync.requests.ask import SyncRequestResult, ask_for_sync, manual_sync_limit
 from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.views.operations import operation_detail_json, operation_json
+from moonx_pipeline.views.people import (
+    operation_detail_for_people,
+    operation_for_people,
+    status_for_people,
+    sync_sentence,
+)
 from moonx_pipeline.views.status import status_json
 
 router = APIRouter(tags=["sync"])
@@ -88,15 +95,17 @@ def _trigger(gateway: Gateway, caller: Caller, priority: Priority, sync_type: st
     )
     if asked.refusal is not None or asked.request_id is None:
         raise _refused(asked)
+    with gateway.engine.connect() as connection:
+        # One that waited already may be more urgent; one named by the same key is as it was asked for.
+        stored_priority = priority_of(connection, asked.request_id)
+        pause = current_pause(connection)
     data = {
         "requestId": str(asked.request_id),
         "syncType": sync_type,
-        "priority": priority,
+        "priority": stored_priority,
         "remainingRequests": settings.worker.rate_max if asked.remaining is None else asked.remaining,
         "resetTime": rfc3339(asked.reset_at) if asked.reset_at else None,
     }
-    with gateway.engine.connect() as connection:
-        pause = current_pause(connection)
     trigger = BackgroundTask(trigger_runs, gateway.engine, settings.service.graphql_url, [asked.request_id])
     return answer(data, pause.sentence if pause else None, status=202, background=trigger)
 
@@ -106,13 +115,13 @@ def _refused(asked: SyncRequestResult) -> ApiError:
     if refusal is None:
         raise AssertionError("a request without a refusal has an id")
     if refusal.code != "rate_limited":
-        return ApiError(409, refusal.code, refusal.reason)
-    reset_at = asked.reset_at or datetime.now(UTC)
+        return ApiError(409, refusal.code, sync_sentence(refusal.code))
+    reset_at = asked.reset_at or utc_now()
     return ApiError(
         429,
         refusal.code,
         refusal.reason,
-        retry_after=max(reset_at - datetime.now(UTC), timedelta(seconds=1)),
+        retry_after=max(reset_at - utc_now(), timedelta(seconds=1)),
         remainingRequests=0,
         resetTime=rfc3339(reset_at),
     )
@@ -128,30 +137,42 @@ def get_status(gateway: Shared, caller: SignedIn) -> Response:
     data = status_json(
         state,
         intervals=intervals_of(gateway.settings.periodic),
-        now=datetime.now(UTC),
+        now=utc_now(),
         remaining=limit.most if remaining is None else remaining,
         maximum=limit.most,
         reset_at=reset_at,
         chains=gateway.settings.chains,
     )
-    return answer(data)
+    return answer(data if caller.is_admin else status_for_people(data))
 
 
-@router.get("/sync/operations", response_model=Answer[list[Operation]], responses=SIGNED_IN)
+_ONE = {**SIGNED_IN, **documented(404)}
+
+
+@router.get("/sync/operations", response_model=Answer[list[Operation]], responses=_ONE)
 def get_operations(
     gateway: Shared,
     caller: SignedIn,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     status: OperationStatus | None = None,
     days: Annotated[int, Query(ge=1, le=90)] = 30,
+    before: Annotated[UUID | None, Query(description="The last sync of the page before this one.")] = None,
 ) -> Response:
-    """The syncs of the last days, the newest first."""
+    """The syncs of the last days, the newest first. What is older than a page is asked for by its last sync."""
     with gateway.engine.connect() as connection:
-        rows = list_operations(connection, caller.user_id, limit=limit, status=status, days=days)
-    return answer([operation_json(row) for row in rows])
-
-
-_ONE = {**SIGNED_IN, **documented(404)}
+        last = read_operation(connection, caller.user_id, before) if before else None
+        if before and last is None:
+            raise not_found(f"You have no sync {before}.")
+        rows = list_operations(
+            connection,
+            caller.user_id,
+            limit=limit,
+            status=status,
+            days=days,
+            before=last.operation if last else None,
+        )
+    found = [operation_json(row) for row in rows]
+    return answer(found if caller.is_admin else [operation_for_people(data) for data in found])
 
 
 @router.get("/sync/operations/{operation_id}", response_model=Answer[OperationDetail], responses=_ONE)
@@ -161,7 +182,8 @@ def get_operation(gateway: Shared, caller: SignedIn, operation_id: UUID) -> Resp
         row = read_operation(connection, caller.user_id, operation_id)
     if row is None:
         raise not_found(f"You have no sync {operation_id}.")
-    return answer(operation_detail_json(row, dagster_url(gateway)))
+    data = operation_detail_json(row, gateway.dagster_url(caller))
+    return answer(data if caller.is_admin else operation_detail_for_people(data))
 
 
 @router.delete(
@@ -172,16 +194,8 @@ def cancel(gateway: Shared, caller: SignedIn, operation_id: UUID) -> Response:
     with gateway.engine.connect() as connection:
         if not is_own(connection, caller.user_id, operation_id):
             raise not_found(f"You have no sync {operation_id}.")
-    cancelled = cancel_operation(gateway.engine, operation_id, "Cancelled by its user.", datetime.now(UTC))
+    cancelled = cancel_operation(gateway.engine, operation_id, "Cancelled by its user.", utc_now())
     if cancelled is None:
         raise ApiError(409, "ended", f"The sync {operation_id} has ended already: there is nothing to cancel.")
     ended = cancelled.operation_id or cancelled.request_id
     return answer({"syncOperationId": str(ended), "cancelled": True})
-
-
-def dagster_url(gateway: Gateway) -> str | None:
-    """Where Dagster's pages are for a browser that follows a link, if it is known."""
-    settings = gateway.settings
-    if settings.gateway.dagster_url or settings.service.env == "production":
-        return settings.gateway.dagster_url
-    return f"http://127.0.0.1:{settings.service.webserver_port}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
@@ -18,6 +17,7 @@ from moonx_pipeline.gateway.models import Wallets
 from moonx_pipeline.storage.portfolios.users import MAX_WALLETS, WalletsChanged, wallets_of
 from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.sync.requests.wallets import change_wallets
+from moonx_pipeline.views.people import sync_sentence
 
 router = APIRouter(tags=["wallets"])
 
@@ -43,14 +43,17 @@ def get_wallets(gateway: Shared, caller: SignedIn) -> Response:
     with gateway.engine.connect() as connection:
         wallets = wallets_of(connection, caller.user_id)
     data = {"wallets": list(wallets), "maxWallets": MAX_WALLETS, "requestId": None}
-    return answer(data, headers={"ETag": _tag(wallets)})
+    return answer(data, headers={"ETag": _tag(caller.user_id, wallets)})
 
 
 @router.put("/wallets", response_model=Answer[Wallets], responses={**SIGNED_IN, **WITH_BODY, **documented(412)})
 def put_wallets(
     gateway: Shared, caller: SignedIn, body: WalletsBody, if_match: Annotated[str | None, Header()] = None
 ) -> Response:
-    """Replaces the list. What changed is read at once; a wallet that goes takes its holdings and history with it.
+    """Replaces the list. A wallet that goes takes its holdings and history with it; a new one is read at once.
+
+    Who changes the list often within a quarter of an hour waits for the next unattended sync: then `requestId` is
+    null, and `message` says so.
 
     With the list's `ETag` as `If-Match`, a list that somebody else has changed meanwhile is left as it is.
     """
@@ -61,7 +64,7 @@ def put_wallets(
             gateway.settings,
             caller.user_id,
             wanted,
-            is_base=lambda wallets: if_match is None or names(if_match, _tag(wallets)),
+            is_base=lambda wallets: if_match is None or names(if_match, _tag(caller.user_id, wallets)),
         )
     except WalletsChanged:
         raise ApiError(
@@ -76,8 +79,16 @@ def put_wallets(
     trigger = BackgroundTask(
         trigger_runs, gateway.engine, gateway.settings.service.graphql_url, [request_id] if request_id else []
     )
-    return answer(data, headers={"ETag": _tag(change.wallets)}, background=trigger)
+    refusal = change.request.refusal if change.request else None
+    message = f"Your wallets are stored. {_why_not_read(refusal.code)}" if refusal else None
+    return answer(data, message, headers={"ETag": _tag(caller.user_id, change.wallets)}, background=trigger)
 
 
-def _tag(wallets: Sequence[str]) -> str:
-    return entity_tag(sha256(" ".join(wallets).encode()).hexdigest()[:16])
+def _why_not_read(code: str) -> str:
+    if code != "rate_limited":
+        return sync_sentence(code)
+    return "They were changed often in a short time, so they are read with the next unattended sync."
+
+
+def _tag(user_id: str, wallets: Sequence[str]) -> str:
+    return entity_tag(user_id, *wallets)

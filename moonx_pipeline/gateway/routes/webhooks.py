@@ -15,9 +15,10 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field, ValidationError
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, KNOWN_CHAINS
 from moonx_pipeline.domain.show import safe_text
-from moonx_pipeline.gateway.answers import Answer, ApiError, Model, answer, documented
+from moonx_pipeline.gateway.answers import NO_NUL, Answer, ApiError, Model, answer, documented
 from moonx_pipeline.gateway.callers import Gateway, Shared, address_of
 from moonx_pipeline.gateway.deliveries import ANY_CHAIN, has_signing_key, signers
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_WEBHOOK
@@ -51,7 +52,7 @@ class Delivery(BaseModel):
     """A delivery of a webhook."""
 
     webhookId: str
-    id: str = Field(min_length=1, max_length=255)
+    id: str = Field(min_length=1, max_length=255, pattern=NO_NUL)
     createdAt: datetime
     type: str
     event: AddressActivity
@@ -139,7 +140,7 @@ def _check_sender(gateway: Gateway, address: str, delivery: Delivery, signed_by:
 
 
 def _take(gateway: Gateway, delivery: Delivery, signed_by: frozenset[int | None]) -> Response:
-    now = datetime.now(UTC)
+    now = utc_now()
     made_at = delivery.createdAt if delivery.createdAt.tzinfo else delivery.createdAt.replace(tzinfo=UTC)
     if not now - KEPT < made_at < now + _AHEAD:
         raise ApiError(409, "replayed", "The delivery is too old, or of a time to come.")

@@ -13,8 +13,11 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.storage.connection.causes import cause_of, meaning_of
 from moonx_pipeline.storage.connection.embedded import embedded_url
 from moonx_pipeline.storage.connection.migrations import ensure_schema
+from moonx_pipeline.storage.connection.shared_clock import follow_clock
+from moonx_pipeline.storage.connection.silence import CONNECT_SECONDS, KEEPALIVE, SERVERS_KEEPALIVE, answers_within
 from moonx_pipeline.storage.connection.sql_tracing import trace_sql
 
 WAIT_SECONDS = 15.0
@@ -26,38 +29,7 @@ _log = logging.getLogger("database")
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
 
-KEEPALIVE: Final = {
-    "keepalives": 1,
-    "keepalives_idle": 4,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-"""libpq's settings: a connection that is cut silently breaks within eleven seconds.
-
-The first four cover a connection that waits: for an answer, a notification, or in the pool. The last covers one that
-sent data nobody acknowledges: TCP alone repeats it for a quarter of an hour. Over a local socket they do nothing.
-"""
-
-# What the server or the driver says, and what to do about it. The first match counts.
-_CAUSES = (
-    (
-        "password authentication failed",
-        "it refuses the user or the password: check DATABASE_URL, or DB_USER and DB_PASSWORD",
-    ),
-    ("no password supplied", "it wants a password: put it into DATABASE_URL, or set DB_PASSWORD"),
-    ("no pg_hba.conf entry", "it does not let this user in from here: ask its administrator, or set DB_SSL=true"),
-    ("role", "it does not know the user: check DATABASE_URL, or DB_USER"),
-    ("does not exist", "it has no database of that name: create it, or check DATABASE_URL or DB_NAME"),
-    ("does not support SSL", "it offers no encryption: set DB_SSL=false"),
-    ("could not translate host name", "its host is not known: check the host in DATABASE_URL, or DB_HOST"),
-    ("Connection refused", "nothing listens there: start it, or check host and port"),
-    ("No such file or directory", "its socket is not there: start it, or check the folder"),
-    ("the database system is", "it is starting up or shutting down: try again in a moment"),
-    ("timeout expired", "it did not answer in time: check host, port and firewall"),
-    ("too many clients", "it has no connection left: raise its max_connections, or lower DB_MAX_CONNECTIONS"),
-)
-_WORTH_WAITING = ("Connection refused", "No such file or directory", "the database system is", "timeout expired")
+_PROBE_SECONDS: Final = 0.8
 
 
 def database_url(settings: Settings) -> str:
@@ -108,14 +80,16 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
         max_overflow=max(0, connections - 5),
         pool_recycle=1800,
         pool_timeout=10,
+        hide_parameters=True,
         connect_args={
             "application_name": "moonx",
-            "connect_timeout": 5,
+            "connect_timeout": int(CONNECT_SECONDS),
             **KEEPALIVE,
             "options": f"{_options(url)} -ctimezone=UTC -cstatement_timeout=60000 -clock_timeout=20000"
-            " -cidle_in_transaction_session_timeout=60000 -cjit=off".strip(),
+            f" -cidle_in_transaction_session_timeout=60000 -cjit=off {SERVERS_KEEPALIVE}".strip(),
         },
     )
+    follow_clock(engine)
     trace_sql(engine)
     return engine
 
@@ -137,7 +111,8 @@ def reach(engine: Engine, *, wait_seconds: float = WAIT_SECONDS) -> None:
                 return
         except OperationalError as problem:
             text = str(problem.orig)
-            if time.monotonic() + pause > end or not any(sign in text for sign in _WORTH_WAITING):
+            cause = cause_of(text)
+            if time.monotonic() + pause > end or cause is None or not cause.passes:
                 raise OperatorError(_unreachable(engine, text)) from None
         if pause == _FIRST_PAUSE:
             _log.warning("%s Waiting for it, up to %.0f s.", _unreachable(engine, text), wait_seconds)
@@ -145,20 +120,33 @@ def reach(engine: Engine, *, wait_seconds: float = WAIT_SECONDS) -> None:
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
+def health_engine(engine: Engine) -> Engine:
+    """An engine of the same database with one connection, for health checks: it waits for no place in a busy pool."""
+    return open_engine(engine.url.render_as_string(hide_password=False), connections=1)
+
+
 def why_unusable(engine: Engine) -> str | None:
-    """Why the database can't be used now, as far as outsiders may know; ``None`` if it can."""
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
-    except SQLAlchemyError:
-        return "The database can't be used."
-    return None
+    """Why the database can't be used now, as far as outsiders may know; ``None`` if it can. It takes two seconds.
+
+    A connection that was kept may have been cut, which says nothing about the database: the second look is on a new
+    one, since the first replaces what the pool has.
+
+    Args:
+        engine: One that nobody else uses; see ``health_engine``.
+    """
+    for _ in range(2):
+        try:
+            with answers_within(_PROBE_SECONDS), engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except SQLAlchemyError:
+            continue
+        return None
+    return "The database can't be used."
 
 
 def _unreachable(engine: Engine, text: str) -> str:
     """One sentence: which database, why, what to do; never the password."""
     url = engine.url
     place = url.host or url.query.get("host") or "the local socket"
-    cause = next((meaning for sign, meaning in _CAUSES if sign in text), None)
-    why = cause or f"the driver says: {text.strip().splitlines()[0][:200] if text.strip() else 'nothing'}"
-    return f"The database '{url.database}' at {place}{f':{url.port}' if url.port else ''} can't be used: {why}."
+    where = f"{place}{f':{url.port}' if url.port else ''}"
+    return f"The database '{url.database}' at {where} can't be used: {meaning_of(text)}."

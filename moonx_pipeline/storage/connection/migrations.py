@@ -13,15 +13,10 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import psycopg2
 from sqlalchemy import Connection, Engine
-from yoyo import read_migrations
-from yoyo.backends.core.postgresql import PostgresqlBackend
-from yoyo.connections import parse_uri
 
 import moonx_pipeline
 from moonx_pipeline.errors import OperatorError
@@ -52,38 +47,6 @@ class SchemaState(NamedTuple):
 
     standing: SchemaStanding
     difference: tuple[str, ...]
-
-
-class _Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
-    """yoyo on the database of an SQLAlchemy engine, without its lock.
-
-    Its lock is a row that a killed process leaves behind; ours is an advisory lock, held around the whole migration.
-    """
-
-    engine: Engine
-
-    def connect(self, _dburi: Any) -> Any:
-        arguments, options = self.engine.dialect.create_connect_args(self.engine.url)
-        connection = psycopg2.connect(*arguments, **options)
-        connection.autocommit = True
-        return connection
-
-    def lock(self, timeout: float = 10) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def mark_one(self, migration: Any, log: bool = True) -> None:
-        """Records a migration with what it declares, in one transaction."""
-        super().mark_one(migration, log)
-        self.execute(
-            f"UPDATE {RECORD} SET runs_with = :runs_with WHERE migration_id = :id",  # noqa: S608 - a constant
-            {"id": migration.id, "runs_with": runs_with(Path(migration.path))},
-        )
-
-
-def _backend(engine: Engine) -> _Backend:
-    bound = type("_BoundBackend", (_Backend,), {"engine": engine})  # yoyo copies its backend by class
-    backend: _Backend = bound(parse_uri("postgresql:///"), RECORD)
-    return backend
 
 
 def known_migrations(folder: Path = SQL_FOLDER) -> tuple[str, ...]:
@@ -143,11 +106,10 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
             if state.standing is SchemaStanding.NEWER:
                 raise OperatorError(_newer(state))
             if state.standing in (SchemaStanding.EMPTY, SchemaStanding.OLDER):
-                backend = _backend(engine)
-                missing = backend.to_apply(read_migrations(str(folder)))  # creates its record if there is none
-                connection.exec_driver_sql(f"ALTER TABLE {RECORD} ADD COLUMN IF NOT EXISTS runs_with text")
-                backend.apply_migrations(missing)
-                backend.connection.close()
+                # yoyo takes a twentieth of a start, and few starts migrate.
+                from moonx_pipeline.storage.connection.migration_steps import apply_missing
+
+                apply_missing(engine, folder)
             for schema in ("dagster", "celery"):
                 connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             if connection.exec_driver_sql("SELECT to_regproc('ensure_history_partitions')").scalar():

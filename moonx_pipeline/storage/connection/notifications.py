@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import selectors
+import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Final
 
 from psycopg2 import Error as DriverError
 from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver writes its class in lower case
@@ -15,6 +17,9 @@ from moonx_pipeline.storage.connection.retries import autocommit
 
 CONNECTION_ERRORS = (DBAPIError, DriverError)
 """The errors of an unavailable database: notifications are read by the driver itself, not by SQLAlchemy."""
+
+PING_SECONDS: Final = 4.0
+"""How often a session that only listens asks whether it is still connected: else it would never hear of its end."""
 
 
 class Listener:
@@ -38,16 +43,22 @@ class Listener:
         # Not select(): in a process with a thousand sockets it can't wait for new file descriptors.
         self._ready = selectors.DefaultSelector()
         self._ready.register(self._driver, selectors.EVENT_READ)
+        self._heard_at = time.monotonic()
 
     def wait(self, seconds: float) -> Sequence[str]:
         """The payloads that came since the last call; waits for the first of them.
 
         Raises:
-            DriverError: The connection broke.
+            DBAPIError, DriverError: The connection broke, or was cut.
         """
         if not self._driver.notifies:
             self._ready.select(seconds)
             self._driver.poll()
+        if self._driver.notifies:
+            self._heard_at = time.monotonic()
+        elif time.monotonic() - self._heard_at >= PING_SECONDS:
+            self.connection.exec_driver_sql("SELECT 1")
+            self._heard_at = time.monotonic()
         payloads = [notify.payload for notify in self._driver.notifies]
         self._driver.notifies.clear()
         return payloads

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.storage.protection.rate_limits import current_blocks
 from moonx_pipeline.storage.requests.pause import current_pause
 from moonx_pipeline.storage.syncs.outbox import lag
@@ -114,7 +114,7 @@ def read_gauges(connection: Connection, age_bounds: Sequence[float], *, has_brok
         due_seconds = max(due_seconds, longest)
     requests, request_seconds = connection.exec_driver_sql(_REQUESTS).one()
     size = connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
-    now = datetime.now(UTC)
+    now = utc_now()
     return DatabaseGauges(
         requests,
         request_seconds,

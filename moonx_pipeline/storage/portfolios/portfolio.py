@@ -31,6 +31,24 @@ class ChainState(NamedTuple):
     error_code: str | None = None
 
 
+class PortfolioState(NamedTuple):
+    """All of a portfolio but its positions; what is shown of those changes with the version only.
+
+    Attributes:
+        version: Grows by one with each change.
+        as_of: End of the last sync that read a chain; ``None`` before the first.
+        total_value_usd: As the last sync stored it.
+        chains: Chains that were ever tried.
+        has_wallets: Whether the user has any.
+    """
+
+    version: int
+    as_of: datetime | None
+    total_value_usd: Decimal | None
+    chains: tuple[ChainState, ...]
+    has_wallets: bool
+
+
 class StoredPortfolio(NamedTuple):
     """A portfolio as stored.
 
@@ -58,22 +76,30 @@ class StoredPortfolio(NamedTuple):
         return cls(user_id, version, None, None, (), totals_of((), ()), ())
 
 
+_STATES = """
+SELECT u.user_id, coalesce(s.portfolio_version, 0), s.last_sync_at, s.total_value_usd,
+       EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = u.user_id)
+FROM unnest(%(users)s::text[]) AS u(user_id) LEFT JOIN user_sync_status s USING (user_id)
+"""
+
 _CHAINS = """
-SELECT chain_id, CASE WHEN bool_or(status = 'never') OR count(*) < min(w.wallets) THEN 'never'
-                      WHEN bool_or(status = 'stale') THEN 'stale' ELSE 'fresh' END,
+SELECT user_id, chain_id, CASE WHEN bool_or(status = 'never') OR count(*) < min(w.wallets) THEN 'never'
+                               WHEN bool_or(status = 'stale') THEN 'stale' ELSE 'fresh' END,
        min(last_success_at), min(error), bool_or(coverage IS NOT DISTINCT FROM 'known_tokens'), sum(s.unread),
        (array_agg(error_code ORDER BY error))[1]
-FROM user_chain_status s, (SELECT count(*) AS wallets FROM user_wallets WHERE user_id = %(user)s) w
-WHERE s.user_id = %(user)s GROUP BY chain_id
-ORDER BY array_position(%(display_order)s, chain_id), chain_id
+FROM user_chain_status s
+JOIN (SELECT user_id, count(*) AS wallets FROM user_wallets WHERE user_id = ANY(%(users)s) GROUP BY user_id) w
+USING (user_id)
+GROUP BY user_id, chain_id
+ORDER BY user_id, array_position(%(display_order)s, chain_id), chain_id
 """
 
 _POSITIONS = """
-SELECT wallet_address, chain_id, token_address, token_symbol, token_name, token_decimals, balance::text,
+SELECT user_id, wallet_address, chain_id, token_address, token_symbol, token_name, token_decimals, balance::text,
        balance_formatted, price_usd, value_usd, price_source, price_at, change_24h, is_spam, spam_reasons, is_verified,
        flags, logo_url, is_stale
-FROM current_portfolio WHERE user_id = %s
-ORDER BY value_usd DESC NULLS LAST, wallet_address, chain_id, token_address
+FROM current_portfolio WHERE user_id = ANY(%(users)s)
+ORDER BY user_id, value_usd DESC NULLS LAST, wallet_address, chain_id, token_address
 """
 
 
@@ -85,28 +111,57 @@ def portfolio_version(connection: Connection, user_id: str) -> int:
     return version or 0
 
 
-def read_portfolio(connection: Connection, user_id: str) -> StoredPortfolio | None:
-    """A user's portfolio; ``None`` for a user without wallets.
+def fresh_chains(connection: Connection, user_ids: Sequence[str]) -> dict[str, set[tuple[str, int]]]:
+    """The wallets and chains of users that are fresh as stored, by user id."""
+    fresh: dict[str, set[tuple[str, int]]] = {user: set() for user in user_ids}
+    rows = connection.exec_driver_sql(
+        "SELECT user_id, wallet_address, chain_id FROM user_chain_status WHERE user_id = ANY(%s) AND status = 'fresh'",
+        (list(user_ids),),
+    )
+    for user, wallet, chain_id in rows:
+        fresh[user].add((wallet, chain_id))
+    return fresh
+
+
+def portfolio_state(connection: Connection, user_id: str) -> PortfolioState:
+    """All of a user's portfolio but its positions.
 
     Args:
         connection: Inside a transaction of one snapshot, so that all it reads fits together.
         user_id: The user.
     """
-    status = connection.exec_driver_sql(
-        "SELECT coalesce(s.portfolio_version, 0), s.last_sync_at, s.total_value_usd "
-        "FROM (SELECT DISTINCT user_id FROM user_wallets WHERE user_id = %s) w "
-        "LEFT JOIN user_sync_status s USING (user_id)",
-        (user_id,),
-    ).one_or_none()
-    if status is None:
-        return None
-    version, as_of, total = status
-    in_order = {"user": user_id, "display_order": list(DISPLAY_ORDER)}
-    chains = tuple(ChainState(*row) for row in connection.exec_driver_sql(_CHAINS, in_order))
-    positions = tuple(_position(row) for row in connection.exec_driver_sql(_POSITIONS, (user_id,)))
-    stale = [chain.chain_id for chain in chains if chain.status != "fresh"]
-    totals = totals_of(positions, stale, sum(chain.unread for chain in chains))
-    return StoredPortfolio(user_id, version, as_of, total, positions, totals, chains)
+    return _states(connection, [user_id])[user_id]
+
+
+def read_portfolio(connection: Connection, user_id: str) -> StoredPortfolio | None:
+    """A user's portfolio; ``None`` for a user without wallets. The connection is as for ``portfolio_state``."""
+    return read_portfolios(connection, [user_id]).get(user_id)
+
+
+def read_portfolios(connection: Connection, user_ids: Sequence[str]) -> dict[str, StoredPortfolio]:
+    """The portfolios of those users who have wallets, by user id. The connection is as for ``portfolio_state``."""
+    states = {user: state for user, state in _states(connection, user_ids).items() if state.has_wallets}
+    positions: dict[str, list[Position]] = {user: [] for user in states}
+    for user, *row in connection.exec_driver_sql(_POSITIONS, {"users": list(states)}):
+        positions[user].append(_position(row))
+    return {user: _portfolio(user, state, tuple(positions[user])) for user, state in states.items()}
+
+
+def _states(connection: Connection, user_ids: Sequence[str]) -> dict[str, PortfolioState]:
+    parameters = {"users": list(user_ids), "display_order": list(DISPLAY_ORDER)}
+    chains: dict[str, list[ChainState]] = {user: [] for user in user_ids}
+    for user, *row in connection.exec_driver_sql(_CHAINS, parameters):
+        chains[user].append(ChainState(*row))
+    return {
+        user: PortfolioState(version, as_of, total, tuple(chains[user]), has_wallets)
+        for user, version, as_of, total, has_wallets in connection.exec_driver_sql(_STATES, parameters)
+    }
+
+
+def _portfolio(user_id: str, state: PortfolioState, positions: tuple[Position, ...]) -> StoredPortfolio:
+    stale = [chain.chain_id for chain in state.chains if chain.status != "fresh"]
+    totals = totals_of(positions, stale, sum(chain.unread for chain in state.chains))
+    return StoredPortfolio(user_id, state.version, state.as_of, state.total_value_usd, positions, totals, state.chains)
 
 
 def _position(row: Sequence[Any]) -> Position:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from moonx_pipeline.storage.protection.rate_limits import Limit
 from moonx_pipeline.tracing import current_traceparent
 
-SOURCES: Final = ("cli", "api", "login", "webhook", "backfill")
+SOURCES: Final = ("cli", "api", "wallets", "login", "webhook", "backfill")
 """Who asks, a user's own act first: if two meet in one request, the one named first here counts."""
 
 
@@ -83,6 +83,14 @@ def remember_answer(connection: Connection, user_id: str, key: str, answer: Answ
         "VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
         (user_id, key, *answer),
     )
+
+
+def priority_of(connection: Connection, request_id: UUID) -> str:
+    """The priority that a stored request has now."""
+    priority: str = connection.exec_driver_sql(
+        "SELECT priority FROM sync_requests WHERE id = %s", (request_id,)
+    ).scalar_one()
+    return priority
 
 
 def permits_left(connection: Connection, limit: Limit) -> tuple[int | None, datetime | None]:

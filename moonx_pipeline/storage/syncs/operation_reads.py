@@ -58,7 +58,13 @@ _COLUMNS = (
 
 
 def list_operations(
-    connection: Connection, user_id: str, *, limit: int, status: str | None, days: int
+    connection: Connection,
+    user_id: str,
+    *,
+    limit: int,
+    status: str | None,
+    days: int,
+    before: OperationRow | None = None,
 ) -> list[OperationRow]:
     """A user's syncs that began in the last days, newest first.
 
@@ -68,12 +74,22 @@ def list_operations(
         limit: How many at most.
         status: Only those of this status; ``None`` for all.
         days: Of 24 hours each.
+        before: Only what comes after it in this order; ``None`` for the first page.
     """
     rows = connection.exec_driver_sql(
         f"SELECT {_COLUMNS} FROM sync_operations WHERE user_id = %(user)s "  # noqa: S608 - a constant
         "AND started_at > now() - make_interval(days => %(days)s) "
-        "AND (%(status)s::text IS NULL OR status = %(status)s) ORDER BY started_at DESC, id LIMIT %(limit)s",
-        {"user": user_id, "days": days, "status": status, "limit": limit},
+        "AND (%(status)s::text IS NULL OR status = %(status)s) AND (%(since)s::timestamptz IS NULL "
+        "OR started_at < %(since)s OR (started_at = %(since)s AND id > %(last)s)) "
+        "ORDER BY started_at DESC, id LIMIT %(limit)s",
+        {
+            "user": user_id,
+            "days": days,
+            "status": status,
+            "limit": limit,
+            "since": before.started_at if before else None,
+            "last": before.operation_id if before else None,
+        },
     )
     return [OperationRow(*row) for row in rows]
 

@@ -25,16 +25,15 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from moonx_pipeline.domain.events import SyncRef
+from moonx_pipeline.storage.connection.notifications import PING_SECONDS
 from moonx_pipeline.storage.connection.retries import autocommit
 
 CANCEL_CHANNEL: Final = "moonx_cancel"
 """The channel of run ids to cancel."""
 
-_LOOK_SECONDS = 5.0
+_RUN_LOCKS: Final = 0x72756E73  # class of the advisory locks of runs that are about to be taken
 _PAUSE_SECONDS = 1.0
 
-# With these, a host that disappears silently is noticed within some ten seconds; over a socket they do nothing.
-_KEEPALIVE = "SET tcp_keepalives_idle = 4; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
 
 _log = structlog.get_logger("worker")
 
@@ -56,13 +55,13 @@ class WorkerPresence:
         self._guard = threading.RLock()
         self._left = False
         self._told: list[str] = []
+        self._heard_at = 0.0
         self._connection = self._enter()
         if on_cancel is not None:
             threading.Thread(target=self._listen, args=(on_cancel,), name="cancellations", daemon=True).start()
 
     def _enter(self) -> PsycopgConnection:
         session = autocommit(self._engine)
-        session.exec_driver_sql(_KEEPALIVE)
         if self._on_cancel is not None:
             # Listens before it becomes visible: a process that sees it alive may notify it.
             session.exec_driver_sql(f"LISTEN {CANCEL_CHANNEL}")
@@ -73,6 +72,7 @@ class WorkerPresence:
         )
         connection: PsycopgConnection = session.connection.driver_connection  # type: ignore[assignment]
         session.detach()  # the pool opens another in its place
+        self._heard_at = time.monotonic()
         return connection
 
     def _execute(self, statement: str, *parameters: object) -> None:
@@ -80,19 +80,25 @@ class WorkerPresence:
             cursor.execute(statement, parameters)
 
     def ensure(self) -> None:
-        """Takes the lock again if its connection was cut; checks without a query."""
+        """Takes the lock again if its connection was cut; asks the server only once it was silent for a while."""
         with self._guard:
             if not self._left and not self._is_connected():
                 self._connection.close()
                 self._connection = self._enter()
 
     def _is_connected(self) -> bool:
-        """Reads notifications, or the connection's end, that the server sent; returns whether it is connected."""
+        """Reads notifications, or the connection's end, that the server sent; returns whether it is connected.
+
+        A connection that was cut without a word shows by an unanswered question alone.
+        """
         try:
             while not self._connection.closed and select.select([self._connection], [], [], 0)[0]:
                 self._connection.poll()
                 if not self._take_in():
                     return False
+            if not self._connection.closed and time.monotonic() - self._heard_at >= PING_SECONDS:
+                self._execute("SELECT 1")
+                self._heard_at = time.monotonic()
         except psycopg2.Error:
             return False
         return not self._connection.closed
@@ -115,7 +121,7 @@ class WorkerPresence:
                     told, self._told = self._told, []
                 for run_id in told:
                     on_cancel(run_id)
-                select.select([self._connection], [], [], _LOOK_SECONDS)
+                select.select([self._connection], [], [], PING_SECONDS)
             except (psycopg2.Error, SQLAlchemyError, ValueError, OSError) as problem:
                 if hears and not self._left:
                     _log.warning("the database is away, cancelled runs go on", worker=self.id, why=str(problem)[:200])
@@ -224,6 +230,11 @@ def lost_operations(
 def cancel_run(connection: Connection, run_id: str) -> None:
     """Tells the process that executes a run to cancel it, once the transaction is committed."""
     connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CANCEL_CHANNEL, run_id))
+
+
+def lock_run(connection: Connection, run_id: str) -> None:
+    """Waits until no other process is about to take a run; the lock ends with the transaction."""
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_RUN_LOCKS, run_id))
 
 
 def known_workers(connection: Connection) -> frozenset[str]:

@@ -108,6 +108,8 @@ SET symbol = excluded.symbol, name = excluded.name, logo_url = excluded.logo_url
     lists = excluded.lists, updated_at = now()
 """
 
+_ALL_CONTRACTS = "SELECT token_address FROM token_registry WHERE chain_id = %s ORDER BY token_address"
+
 _FORGET = "DELETE FROM token_registry_lists WHERE list LIKE '%%://%%' AND NOT (list = ANY(%s)) RETURNING list"
 
 _CONTRACTS = """
@@ -178,6 +180,11 @@ def list_states(connection: Connection) -> list[ListState]:
         "SELECT list, trust, version, tokens, read_at, asked_at, error FROM token_registry_lists ORDER BY trust, list"
     )
     return [ListState(*row) for row in rows]
+
+
+def listed_contracts(connection: Connection, chain_id: int) -> list[str]:
+    """All contracts on a chain that lists name, in lower case."""
+    return list(connection.exec_driver_sql(_ALL_CONTRACTS, (chain_id,)).scalars())
 
 
 def contracts_of(connection: Connection, chain_id: int, coingecko_ids: Collection[str]) -> list[str]:

@@ -51,7 +51,9 @@ def prune_tokens(engine: Engine, before: datetime) -> PrunedTokens:
 # A row that another transaction has locked is in use.
 _LIMITS: Final = """
 DELETE FROM rate_limits WHERE key IN (
-    SELECT key FROM rate_limits WHERE key LIKE 'user:%%:sync' AND (blocked_until IS NULL OR blocked_until < %(before)s)
+    SELECT key FROM rate_limits
+    WHERE key LIKE ANY (ARRAY['user:%%:sync', 'user:%%:wallets'])
+      AND (blocked_until IS NULL OR blocked_until < %(before)s)
       AND coalesce(greatest(last_slot, taken_at[cardinality(taken_at)], blocked_at), '-infinity') < %(before)s
     FOR UPDATE SKIP LOCKED)
 """

@@ -5,20 +5,22 @@ A failure is data in the reading, never an exception.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
+from moonx_pipeline.domain.providers import ALCHEMY, NODE
 from moonx_pipeline.providers.alchemy import Alchemy, RpcReading
 from moonx_pipeline.providers.classification import effect_of
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.calls import ProviderCalls
-from moonx_pipeline.sync.protection.breakers import ACCOUNT_CAUSES, chain_key, node_key
+from moonx_pipeline.sync.protection.breakers import ACCOUNT_CAUSES
 
 MOST_ASKED_AGAIN: Final = 1_000
 """The most tokens of one reading that are asked for again individually; the others count as unread."""
@@ -44,6 +46,9 @@ class Memory(Protocol):
 
     def tokens(self, wallet: str, chain_id: int) -> Collection[str]:
         """Contracts that a wallet may hold: those it held, and major coins."""
+
+    def listed(self, chain_id: int) -> Sequence[str]:
+        """Contracts to search besides, if any are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +80,12 @@ class OtherWays:
             tokens = _unsure(reading)
             if tokens:
                 ask = partial(alchemy.token_balances, wallet, chain_id, tokens)
-                reading = self._once_more(reading, chain_key(chain_id), ask)
-        if node is not None and reading.source != "rpc":
+                reading = self._once_more(reading, ALCHEMY.breaker_of(chain_id), ask)
+        if node is not None and reading.source != NODE.id:
             tokens = _unsure(reading)
             if tokens:
                 ask = partial(node.balances, wallet, tokens)
-                reading = self._once_more(reading, node_key(chain_id), ask)
+                reading = self._once_more(reading, NODE.breaker_of(chain_id), ask)
         return reading
 
     def _once_more(self, reading: ChainBalances, key: str, ask: Callable[[CallScope], ChainBalances]) -> ChainBalances:
@@ -100,8 +105,8 @@ class OtherWays:
         )
 
     def _by_rpc(self, alchemy: Alchemy, failed: ChainBalances) -> ChainBalances:
-        wallet, chain_id, key = failed.wallet, failed.chain_id, chain_key(failed.chain_id)
-        place, began = self.memory.place_in_list(wallet, chain_id), datetime.now(UTC)
+        wallet, chain_id, key = failed.wallet, failed.chain_id, ALCHEMY.breaker_of(failed.chain_id)
+        place, began = self.memory.place_in_list(wallet, chain_id), utc_now()
         try:
             read = alchemy.rpc_balances(wallet, chain_id, self.calls.scope, resume_key=place.resume_key)
         except ProviderError as error:
@@ -124,7 +129,8 @@ class OtherWays:
         wallet, chain_id = failed.wallet, failed.chain_id
         tokens = tuple(dict.fromkeys(self.memory.tokens(wallet, chain_id)))
         try:
-            read = self.calls.make(node_key(chain_id), node.balances, wallet, tokens)
+            ask = partial(node.balances, wallet, tokens, listed=self.memory.listed(chain_id))
+            read = self.calls.make(NODE.breaker_of(chain_id), ask)
         except ProviderError as error:
             before = f"{failed.reason} Then: " if failed.reason else ""
             return _failed(failed, f"{before}{error}", error.kind, error.retry_at or failed.retry_at)

@@ -1,10 +1,10 @@
 """Reading balances: as few provider calls as the APIs allow, started as soon as a sync opens.
 
 Three ways, each tried for what the one before could not read: Alchemy's data API (several wallets and networks per
-call), Alchemy's JSON-RPC (one wallet and chain), the operator's own node (known tokens only). Wallets with many tokens
-are read by JSON-RPC from the start: a page costs a tenth, and a list that is too long for one sync continues in the
-next. A way whose breaker is open is skipped, so it costs no time. Everything runs in the providers' threads; waiting
-for a chain does no work. A failure is data in the reading, never an exception.
+call), Alchemy's JSON-RPC (one wallet and chain), the operator's own node (known and listed tokens). Wallets with many
+tokens are read by JSON-RPC from the start: a page costs a tenth, and a list that is too long for one sync continues in
+the next. A way whose breaker is open is skipped, so it costs no time. Everything runs in the providers' threads;
+waiting for a chain does no work. A failure is data in the reading, never an exception.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Final
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
+from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_DATA
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.alchemy import Alchemy, BalanceReading, Group
 from moonx_pipeline.providers.errors import DeadlineOver, ProviderError, RateLimited
 from moonx_pipeline.sync.balances.fallback import Memory, OtherWays, is_of_account
 from moonx_pipeline.sync.calls import ProviderCalls
-from moonx_pipeline.sync.protection.breakers import ALCHEMY_DATA, chain_key
 
 MANY_TOKENS: Final = 300
 """Users with more tokens are read by JSON-RPC, chain by chain: a tenth of the compute units, and others don't wait."""
@@ -192,15 +192,15 @@ class BalanceFetch:
         try:
             reading = alchemy.read_balances(group, with_metadata=self._with_metadata, scope=self.calls.scope, slot=slot)
         except ProviderError as error:
-            for key in map(chain_key, chain_ids) if is_of_account(error) else (ALCHEMY_DATA,):
+            for key in map(ALCHEMY.breaker_of, chain_ids) if is_of_account(error) else (ALCHEMY_DATA,):
                 breakers.record_error(key, error)
             raise
         breakers.record_success(ALCHEMY_DATA)
         for chain in reading.balances.values():
             if chain.outcome is ChainOutcome.OK:
-                breakers.record_success(chain_key(chain.chain_id))
+                breakers.record_success(ALCHEMY.breaker_of(chain.chain_id))
         for chain_id, reason in reading.outages.items():
-            breakers.record_failure(chain_key(chain_id), f"Alchemy could not read it: {reason}.")
+            breakers.record_failure(ALCHEMY.breaker_of(chain_id), f"Alchemy could not read it: {reason}.")
         return reading
 
     def _go_on(self, reading: ChainBalances, error: ProviderError | None) -> None:
@@ -242,8 +242,8 @@ class BalanceFetch:
         if alchemy is None or not alchemy.serves(chain_id):
             reason = f"{chain.name} has no source of balances: set ALCHEMY_API_KEY or RPC_URL_{chain.slug.upper()}."
             return ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED, reason=reason, error_code="no_source")
-        is_open = breakers.is_open(chain_key(chain_id))
-        refusal = breakers.refusal(chain_key(chain_id) if is_open else ALCHEMY_DATA)
+        is_open = breakers.is_open(ALCHEMY.breaker_of(chain_id))
+        refusal = breakers.refusal(ALCHEMY.breaker_of(chain_id) if is_open else ALCHEMY_DATA)
         return ChainBalances(
             wallet,
             chain_id,

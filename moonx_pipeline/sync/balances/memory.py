@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from moonx_pipeline.domain.majors import MAJOR_IDS
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.portfolios.holdings import held_tokens, place_in_list
-from moonx_pipeline.storage.tokens.registry import contracts_of
+from moonx_pipeline.storage.tokens.registry import contracts_of, listed_contracts
 from moonx_pipeline.sync.balances.fallback import PlaceInList
 
 
@@ -21,10 +21,12 @@ class StoredMemory:
     Attributes:
         engine: The pipeline's database.
         owners: Users by wallet.
+        searches: Whether listed tokens are searched: for a new wallet, and for a person who asks.
     """
 
     engine: Engine
     owners: Mapping[str, str]
+    searches: bool
 
     def place_in_list(self, wallet: str, chain_id: int) -> PlaceInList:
         """Where the reading of a wallet's list continues."""
@@ -36,6 +38,13 @@ class StoredMemory:
         with self._connect() as connection:
             held = held_tokens(connection, self.owners[wallet], wallet, chain_id)
             return [*held, *contracts_of(connection, chain_id, MAJOR_IDS)]
+
+    def listed(self, chain_id: int) -> list[str]:
+        """Contracts to search besides: those that lists name, if any are searched."""
+        if not self.searches:
+            return []
+        with self._connect() as connection:
+            return listed_contracts(connection, chain_id)
 
     def _connect(self) -> Connection:
         # No transaction around the statements: it would cost two more round trips.

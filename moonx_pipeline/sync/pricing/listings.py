@@ -7,11 +7,11 @@ from concurrent.futures import Future
 
 from moonx_pipeline.domain.money import value_of
 from moonx_pipeline.domain.portfolio import TokenKey
+from moonx_pipeline.domain.providers import BINANCE, COINGECKO
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.providers.binance import Ticker
 from moonx_pipeline.providers.coingecko import COINS_A_CALL
 from moonx_pipeline.sync.pricing.lookups import Asking, addresses_of, by_chain, in_parts
-from moonx_pipeline.sync.protection.breakers import BINANCE, COINGECKO
 
 ListingCalls = list[tuple[list[TokenKey], Future[dict[str, Quote]]]]
 """Calls in progress, each with its tokens."""
@@ -29,7 +29,7 @@ class Listings:
         symbols = sorted({self._ask.market.identity(key).binance_symbol or "" for key in keys})
         if not symbols:
             return None
-        return self._ask.start(BINANCE, self._ask.providers.binance.prices, symbols)
+        return self._ask.start(BINANCE.id, self._ask.providers.binance.prices, symbols)
 
     def take_binance(self, keys: Collection[TokenKey], call: Future[dict[str, Ticker]] | None) -> None:
         """Takes in direct quotes once USDT's rate is known; asks CoinGecko for what Binance lacks."""
@@ -67,7 +67,7 @@ class Listings:
         return [
             (
                 [key for coin in part for key in by_id[coin]],
-                self._ask.start(COINGECKO, self._ask.providers.coingecko.coin_prices, part),
+                self._ask.start(COINGECKO.id, self._ask.providers.coingecko.coin_prices, part),
             )
             for part in in_parts(ids, COINS_A_CALL)
         ]
@@ -99,7 +99,7 @@ class Listings:
         """Asks CoinGecko by contract."""
         coingecko = self._ask.providers.coingecko
         return [
-            (part, self._ask.start(COINGECKO, coingecko.token_prices, part[0].chain_id, addresses_of(part)))
+            (part, self._ask.start(COINGECKO.id, coingecko.token_prices, part[0].chain_id, addresses_of(part)))
             for part in by_chain(keys, coingecko.batch_size)
         ]
 

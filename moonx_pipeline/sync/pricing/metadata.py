@@ -9,10 +9,10 @@ from typing import Final
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
 from moonx_pipeline.domain.market import Market
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, TokenInfo, TokenKey
+from moonx_pipeline.domain.providers import ALCHEMY, NODE
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.storage.tokens.token_store import FetchedMetadata, TokenStore, is_incomplete
 from moonx_pipeline.sync.calls import ProviderCalls
-from moonx_pipeline.sync.protection.breakers import chain_key, node_key
 
 MAX_CONTRACTS_ASKED: Final = 50
 """The most contracts to ask directly if providers do not know them: three calls each."""
@@ -149,12 +149,12 @@ def _ways(chain_id: int, calls: ProviderCalls) -> list[_Way]:
     alchemy, node = calls.providers.alchemy, calls.providers.nodes.get(chain_id)
     serves = alchemy is not None and alchemy.serves(chain_id)
     if alchemy is not None and serves:
-        metadata, by_alchemy = alchemy.token_metadata, chain_key(chain_id)
+        metadata, by_alchemy = alchemy.token_metadata, ALCHEMY.breaker_of(chain_id)
         ways.append(("alchemy", lambda asked: calls.make(by_alchemy, metadata, chain_id, asked), False))
     if node is not None:
-        token_info, by_node = node.token_info, node_key(chain_id)
-        ways.append(("rpc", lambda asked: calls.make(by_node, token_info, asked), False))
+        token_info, by_node = node.token_info, NODE.breaker_of(chain_id)
+        ways.append((NODE.id, lambda asked: calls.make(by_node, token_info, asked), False))
     elif alchemy is not None and serves:
-        contract_info, by_alchemy = alchemy.contract_info, chain_key(chain_id)
+        contract_info, by_alchemy = alchemy.contract_info, ALCHEMY.breaker_of(chain_id)
         ways.append(("alchemy", lambda asked: calls.make(by_alchemy, contract_info, chain_id, asked), True))
     return ways

@@ -10,11 +10,11 @@ from moonx_pipeline.domain.evidence import DepthState, found
 from moonx_pipeline.domain.market import Known, other_side_key
 from moonx_pipeline.domain.pools import Pool, judge_pools
 from moonx_pipeline.domain.portfolio import TokenKey
+from moonx_pipeline.domain.providers import DEXSCREENER
 from moonx_pipeline.domain.quotes import PriceSource
 from moonx_pipeline.providers.dexscreener import ADDRESSES_A_CALL, PoolList
 from moonx_pipeline.sync.pricing.listings import Listings
 from moonx_pipeline.sync.pricing.lookups import Asking, addresses_of, by_chain
-from moonx_pipeline.sync.protection.breakers import DEXSCREENER
 
 MAX_OTHER_SIDES: Final = 60
 """The most tokens on the other side of pools to ask for per round."""
@@ -52,7 +52,7 @@ class PoolQuotes:
         """Starts calls for the pools of tokens, ``size`` tokens per call."""
         pools = self._ask.providers.dexscreener.pools
         return [
-            (part, self._ask.start(DEXSCREENER, pools, part[0].chain_id, addresses_of(part)))
+            (part, self._ask.start(DEXSCREENER.id, pools, part[0].chain_id, addresses_of(part)))
             for part in by_chain(keys, size)
         ]
 

@@ -7,22 +7,16 @@ earlier answers stay.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.market import Market
 from moonx_pipeline.domain.portfolio import TokenKey
-from moonx_pipeline.domain.quotes import PriceSource
-from moonx_pipeline.providers.defillama import TOKENS_A_CALL
+from moonx_pipeline.providers.price_source import PricesByContract
 from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.pricing.listings import Listings
 from moonx_pipeline.sync.pricing.lookups import Asking, in_parts
-from moonx_pipeline.sync.pricing.plan import MAX_ASKED, PricePlan
+from moonx_pipeline.sync.pricing.plan import PricePlan
 from moonx_pipeline.sync.pricing.pool_quotes import PoolQuotes, ReadKnown
-from moonx_pipeline.sync.protection.breakers import ALCHEMY_PRICES, DEFILLAMA
-
-MAX_ALCHEMY_ASKED: Final = 100
-"""The most tokens per sync for which Alchemy is asked as another opinion: it costs compute units."""
 
 
 class QuoteRound:
@@ -78,38 +72,27 @@ class QuoteRound:
         """Asks, once, the sources that could say more about tokens without a price beyond doubt."""
         wanted = list(keys)
         coins = self._listings.start_second_opinions(wanted)
-        by_llama = self._in_turn(wanted, PriceSource.DEFILLAMA)[: MAX_ASKED * self._syncs]
-        llama = [
-            (
-                part,
-                self._ask.start(DEFILLAMA, self._ask.providers.defillama.prices, part),
-            )
-            for part in in_parts(by_llama, TOKENS_A_CALL)
+        contracts = list(dict.fromkeys(map(_as_contract, wanted)))
+        calls = [
+            (source, part, self._ask.start(source.breaker, source.prices, part))
+            for source in self._ask.providers.second_opinions
+            for part in in_parts(self._in_turn(contracts, source), source.tokens_a_call)
         ]
-        self._ask_alchemy(dict.fromkeys(map(_as_contract, wanted)))
         self._listings.take_coins(coins)
-        for part, call in llama:
+        for source, part, call in calls:
             with self._ask.noting_outage():
-                self._ask.learn(PriceSource.DEFILLAMA, part, call.result())
+                self._ask.learn(source.source, part, call.result())
 
-    def _in_turn(self, keys: Iterable[TokenKey], source: PriceSource) -> list[TokenKey]:
+    def _in_turn(self, keys: Iterable[TokenKey], source: PricesByContract) -> list[TokenKey]:
         """The tokens to ask a source about: those with a price first, then the longest overdue."""
         market = self._ask.market
-        due = [(key, overdue) for key in keys if (overdue := market.overdue(key, source)) > 1]
+        due = [
+            (key, overdue)
+            for key in keys
+            if source.serves(key.chain_id) and (overdue := market.overdue(key, source.source)) > 1
+        ]
         due.sort(key=lambda one: (not market.evidence(one[0]).quotes, -one[1], one[0]))
-        return [key for key, _ in due]
-
-    def _ask_alchemy(self, keys: Iterable[TokenKey]) -> None:
-        alchemy = self._ask.providers.alchemy
-        if alchemy is None:
-            return
-        served = [key for key in keys if alchemy.serves(key.chain_id)]
-        asked = self._in_turn(served, PriceSource.ALCHEMY)[: MAX_ALCHEMY_ASKED * self._syncs]
-        if asked:
-            with self._ask.noting_outage():
-                self._ask.learn(
-                    PriceSource.ALCHEMY, asked, self._ask.start(ALCHEMY_PRICES, alchemy.prices, asked).result()
-                )
+        return [key for key, _ in due[: source.most_a_sync * self._syncs]]
 
 
 def _as_contract(key: TokenKey) -> TokenKey:

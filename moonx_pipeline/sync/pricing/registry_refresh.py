@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
+from moonx_pipeline.domain.providers import COINGECKO
 from moonx_pipeline.domain.token_list import COINGECKO_LIST, TokenList, trust_of, why_implausible
 from moonx_pipeline.providers.coingecko import key_header
 from moonx_pipeline.providers.coingecko_listing import CoinGeckoListing
@@ -19,7 +20,7 @@ from moonx_pipeline.providers.token_lists import TokenLists, list_name
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.connection.retries import Database
 from moonx_pipeline.storage.tokens.registry import ListChange, forget_lists, list_states, note_failure, replace_list
-from moonx_pipeline.sync.protection.breakers import COINGECKO, BreakerRules, load_breakers, report_breakers
+from moonx_pipeline.sync.protection.breakers import BreakerRules, load_breakers, report_breakers
 from moonx_pipeline.sync.protection.rate_limiter import ProviderRateLimiter
 
 _CALL_SECONDS: Final = 60.0
@@ -97,11 +98,11 @@ def _readers(db: Database, settings: Settings, rules: BreakerRules) -> Iterator[
         yield list_name(url), partial(lists.read, url)
 
     key = prices.coingecko_key.get_secret_value() if prices.coingecko_key else None
-    rate_limiter = ProviderRateLimiter(db, COINGECKO, COINGECKO, prices.coingecko_rpm, None, _PATIENCE_SECONDS)
+    rate_limiter = ProviderRateLimiter(db, COINGECKO.id, COINGECKO.id, prices.coingecko_rpm, None, _PATIENCE_SECONDS)
     listing = CoinGeckoListing(
         prices.coingecko_base_url,
         http=client(
-            COINGECKO,
+            COINGECKO.id,
             rate_limiter=rate_limiter,
             headers=key_header(prices.coingecko_base_url, key),
             secrets=[key or ""],
@@ -109,9 +110,9 @@ def _readers(db: Database, settings: Settings, rules: BreakerRules) -> Iterator[
     )
 
     def read_listing(scope: CallScope) -> TokenList:
-        breakers = load_breakers(db, rules, [COINGECKO])
+        breakers = load_breakers(db, rules, [COINGECKO.id])
         try:
-            return breakers.call(COINGECKO, listing.read, scope)
+            return breakers.call(COINGECKO.id, listing.read, scope)
         finally:
             report_breakers(db, breakers)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.alerts import Severity, system_alert
 from moonx_pipeline.domain.events import Event, rfc3339
 from moonx_pipeline.storage.protection.breaker_rows import Transition
@@ -24,7 +25,7 @@ def breaker_alerts(transitions: Sequence[Transition]) -> list[Event]:
 
     A failed probe keeps a breaker open, which needs no new alert.
     """
-    now = datetime.now(UTC)
+    now = utc_now()
     alerts = []
     together: dict[tuple[str, str, str], list[Transition]] = {}
     for transition in transitions:

@@ -23,27 +23,8 @@ from moonx_pipeline.sync.protection.alerts import breaker_alerts
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ALCHEMY_DATA: Final = "alchemy:data"
-"""Alchemy's API for several wallets and networks per call; its JSON-RPC is the fallback, chain by chain."""
-
-ALCHEMY_PRICES: Final = "alchemy:prices"
-BINANCE: Final = "binance"
-COINGECKO: Final = "coingecko"
-DEXSCREENER: Final = "dexscreener"
-DEFILLAMA: Final = "defillama"
-
 ACCOUNT_CAUSES: Final = frozenset({"key_rejected", "quota_exhausted"})
 """Refusals that concern a key, whichever API uses it."""
-
-
-def chain_key(chain_id: int) -> str:
-    """The breaker of Alchemy on one chain."""
-    return f"alchemy:{chain_id}"
-
-
-def node_key(chain_id: int) -> str:
-    """The breaker of the operator's own node of a chain."""
-    return f"rpc:{chain_id}"
 
 
 def user_key(user_id: str) -> str:

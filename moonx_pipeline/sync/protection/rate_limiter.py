@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
 from moonx_pipeline.providers.rate_limiter import NO_BOUND
@@ -94,7 +95,7 @@ class ProviderRateLimiter:
         return minute, Limit(f"{self.key}:compute_units", 1, most, COMPUTE_WINDOW)
 
     def _used_up(self, seconds: float) -> RateLimited:
-        come_back = datetime.now(UTC) + timedelta(seconds=seconds)
+        come_back = utc_now() + timedelta(seconds=seconds)
         return RateLimited(
             f"{self.provider} was not asked: its rate limit is used up until {rfc3339(come_back)}.",
             provider=self.provider,
@@ -103,7 +104,7 @@ class ProviderRateLimiter:
 
     def refused(self, error: ProviderError, slot: datetime | None) -> None:
         """Blocks all calls until the provider may be asked again; see ``RateLimiter``."""
-        wait = None if error.retry_at is None else error.retry_at - datetime.now(UTC)
+        wait = None if error.retry_at is None else error.retry_at - utc_now()
         with autocommit(self.database.engine) as connection:
             until = block(connection, self.key, wait=wait, slot=slot, reason=str(error))
         error.retry_at = error.retry_at or until

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import user_activity
 from moonx_pipeline.domain.reasons import DISABLED, NO_WALLETS
 from moonx_pipeline.settings import Settings
@@ -34,8 +35,15 @@ from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS
 
 T = TypeVar("T")
 
-_TRIGGERS: Final = {"cli": "manual", "api": "manual", "login": "login", "webhook": "webhook", "backfill": "backfill"}
-_ACTIVITIES: Final = {"manual": "manual_sync", "login": "sync_triggered"}
+_TRIGGERS: Final = {
+    "cli": "manual",
+    "api": "manual",
+    "wallets": "wallets",
+    "login": "login",
+    "webhook": "webhook",
+    "backfill": "backfill",
+}
+_ACTIVITIES: Final = {"manual": "manual_sync", "login": "sync_triggered", "wallets": "sync_triggered"}
 _SECONDS: Final = 10.0
 """Seconds to retry a step while the database is away."""
 
@@ -78,6 +86,12 @@ def manual_sync_limit(worker: WorkerSettings, user_id: str) -> Limit:
     return Limit(f"user:{user_id}:sync", 1, worker.rate_max, timedelta(milliseconds=worker.rate_window_ms))
 
 
+def wallets_sync_limit(worker: WorkerSettings, user_id: str) -> Limit:
+    """The user's limit on syncs that changes of wallets ask for: twice that of the syncs they may ask for, since one
+    often names several wallets one after the other."""
+    return manual_sync_limit(worker, user_id)._replace(key=f"user:{user_id}:wallets", most=2 * worker.rate_max)
+
+
 def trigger_of(source: str) -> str:
     """The trigger of a sync that a source requests."""
     return _TRIGGERS.get(source, "manual")
@@ -112,14 +126,15 @@ def ask_for_sync(
 
     Args:
         engine: The pipeline's database.
-        settings: Settings with the limit.
+        settings: Settings with the limits.
         user_id: Whose portfolio.
-        source: Who asks: ``cli``, ``api``, ``login``, ``webhook`` or ``backfill``.
+        source: Who asks: ``cli``, ``api``, ``wallets``, ``login``, ``webhook`` or ``backfill``.
         priority: ``high``, ``medium`` or ``low``.
         idempotency_key: The caller's own name for this request.
-        limited: Whether it takes a permit of the user's limit.
+        limited: Whether it takes a permit of the user's limit for that source.
     """
-    limit = manual_sync_limit(settings.worker, user_id) if limited else None
+    limit_of = wallets_sync_limit if source == "wallets" else manual_sync_limit
+    limit = limit_of(settings.worker, user_id) if limited else None
 
     def ask() -> SyncRequestResult:
         with engine.begin() as connection:
@@ -168,7 +183,7 @@ def ask_within(
         grant = take(connection, [limit])
         if not grant.granted:
             withdraw_request(connection, new_id)
-            return SyncRequestResult(None, False, 0, grant.slot, _limited(user_id, limit, grant.slot))
+            return SyncRequestResult(None, False, 0, grant.slot, _limited(user_id, source, limit, grant.slot))
         remaining, reset_at = grant.remaining, grant.reset_at
     if key is not None:
         remember_answer(connection, user_id, key, Answer(served_by, remaining, reset_at))
@@ -180,7 +195,7 @@ def ask_within(
             activity=_ACTIVITIES[trigger],
             activity_id=served_by,
             version=asker.version,
-            at=datetime.now(UTC),
+            at=utc_now(),
         )
         insert_events(connection, [event])
     return SyncRequestResult(served_by, served_by == new_id, remaining, reset_at)
@@ -192,11 +207,12 @@ def _unservable(user_id: str, asker: RequestingUser | None) -> Refusal:
     return Refusal(DISABLED.code, DISABLED.say(user=user_id))
 
 
-def _limited(user_id: str, limit: Limit, until: datetime) -> Refusal:
+def _limited(user_id: str, source: str, limit: Limit, until: datetime) -> Refusal:
     minutes = limit.window.total_seconds() / 60
+    asked = f"asked for {limit.most} syncs" if source != "wallets" else f"changed wallets {limit.most} times"
     return Refusal(
         "rate_limited",
-        f"User '{user_id}' has asked for {limit.most} syncs within {minutes:g} minutes, the most there are: "
+        f"User '{user_id}' has {asked} within {minutes:g} minutes, the most there are: "
         f"no other until {until.astimezone(UTC):%H:%M:%S} UTC.",
     )
 
@@ -219,7 +235,7 @@ def ask_for_many(
         priority: The priority of all; a waiting request with a higher one keeps it.
     """
     if isinstance(users, Selection):
-        selection, stale_before = users, datetime.now(UTC) - timedelta(milliseconds=settings.periodic.stale_ms)
+        selection, stale_before = users, utc_now() - timedelta(milliseconds=settings.periodic.stale_ms)
 
         def select() -> list[str]:
             with engine.connect() as connection:

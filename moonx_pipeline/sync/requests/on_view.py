@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import user_activity
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.storage.connection.retries import autocommit
@@ -60,7 +61,7 @@ def _note(connection: Connection, user_id: str) -> SyncRequestResult | None:
             activity="portfolio_viewed",
             activity_id=uuid4(),
             version=viewer.version,
-            at=datetime.now(UTC),
+            at=utc_now(),
         )
         insert_events(connection, [event])
     if due.priority is None:

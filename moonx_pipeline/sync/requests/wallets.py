@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import Event, SyncRef, portfolio_updated
 from moonx_pipeline.domain.valuation import totals_of
 from moonx_pipeline.settings import Settings
@@ -25,7 +25,8 @@ class WalletsChange(NamedTuple):
         wallets: All of them now, the first registered first.
         added: New wallets.
         removed: Removed wallets.
-        request: The answer to the request for the sync that follows; ``None`` if nothing changed or no wallet is left.
+        request: The answer to the request for the sync that follows, refused past the limit; ``None`` if nothing
+            changed or no wallet is left.
     """
 
     wallets: tuple[str, ...]
@@ -44,7 +45,7 @@ def change_wallets(
 ) -> WalletsChange:
     """Replaces a user's wallets, and asks for a sync if they changed and any are left.
 
-    The sync is urgent, and takes no permit of the user.
+    The sync is urgent, within a limit of such changes; past that, the wallets are read by the next unattended sync.
 
     Args:
         engine: The pipeline's database.
@@ -67,13 +68,13 @@ def change_wallets(
 
     left, changed = briefly(settings, change)
     asks = bool(left) and bool(changed.added or changed.removed)
-    request = ask_for_sync(engine, settings, user_id, source="login", priority="high", limited=False) if asks else None
+    request = ask_for_sync(engine, settings, user_id, source="wallets", priority="high", limited=True) if asks else None
     return WalletsChange(left, changed.added, changed.removed, request)
 
 
 def _updated(connection: Connection, user_id: str, wallets: Sequence[str], version: int) -> Event:
     """The event with what is left of the portfolio. No sync made this version, so the change stands in for one."""
-    now = datetime.now(UTC)
+    now = utc_now()
     stored = read_portfolio(connection, user_id)
     return portfolio_updated(
         SyncRef(uuid4(), user_id, wallets[0] if wallets else None, "manual", now),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway, token_of
 from moonx_pipeline_tests.gateway.live.clients import BareSocket, client, connected
 from moonx_pipeline_tests.support.live_events import started, tell
@@ -102,6 +103,51 @@ def test_only_pages_of_this_host_and_of_named_origins_may_connect(database_url: 
     with running_gateway(database_url, tmp_path, GATEWAY_CORS_ORIGINS="https://app.example") as strict:
         allowed = [None, strict.url, "https://app.example"]
         assert [status(origin) for origin in [*allowed, "https://evil.example"]] == [200, 200, 200, 400]
+
+
+def test_a_user_has_twenty_sockets_and_others_are_served(gateway: GatewayProcess) -> None:
+    sockets = [BareSocket(gateway) for _ in range(20)]
+    for bare in sockets:
+        bare.join("crowd")
+
+    refused(gateway, {"token": token_of("crowd")}, "too_many_connections")
+    with connected(gateway, "somebody-else"):
+        pass
+    sockets.pop().close()
+    eventually(lambda: _assert_admitted(gateway, "crowd"))
+    for bare in sockets:
+        bare.close()
+
+
+def _assert_admitted(gateway: GatewayProcess, user_id: str) -> None:
+    with client(gateway, {"token": token_of(user_id)}) as one:
+        assert one.next()["name"] == "connect"
+
+
+def test_guesses_by_socket_are_counted_as_those_of_the_api(database_url: str, tmp_path: Path) -> None:
+    with running_gateway(database_url, tmp_path, RATE_LIMIT_MAX_REQUESTS="2") as strict:
+        for code in ("unauthorized", "unauthorized", "too_many_requests"):
+            refused(strict, {"token": "garbage"}, code)
+        refused(strict, {"token": token_of("ann", seconds=-3600)}, "token_expired")
+        assert strict.ask("GET", "/api/v1/sync/status").status_code == 429
+        with connected(strict, "ann"):
+            pass
+
+
+def test_answers_of_the_socket_path_have_the_headers_of_all_others(gateway: GatewayProcess) -> None:
+    answer = gateway.ask("GET", "/socket.io/?EIO=4&transport=polling")
+
+    assert answer.status_code == 200
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_a_body_without_a_length_is_bounded_on_the_socket_path(database_url: str, tmp_path: Path) -> None:
+    with running_gateway(database_url, tmp_path, GATEWAY_MAX_BODY_BYTES="2000") as strict:
+        chunks = iter([b"x" * 1500, b"x" * 1500])
+        answer = strict.ask("POST", "/socket.io/?EIO=4&transport=polling", data=chunks)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
 
 
 def test_a_connection_that_never_says_who_it_is_is_ended(gateway: GatewayProcess) -> None:

@@ -141,7 +141,7 @@ def test_versions_only_go_forward_while_a_client_comes_and_goes(gateway: Gateway
     assert told == sorted(set(told))
 
 
-def test_what_happened_while_a_starting_gateway_could_not_read_events_is_made_up_for(
+def test_a_gateway_makes_up_for_events_that_it_could_not_read_while_starting(
     engine: Engine, database_url: str, kafka_topics: KafkaTopics, tmp_path: Path
 ) -> None:
     kafka_topics.broker.stop()

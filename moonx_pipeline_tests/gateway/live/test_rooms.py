@@ -44,7 +44,7 @@ def test_an_alert_about_a_user_goes_to_him_and_to_administrators(user_id: str) -
 
     assert rooms(f"user:{user_id}") == ("admin", room_of(user_id))
     assert rooms("user") == ("admin",)
-    assert rooms("alchemy:1") == ("system",)
+    assert rooms("alchemy:1") == ("admin", "system")
 
 
 @given(users, users, st.booleans())

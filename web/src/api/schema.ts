@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * Get Portfolio
-         * @description The whole portfolio. Its `ETag` is its version.
+         * @description The whole portfolio. Its weak `ETag` changes with all that it says: its version, its age, a chain's state.
          *
          *     Viewing one that was never read, or not for 5 minutes, starts a sync in the background.
          */
@@ -195,7 +195,7 @@ export interface paths {
         };
         /**
          * Get Operations
-         * @description The syncs of the last days, the newest first.
+         * @description The syncs of the last days, the newest first. What is older than a page is asked for by its last sync.
          */
         get: operations["get_operations"];
         put?: never;
@@ -244,7 +244,10 @@ export interface paths {
         get: operations["get_wallets"];
         /**
          * Put Wallets
-         * @description Replaces the list. What changed is read at once; a wallet that goes takes its holdings and history with it.
+         * @description Replaces the list. A wallet that goes takes its holdings and history with it; a new one is read at once.
+         *
+         *     Who changes the list often within a quarter of an hour waits for the next unattended sync: then `requestId` is
+         *     null, and `message` says so.
          *
          *     With the list's `ETag` as `If-Match`, a list that somebody else has changed meanwhile is left as it is.
          */
@@ -1491,7 +1494,7 @@ export interface components {
              * Trigger
              * @enum {string}
              */
-            trigger: "manual" | "backfill" | "schedule" | "webhook" | "login";
+            trigger: "manual" | "backfill" | "schedule" | "webhook" | "login" | "wallets";
             /**
              * Startedat
              * Format: date-time
@@ -1543,7 +1546,7 @@ export interface components {
              * Trigger
              * @enum {string}
              */
-            trigger: "manual" | "backfill" | "schedule" | "webhook" | "login";
+            trigger: "manual" | "backfill" | "schedule" | "webhook" | "login" | "wallets";
             /**
              * Startedat
              * Format: date-time
@@ -1576,11 +1579,17 @@ export interface components {
             computeUnits: number;
             /** Requestid */
             requestId: string | null;
-            /** Workerid */
+            /**
+             * Workerid
+             * @description For administrators; null for others.
+             */
             workerId: string | null;
             /** Dagsterrunid */
             dagsterRunId: string | null;
-            /** Dagsterrunurl */
+            /**
+             * Dagsterrunurl
+             * @description For administrators, and in development; null for others.
+             */
             dagsterRunUrl: string | null;
         };
         /**
@@ -2078,6 +2087,7 @@ export interface components {
             syncType: string;
             /**
              * Priority
+             * @description Of the request that serves this one.
              * @enum {string}
              */
             priority: "high" | "medium" | "low";
@@ -2345,7 +2355,7 @@ export interface operations {
                     "application/json": components["schemas"]["Answer_Portfolio_"];
                 };
             };
-            /** @description The portfolio is as it was: `If-None-Match` names its version. */
+            /** @description All of it is as it was, `asOf` and the state of its chains too. */
             304: {
                 headers: {
                     [name: string]: unknown;
@@ -2938,6 +2948,8 @@ export interface operations {
                 limit?: number;
                 status?: ("pending" | "running" | "completed" | "partial" | "failed" | "cancelled" | "refused") | null;
                 days?: number;
+                /** @description The last sync of the page before this one. */
+                before?: string | null;
             };
             header?: never;
             path?: never;
@@ -2956,6 +2968,15 @@ export interface operations {
             };
             /** @description No token, or one that is not accepted. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or it is another user's. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3883,6 +3904,15 @@ export interface operations {
             };
             /** @description A field can't be used; `details` says which and why. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Asked too often; `Retry-After` says when to ask again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

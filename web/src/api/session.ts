@@ -10,7 +10,10 @@ export interface Session {
 
 const KEY = "moonx.token";
 
-/** Takes the token out of the address, where it came as `#token=…`, so that it stays in no history and no screenshot. */
+/**
+ * Takes the token out of the address, where it came as `#token=…`, so that it is in no screenshot and no bookmark.
+ * The browser's history may have the address it came by: what keeps that harmless is a short life of tokens.
+ */
 export function takeToken(): boolean {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (!token) return false;

@@ -9,6 +9,7 @@ export const TRIGGERS: Record<Operation["trigger"], string> = {
   schedule: "Automatic",
   webhook: "After a transfer",
   login: "On your visit",
+  wallets: "After your wallets changed",
   backfill: "By the operator",
 };
 

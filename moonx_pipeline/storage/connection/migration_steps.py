@@ -1,0 +1,71 @@
+"""The steps of migrations, by yoyo: those that a database lacks are applied in order, each in its own transaction."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy import Engine
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from yoyo import read_migrations
+from yoyo.backends.core.postgresql import PostgresqlBackend
+from yoyo.connections import parse_uri
+
+from moonx_pipeline.storage.connection.migrations import RECORD, runs_with
+from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.connection.silence import KEEPALIVE, know
+
+
+class _Backend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
+    """yoyo on the database of an SQLAlchemy engine, without its lock.
+
+    Its lock is a row that a killed process leaves behind; ours is an advisory lock, held around the whole migration.
+    """
+
+    engine: Engine
+
+    def connect(self, _dburi: Any) -> Any:
+        arguments, options = self.engine.dialect.create_connect_args(self.engine.url)
+        connection = psycopg2.connect(*arguments, **{**options, **KEEPALIVE})
+        connection.autocommit = True
+        know(connection)
+        return connection
+
+    def lock(self, timeout: float = 10) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def mark_one(self, migration: Any, log: bool = True) -> None:
+        """Records a migration with what it declares, in one transaction."""
+        super().mark_one(migration, log)
+        self.execute(
+            f"UPDATE {RECORD} SET runs_with = :runs_with WHERE migration_id = :id",  # noqa: S608 - a constant
+            {"id": migration.id, "runs_with": runs_with(Path(migration.path))},
+        )
+
+
+def _backend(engine: Engine) -> _Backend:
+    bound = type("_BoundBackend", (_Backend,), {"engine": engine})  # yoyo copies its backend by class
+    backend: _Backend = bound(parse_uri("postgresql:///"), RECORD)
+    return backend
+
+
+# Syncs of the version before go on meanwhile: a migration that meets one in a deadlock is rolled back and tried again.
+@retry(
+    retry=retry_if_exception_type((DeadlockDetected, LockNotAvailable)),
+    stop=stop_after_attempt(5),
+    wait=wait_random_exponential(multiplier=0.2, max=5),
+    reraise=True,
+)
+def apply_missing(engine: Engine, folder: Path) -> None:
+    """Applies the migrations of a folder that the database lacks; the caller holds the lock of migrations."""
+    backend = _backend(engine)
+    try:
+        missing = backend.to_apply(read_migrations(str(folder)))  # creates its record if there is none
+        with autocommit(engine) as connection:
+            connection.exec_driver_sql(f"ALTER TABLE {RECORD} ADD COLUMN IF NOT EXISTS runs_with text")
+        backend.apply_migrations(missing)
+    finally:
+        backend.connection.close()

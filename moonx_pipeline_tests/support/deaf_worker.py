@@ -1,0 +1,27 @@
+"""``moonx worker`` that stops consuming while it lives: its consumer cancels its own queue, as Celery lets it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import celeryd_init
+
+from moonx_pipeline.broker import QUEUE
+from moonx_pipeline.cli import main
+
+
+class _CancelsItsQueue(bootsteps.StartStopStep):
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        consumer.cancel_task_queue(QUEUE)
+
+
+@celeryd_init.connect
+def _add_step(instance: Any, **_: Any) -> None:
+    instance.app.steps["consumer"].add(_CancelsItsQueue)
+
+
+if __name__ == "__main__":
+    main(["worker"])
