@@ -10,6 +10,7 @@ from typing import NamedTuple
 import click
 
 from moonx_pipeline.cli.terminal import echo, echo_exactly, open_console, print_rows
+from moonx_pipeline.domain.show import visible
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.settings.load import SettingRow, Settings, read_environment, rows, shown_value, value_of
 from moonx_pipeline.settings.names import NO_MEANING
@@ -74,7 +75,7 @@ def _print_table(shown: list[ShownSetting]) -> None:
     rows = []
     for setting in shown:
         style, row = "" if setting.source == "default" else "bold", setting.row
-        name, value = Text(row.names[0], style), Text(setting.value, style)
+        name, value = Text(row.names[0], style), Text(visible(setting.value), style)
         rows.append((name, value, row.unit, row.default, setting.source))
     print_rows(open_console(piped_width=160), ("Setting", "Value", "Unit", "Default", "From"), rows)
 

@@ -134,7 +134,7 @@ def _print_shut_off(console: Console, overview: dict[str, Any]) -> None:
         print_rows(
             console,
             ("rate limit", "blocked since", "until", "why"),
-            [(visible(b["key"]), b["since"], b["until"], visible(b["reason"])) for b in overview["blocks"]],
+            [(b["key"], b["since"], b["until"], b["reason"]) for b in overview["blocks"]],
         )
     if not counting and not overview["blocks"]:
         console.print(f"{'breakers':<14} all closed; no rate limit is blocked")
@@ -144,10 +144,10 @@ def _breaker_row(b: dict[str, Any]) -> tuple[str, ...]:
     failures = f"{b['failureCount']} failures in a row"
     why = failures if b["cause"] in (None, "failures") else b["cause"].replace("_", " ")
     return (
-        visible(b["key"]),
+        b["key"],
         b["state"].replace("_", "-"),
         b["since"] or "",
         b["retryAt"] or "",
         why,
-        visible(b["lastError"] or ""),
+        b["lastError"] or "",
     )

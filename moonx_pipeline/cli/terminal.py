@@ -68,18 +68,21 @@ def print_rows(console: Console, headings: Sequence[str], rows: Iterable[Sequenc
     from rich.table import Table
     from rich.text import Text
 
+    def shown(cell: str | Text) -> Text:
+        return Text(visible(cell)) if isinstance(cell, str) else cell  # before it is measured
+
     if console.width >= _TABLE_WIDTH:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in headings:
             table.add_column(heading, overflow="fold")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(shown, row))
         console.print(table)
         return
     for first, *others in rows:
-        console.print(first)
+        console.print(shown(first))
         named = [
-            Text.assemble((f"{heading} ", "dim"), cell)
+            Text.assemble((f"{heading} ", "dim"), shown(cell))
             for heading, cell in zip(headings[1:], others, strict=True)
             if cell
         ]

@@ -64,7 +64,7 @@ class _Positions:
         note_width = min(options.max_width - width - _GAP, _widest(note)) if any(note[1:]) else 0
         if width > options.max_width or (any(note[1:]) and note_width < _NOTE_WIDTH):
             for row in self._rows:
-                yield from _paragraph(row)
+                yield from _paragraph(row, options.max_width)
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column(_HEADER.token, no_wrap=True, max_width=name_width)
@@ -107,11 +107,13 @@ def _widest(cells: Iterable[str]) -> int:
     return max(map(cell_len, cells))
 
 
-def _paragraph(row: _Row) -> Iterator[RenderableType]:
+def _paragraph(row: _Row, width: int) -> Iterator[RenderableType]:
+    name, chain = Text(row.token, "bold"), f" · {row.chain}"
+    name.truncate(max(4, width - cell_len(chain) - cell_len(row.value) - 1), overflow="ellipsis")
     head = Table.grid(expand=True, padding=(0, 1, 0, 0), pad_edge=False)
-    head.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    head.add_column(no_wrap=True, ratio=1)
     head.add_column(no_wrap=True, justify="right")
-    head.add_row(Text(f"{row.token} · {row.chain}", style="bold"), Text(row.value))
+    head.add_row(name.append(chain), Text(row.value))
     yield head
     yield Padding(Text(f"{row.amount} at {row.price}"), (0, 0, 0, 2))
     if row.note:

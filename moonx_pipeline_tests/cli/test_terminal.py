@@ -65,6 +65,18 @@ def test_a_visible_text_takes_no_effect_and_loses_nothing(text: str) -> None:
     assert json.loads(visible(json.dumps(text, ensure_ascii=False))) == json.loads(json.dumps(text))
 
 
+def test_a_console_takes_strings_as_text_and_spells_out_what_takes_effect(capsys: pytest.CaptureFixture[str]) -> None:
+    console = terminal.open_console(piped_width=200)
+    console.print(HOSTILE)
+    terminal.print_rows(console, ("first", "second"), [(HOSTILE, HOSTILE)])
+
+    said = capsys.readouterr().out
+
+    assert _TAKES_EFFECT.search(said) is None
+    for piece in (r"\u001b]0;title", r"\u009b31m", r"\u202eDCBA\u2028 [/x] [inc-1]"):
+        assert said.count(piece) == 3
+
+
 def test_status_shows_a_hostile_reason_of_a_pause_as_text(on_terminal: Callable[..., str], engine: Engine) -> None:
     with engine.begin() as connection:
         pause(connection, HOSTILE + "\nforged", "[b]op[/b]")

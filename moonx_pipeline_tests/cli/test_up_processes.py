@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 import socket
 import subprocess
@@ -104,6 +106,34 @@ def test_what_outlives_its_parent_is_named_and_ended_with_consent(running: Runni
 
     assert f"Port {port} is taken" in replaced.stderr
     assert not running.child.is_running()
+
+
+@pytest.mark.parametrize(("answer", "ended"), [("y", True), ("n", False)])
+def test_on_a_terminal_it_asks_before_it_ends_what_is_left(
+    answer: str, ended: bool, running: Running, tmp_path: Path
+) -> None:
+    running.watch.kill()
+    running.parent.kill()
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "moonx_pipeline", "up"],
+            env=environment_with(MOONX_HOME=str(tmp_path), WEBSERVER_PORT=port),
+            cwd=tmp_path,
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    os.close(ours)
+    os.close(theirs)
+
+    assert f"(pid {running.child.pid}, port {running.port}). End it? [y/N]" in done.stdout + done.stderr
+    assert (f"Port {port} is taken" in done.stderr) == ended
+    assert running.child.is_running() != ended
 
 
 def test_another_process_of_the_same_number_is_left_alone(running: Running, tmp_path: Path) -> None:

@@ -91,6 +91,17 @@ def test_the_largest_balance_hides_nothing_of_any_row(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_rows_without_a_note_are_whole_at_any_width(width: int) -> None:
+    portfolio = stored(position(1, symbol="A" * 60), position(2, balance=LARGEST, decimals=0, price="123456.789"))
+
+    text = printed(portfolio, width=width)
+
+    assert all(shown in text for shown in ("1.158e77", "$123,457", "$1.43e82", "$3.75", "$1.5"))
+    assert text.count("Ethereum") == 2
+    assert max(map(len, text.splitlines())) <= width
+
+
 def test_what_has_no_value_is_one_line_with_its_count_unless_asked_for() -> None:
     portfolio = stored(
         position(1),
