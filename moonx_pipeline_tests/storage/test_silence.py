@@ -23,6 +23,8 @@ from moonx_pipeline.storage.syncs.workers import WorkerPresence, cancel_run, lis
 from moonx_pipeline_tests.support.database_proxy import DatabaseProxy, database_proxy
 from moonx_pipeline_tests.support.outbox import event, put
 
+pytestmark = pytest.mark.slow
+
 HEALED_SECONDS = 15.0
 """Within this time every part works again once the database can be reached."""
 
