@@ -15,7 +15,7 @@ from fastapi_offline import FastAPIOffline
 from sqlalchemy import Engine
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp, Lifespan
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from moonx_pipeline import __version__
 from moonx_pipeline.gateway.auth import token_verifier
@@ -80,8 +80,12 @@ def create_app(settings: Settings, engine: Engine) -> ASGIApp:
     app.state.gateway = gateway
     app.state.logos = logos_of_tokens
     _add_middleware(app, settings.gateway)
-    with_sockets = socketio.ASGIApp(live.sio, other_asgi_app=app)
-    return RequestFrame(with_sockets, max_body_bytes=settings.gateway.max_body_bytes)
+    sockets = RequestFrame(socketio.ASGIApp(live.sio), max_body_bytes=settings.gateway.max_body_bytes)
+
+    async def with_sockets(scope: Scope, receive: Receive, send: Send) -> None:
+        await (sockets if f"{scope.get('path')}/".startswith("/socket.io/") else app)(scope, receive, send)
+
+    return with_sockets
 
 
 def describe_api() -> dict[str, Any]:
@@ -134,3 +138,4 @@ def _add_middleware(app: FastAPI, settings: GatewaySettings) -> None:
             expose_headers=["ETag", "Retry-After", "X-Request-Id"],
             max_age=3600,
         )
+    app.add_middleware(RequestFrame, max_body_bytes=settings.max_body_bytes)

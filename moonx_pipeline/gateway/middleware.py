@@ -12,8 +12,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from moonx_pipeline.gateway.answers import problem
-
 PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -66,12 +64,6 @@ class RequestFrame:
 
         try:
             await self._app(scope, _Bounded(receive, self._most), framed)
-        except HTTPException as refusal:
-            # The API answers its own; Engine.IO reads a body without a length to its end, however long it is.
-            if status:
-                raise
-            too_large = problem(refusal.status_code, "too_large", "The body is too large.", request_id=request_id)
-            await too_large(scope, receive, framed)
         finally:
             if not scope["path"].startswith(QUIET):
                 _log.info(

@@ -60,7 +60,8 @@ def test_a_delivery_of_long_ago_is_a_replay(gateway: GatewayProcess, ann: tuple[
 
 
 def test_a_signed_body_that_can_not_be_read_is_said_to_be_so(gateway: GatewayProcess) -> None:
-    for body in (b"", b"{", b"[]", delivery("0x", createdAt="yesterday"), delivery("0x", id="")):
+    odd = [delivery("0x", createdAt="yesterday"), delivery("0x", id=""), delivery("0x", id="a\0b")]
+    for body in (b"", b"{", b"[]", *odd):
         answer = deliver(gateway, body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
 

@@ -142,14 +142,6 @@ def test_answers_of_the_socket_path_have_the_headers_of_all_others(gateway: Gate
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
-def test_a_body_without_a_length_is_bounded_on_the_socket_path(database_url: str, tmp_path: Path) -> None:
-    with running_gateway(database_url, tmp_path, GATEWAY_MAX_BODY_BYTES="2000") as strict:
-        chunks = iter([b"x" * 1500, b"x" * 1500])
-        answer = strict.ask("POST", "/socket.io/?EIO=4&transport=polling", data=chunks)
-
-    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
-
-
 def test_a_connection_that_never_says_who_it_is_is_ended(gateway: GatewayProcess) -> None:
     nobody = BareSocket(gateway)
     nobody.until_cut()
