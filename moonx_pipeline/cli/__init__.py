@@ -87,12 +87,19 @@ def _end_as_interrupted(_signum: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _why_database_failed(problem: Exception) -> str | None:
-    if "sqlalchemy" not in sys.modules:
+def _of_database(problem: Exception) -> str | None:
+    """What the database did not do; ``None`` for any other error."""
+    if "sqlalchemy" not in sys.modules:  # it is loaded only by commands that use the database
         return None
-    from moonx_pipeline.storage.connection.causes import why_database_failed
+    from sqlalchemy.exc import DBAPIError
 
-    return why_database_failed(problem)
+    from moonx_pipeline.storage.connection.causes import meaning_of, why_database_failed
+
+    if why := why_database_failed(problem):
+        return f"The database could not be used: {why}."
+    if isinstance(problem, DBAPIError):
+        return f"The database did not do what was asked: {meaning_of(str(problem.orig))}."
+    return None
 
 
 def main(args: list[str] | None = None) -> NoReturn:
@@ -124,10 +131,10 @@ def main(args: list[str] | None = None) -> NoReturn:
         about = f"'{problem.filename}': " if problem.filename else ""
         _end(f"{about}{problem.strerror or problem}.", EXIT_FAILED)
     except Exception as problem:
-        why = _why_database_failed(problem)
-        if why is None:
+        sentence = _of_database(problem)
+        if sentence is None:
             raise
-        _end(f"The database could not be used: {why}.", EXIT_FAILED)
+        _end(sentence, EXIT_FAILED)
     sys.exit(result if isinstance(result, int) else 0)
 
 

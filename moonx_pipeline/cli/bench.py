@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.errors import EXIT_FAILED, OperatorError, WrongUse
 
 if TYPE_CHECKING:
@@ -76,20 +77,20 @@ class Shown:
     def begins(self, benchmark: str, busy_percent: float) -> None:
         note = ", so its figures are worse than they would be" if busy_percent > _BUSY_PERCENT else ""
         said = f"{self._whose}{benchmark} (other programs use {busy_percent:.0f} % of this machine{note}) …"
-        click.echo(said, err=True)
+        echo(said, err=True)
 
     def figure(self, figure: Figure) -> None:
         line = f"{self._whose}{figure.name:<52} {figure.value:>14,} {figure.unit:<14} {figure.target}"
-        click.echo(line.rstrip())
+        echo(line.rstrip())
         sys.stdout.flush()
 
     def failed(self, benchmark: str, reason: str) -> None:
-        click.echo(f"{self._whose}{benchmark} failed, and its other figures are missing. {reason}", err=True)
+        echo(f"{self._whose}{benchmark} failed, and its other figures are missing. {reason}", err=True)
 
 
 def _show_ratios(found: Sequence[Ratio], against: str) -> None:
-    click.echo(f"\n{'':<52} {'here':>14} {against[:14]:>14} {'ratio':>7}  spread")
+    echo(f"\n{'':<52} {'here':>14} {against[:14]:>14} {'ratio':>7}  spread")
     for ratio in found:
         spread = f"{min(ratio.ratios):.2f} … {max(ratio.ratios):.2f}"
         values = f"{ratio.ours:>14,.2f} {ratio.theirs:>14,.2f} {median(ratio.ratios):>7.2f}"
-        click.echo(f"{ratio.name:<52} {values}  {spread}")
+        echo(f"{ratio.name:<52} {values}  {spread}")

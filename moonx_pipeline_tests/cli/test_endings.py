@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.simulator.world import PLAIN_WALLET
+from moonx_pipeline_tests.fixtures.database import as_role
 from moonx_pipeline_tests.support.commands import ROOT, environment_with, moonx
 from moonx_pipeline_tests.support.syncs import register
 
@@ -132,7 +133,18 @@ def test_a_statement_that_the_database_refuses_is_told_in_a_sentence(
             connection.exec_driver_sql("ALTER TABLE renamed RENAME TO sync_pause")
 
     assert done.returncode == 1
-    assert done.stderr.startswith("moonx: The database did not do what was asked: relation ")
+    assert done.stderr.startswith("moonx: The database did not do what was asked: the driver says: relation ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_right_that_a_role_lacks_is_told_with_what_gives_it(database_url: str, tmp_path: Path) -> None:
+    url = as_role(database_url, "moonx_relay")
+
+    done = moonx("pause", "--reason", "why", cwd=tmp_path, DATABASE_URL=url, DAGSTER_HOME=str(ROOT))
+
+    assert done.returncode == 1
+    assert "its user may not do that" in done.stderr
+    assert "'moonx migrate --roles'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -38,6 +38,10 @@ CAUSES: Final = (
         passes=True,
     ),
     Cause("No space left on device", "its disk is full: free space there, then what failed can be repeated"),
+    Cause(
+        "permission denied for|must be owner of",
+        "its user may not do that: give each part its own role and the rights anew by 'moonx migrate --roles'",
+    ),
     Cause('role ".*" does not exist', "it does not know the user: check DATABASE_URL, or DB_USER"),
     Cause(
         'database ".*" does not exist',
