@@ -78,7 +78,12 @@ def test_on_real_chains_a_payment_between_two_syncs_is_seen(home: Path, evm_tool
 @pytest.mark.parametrize("chain", ["anvil", "x; echo INJECTED", "x'; echo INJECTED", "$(shell echo INJECTED)"])
 def test_a_chain_is_one_argument_whatever_it_holds(chain: str) -> None:
     told = subprocess.run(
-        ["make", "--dry-run", "demo", f"CHAIN={chain}"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", "demo", f"CHAIN={chain}"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
     assert shlex.split(told.stdout.splitlines()[-1])[-2:] == ["--chain", chain]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,7 @@ from moonx_pipeline.sync.store import StoredSync
 from moonx_pipeline_tests.support.syncs import register, sync
 
 WALLET = EMPTY_WALLET
+_NEVER = datetime.min.replace(tzinfo=UTC)
 STALE_LIMIT = timedelta(hours=1)
 _DEEP, _DRAINED = Pool(4_000_000_000), Pool(500)
 
@@ -100,17 +101,17 @@ class Seen:
 
     Attributes:
         at: When.
+        valued_at: When the last sync was that read anything; a failed one leaves the portfolio as it was.
         total_value_usd: Of the portfolio.
         complete: Whether it says that nothing is missing.
-        is_valued: Whether the last sync read anything; a failed one leaves the portfolio as it was.
         tokens: Their facts as explained, by chain and contract.
         positions: As explained, by chain and contract.
     """
 
     at: datetime
+    valued_at: datetime
     total_value_usd: Decimal
     complete: bool
-    is_valued: bool
     tokens: dict[tuple[int, str], dict[str, Any]]
     positions: dict[tuple[int, str], dict[str, Any]]
 
@@ -137,6 +138,7 @@ class Story:
     simulator: RunningSimulator
     now: datetime
     tokens: dict[str, SimToken] = field(default_factory=dict)
+    valued_at: datetime = _NEVER
     said: dict[tuple[str, tuple[int, str]], list[tuple[datetime, Decimal]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -246,13 +248,15 @@ class Story:
                 "SELECT status FROM sync_operations WHERE user_id = 'ann' ORDER BY fence DESC LIMIT 1"
             ).scalar_one_or_none()
             told = read_explanation(connection, "ann", operation) if operation else None
+        if last in ("completed", "partial"):
+            self.valued_at = self.now
         told = told or {"tokens": [], "positions": [], "totalValueUsd": "0"}
         assert Decimal(told["totalValueUsd"]) == (stored or 0)
         return Seen(
             self.now,
+            self.valued_at,
             Decimal(stored or 0),
             bool(fresh),
-            last in ("completed", "partial"),
             {(t["chainId"], t["tokenAddress"]): t for t in told["tokens"]},
             {(p["chainId"], p["tokenAddress"]): p for p in told["positions"]},
         )

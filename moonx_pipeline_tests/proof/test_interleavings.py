@@ -78,7 +78,7 @@ def check_each_change_is_explained(before: Seen, after: Seen) -> None:
 def check_what_counts_was_said(story: Story, seen: Seen) -> None:
     """Each counted price is one that its source told within the time that it may be used."""
     for key, position in seen.positions.items():
-        if not (seen.is_valued and position["isCounted"]):
+        if seen.valued_at < seen.at or not position["isCounted"]:
             continue
         price = seen.tokens[key]["price"]
         told = [
@@ -104,10 +104,10 @@ def check_no_rise_without_support(before: Seen, after: Seen) -> None:
             continue
         token, position = after.tokens[key], after.positions[key]
         was_read = before.positions.get(key, {}).get("balance") != position["balance"]
-        answered = [quote for quote in token["quotes"] if when(quote["readAt"]) == after.at]
+        answered = [quote for quote in token["quotes"] if when(quote["readAt"]) > before.valued_at]
         usd = Decimal(token["price"]["usd"])
         support = [quote for quote in answered if usd / 10 <= Decimal(quote["priceUsd"]) <= usd * 10]
-        depth_told = token["depth"] and when(token["depth"]["at"]) == after.at
+        depth_told = token["depth"] and when(token["depth"]["at"]) > before.valued_at
         reference_ended = in_question(before, key, "price_jump")
         doubt_ended = in_question(before, key, "sources_far_apart") and any(
             quote["use"] != "far_apart" and quote["source"] != token["price"]["source"] for quote in answered
@@ -135,7 +135,7 @@ def check_no_fall_without_reason(before: Seen, after: Seen, step: Step) -> None:
 def is_corrected(before: Seen, after: Seen, key: tuple[int, str]) -> bool:
     """Whether a source that answered now contradicts the price that counted before."""
     counted = Decimal(before.tokens[key]["price"]["usd"])
-    answers = [Decimal(q["priceUsd"]) for q in after.tokens[key]["quotes"] if when(q["readAt"]) == after.at]
+    answers = [Decimal(q["priceUsd"]) for q in after.tokens[key]["quotes"] if when(q["readAt"]) > before.valued_at]
     return any(max(counted, usd) > min(counted, usd) * Decimal("1.1") for usd in answers)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from uuid import uuid4
 
 import psycopg2
 import pytest
@@ -11,15 +12,20 @@ from psycopg2.errors import InsufficientPrivilege
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.connection.engine import open_engine
 from moonx_pipeline.storage.connection.migrations import ensure_schema, migrate
 from moonx_pipeline.storage.connection.roles import ROLES, apply_roles
 from moonx_pipeline.storage.upkeep.history import drop_history, ensure_history
-from moonx_pipeline.sync.runtime import open_runtime
+from moonx_pipeline.sync.cancel import cancel_operation
+from moonx_pipeline.sync.pipeline import SyncPipeline
+from moonx_pipeline.sync.requests.ask import ask_for_sync
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline.sync.spec import SyncSpec
 from moonx_pipeline_tests.fixtures.database import as_role
-from moonx_pipeline_tests.support.syncs import held, register, sync
+from moonx_pipeline_tests.support.syncs import held, operation, register, sync
 
 Asked = Callable[[str, str], None]
 
@@ -101,6 +107,25 @@ def test_the_relay_may_read_and_mark_events_and_nothing_else(ask: Asked, stateme
     ask("moonx_relay", "UPDATE outbox_events SET published_at = now()")
     with pytest.raises(InsufficientPrivilege):
         ask("moonx_relay", statement)
+
+
+def test_the_gateway_cancels_a_running_sync_and_a_waiting_request(
+    database_url: str, engine: Engine, runtime: Runtime
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    register(engine, "bob", PLAIN_WALLET)
+    running = SyncPipeline(runtime).open(SyncSpec(uuid4(), "ann"))
+    waiting = ask_for_sync(
+        engine, Settings.from_environment({}), "bob", source="api", priority="high", limited=False
+    ).request_id
+    assert waiting is not None
+    gateway = open_engine(as_role(database_url, "moonx_gateway"))
+
+    for sync_id in (running.operation_id, waiting):
+        assert cancel_operation(gateway, sync_id, "Cancelled by its user.", utc_now()) is not None
+
+    gateway.dispose()
+    assert operation(engine, "ann").status == "cancelled"
 
 
 def test_the_worker_syncs_and_keeps_the_months_of_history(

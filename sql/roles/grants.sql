@@ -45,9 +45,8 @@ END $$;
 
 -- The gateway. It removes what a removed wallet held, and writes no holding, price or history.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO moonx_gateway;
-GRANT DELETE ON
-    user_token_holdings, user_token_holdings_history, user_chain_status, sync_evidence
-TO moonx_gateway;
+GRANT DELETE ON user_token_holdings, user_token_holdings_history, sync_evidence TO moonx_gateway;
+GRANT INSERT, UPDATE, DELETE ON user_chain_status TO moonx_gateway; -- the end of a cancelled sync is written there, too
 GRANT INSERT, UPDATE, DELETE ON
     user_wallets, user_sync_status, sync_requests, sync_request_keys, sync_pause, circuit_breakers, rate_limits,
     webhook_deliveries, webhook_networks
