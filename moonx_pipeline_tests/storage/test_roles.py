@@ -74,7 +74,6 @@ def test_no_part_may_change_the_schema_or_roles_or_reach_files(ask: Asked, role:
     [
         "UPDATE user_token_holdings SET balance = 1",
         "INSERT INTO user_token_holdings_history SELECT * FROM user_token_holdings_history",
-        "UPDATE user_chain_status SET status = 'fresh'",
         "DELETE FROM token_evidence",
         "UPDATE token_registry SET symbol = 'X'",
         "DELETE FROM sync_operations",
