@@ -101,6 +101,7 @@ def explain_token(key: TokenKey, valuer: Valuer) -> dict[str, Any]:
 def _position(p: Position, reading: ChainBalances | None, read_at: datetime) -> dict[str, Any]:
     """A position with the origin of its balance: this sync's reading, or an earlier one."""
     by = reading if reading is not None and p.token in reading.balances else None
+    reason = p.not_counted_reason
     return {
         "walletAddress": p.wallet,
         "chainId": p.chain_id,
@@ -113,7 +114,7 @@ def _position(p: Position, reading: ChainBalances | None, read_at: datetime) -> 
         "valueUsd": None if p.value_usd is None else plain(p.value_usd),
         "isSpam": p.is_spam,
         "spamReasons": list(p.spam_reasons),
-        "isCounted": p.not_counted_reason is None,
-        "notCountedReason": p.not_counted_reason,
+        "isCounted": reason is None,
+        "notCountedReason": reason,
         "flags": list(p.flags),
     }

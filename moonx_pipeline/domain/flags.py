@@ -50,4 +50,4 @@ def not_counted_reason(*, is_spam: bool, value_usd: Decimal | None, flags: Colle
         return SPAM
     if value_usd is None:
         return UNPRICED
-    return next((flag for flag in _BLOCKING if flag in flags), None)
+    return next((flag for flag in _BLOCKING if flag in flags), None) if flags else None

@@ -103,7 +103,10 @@ def unread_after(
     counts = {}
     for reading in readings:
         pair = (reading.wallet, reading.chain_id)
-        counts[pair] = before.get(pair, 0)
-        if reading.is_read:
+        if not reading.is_read:
+            counts[pair] = before.get(pair, 0)
+        elif reading.unknown:
             counts[pair] = len(reading.unknown.difference(reading.balances, stored.get(pair, {})))
+        else:  # as almost always
+            counts[pair] = 0
     return counts

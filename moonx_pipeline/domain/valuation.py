@@ -119,7 +119,8 @@ class TokenFacts(NamedTuple):
         spam_reasons: Why it is spam; empty if it is not.
         flags: Its flags.
         choice: Its price and how it was found.
-        market_usd: What its market could pay for all of it together; ``None`` if that is no bound.
+        market_usd: What its deep pools could pay for all of it together, which bounds a token that no list names;
+            ``None`` if it has none.
     """
 
     info: TokenInfo
@@ -147,7 +148,7 @@ def token_facts(key: TokenKey, info: TokenInfo | None, market: Market) -> TokenF
     )
     # The last read depth of its pools is the bound, however old.
     depth = market.own_evidence(key).depth
-    bounded = not is_listed and depth is not None and depth.state is DepthState.DEEP
+    bounded = depth is not None and depth.state is DepthState.DEEP
     return TokenFacts(
         market.identity(key).described(info or UNKNOWN_TOKEN, key.chain_id),
         is_listed,
@@ -231,7 +232,7 @@ class Valuer:
         """Flags unlisted tokens if the wallets together hold more than the market could pay."""
         held: defaultdict[TokenKey, list[Decimal]] = defaultdict(list)
         for p in positions:
-            if p.value_usd is not None and self.facts(p.key).market_usd is not None:
+            if p.value_usd is not None and not p.is_verified and self.facts(p.key).market_usd is not None:
                 held[p.key].append(p.value_usd)
         beyond = set()
         for key, values in held.items():
