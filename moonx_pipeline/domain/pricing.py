@@ -204,7 +204,7 @@ def _without_voters(case: _Case, refused: Sequence[Quote], outdated: Sequence[Qu
 
 
 def _elect(case: _Case, voters: Sequence[Quote], witnesses: Sequence[Quote]) -> tuple[Quote, str, set[str]]:
-    """The most trusted of the voters, unless more sources contradict it than support it; witnesses can't be chosen."""
+    """The most trusted of the voters, unless more voters contradict it than support it; witnesses only raise doubts."""
     best, heard = voters[0], [*voters, *witnesses]
     against = [quote for quote in heard if case.far_apart(best, quote)]
     if not against:
@@ -212,8 +212,9 @@ def _elect(case: _Case, voters: Sequence[Quote], witnesses: Sequence[Quote]) -> 
     camps = [[quote for quote in against if quote is one or case.agree(one, quote)] for one in against]
     largest = max(camps, key=len)
     supporters = len(heard) - len(against)
-    if len(largest) > supporters and largest[0] in voters:
-        return largest[0], "outvoted", set()
+    usable = [quote for quote in largest if quote in voters]
+    if len(usable) > len([quote for quote in voters if quote not in against]):
+        return usable[0], "outvoted", set()
     return best, "trust", {SOURCES_FAR_APART} if len(largest) >= supporters else set()
 
 
