@@ -116,4 +116,4 @@ def remove(user_id: str) -> None:
 
     with dg.DagsterInstance.get() as instance:
         instance.delete_dynamic_partition("users", user_id)
-    echo(f"User '{user_id}' is forgotten; the record of his syncs and events stays.")
+    echo(f"User '{user_id}' is forgotten; the record of their syncs and events stays.")

@@ -37,7 +37,7 @@ def _process_engine(url: str, _process_id: int) -> Engine:
         pool_pre_ping=True,
         pool_reset_on_return="rollback",
         hide_parameters=True,
-        connect_args={"application_name": "moonx-dagster", "connect_timeout": 5, **KEEPALIVE},
+        connect_args={"application_name": "moonx-dagster", **KEEPALIVE},
     )
 
 

@@ -148,7 +148,7 @@ def token_facts(key: TokenKey, info: TokenInfo | None, market: Market) -> TokenF
     )
     # The last read depth of its pools is the bound, however old.
     depth = market.own_evidence(key).depth
-    bounded = depth is not None and depth.state is DepthState.DEEP
+    market_usd = depth.usd if depth is not None and depth.state is DepthState.DEEP else None
     return TokenFacts(
         market.identity(key).described(info or UNKNOWN_TOKEN, key.chain_id),
         is_listed,
@@ -156,7 +156,7 @@ def token_facts(key: TokenKey, info: TokenInfo | None, market: Market) -> TokenF
         verdict.spam_reasons,
         tuple(sorted({*choice.flags, SUSPECTED})) if verdict.is_pending else choice.flags,
         choice,
-        depth.usd if bounded and depth is not None else None,
+        market_usd,
     )
 
 

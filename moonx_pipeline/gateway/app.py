@@ -35,7 +35,7 @@ _ABOUT = """Portfolios on EVM chains, and their syncs.
 
 Decimals are strings in plain notation, exact; times are RFC 3339 in UTC; what is unknown is null, never 0.
 Live updates come by Socket.IO at `/socket.io`, with `auth: {token}`. In them `totalValueUsd` and `valueUsd` are JSON
-numbers with all their digits, more than a double has: whoever needs them exactly reads the portfolio here."""
+numbers with all their digits, more than a double has: a client that needs them exactly reads the portfolio here."""
 
 
 # Requests become spans if traces are recorded; metrics and log lines are ours.

@@ -75,7 +75,7 @@ def _unsafe_sign_in(settings: Settings) -> Iterator[str]:
     if gateway.jwt_jwks_url and not gateway.jwt_issuer:
         yield "In production JWT_JWKS_URL needs JWT_ISSUER beside it: whose tokens are accepted."
     if gateway.jwt_jwks_url and not _is_private(gateway.jwt_jwks_url):
-        yield "In production JWT_JWKS_URL must be https: whoever changes the keys on their way signs in as anybody."
+        yield "In production JWT_JWKS_URL must be https: one who changes the keys on their way signs in as anybody."
 
 
 def _is_private(url: str) -> bool:

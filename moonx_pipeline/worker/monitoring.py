@@ -67,7 +67,7 @@ def health_engine(settings: Settings) -> Engine:
     return create_engine(
         database_url(settings),
         poolclass=NullPool,
-        connect_args={"application_name": "moonx-health", "connect_timeout": 2, **KEEPALIVE},
+        connect_args={"application_name": "moonx-health", **KEEPALIVE},
     )
 
 

@@ -113,7 +113,7 @@ FROM sync_operations o, unnest(ARRAY['sync.started', 'sync.completed']) AS e(typ
 
 @pytest.fixture
 def many(engine: Engine) -> Engine:
-    """Five thousand users with 20,000 events, of which the database has no statistics yet."""
+    """Five thousand users with 20,000 events, before the database has statistics of them."""
     with engine.begin() as connection:
         connection.exec_driver_sql(_MANY)
     return engine

@@ -17,7 +17,7 @@ from moonx_pipeline.storage.connection.causes import cause_of, meaning_of
 from moonx_pipeline.storage.connection.embedded import embedded_url
 from moonx_pipeline.storage.connection.migrations import ensure_schema
 from moonx_pipeline.storage.connection.shared_clock import follow_clock
-from moonx_pipeline.storage.connection.silence import CONNECT_SECONDS, KEEPALIVE, SERVERS_KEEPALIVE, answers_within
+from moonx_pipeline.storage.connection.silence import KEEPALIVE, SERVERS_KEEPALIVE, answers_within
 from moonx_pipeline.storage.connection.sql_tracing import trace_sql
 
 WAIT_SECONDS = 15.0
@@ -83,7 +83,6 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
         hide_parameters=True,
         connect_args={
             "application_name": "moonx",
-            "connect_timeout": int(CONNECT_SECONDS),
             **KEEPALIVE,
             "options": f"{_options(url)} -ctimezone=UTC -cstatement_timeout=60000 -clock_timeout=20000"
             f" -cidle_in_transaction_session_timeout=60000 -cjit=off {SERVERS_KEEPALIVE}".strip(),

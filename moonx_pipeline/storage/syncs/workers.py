@@ -34,7 +34,6 @@ CANCEL_CHANNEL: Final = "moonx_cancel"
 _RUN_LOCKS: Final = 0x72756E73  # class of the advisory locks of runs that are about to be taken
 _PAUSE_SECONDS = 1.0
 
-
 _log = structlog.get_logger("worker")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
 
@@ -27,6 +27,7 @@ class StoredMemory:
     engine: Engine
     owners: Mapping[str, str]
     searches: bool
+    _listed: dict[int, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def place_in_list(self, wallet: str, chain_id: int) -> PlaceInList:
         """Where the reading of a wallet's list continues."""
@@ -43,8 +44,10 @@ class StoredMemory:
         """Contracts to search besides: those that lists name, if any are searched."""
         if not self.searches:
             return []
-        with self._connect() as connection:
-            return listed_contracts(connection, chain_id)
+        if chain_id not in self._listed:  # thousands of rows, the same for each wallet of a batch
+            with self._connect() as connection:
+                self._listed[chain_id] = listed_contracts(connection, chain_id)
+        return self._listed[chain_id]
 
     def _connect(self) -> Connection:
         # No transaction around the statements: it would cost two more round trips.
