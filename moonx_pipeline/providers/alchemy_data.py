@@ -15,7 +15,7 @@ from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_UNITS, NETWORKS
 from moonx_pipeline.providers.alchemy_page import Page, TokenRow, blocks_of, decode_page, failed_networks
 from moonx_pipeline.providers.alchemy_values import contract_of, parse_balance, read_metadata, read_quote
-from moonx_pipeline.providers.bodies import checked, clean_text
+from moonx_pipeline.providers.bodies import Checked, clean_text
 from moonx_pipeline.providers.errors import Oversized, Unavailable
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import is_revert
@@ -226,19 +226,20 @@ def read_group(
         request |= {"withMetadata": True, "withPrices": True}
     collector = _Collector(group, with_metadata=with_metadata, now=utc_now())
     seen: set[str] = set()
+    answer = Checked("alchemy", decode_page)
     while True:
-        body = http.send(
+        http.send(
             "POST",
             f"{url}/{path}",
             scope=scope,
             endpoint=endpoint,
             compute_units=COMPUTE_UNITS[endpoint],
             json=request,
-            classify=checked("alchemy", decode_page),
+            classify=answer,
             slot=slot,
         )
         slot = None
-        page = decode_page(body)
+        page = answer.value
         collector.take(page)
         key = page.data.page_key
         if not key:

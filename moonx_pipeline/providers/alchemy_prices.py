@@ -14,7 +14,7 @@ from moonx_pipeline.domain.providers import ALCHEMY_PRICES
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_UNITS, NETWORKS
 from moonx_pipeline.providers.alchemy_values import NOTHING, read_quote
-from moonx_pipeline.providers.bodies import by_row, checked
+from moonx_pipeline.providers.bodies import Checked, by_row
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
@@ -75,17 +75,18 @@ class AlchemyPrices:
         found: dict[TokenKey, Quote] = {}
         contracts = [key for key in keys if key.address != NATIVE_TOKEN and self.serves(key.chain_id)]
         for chunk in self._price_chunks(contracts):
-            body = self._http.send(
+            answer = Checked("alchemy", _decode_prices)
+            self._http.send(
                 "POST",
                 f"{self._base_url}/{self._keys[chunk[0].chain_id]}/tokens/by-address",
                 scope=scope,
                 endpoint="prices/by-address",
                 compute_units=COMPUTE_UNITS["prices/by-address"],
                 json={"addresses": [{"network": NETWORKS[key.chain_id], "address": key.address} for key in chunk]},
-                classify=checked("alchemy", _decode_prices),
+                classify=answer,
             )
             now = utc_now()
-            for row in _decode_prices(body).data:
+            for row in answer.value.data:
                 quote = read_quote(row.prices, now)
                 chain_id = CHAIN_OF_NETWORK.get(row.network)
                 if quote is not None and chain_id is not None:

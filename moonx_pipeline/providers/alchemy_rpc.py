@@ -19,7 +19,7 @@ from moonx_pipeline.providers.alchemy_rows import (
     metadata_answer,
 )
 from moonx_pipeline.providers.alchemy_values import parse_balance, read_metadata
-from moonx_pipeline.providers.bodies import checked, leniently
+from moonx_pipeline.providers.bodies import Checked, leniently
 from moonx_pipeline.providers.errors import (
     DeadlineOver,
     KeyRejected,
@@ -200,7 +200,7 @@ class AlchemyRpc:
         return found
 
     def _classify_metadata(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
-        error = checked("alchemy", decode_metadata, self._chain_id)(status, headers, body)
+        error = Checked("alchemy", decode_metadata, self._chain_id)(status, headers, body)
         whole = leniently(metadata_answer, body) if isinstance(error, Malformed) else None
         # An object instead of the list refuses the batch as a whole.
         return self._refused("alchemy_getTokenMetadata", whole.error) or error if whole is not None else error
@@ -214,12 +214,12 @@ class AlchemyRpc:
         return ask_contracts(self._contracts, contracts, scope)
 
     def _call(self, method: str, params: list[Any], decode: Callable[[bytes], Answer], scope: CallScope) -> Answer:
-        well_formed = checked("alchemy", decode, self._chain_id)
+        answer = Checked("alchemy", decode, self._chain_id)
 
         def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
-            return well_formed(status, headers, body) or self._refused(method, decode(body).error)
+            return answer(status, headers, body) or self._refused(method, answer.value.error)
 
-        body = self._http.send(
+        self._http.send(
             "POST",
             self._url,
             scope=scope,
@@ -229,7 +229,7 @@ class AlchemyRpc:
             json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params},
             classify=classify,
         )
-        return decode(body)
+        return answer.value
 
     def _refused(self, method: str, error: object) -> ProviderError | None:
         """The error of a refusal inside a response of status 200."""

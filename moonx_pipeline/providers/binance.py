@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from moonx_pipeline.domain.money import parse_change, parse_price
-from moonx_pipeline.providers.bodies import by_row, checked, read_time
+from moonx_pipeline.providers.bodies import Checked, by_row, read_time
 from moonx_pipeline.providers.errors import BadRequest
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
@@ -100,7 +100,8 @@ class Binance:
         return found
 
     def _ask(self, which: Mapping[str, str], scope: CallScope) -> dict[str, Ticker]:
-        body = self._http.send(
+        answer = Checked("binance", _decode)
+        self._http.send(
             "GET",
             self._url,
             scope=scope,
@@ -108,9 +109,9 @@ class Binance:
             cost=_WEIGHT,
             # A symbol that does not trade keeps its last price forever.
             params={**which, "symbolStatus": "TRADING"},
-            classify=checked("binance", _decode),
+            classify=answer,
         )
-        tickers = _decode(body)
+        tickers = answer.value
         prices = {}
         for ticker in tickers if isinstance(tickers, list) else [tickers]:
             try:

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 import msgspec
 
 from moonx_pipeline.providers.classification import refusal
 from moonx_pipeline.providers.errors import Malformed, ProviderError, storable
-from moonx_pipeline.providers.http import Classify
 
 MAX_TEXT = 200
 """Longer names and symbols are cut: they are hostile input, and nobody reads that far."""
@@ -27,29 +26,48 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for content that it can't decode."""
 
 
-def checked(provider: str, decode: Callable[[bytes], object], chain_id: int | None = None) -> Classify:
-    """A classifier of a provider's responses, by status, refusal, or a body that the provider does not document."""
+class Checked(Generic[T]):
+    """A classifier of one call's responses that keeps the decoded body of a good one.
 
-    def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
-        error = refusal(provider, status, headers, body, chain_id=chain_id)
-        return error or malformed(decode, body, provider, chain_id)
+    It classifies by status, refusal, or a body that the provider does not document.
+    """
 
-    return classify
+    def __init__(self, provider: str, decode: Callable[[bytes], T], chain_id: int | None = None) -> None:
+        """Makes a classifier for one call.
 
+        Args:
+            provider: Its name in errors.
+            decode: Decodes a body; it raises one of ``UNREADABLE`` if it can't.
+            chain_id: The chain asked about, if it is one.
+        """
+        self._provider = provider
+        self._decode = decode
+        self._chain_id = chain_id
+        self._value: T | None = None
 
-def malformed(
-    decode: Callable[[bytes], object], body: bytes, provider: str, chain_id: int | None = None
-) -> Malformed | None:
-    """The error of a body that is not what the provider documents, naming the field; ``None`` for a valid one."""
-    try:
-        decode(body)
-    except msgspec.MsgspecError as problem:
-        return Malformed(f"{provider} sent what it does not document: {problem}.", provider=provider, chain_id=chain_id)
-    except UnicodeDecodeError:
-        return Malformed(f"{provider} sent text that is no UTF-8.", provider=provider, chain_id=chain_id)
-    except RecursionError:
-        return Malformed(f"{provider} sent lists within lists without end.", provider=provider, chain_id=chain_id)
-    return None
+    def __call__(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
+        error = refusal(self._provider, status, headers, body, chain_id=self._chain_id)
+        if error is not None:
+            return error
+        try:
+            self._value = self._decode(body)
+        except UNREADABLE as problem:
+            return self._malformed(problem)
+        return None
+
+    @property
+    def value(self) -> T:
+        """The body of the last good response, once there is one."""
+        return cast("T", self._value)
+
+    def _malformed(self, problem: Exception) -> Malformed:
+        if isinstance(problem, UnicodeDecodeError):
+            what = "text that is no UTF-8"
+        elif isinstance(problem, RecursionError):
+            what = "lists within lists without end"
+        else:
+            what = f"what it does not document: {problem}"
+        return Malformed(f"{self._provider} sent {what}.", provider=self._provider, chain_id=self._chain_id)
 
 
 class RowDecoder(Protocol):

@@ -14,7 +14,7 @@ from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.domain.quotes import PriceSource, Quote
-from moonx_pipeline.providers.bodies import by_row, checked, read_time
+from moonx_pipeline.providers.bodies import Checked, by_row, read_time
 from moonx_pipeline.providers.errors import BatchTooLarge
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
@@ -109,7 +109,8 @@ class CoinGecko:
         return found
 
     def _ask(self, path: str, which: Mapping[str, str], scope: CallScope, chain_id: int | None) -> dict[str, Quote]:
-        body = self._http.send(
+        answer = Checked("coingecko", _decode, chain_id)
+        self._http.send(
             "GET",
             f"{self._base_url}/{path}",
             scope=scope,
@@ -122,10 +123,10 @@ class CoinGecko:
                 "include_last_updated_at": "true",
                 "precision": "full",
             },
-            classify=checked("coingecko", _decode, chain_id),
+            classify=answer,
         )
         now = utc_now()
-        quotes = {name.lower(): _quote(price, now) for name, price in _decode(body).items()}
+        quotes = {name.lower(): _quote(price, now) for name, price in answer.value.items()}
         return {name: quote for name, quote in quotes.items() if quote is not None}
 
 

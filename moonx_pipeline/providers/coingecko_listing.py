@@ -9,7 +9,7 @@ import msgspec
 
 from moonx_pipeline.domain.chains import KNOWN_CHAINS
 from moonx_pipeline.domain.token_list import COINGECKO_LIST, ListedToken, TokenList, fingerprint
-from moonx_pipeline.providers.bodies import by_row, checked
+from moonx_pipeline.providers.bodies import Checked, by_row
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.providers.token_lists import bounded, listed_token, once_each
@@ -57,7 +57,7 @@ class CoinGeckoListing:
             scope=scope,
             endpoint="coins_list",
             params={"include_platform": "true"},
-            classify=checked(self._http.provider, _decode),
+            classify=Checked(self._http.provider, _decode),
         )
         tokens = parse_listing(body)
         return TokenList(COINGECKO_LIST, fingerprint(tokens), tokens)

@@ -15,7 +15,7 @@ from moonx_pipeline.domain.money import parse_price
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.providers import DEFILLAMA
 from moonx_pipeline.domain.quotes import PriceSource, Quote
-from moonx_pipeline.providers.bodies import by_row, checked, read_time
+from moonx_pipeline.providers.bodies import Checked, by_row, read_time
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
@@ -77,15 +77,16 @@ class DefiLlama:
             ProviderError: DefiLlama did not answer.
         """
         names = {key: _name_of(key) for key in keys}
-        body = self._http.send(
+        answer = Checked("defillama", _decode)
+        self._http.send(
             "GET",
             f"{self._url}/{','.join(dict.fromkeys(names.values()))}",
             scope=scope,
             endpoint="prices/current",
-            classify=checked("defillama", _decode),
+            classify=answer,
         )
         now = utc_now()
-        coins = {name.lower(): coin for name, coin in _decode(body).coins.items()}
+        coins = {name.lower(): coin for name, coin in answer.value.coins.items()}
         quotes = {key: _quote(coins, name, now) for key, name in names.items()}
         return {key: quote for key, quote in quotes.items() if quote is not None}
 

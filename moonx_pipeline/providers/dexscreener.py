@@ -12,7 +12,7 @@ import msgspec
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.domain.pools import Pool
-from moonx_pipeline.providers.bodies import by_row, checked, leniently
+from moonx_pipeline.providers.bodies import Checked, by_row, leniently
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
@@ -152,15 +152,16 @@ class DexScreener:
         return PoolList(found, frozenset(cut))
 
     def _ask(self, chain_id: int, addresses: Sequence[str], scope: CallScope) -> list[Pool]:
-        body = self._http.send(
+        answer = Checked("dexscreener", _decode, chain_id)
+        self._http.send(
             "GET",
             f"{self._url}/{CHAIN_BY_ID[chain_id].dexscreener_slug}/{','.join(addresses)}",
             scope=scope,
             endpoint="tokens",
             chain_id=chain_id,
-            classify=checked("dexscreener", _decode, chain_id),
+            classify=answer,
         )
-        pools = [_pool(pair, chain_id) for pair in _decode(body) or ()]
+        pools = [_pool(pair, chain_id) for pair in answer.value or ()]
         return [pool for pool in pools if pool is not None]
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
 from moonx_pipeline.domain.token_list import ListedToken, TokenList
-from moonx_pipeline.providers.bodies import by_row, checked, clean_text
+from moonx_pipeline.providers.bodies import Checked, by_row, clean_text
 from moonx_pipeline.providers.errors import Oversized
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
@@ -68,7 +68,7 @@ class TokenLists:
         Raises:
             ProviderError: It can't be read, or is no token list.
         """
-        classify = checked(self._http.provider, _decode)
+        classify = Checked(self._http.provider, _decode)
         body = self._http.send("GET", url, scope=scope, endpoint="token_list", classify=classify)
         version, tokens = parse_token_list(body)
         return TokenList(list_name(url), version, tokens)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonx_pipeline.providers.bodies import UNREADABLE, by_row, clean_text, leniently, malformed, repaired
+from moonx_pipeline.providers.bodies import UNREADABLE, Checked, by_row, clean_text, leniently, repaired
 from moonx_pipeline_tests.support.odd_json import encoded, odd_rows
 
 Row = TypeVar("Row")
@@ -63,13 +63,13 @@ def test_a_bad_row_never_costs_another_row(before: list[bytes], after: list[byte
 def test_an_envelope_that_is_not_as_documented_is_an_error_all_the_same(body: bytes) -> None:
     with pytest.raises(UNREADABLE):
         decode(body)
-    assert malformed(decode, body, "alchemy") is not None
+    assert Checked("alchemy", decode)(200, {}, body) is not None
 
 
 def test_lists_within_lists_without_end_are_malformed() -> None:
     body = b'{"rows":[],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
-    problem = malformed(decode, body, "alchemy")
+    problem = Checked("alchemy", decode)(200, {}, body)
 
     assert "without end" in str(problem)
 
