@@ -6,12 +6,14 @@ A token about which no source has said anything is left out: a wallet may hold t
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
+from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
 from moonx_pipeline.domain.portfolio import ChainBalances, Position, TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
@@ -21,35 +23,79 @@ _encode: Final = msgspec.json.Encoder(decimal_format="string").encode
 _decode: Final = msgspec.json.Decoder().decode
 
 
-def pack(positions: Sequence[Position], valuer: Valuer, readings: Iterable[ChainBalances], read_at: datetime) -> bytes:
-    """The evidence for a user's positions, as compressed JSON.
+class KeptPosition(msgspec.Struct, array_like=True, frozen=True):
+    """A position as kept, with the origin of its balance: its sync's reading, or an earlier one."""
+
+    wallet: str
+    chain_id: int
+    token: str
+    balance: str
+    balance_source: str | None
+    block: int | None
+    balance_at: datetime | None
+    amount: Decimal | None
+    value_usd: Decimal | None
+    is_spam: bool
+    spam_reasons: tuple[str, ...]
+    not_counted_reason: str | None
+    flags: tuple[str, ...]
+
+
+class _Kept(msgspec.Struct):
+    """``positions`` and ``tokens`` are in the API's names; evidence that is kept for a batch has ``rows`` instead."""
+
+    positions: list[dict[str, Any]] = []
+    tokens: list[dict[str, Any]] = []
+    rows: list[KeptPosition] = []
+
+
+_decode_kept: Final = msgspec.json.Decoder(_Kept).decode
+
+
+def explained(positions: Iterable[Position], valuer: Valuer) -> list[Position]:
+    """The positions with evidence worth keeping."""
+    return [p for p in positions if p.price_usd is not None or has_evidence(valuer.facts(p.key))]
+
+
+def pack_tokens(valuers: Mapping[TokenKey, Valuer]) -> bytes:
+    """The evidence for tokens, each with the valuer of its positions, as compressed JSON."""
+    return zlib.compress(_encode([explain_token(key, valuer) for key, valuer in valuers.items()]), 1)
+
+
+def pack_positions(positions: Iterable[Position], readings: Iterable[ChainBalances], read_at: datetime) -> bytes:
+    """A user's positions with the origin of their balances, as compressed JSON.
 
     Args:
-        positions: All positions of the user.
-        valuer: The valuer of the positions; it encodes each token's evidence once, however many users hold it.
+        positions: Those to keep.
         readings: The readings that the balances come from.
         read_at: When they were read.
     """
-    wanted = [p for p in positions if p.price_usd is not None or has_evidence(valuer.facts(p.key))]
-    tokens = [valuer.encoded(key, _encoded_token) for key in dict.fromkeys(p.key for p in wanted)]
     read = {(r.wallet, r.chain_id): r for r in readings if r.is_read}
-    rows = [_position(p, read.get((p.wallet, p.chain_id)), read_at) for p in wanted]
-    return zlib.compress(_encode({"tokens": tokens, "positions": rows}), 1)
+    rows = [_kept(p, read.get((p.wallet, p.chain_id)), read_at) for p in positions]
+    return zlib.compress(_encode(_Kept(rows=rows)), 1)
 
 
-def unpack(evidence: bytes) -> dict[str, Any]:
-    """Unpacks the evidence: ``tokens`` and ``positions`` as in the API."""
-    unpacked: dict[str, Any] = _decode(zlib.decompress(evidence))
-    return unpacked
+def unpack(evidence: bytes, tokens: bytes | None) -> dict[str, Any]:
+    """Unpacks the evidence of a sync: ``tokens`` and ``positions`` as in the API.
+
+    Args:
+        evidence: Of the sync.
+        tokens: Of its batch's tokens; ``None`` if they are in the sync's own evidence.
+    """
+    kept = _decode_kept(zlib.decompress(evidence))
+    if tokens is None:
+        return {"tokens": kept.tokens, "positions": kept.positions}
+    held = {(row.chain_id, row.token) for row in kept.rows}
+    every = _decode(zlib.decompress(tokens))
+    return {
+        "tokens": [token for token in every if (token["chainId"], token["tokenAddress"]) in held],
+        "positions": [_position(row) for row in kept.rows],
+    }
 
 
 def has_evidence(facts: TokenFacts) -> bool:
     """Whether any source has said anything about a token worth keeping."""
     return bool(facts.choice.uses) or facts.choice.depth is not None
-
-
-def _encoded_token(key: TokenKey, valuer: Valuer) -> msgspec.Raw:
-    return msgspec.Raw(_encode(explain_token(key, valuer)))
 
 
 def explain_token(key: TokenKey, valuer: Valuer) -> dict[str, Any]:
@@ -98,23 +144,39 @@ def explain_token(key: TokenKey, valuer: Valuer) -> dict[str, Any]:
     }
 
 
-def _position(p: Position, reading: ChainBalances | None, read_at: datetime) -> dict[str, Any]:
-    """A position with the origin of its balance: this sync's reading, or an earlier one."""
+def _kept(p: Position, reading: ChainBalances | None, read_at: datetime) -> KeptPosition:
     by = reading if reading is not None and p.token in reading.balances else None
-    reason = p.not_counted_reason
+    return KeptPosition(
+        p.wallet,
+        p.chain_id,
+        p.token,
+        str(p.balance),
+        by.source if by else None,
+        by.block if by else None,
+        read_at if by else None,
+        p.amount,
+        p.value_usd,
+        p.is_spam,
+        p.spam_reasons,
+        p.not_counted_reason,
+        p.flags,
+    )
+
+
+def _position(row: KeptPosition) -> dict[str, Any]:
     return {
-        "walletAddress": p.wallet,
-        "chainId": p.chain_id,
-        "tokenAddress": p.token,
-        "balance": str(p.balance),
-        "balanceSource": by.source if by else None,
-        "block": by.block if by else None,
-        "balanceAt": read_at if by else None,
-        "amount": None if p.amount is None else plain(p.amount),
-        "valueUsd": None if p.value_usd is None else plain(p.value_usd),
-        "isSpam": p.is_spam,
-        "spamReasons": list(p.spam_reasons),
-        "isCounted": reason is None,
-        "notCountedReason": reason,
-        "flags": list(p.flags),
+        "walletAddress": row.wallet,
+        "chainId": row.chain_id,
+        "tokenAddress": row.token,
+        "balance": row.balance,
+        "balanceSource": row.balance_source,
+        "block": row.block,
+        "balanceAt": None if row.balance_at is None else rfc3339(row.balance_at),
+        "amount": None if row.amount is None else plain(row.amount),
+        "valueUsd": None if row.value_usd is None else plain(row.value_usd),
+        "isSpam": row.is_spam,
+        "spamReasons": list(row.spam_reasons),
+        "isCounted": row.not_counted_reason is None,
+        "notCountedReason": row.not_counted_reason,
+        "flags": list(row.flags),
     }

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import structs
+
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.events import FailedChain, portfolio_updated, sync_completed
 from moonx_pipeline.domain.holdings import Pair, is_whole
@@ -43,10 +45,10 @@ def nothing_read(
         intervals=intervals,
         retry_at=_retry_at(valued),
     )
-    end = ended.end._replace(chains=_chain_report(valued), balances="open", **_costs(valued))
+    end = structs.replace(ended.end, chains=_chain_report(valued), balances="open", **_costs(valued))
     if becomes_stale:
         # No sync that reads a chain has this digest: the one that ends the outage is a change again.
-        end = end._replace(content_hash=content_hash((), stale))
+        end = structs.replace(end, content_hash=content_hash((), stale))
     return ended._replace(end=end, became_stale=becomes_stale)
 
 
@@ -158,6 +160,7 @@ def _chain_report(valued: ValuedSync) -> list[dict[str, Any]]:
 
 def chain_statuses(valued: ValuedSync) -> list[ChainStatusRow]:
     """How each wallet and chain was read."""
+    unread = valued.unread_tokens
     return [
         ChainStatusRow(
             user_id=valued.sync.user_id,
@@ -169,7 +172,7 @@ def chain_statuses(valued: ValuedSync) -> list[ChainStatusRow]:
             error_code=r.error_code,
             source=r.source,
             coverage=r.coverage.value if r.is_read else None,
-            unread=valued.unread_tokens.get((r.wallet, r.chain_id), 0),
+            unread=unread.get((r.wallet, r.chain_id), 0),
             block=r.block,
             resume_key=r.resume_key,
             resume_since=(r.resumed_since or valued.read_at) if r.resume_key is not None else None,

@@ -9,13 +9,16 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from msgspec import structs
 from sqlalchemy import Connection
 
 from moonx_pipeline.domain.events import Event, portfolio_updated
-from moonx_pipeline.domain.explanation import pack
+from moonx_pipeline.domain.explanation import explained, pack_positions, pack_tokens
 from moonx_pipeline.domain.holdings import Pair
+from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.reasons import SUPERSEDED, Reason
 from moonx_pipeline.domain.schedule import Intervals
+from moonx_pipeline.domain.valuation import Valuer
 from moonx_pipeline.storage.portfolios.holdings import HoldingsChange, snapshot_holdings, stored_states, write_holdings
 from moonx_pipeline.storage.portfolios.portfolio import fresh_chains, read_portfolios
 from moonx_pipeline.storage.syncs.evidence_log import SyncEvidence, keep_evidence
@@ -175,7 +178,7 @@ def _write(connection: Connection, plans: Sequence[_Plan], chain_ids: Sequence[i
     if snapshots:
         snapshot_holdings(connection, snapshots, now)
     if changed:
-        keep_evidence(connection, [_evidence(plan) for plan in changed], now)
+        _keep_evidence(connection, [plan.valued for plan in changed], now)
     read = [plan.valued for plan in plans if plan.ending.end.status != SUPERSEDED.status]
     statuses = [row for valued in read for row in chain_statuses(valued)]
     write_endings(connection, [plan.ending for plan in plans], statuses, chain_ids)
@@ -203,17 +206,22 @@ def _tell_what_stands(connection: Connection, plans: Sequence[_Plan], now: datet
     insert_events(connection, events)
 
 
-def _evidence(plan: _Plan) -> SyncEvidence:
-    """The evidence by which a portfolio was valued."""
-    valued = plan.valued
-    evidence = pack(valued.positions, valued.valuer, valued.readings, valued.read_at)
-    return SyncEvidence(valued.sync.operation_id, plan.user.user_id, evidence)
+def _keep_evidence(connection: Connection, changed: Sequence[ValuedSync], now: datetime) -> None:
+    """Keeps what the portfolios were valued by, that of each token once."""
+    valuers: dict[TokenKey, Valuer] = {}
+    kept = []
+    for valued in changed:
+        positions = explained(valued.positions, valued.valuer)
+        valuers.update(dict.fromkeys((position.key for position in positions), valued.valuer))
+        evidence = pack_positions(positions, valued.readings, valued.read_at)
+        kept.append(SyncEvidence(valued.sync.operation_id, valued.sync.user_id, evidence))
+    keep_evidence(connection, kept, pack_tokens(valuers), now)
 
 
 def _result(plan: _Plan, rows: HoldingsChange) -> StoredSync:
     ending, before = plan.ending, plan.user.operation_status
     if before is not None and before in ENDED_STATUSES:
-        end = ending.end._replace(status=before, version=plan.user.version)
+        end = structs.replace(ending.end, status=before, version=plan.user.version)
         ending = ending._replace(end=end, changed=False, became_stale=False)
     return _stored(ending, rows)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection
 
 from moonx_pipeline.domain.flags import BLOCKING_FLAGS
@@ -66,33 +68,55 @@ def write_holdings(connection: Connection, portfolios: Mapping[str, Sequence[Pos
         portfolios: All positions of each user, the stale ones included.
     """
     rows = [_row(user_id, position) for user_id in sorted(portfolios) for position in portfolios[user_id]]
-    rows.sort(key=lambda r: (r["user_id"], r["wallet_address"], r["chain_id"], r["token_address"]))
+    rows.sort(key=lambda r: (r.user_id, r.wallet_address, r.chain_id, r.token_address))
     counts = connection.exec_driver_sql(_WRITE, {"rows": recordset(rows), "users": list(portfolios)}).one()
     return HoldingsChange(*counts)
 
 
-def _row(user_id: str, p: Position) -> dict[str, Any]:
-    return {
-        "user_id": user_id,
-        "wallet_address": p.wallet,
-        "chain_id": p.chain_id,
-        "token_address": p.token,
-        "token_symbol": p.symbol,
-        "token_name": p.name,
-        "token_decimals": p.decimals,
-        "balance": str(p.balance),
-        "balance_formatted": p.amount,
-        "price_usd": p.price_usd,
-        "value_usd": p.value_usd,
-        "price_source": p.price_source,
-        "price_at": p.price_at,
-        "change_24h": p.change_24h,
-        "is_spam": p.is_spam,
-        "spam_reasons": p.spam_reasons,
-        "is_verified": p.is_verified,
-        "flags": p.flags,
-        "logo_url": p.logo_url,
-    }
+class _Row(msgspec.Struct):
+    user_id: str
+    wallet_address: str
+    chain_id: int
+    token_address: str
+    token_symbol: str | None
+    token_name: str | None
+    token_decimals: int | None
+    balance: str
+    balance_formatted: Decimal | None
+    price_usd: Decimal | None
+    value_usd: Decimal | None
+    price_source: str | None
+    price_at: datetime | None
+    change_24h: Decimal | None
+    is_spam: bool
+    spam_reasons: tuple[str, ...]
+    is_verified: bool
+    flags: tuple[str, ...]
+    logo_url: str | None
+
+
+def _row(user_id: str, p: Position) -> _Row:
+    return _Row(
+        user_id,
+        p.wallet,
+        p.chain_id,
+        p.token,
+        p.symbol,
+        p.name,
+        p.decimals,
+        str(p.balance),
+        p.amount,
+        p.price_usd,
+        p.value_usd,
+        p.price_source,
+        p.price_at,
+        p.change_24h,
+        p.is_spam,
+        p.spam_reasons,
+        p.is_verified,
+        p.flags,
+        p.logo_url,
+    )
 
 
 _SNAPSHOT = """

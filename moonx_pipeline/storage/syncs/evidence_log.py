@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import rfc3339
@@ -19,8 +20,8 @@ from moonx_pipeline.storage.connection.recordset import recordset
 from moonx_pipeline.storage.upkeep.chunks import with_lock_timeout
 
 
-class SyncEvidence(NamedTuple):
-    """The packed evidence by which one sync valued a portfolio."""
+class SyncEvidence(msgspec.Struct, frozen=True):
+    """The packed evidence by which one sync valued a portfolio, without that for its tokens."""
 
     operation_id: UUID
     user_id: str
@@ -28,31 +29,33 @@ class SyncEvidence(NamedTuple):
 
 
 _KEEP: Final = """
-INSERT INTO sync_evidence (sync_operation_id, user_id, stored_at, evidence)
-SELECT x.operation_id, x.user_id, %(at)s, decode(x.evidence, 'base64')
-FROM json_to_recordset(%(rows)s::json) AS x(operation_id uuid, user_id text, evidence text)
+WITH batch AS (
+    INSERT INTO batch_evidence (id, stored_at, tokens) VALUES (gen_random_uuid(), %(at)s, %(tokens)s) RETURNING id
+)
+INSERT INTO sync_evidence (sync_operation_id, user_id, stored_at, evidence, batch_id)
+SELECT x.operation_id, x.user_id, %(at)s, decode(x.evidence, 'base64'), batch.id
+FROM json_to_recordset(%(rows)s::json) AS x(operation_id uuid, user_id text, evidence text), batch
 ON CONFLICT (sync_operation_id) DO NOTHING
 """
 
 
-def keep_evidence(connection: Connection, kept: Sequence[SyncEvidence], at: datetime) -> None:
-    """Stores the evidence of syncs.
+def keep_evidence(connection: Connection, kept: Sequence[SyncEvidence], tokens: bytes, at: datetime) -> None:
+    """Stores the evidence of a batch of syncs.
 
     Args:
         connection: Inside the transaction that stores their portfolios.
         kept: Evidence of the syncs that changed a portfolio.
+        tokens: The packed evidence for all of their tokens.
         at: When they ended.
     """
-    rows = [
-        {"operation_id": k.operation_id, "user_id": k.user_id, "evidence": b64encode(k.evidence).decode()} for k in kept
-    ]
-    connection.exec_driver_sql(_KEEP, {"rows": recordset(rows), "at": at})
+    connection.exec_driver_sql(_KEEP, {"rows": recordset(kept), "tokens": tokens, "at": at})
 
 
 # A sync that changed nothing is explained by the one before it that did.
 _EXPLAIN: Final = """
-SELECT e.sync_operation_id, e.stored_at, e.evidence, o.portfolio_version, o.total_value_usd
+SELECT e.sync_operation_id, e.stored_at, e.evidence, b.tokens, o.portfolio_version, o.total_value_usd
 FROM sync_evidence e JOIN sync_operations o ON o.id = e.sync_operation_id
+LEFT JOIN batch_evidence b ON b.id = e.batch_id
 WHERE e.user_id = %(user)s
   AND (%(operation)s::uuid IS NULL OR e.stored_at <= (
        SELECT completed_at FROM sync_operations WHERE id = %(operation)s AND user_id = %(user)s))
@@ -89,8 +92,8 @@ def read_explanation(
     row = connection.exec_driver_sql(_EXPLAIN, {"user": user_id, "operation": operation_id, "at": at}).one_or_none()
     if row is None:
         return None
-    operation, stored_at, evidence, version, total = row
-    kept = unpack(bytes(evidence))
+    operation, stored_at, evidence, tokens, version, total = row
+    kept = unpack(bytes(evidence), None if tokens is None else bytes(tokens))
     if operation_id is None and at is None:
         _fill_in(connection, user_id, kept)
     return {
@@ -166,20 +169,26 @@ def _unsaid(
     }
 
 
-_PRUNE: Final = """
+_PRUNE: Final = (
+    """
 DELETE FROM sync_evidence WHERE sync_operation_id IN (
     SELECT sync_operation_id FROM sync_evidence WHERE stored_at < %s LIMIT 5000)
-"""
+""",
+    # After the syncs that refer to them, which are as old.
+    "DELETE FROM batch_evidence WHERE id IN (SELECT id FROM batch_evidence WHERE stored_at < %s LIMIT 5000)",
+)
 
 
 def prune_evidence(engine: Engine, before: datetime) -> Iterator[int]:
     """Deletes evidence stored before a time, chunk by chunk; yields the number of each chunk."""
-    while True:
-        removed = with_lock_timeout(engine, lambda connection: connection.exec_driver_sql(_PRUNE, (before,)).rowcount)
-        if removed:
+    for statement in _PRUNE:
+        prune = partial(_prune, statement, before)
+        while removed := with_lock_timeout(engine, prune):
             yield removed
-        else:
-            return
+
+
+def _prune(statement: str, before: datetime, connection: Connection) -> int:
+    return connection.exec_driver_sql(statement, (before,)).rowcount
 
 
 def forget_evidence(connection: Connection, user_id: str) -> None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection
 
 from moonx_pipeline.storage.connection.recordset import recordset
@@ -66,7 +67,7 @@ def lock_users(
     }
 
 
-class OperationEnd(NamedTuple):
+class OperationEnd(msgspec.Struct, frozen=True):
     """How a sync ended, and its user's new state.
 
     Attributes:
@@ -113,7 +114,7 @@ class OperationEnd(NamedTuple):
     balances_read_at: datetime | None = None
 
 
-class ChainStatusRow(NamedTuple):
+class ChainStatusRow(msgspec.Struct, frozen=True):
     """One attempt to read a wallet on a chain.
 
     Attributes:
@@ -215,7 +216,7 @@ SET sync_status = CASE WHEN e.status IN ('completed', 'partial', 'failed') THEN 
                          WHEN e.status IN ('partial', 'failed') THEN e.completed_at ELSE s.last_error_at END,
     total_value_usd = coalesce(e.total_value_usd, s.total_value_usd),
     portfolio_version = e.version,
-    content_hash = coalesce(decode(e.content_hash, 'hex'), s.content_hash),
+    content_hash = coalesce(decode(e.content_hash, 'base64'), s.content_hash),
     stored_fence = coalesce(e.stored_fence, s.stored_fence),
     snapshot_at = CASE WHEN e.snapshot THEN e.completed_at ELSE s.snapshot_at END
 FROM ends e WHERE s.user_id = e.user_id
@@ -239,12 +240,11 @@ def end_operations(
         chain_ids: The chains that are read at all. Stored syncs drop the status of any other with its holdings: the
             operator reads it no more. ``None`` drops nothing.
     """
-    rows = [{**e._asdict(), "content_hash": e.content_hash.hex() if e.content_hash else None} for e in ends]
     connection.exec_driver_sql(
         _END,
         {
-            "ends": recordset(rows),
-            "statuses": recordset(s._asdict() for s in statuses),
+            "ends": recordset(ends),
+            "statuses": recordset(statuses),
             "chains": None if chain_ids is None else list(chain_ids),
         },
     )
