@@ -14,5 +14,9 @@ CREATE INDEX batch_evidence_stored ON batch_evidence USING brin (stored_at);
 
 ALTER TABLE sync_evidence ADD COLUMN batch_id uuid;
 
+-- What is kept of a user is small now: PostgreSQL compresses it where that is worth it.
+ALTER TABLE sync_evidence ALTER COLUMN evidence SET STORAGE EXTENDED;
+
 COMMENT ON COLUMN batch_evidence.tokens IS 'JSON, compressed by zlib.';
-COMMENT ON COLUMN sync_evidence.batch_id IS 'Where the evidence of its tokens is; NULL if they are in its own.';
+COMMENT ON COLUMN sync_evidence.batch_id IS 'Where the evidence of its tokens is; NULL if they are in its own, which is compressed then.';
+COMMENT ON COLUMN sync_evidence.evidence IS 'JSON; compressed by zlib if it has no batch.';

@@ -228,24 +228,26 @@ def portfolio_data(
         "totalValueUsd": _number(totals.value_usd),
         "totalTokens": len(shown),
         "totalChains": len({p.chain_id for p, _ in shown}),
-        "tokens": [
-            {
-                "walletAddress": p.wallet,
-                "chainId": p.chain_id,
-                "tokenAddress": p.token,
-                "symbol": p.symbol,
-                "amount": _text(p.amount),
-                "priceUsd": _text(p.price_usd),
-                "valueUsd": None if p.value_usd is None else _number(p.value_usd),
-                "change24h": _text(p.change_24h),
-                "isCounted": reason is None,
-                "notCountedReason": reason,
-            }
-            for p, reason in shown[:MAX_TOKENS]
-        ],
+        "tokens": [_shown(p, reason) for p, reason in shown[:MAX_TOKENS]],
         "omitted": totals.omitted,
         "syncDuration": duration_ms,
         "updatedAt": rfc3339(at) if at else None,
+    }
+
+
+def _shown(p: Position, reason: str | None) -> dict[str, Any]:
+    wallet, chain_id, token, symbol, _, _, _, amount, price_usd, value_usd, _, _, change_24h, *_ = p
+    return {
+        "walletAddress": wallet,
+        "chainId": chain_id,
+        "tokenAddress": token,
+        "symbol": symbol,
+        "amount": _text(amount),
+        "priceUsd": _text(price_usd),
+        "valueUsd": None if value_usd is None else _number(value_usd),
+        "change24h": _text(change_24h),
+        "isCounted": reason is None,
+        "notCountedReason": reason,
     }
 
 

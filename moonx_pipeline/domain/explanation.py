@@ -6,7 +6,7 @@ A token about which no source has said anything is left out: a wallet may hold t
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -14,7 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from moonx_pipeline.domain.events import rfc3339
-from moonx_pipeline.domain.money import plain
+from moonx_pipeline.domain.flags import not_counted_reason
+from moonx_pipeline.domain.money import amount_of, plain, value_of
 from moonx_pipeline.domain.portfolio import ChainBalances, Position, TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
 from moonx_pipeline.domain.valuation import TokenFacts, Valuer
@@ -23,77 +24,123 @@ _encode: Final = msgspec.json.Encoder(decimal_format="string").encode
 _decode: Final = msgspec.json.Decoder().decode
 
 
-class KeptPosition(msgspec.Struct, array_like=True, frozen=True):
-    """A position as kept, with the origin of its balance: its sync's reading, or an earlier one."""
+class _Row(msgspec.Struct, array_like=True):
+    """A position of a user: what does not follow from its token and its wallet's reading."""
 
-    wallet: str
-    chain_id: int
-    token: str
+    token: int  # place among the batch's tokens
+    wallet: int  # place among the user's wallets
+    is_read: bool  # whether its balance comes from the sync's reading
     balance: str
-    balance_source: str | None
+    flags: Sequence[str] | None = None  # if they are not the token's
+
+
+class _Reading(msgspec.Struct, array_like=True):
+    wallet: int
+    chain_id: int
+    source: str | None
     block: int | None
-    balance_at: datetime | None
-    amount: Decimal | None
-    value_usd: Decimal | None
-    is_spam: bool
-    spam_reasons: tuple[str, ...]
-    not_counted_reason: str | None
-    flags: tuple[str, ...]
 
 
 class _Kept(msgspec.Struct):
-    """``positions`` and ``tokens`` are in the API's names; evidence that is kept for a batch has ``rows`` instead."""
+    """A user's part. ``positions`` and ``tokens`` are in the API's names, and of syncs without a batch's part."""
 
     positions: list[dict[str, Any]] = []
     tokens: list[dict[str, Any]] = []
-    rows: list[KeptPosition] = []
+    wallets: list[str] = []
+    readings: list[_Reading] = []
+    read_at: datetime | None = None
+    rows: list[_Row] = []
+
+
+class _Token(msgspec.Struct):
+    """What is known of a token, and what its positions need beside it."""
+
+    explained: dict[str, Any]
+    decimals: int | None
+    spam_reasons: Sequence[str]
 
 
 _decode_kept: Final = msgspec.json.Decoder(_Kept).decode
+_decode_tokens: Final = msgspec.json.Decoder(list[_Token]).decode
 
 
-def explained(positions: Iterable[Position], valuer: Valuer) -> list[Position]:
-    """The positions with evidence worth keeping."""
-    return [p for p in positions if p.price_usd is not None or has_evidence(valuer.facts(p.key))]
+class EvidencePacker:
+    """Packs the evidence of a batch: what is known of tokens once for all users, and of each user what is theirs."""
+
+    def __init__(self) -> None:
+        self._places: dict[tuple[int, str], int] = {}
+        self._tokens: list[_Token] = []
+        self._flags: list[tuple[str, ...]] = []
+
+    def pack(
+        self, positions: Iterable[Position], valuer: Valuer, readings: Iterable[ChainBalances], read_at: datetime
+    ) -> bytes:
+        """The part of a user.
+
+        Args:
+            positions: All positions of the user.
+            valuer: Their valuer.
+            readings: The readings that the balances come from.
+            read_at: When they were read.
+        """
+        wallets: dict[str, int] = {}
+        read = {(r.wallet, r.chain_id): r for r in readings if r.is_read}
+        rows = []
+        for p in positions:
+            place = self._places.get((p.chain_id, p.token))
+            if place is None:
+                place = self._add(p.key, valuer)
+            if place == _NOTHING_KNOWN:
+                continue
+            wallet = wallets.setdefault(p.wallet, len(wallets))
+            reading = read.get((p.wallet, p.chain_id))
+            is_read = reading is not None and p.token in reading.balances
+            flags = None if p.flags == self._flags[place] else p.flags
+            rows.append(_Row(place, wallet, is_read, str(p.balance), flags))
+        kept = [
+            _Reading(wallets[r.wallet], r.chain_id, r.source, r.block) for r in read.values() if r.wallet in wallets
+        ]
+        return _encode(_Kept(wallets=list(wallets), readings=kept, read_at=read_at, rows=rows))
+
+    def tokens(self) -> bytes:
+        """The part that all users of the batch share, as compressed JSON."""
+        return zlib.compress(_encode(self._tokens), 1)
+
+    def _add(self, key: TokenKey, valuer: Valuer) -> int:
+        facts = valuer.facts(key)
+        place = len(self._tokens) if _has_evidence(facts) else _NOTHING_KNOWN
+        self._places[key.chain_id, key.address] = place
+        if place != _NOTHING_KNOWN:
+            self._tokens.append(_Token(explain_token(key, valuer), facts.info.decimals, facts.spam_reasons))
+            self._flags.append(facts.flags)
+        return place
 
 
-def pack_tokens(valuers: Mapping[TokenKey, Valuer]) -> bytes:
-    """The evidence for tokens, each with the valuer of its positions, as compressed JSON."""
-    return zlib.compress(_encode([explain_token(key, valuer) for key, valuer in valuers.items()]), 1)
-
-
-def pack_positions(positions: Iterable[Position], readings: Iterable[ChainBalances], read_at: datetime) -> bytes:
-    """A user's positions with the origin of their balances, as compressed JSON.
-
-    Args:
-        positions: Those to keep.
-        readings: The readings that the balances come from.
-        read_at: When they were read.
-    """
-    read = {(r.wallet, r.chain_id): r for r in readings if r.is_read}
-    rows = [_kept(p, read.get((p.wallet, p.chain_id)), read_at) for p in positions]
-    return zlib.compress(_encode(_Kept(rows=rows)), 1)
+_NOTHING_KNOWN: Final = -1  # in place of a place
 
 
 def unpack(evidence: bytes, tokens: bytes | None) -> dict[str, Any]:
     """Unpacks the evidence of a sync: ``tokens`` and ``positions`` as in the API.
 
     Args:
-        evidence: Of the sync.
-        tokens: Of its batch's tokens; ``None`` if they are in the sync's own evidence.
+        evidence: The user's part.
+        tokens: The batch's part; ``None`` if there is none, and the user's part is compressed and whole.
     """
-    kept = _decode_kept(zlib.decompress(evidence))
     if tokens is None:
+        kept = _decode_kept(zlib.decompress(evidence))
         return {"tokens": kept.tokens, "positions": kept.positions}
-    held = {(row.chain_id, row.token) for row in kept.rows}
-    every = _decode(zlib.decompress(tokens))
-    return {
-        "tokens": [token for token in every if (token["chainId"], token["tokenAddress"]) in held],
-        "positions": [_position(row) for row in kept.rows],
-    }
+    kept, known = _decode_kept(evidence), _decode_tokens(zlib.decompress(tokens))
+    readings = {(reading.wallet, reading.chain_id): reading for reading in kept.readings}
+    positions = []
+    for row in kept.rows:
+        token = known[row.token]
+        by = readings.get((row.wallet, token.explained["chainId"])) if row.is_read else None
+        positions.append(_position(row, token, kept.wallets[row.wallet], by, kept.read_at))
+    held = sorted({row.token for row in kept.rows})
+    return {"tokens": [known[place].explained for place in held], "positions": positions}
 
 
-def has_evidence(facts: TokenFacts) -> bool:
+def _has_evidence(facts: TokenFacts) -> bool:
     """Whether any source has said anything about a token worth keeping."""
     return bool(facts.choice.uses) or facts.choice.depth is not None
 
@@ -144,39 +191,30 @@ def explain_token(key: TokenKey, valuer: Valuer) -> dict[str, Any]:
     }
 
 
-def _kept(p: Position, reading: ChainBalances | None, read_at: datetime) -> KeptPosition:
-    by = reading if reading is not None and p.token in reading.balances else None
-    return KeptPosition(
-        p.wallet,
-        p.chain_id,
-        p.token,
-        str(p.balance),
-        by.source if by else None,
-        by.block if by else None,
-        read_at if by else None,
-        p.amount,
-        p.value_usd,
-        p.is_spam,
-        p.spam_reasons,
-        p.not_counted_reason,
-        p.flags,
-    )
-
-
-def _position(row: KeptPosition) -> dict[str, Any]:
+def _position(
+    row: _Row, token: _Token, wallet: str, reading: _Reading | None, read_at: datetime | None
+) -> dict[str, Any]:
+    """A position with the origin of its balance: its sync's reading, or an earlier one."""
+    balance, price, flags = int(row.balance), token.explained["price"], row.flags
+    amount = None if token.decimals is None else amount_of(balance, token.decimals)
+    value_usd = None if amount is None or price is None else value_of(amount, Decimal(price["usd"]))
+    if flags is None:
+        flags = token.explained["flags"]
+    is_spam = bool(token.spam_reasons)
+    reason = not_counted_reason(is_spam=is_spam, value_usd=value_usd, flags=flags)
     return {
-        "walletAddress": row.wallet,
-        "chainId": row.chain_id,
-        "tokenAddress": row.token,
+        "walletAddress": wallet,
+        "chainId": token.explained["chainId"],
+        "tokenAddress": token.explained["tokenAddress"],
         "balance": row.balance,
-        "balanceSource": row.balance_source,
-        "block": row.block,
-        "balanceAt": None if row.balance_at is None else rfc3339(row.balance_at),
-        "amount": None if row.amount is None else plain(row.amount),
-        "valueUsd": None if row.value_usd is None else plain(row.value_usd),
-        "isSpam": row.is_spam,
-        "spamReasons": list(row.spam_reasons),
-        "isCounted": row.not_counted_reason is None,
-        "notCountedReason": row.not_counted_reason,
-        "flags": list(row.flags),
+        "balanceSource": reading.source if reading else None,
+        "block": reading.block if reading else None,
+        "balanceAt": rfc3339(read_at) if reading and read_at else None,
+        "amount": None if amount is None else plain(amount),
+        "valueUsd": None if value_usd is None else plain(value_usd),
+        "isSpam": is_spam,
+        "spamReasons": list(token.spam_reasons),
+        "isCounted": reason is None,
+        "notCountedReason": reason,
+        "flags": list(flags),
     }

@@ -13,12 +13,10 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from moonx_pipeline.domain.events import Event, portfolio_updated
-from moonx_pipeline.domain.explanation import explained, pack_positions, pack_tokens
+from moonx_pipeline.domain.explanation import EvidencePacker
 from moonx_pipeline.domain.holdings import Pair
-from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.reasons import SUPERSEDED, Reason
 from moonx_pipeline.domain.schedule import Intervals
-from moonx_pipeline.domain.valuation import Valuer
 from moonx_pipeline.storage.portfolios.holdings import HoldingsChange, snapshot_holdings, stored_states, write_holdings
 from moonx_pipeline.storage.portfolios.portfolio import fresh_chains, read_portfolios
 from moonx_pipeline.storage.syncs.evidence_log import SyncEvidence, keep_evidence
@@ -207,15 +205,17 @@ def _tell_what_stands(connection: Connection, plans: Sequence[_Plan], now: datet
 
 
 def _keep_evidence(connection: Connection, changed: Sequence[ValuedSync], now: datetime) -> None:
-    """Keeps what the portfolios were valued by, that of each token once."""
-    valuers: dict[TokenKey, Valuer] = {}
-    kept = []
-    for valued in changed:
-        positions = explained(valued.positions, valued.valuer)
-        valuers.update(dict.fromkeys((position.key for position in positions), valued.valuer))
-        evidence = pack_positions(positions, valued.readings, valued.read_at)
-        kept.append(SyncEvidence(valued.sync.operation_id, valued.sync.user_id, evidence))
-    keep_evidence(connection, kept, pack_tokens(valuers), now)
+    """Keeps what the portfolios were valued by."""
+    packer = EvidencePacker()
+    kept = [
+        SyncEvidence(
+            valued.sync.operation_id,
+            valued.sync.user_id,
+            packer.pack(valued.positions, valued.valuer, valued.readings, valued.read_at),
+        )
+        for valued in changed
+    ]
+    keep_evidence(connection, kept, packer.tokens(), now)
 
 
 def _result(plan: _Plan, rows: HoldingsChange) -> StoredSync:

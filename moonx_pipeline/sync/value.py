@@ -184,7 +184,8 @@ def _read_held(
 ) -> tuple[dict[str, StoredState], list[list[Holding]], set[TokenKey], TokenStore]:
     stored = stored_states(connection, wanting)
     holdings = [holdings_after(read.readings, _balances(stored, read.sync)) for read in reads]
-    keys = {TokenKey(holding.chain_id, holding.token) for mine in holdings for holding in mine}
+    held = {(holding.chain_id, holding.token) for mine in holdings for holding in mine}
+    keys = {TokenKey(*token) for token in held}
     return stored, holdings, keys, read_tokens(connection, keys | ALWAYS_KNOWN)
 
 

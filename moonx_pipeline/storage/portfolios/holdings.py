@@ -74,6 +74,8 @@ def write_holdings(connection: Connection, portfolios: Mapping[str, Sequence[Pos
 
 
 class _Row(msgspec.Struct):
+    """A position as written; from the wallet on, its fields are those of ``Position``, in their order."""
+
     user_id: str
     wallet_address: str
     chain_id: int
@@ -96,27 +98,8 @@ class _Row(msgspec.Struct):
 
 
 def _row(user_id: str, p: Position) -> _Row:
-    return _Row(
-        user_id,
-        p.wallet,
-        p.chain_id,
-        p.token,
-        p.symbol,
-        p.name,
-        p.decimals,
-        str(p.balance),
-        p.amount,
-        p.price_usd,
-        p.value_usd,
-        p.price_source,
-        p.price_at,
-        p.change_24h,
-        p.is_spam,
-        p.spam_reasons,
-        p.is_verified,
-        p.flags,
-        p.logo_url,
-    )
+    # Its columns have the order of a position's fields: naming each again is a tenth of what a write costs.
+    return _Row(user_id, *p[:6], str(p.balance), *p[7:18])  # type: ignore[arg-type]  # by their places
 
 
 _SNAPSHOT = """

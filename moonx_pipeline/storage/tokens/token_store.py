@@ -143,20 +143,20 @@ def read_tokens(connection: Connection, keys: Collection[TokenKey]) -> TokenStor
     tokens: dict[TokenKey, TokenInfo] = {}
     incomplete: dict[TokenKey, Incomplete] = {}
     facts: dict[TokenKey, _Facts] = {}
-    for row in rows:
-        key = TokenKey(row[0], row[1])
-        mine = facts.get(key)
+    for row in rows.all():
+        chain_id, address, *of_token, source, answered_at, price_usd, price_at, read_at, change, at_par, _, _, _ = row
+        mine = facts.get((chain_id, address))  # type: ignore[call-overload]  # equal to the key, and faster
         if mine is None:
-            has_info, *info, read_at, tries = row[2:9]
+            key = TokenKey(chain_id, address)
+            has_info, *info, asked_at, tries, has_listing, symbol, name, logo_url, coin, lists = of_token
             if has_info:
                 tokens[key] = TokenInfo(*info)
                 if is_incomplete(tokens[key]):
-                    incomplete[key] = Incomplete(read_at, tries)
-            has_listing, symbol, name, logo_url, coin, lists = row[9:15]
+                    incomplete[key] = Incomplete(asked_at, tries)
             listing = Listing(symbol, name, logo_url, coin, tuple(lists)) if has_listing else None
             mine = facts[key] = _Facts(listing)
-        if row[15] is not None:
-            mine.take(row[15], row[16], row[17:22], row[22:25])
+        if source is not None:
+            mine.take(source, answered_at, (price_usd, price_at, read_at, change, at_par), row[-3:])
     return TokenStore(tokens, incomplete, {key: mine.known for key, mine in facts.items()})
 
 
