@@ -24,7 +24,7 @@ _encode: Final = msgspec.json.Encoder(decimal_format="string").encode
 _decode: Final = msgspec.json.Decoder().decode
 
 
-class _Row(msgspec.Struct, array_like=True):
+class _Row(msgspec.Struct, array_like=True, gc=False):
     """A position of a user: what does not follow from its token and its wallet's reading."""
 
     token: int  # place among the batch's tokens
@@ -34,7 +34,7 @@ class _Row(msgspec.Struct, array_like=True):
     flags: Sequence[str] | None = None  # if they are not the token's
 
 
-class _Reading(msgspec.Struct, array_like=True):
+class _Reading(msgspec.Struct, array_like=True, gc=False):
     wallet: int
     chain_id: int
     source: str | None

@@ -17,7 +17,6 @@ from moonx_pipeline.providers.bodies import clean_text, leniently, read_time
 NOTHING: Final = msgspec.Raw(b"null")
 
 _CONTRACT: Final = re.compile("0x[0-9a-f]{40}")
-_HEX: Final = re.compile("0[xX][0-9a-fA-F]+")
 _WORD: Final = 64  # hex digits of 32 bytes
 _LONGEST_URL: Final = 2000
 
@@ -68,14 +67,20 @@ def parse_balance(text: str | None) -> int | None:
     ``0x`` is no number: a contract without code answers it. If a contract answers with more than one word, the
     balance is the first, as every decoder of Ethereum's ABI reads a ``uint256``.
     """
-    if text is None or not _HEX.fullmatch(text):
+    # Not by a pattern: a sweep reads millions. What int() takes beyond digits (signs, spaces, _) is not alphanumeric.
+    if text is None or text[:2] not in ("0x", "0X") or not (text.isascii() and text.isalnum()):
         return None
     digits = text[2:]
+    if not digits:
+        return None
     if len(digits) > _WORD:
         if len(digits) % _WORD:
             return None
         digits = digits[:_WORD]
-    return int(digits, 16)
+    try:
+        return int(f"0{digits}", 16)  # with the 0, a second "0x" is refused
+    except ValueError:
+        return None
 
 
 def read_metadata(raw: msgspec.Raw) -> TokenInfo | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from msgspec import structs
+import msgspec
 from sqlalchemy import Connection
 
 from moonx_pipeline.domain.events import Event, portfolio_updated
@@ -211,7 +211,7 @@ def _keep_evidence(connection: Connection, changed: Sequence[ValuedSync], now: d
         SyncEvidence(
             valued.sync.operation_id,
             valued.sync.user_id,
-            packer.pack(valued.positions, valued.valuer, valued.readings, valued.read_at),
+            msgspec.Raw(packer.pack(valued.positions, valued.valuer, valued.readings, valued.read_at)),
         )
         for valued in changed
     ]
@@ -221,7 +221,7 @@ def _keep_evidence(connection: Connection, changed: Sequence[ValuedSync], now: d
 def _result(plan: _Plan, rows: HoldingsChange) -> StoredSync:
     ending, before = plan.ending, plan.user.operation_status
     if before is not None and before in ENDED_STATUSES:
-        end = structs.replace(ending.end, status=before, version=plan.user.version)
+        end = msgspec.structs.replace(ending.end, status=before, version=plan.user.version)
         ending = ending._replace(end=end, changed=False, became_stale=False)
     return _stored(ending, rows)
 

@@ -73,7 +73,7 @@ def write_holdings(connection: Connection, portfolios: Mapping[str, Sequence[Pos
     return HoldingsChange(*counts)
 
 
-class _Row(msgspec.Struct):
+class _Row(msgspec.Struct, gc=False):
     """A position as written; from the wallet on, its fields are those of ``Position``, in their order."""
 
     user_id: str

@@ -25,7 +25,7 @@ class SyncEvidence(msgspec.Struct, frozen=True):
 
     operation_id: UUID
     user_id: str
-    evidence: bytes
+    evidence: msgspec.Raw
 
 
 _KEEP: Final = """
@@ -33,8 +33,8 @@ WITH batch AS (
     INSERT INTO batch_evidence (id, stored_at, tokens) VALUES (gen_random_uuid(), %(at)s, %(tokens)s) RETURNING id
 )
 INSERT INTO sync_evidence (sync_operation_id, user_id, stored_at, evidence, batch_id)
-SELECT x.operation_id, x.user_id, %(at)s, decode(x.evidence, 'base64'), batch.id
-FROM json_to_recordset(%(rows)s::json) AS x(operation_id uuid, user_id text, evidence text), batch
+SELECT x.operation_id, x.user_id, %(at)s, convert_to(x.evidence::text, 'UTF8'), batch.id
+FROM json_to_recordset(%(rows)s::json) AS x(operation_id uuid, user_id text, evidence json), batch
 ON CONFLICT (sync_operation_id) DO NOTHING
 """
 

@@ -67,7 +67,7 @@ def lock_users(
     }
 
 
-class OperationEnd(msgspec.Struct, frozen=True):
+class OperationEnd(msgspec.Struct, frozen=True, gc=False):
     """How a sync ended, and its user's new state.
 
     Attributes:
@@ -114,7 +114,7 @@ class OperationEnd(msgspec.Struct, frozen=True):
     balances_read_at: datetime | None = None
 
 
-class ChainStatusRow(msgspec.Struct, frozen=True):
+class ChainStatusRow(msgspec.Struct, frozen=True, gc=False):
     """One attempt to read a wallet on a chain.
 
     Attributes:
