@@ -105,7 +105,16 @@ def test_requests_and_limits_are_those_that_were_measured_for() -> None:
     for _, pod in pod_templates(of_kind(render(), "Deployment").values()):
         resources = pod["spec"]["containers"][0]["resources"]
         assert resources["requests"]["memory"] == "256Mi"
-        assert resources["limits"] == {"cpu": "1", "memory": "512Mi"}
+        assert resources["limits"] == {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "512Mi"}
+
+
+@COMBINATIONS
+def test_what_a_pod_may_write_is_requested_and_bounded(values: Any) -> None:
+    for _, pod in pod_templates(render(values=values)):
+        resources = pod["spec"]["containers"][0]["resources"]
+        (tmp,) = pod["spec"]["volumes"]
+        assert _mebibytes(resources["requests"]["ephemeral-storage"]) > 0
+        assert _mebibytes(resources["limits"]["ephemeral-storage"]) > _mebibytes(tmp["emptyDir"]["sizeLimit"])
 
 
 @pytest.mark.parametrize(("part", "port"), [("worker", 3001), ("relay", 3001), ("gateway", 3007)])
@@ -272,6 +281,20 @@ def test_a_part_has_its_own_role_in_the_database_and_no_others_password(part: st
     assert own["DB_PASSWORD"]["valueFrom"]["secretKeyRef"] == key
     assert {own[f"DB_{other.upper()}_PASSWORD"]["value"] for other in PARTS} == {""}
     assert ("JWT_SECRET" in own) == (part != "gateway")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_signs_in_as_the_user_whose_turn_it_is(part: str) -> None:
+    """While a password is changed, two users of the same rights take turns."""
+    pods = dict(pod_templates(render(values={"databaseUsers": {part: f"moonx_{part}_b"}})))
+    users = {
+        name: {variable["name"]: variable.get("value") for variable in pod["spec"]["containers"][0]["env"]}["DB_USER"]
+        for name, pod in pods.items()
+    }
+
+    assert users == {f"moonx-{other}": f"moonx_{other}" for other in PARTS} | {
+        f"moonx-{part}": f"moonx_{part}_b", "moonx-migrate": "moonx"
+    }  # fmt: skip
 
 
 def test_without_roles_all_parts_are_the_one_user_of_the_settings() -> None:
