@@ -1,5 +1,5 @@
 # Verbs: install, demo, test, test-fast, check, bench, up. Each makes the environment it needs.
-.PHONY: help install demo web web-test api-types test test-fast check bench up lock
+.PHONY: help install demo web web-test api-types test test-fast test-image check bench up lock
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -59,6 +59,9 @@ test: install ## Run the whole suite.
 
 test-fast: install ## Run the quick part of the suite, in about a minute.
 	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "(unit or db) and not slow"
+
+test-image: install ## Build the image by buildah, and start all parts from it; as root, 10 minutes.
+	$(BIN)/pytest -m engine moonx_pipeline_tests/deploy/test_image_build.py
 
 check: install $(NODE_MODULES) ## Format, lint, types and import rules.
 	$(BIN)/ruff format --check .

@@ -70,7 +70,8 @@ ACCEPTED: Mapping[str, Any] = {
         },
     ),
     "dagsterDaemon": _with(
-        "enabled", "heartbeatTolerance", "deploymentLabels", "initContainerResources", *_ENVIRONMENT, *_POD, image=_IMAGE,
+        "enabled", "heartbeatTolerance", "deploymentLabels", "initContainerResources", *_ENVIRONMENT, *_POD,
+        image=_IMAGE,
         runCoordinator=_with(
             "enabled", "type",
             config={

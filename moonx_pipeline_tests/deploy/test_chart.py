@@ -117,15 +117,16 @@ def test_what_a_pod_may_write_is_requested_and_bounded(values: Any) -> None:
         assert _mebibytes(resources["limits"]["ephemeral-storage"]) > _mebibytes(tmp["emptyDir"]["sizeLimit"])
 
 
-@pytest.mark.parametrize(("part", "port"), [("worker", 3001), ("relay", 3001), ("gateway", 3007)])
-def test_probes_ask_where_the_part_answers(part: str, port: int) -> None:
+@pytest.mark.parametrize(("part", "ports"), [("worker", [3001]), ("relay", [3001]), ("gateway", [3007, 3001])])
+def test_probes_ask_where_the_part_answers(part: str, ports: list[int]) -> None:
+    port = 3001
     container = of_kind(render(), "Deployment")[f"moonx-{part}"]["spec"]["template"]["spec"]["containers"][0]
 
-    assert [declared["containerPort"] for declared in container["ports"]] == [port]
+    assert [declared["containerPort"] for declared in container["ports"]] == ports
     assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": port}
     assert container["startupProbe"]["httpGet"] == {"path": "/health/live", "port": port}
     assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": port}
-    setting = {"worker": "METRICS_PORT", "relay": "RELAY_METRICS_PORT", "gateway": "GATEWAY_PORT"}[part]
+    setting = {"worker": "METRICS_PORT", "relay": "RELAY_METRICS_PORT", "gateway": "GATEWAY_METRICS_PORT"}[part]
     assert {"name": setting, "value": str(port)} in container["env"]
 
 
@@ -174,7 +175,10 @@ def test_whatever_selects_pods_selects_those_of_one_part(values: Any) -> None:
         **{
             f"Deployment {n}": m["spec"]["selector"]["matchLabels"] for n, m in of_kind(manifests, "Deployment").items()
         },
-        **{f"Service {n}": m["spec"]["selector"] for n, m in of_kind(manifests, "Service").items()},
+        **{
+            f"Service {n.removesuffix('-metrics')}{' of metrics' * n.endswith('-metrics')}": m["spec"]["selector"]
+            for n, m in of_kind(manifests, "Service").items()
+        },
         **{
             f"NetworkPolicy {n}": m["spec"]["podSelector"]["matchLabels"]
             for n, m in of_kind(manifests, "NetworkPolicy").items()
@@ -190,14 +194,16 @@ def test_services_send_to_ports_that_are_open() -> None:
     pods = dict(pod_templates(manifests))
     for name, service in of_kind(manifests, "Service").items():
         (port,) = service["spec"]["ports"]
-        assert port["targetPort"] in {declared["name"] for declared in pods[name]["spec"]["containers"][0]["ports"]}
+        (container,) = pods[name.removesuffix("-metrics")]["spec"]["containers"]
+        assert port["targetPort"] in {declared["name"] for declared in container["ports"]}
     for monitor in of_kind(manifests, "ServiceMonitor").values():
         (service,) = (
             service
             for service in of_kind(manifests, "Service").values()
             if selects(monitor["spec"]["selector"]["matchLabels"], service)
+            and monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
         )
-        assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+        assert service["spec"]["ports"][0]["port"] == 3001
 
 
 @pytest.mark.parametrize("part", ["worker", "gateway"])
@@ -267,7 +273,7 @@ def test_pods_reach_the_services_that_the_settings_name_and_no_other_port() -> N
     assert _ports(policies["moonx-worker"], "egress") == {53, 6543, 6380, 9094, 9095, 8080, 4318, 443, 8545}
     assert _ports(policies["moonx-migrate"], "egress") == {53, 6543}
     assert _ports(policies["moonx-worker"], "ingress") == {3001}
-    assert _ports(policies["moonx-gateway"], "ingress") == {3007}
+    assert _ports(policies["moonx-gateway"], "ingress") == {3001, 3007}
     assert _ports(policies["moonx-migrate"], "ingress") == set()
 
 

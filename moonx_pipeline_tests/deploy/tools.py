@@ -20,6 +20,9 @@ CHART = DEPLOY / "helm" / "moonx"
 KUBERNETES = ("1.27.0", "1.37.0")
 """The oldest version that the chart takes, and the newest whose schema the validator has."""
 
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "moonx"
+"""What takes minutes to make and is the same for every checkout."""
+
 _HELM = ("helm.sh/helm/v3/cmd/helm", "v3.22.0", "helm")
 _COMPOSE = ("github.com/compose-spec/compose-go/v2/cmd", "v2.16.2", "cmd")
 BUILD_SECONDS = 1800
@@ -28,8 +31,7 @@ BUILD_SECONDS = 1800
 
 @functools.cache
 def _go_tool(package: str, version: str, name: str) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "moonx"
-    tool = cache / f"{package.replace('/', '-')}-{version}" / name
+    tool = CACHE / f"{package.replace('/', '-')}-{version}" / name
     tool.parent.mkdir(parents=True, exist_ok=True)
     with fasteners.InterProcessLock(tool.parent / "lock"):  # sessions side by side build it once
         _build(package, version, tool)

@@ -10,6 +10,7 @@ from pydantic import Field
 from moonx_pipeline.gateway.answers import Model, json_response
 
 router = APIRouter(tags=["health"])
+readiness_router = APIRouter(tags=["health"])
 
 
 class Live(Model):
@@ -40,7 +41,7 @@ async def live() -> Response:
     return json_response({"status": "live"})
 
 
-@router.get("/health/ready", response_model=Readiness, responses={503: {"model": Readiness}})
+@readiness_router.get("/health/ready", response_model=Readiness, responses={503: {"model": Readiness}})
 async def ready(request: Request) -> Response:
     """Whether what the gateway needs answers: 503 where it does not."""
     found = await request.app.state.health.read()

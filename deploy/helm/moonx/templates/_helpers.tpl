@@ -74,6 +74,7 @@ env:
   - {name: MOONX_HOME, value: /tmp/moonx}
   - {name: GATEWAY_HOST, value: 0.0.0.0}
   - {name: GATEWAY_PORT, value: "3007"}
+  - {name: GATEWAY_METRICS_PORT, value: "3001"}
   - {name: METRICS_HOST, value: 0.0.0.0}
   - {name: METRICS_PORT, value: "3001"}
   - {name: RELAY_METRICS_PORT, value: "3001"}
