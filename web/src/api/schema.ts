@@ -439,6 +439,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/health/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ready
+         * @description Whether what the gateway needs answers: 503 where it does not.
+         */
+        get: operations["ready"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1082,6 +1102,23 @@ export interface components {
             providerCalls: number;
             /** Computeunits */
             computeUnits: number;
+        };
+        /**
+         * Dependency
+         * @description A part that the gateway stands on.
+         */
+        Dependency: {
+            /** Ok */
+            ok: boolean;
+            /**
+             * Needed
+             * @description Whether the gateway is not ready without it.
+             */
+            needed: boolean;
+            /** Latencyms */
+            latencyMs: number;
+            /** Error */
+            error: string | null;
         };
         /**
          * Depth
@@ -1864,6 +1901,21 @@ export interface components {
             totalChains: number;
         };
         /**
+         * Readiness
+         * @description Whether requests can be served, and what each part says.
+         */
+        Readiness: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ready" | "not_ready";
+            /** Dependencies */
+            dependencies: {
+                [key: string]: components["schemas"]["Dependency"];
+            };
+        };
+        /**
          * RunningOperation
          * @description A sync under way.
          */
@@ -2230,6 +2282,7 @@ export type ChainName = components['schemas']['ChainName'];
 export type ChainReading = components['schemas']['ChainReading'];
 export type ChosenPrice = components['schemas']['ChosenPrice'];
 export type DayOfSyncs = components['schemas']['DayOfSyncs'];
+export type Dependency = components['schemas']['Dependency'];
 export type Depth = components['schemas']['Depth'];
 export type DueUsers = components['schemas']['DueUsers'];
 export type Explanation = components['schemas']['Explanation'];
@@ -2257,6 +2310,7 @@ export type PositionEvidence = components['schemas']['PositionEvidence'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemError = components['schemas']['ProblemError'];
 export type QuickPortfolio = components['schemas']['QuickPortfolio'];
+export type Readiness = components['schemas']['Readiness'];
 export type RunningOperation = components['schemas']['RunningOperation'];
 export type RunningSync = components['schemas']['RunningSync'];
 export type SilentSource = components['schemas']['SilentSource'];
@@ -3893,6 +3947,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Live"];
+                };
+            };
+        };
+    };
+    ready: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
         };
