@@ -1,5 +1,5 @@
 # Verbs: install, demo, test, test-fast, check, bench, up. Each makes the environment it needs.
-.PHONY: help install demo web web-test api-types test test-fast test-image check bench up lock
+.PHONY: help install demo web web-test api-types test test-fast test-image sbom check bench up lock
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -69,6 +69,9 @@ check: install $(NODE_MODULES) ## Format, lint, types and import rules.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@$(WITH_NODE) npm run --silent check
+
+sbom: install ## List what the product is made of, as CycloneDX: .moonx/sbom/.
+	@$(BIN)/python -m moonx_pipeline_tests.deploy.sbom .moonx/sbom && echo "Written: .moonx/sbom/python.cdx.json, .moonx/sbom/page.cdx.json"
 
 bench: install ## Run the benchmarks; a table, and .moonx/bench.json.
 	$(BIN)/moonx bench

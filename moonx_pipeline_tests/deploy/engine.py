@@ -88,6 +88,7 @@ def build(tag: str) -> None:
         "bud", "--isolation", "chroot", "--format", "docker", "--pull-never",
         "--ignorefile", str(ROOT / ".dockerignore"), "-f", str(DEPLOY / "Dockerfile"), "-t", tag, str(ROOT),
     )  # fmt: skip
+    _buildah("rmi", "--prune", "--force")  # the one that had the tag before: each is more than half a gigabyte
 
 
 def mounted(tag: str) -> tuple[str, Path, dict[str, Any]]:

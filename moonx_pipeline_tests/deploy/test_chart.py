@@ -15,7 +15,7 @@ from moonx_pipeline import __version__
 from moonx_pipeline.cli import COMMANDS
 from moonx_pipeline.settings.load import Settings, known_names, rows
 from moonx_pipeline_tests.deploy.manifests import OF_OTHERS, Manifest, of_kind, pod_templates, selects
-from moonx_pipeline_tests.deploy.tools import BUILD_SECONDS, CHART, DEPLOY, KUBERNETES, ROOT, helm, render
+from moonx_pipeline_tests.deploy.tools import BUILD_SECONDS, CHART, DEPLOY, KUBERNETES, ROOT, faults_of, helm, render
 
 pytestmark = pytest.mark.timeout(BUILD_SECONDS)
 
@@ -49,10 +49,35 @@ SERVICE_LINKS = {
 }  # fmt: skip
 
 
-def test_helm_has_nothing_to_say_about_the_chart() -> None:
-    done = helm("lint", "--strict", "--kube-version", KUBERNETES[-1], str(CHART))
+@pytest.mark.parametrize("major", [3, 4])
+def test_helm_has_nothing_to_say_about_the_chart(major: int) -> None:
+    done = helm("lint", "--strict", "--kube-version", KUBERNETES[-1], str(CHART), major=major)
 
     assert done.returncode == 0, done.stdout
+
+
+@COMBINATIONS
+def test_both_helms_render_the_same(values: Any) -> None:
+    assert render(values=values, major=3) == render(values=values, major=4)
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["as it comes", "everything"])
+def test_the_scorer_finds_no_fault_in_the_manifests(values: Any) -> None:
+    ignored = (
+        "container-image-pull-policy",  # the tag is a version, which is never pushed twice
+        "container-security-context-user-group-id",  # it wants ids above 10000; ours is 1001 everywhere
+    )
+    faults = faults_of(render(values=values), ignored)
+
+    # Dagster's chart has the pods.
+    assert {fault for fault in faults if "-dagster-" not in fault[1]} == set()
+    assert {check for _, _, check in faults} <= {"networkpolicy-targets-pod"}
+
+
+def test_the_scorer_sees_a_pod_that_may_write_without_bounds() -> None:
+    manifests = render(values={"worker": {"resources": {"limits": {"ephemeral-storage": None}}}})
+
+    assert ("Deployment", "moonx-worker", "container-ephemeral-storage-request-and-limit") in faults_of(manifests, ())
 
 
 def test_the_chart_and_its_image_are_of_the_packages_version() -> None:

@@ -41,7 +41,9 @@ async def live() -> Response:
     return json_response({"status": "live"})
 
 
-@readiness_router.get("/health/ready", response_model=Readiness, responses={503: {"model": Readiness}}, openapi_extra=OPEN)
+@readiness_router.get(
+    "/health/ready", response_model=Readiness, responses={503: {"model": Readiness}}, openapi_extra=OPEN
+)
 async def ready(request: Request) -> Response:
     """Whether what the gateway needs answers: 503 where it does not."""
     found = await request.app.state.health.read()
