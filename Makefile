@@ -77,6 +77,7 @@ bench: install ## Run the benchmarks; a table, and .moonx/bench.json.
 	$(BIN)/moonx bench
 
 up: install ## Run the whole system until Ctrl-C.
+	@test -f $(PAGE) || echo "Building the page: the first time takes a minute."
 	@$(MAKE) --no-print-directory web || echo "The page could not be built (see above): the rest runs without it."
 	@$(BIN)/moonx up
 
