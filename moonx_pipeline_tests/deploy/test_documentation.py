@@ -37,6 +37,16 @@ def test_no_command_overwrites_a_file_of_the_project(file: Path) -> None:
     assert not set(written) & set(known)
 
 
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.name)
+def test_no_command_has_a_password_that_everybody_on_the_machine_could_read(file: Path) -> None:
+    commands = _blocks(file.read_text(), "sh")
+
+    assert "--from-literal" not in commands
+    assert "$DB_PASSWORD" not in commands
+    for line in re.sub(r"#.*", "", commands).splitlines():
+        assert not re.search(r"(PASSWORD|postgresql://\w+:|--password)=?\w", line), line
+
+
 def test_something_is_looked_for_in_commands_that_write() -> None:
     assert "> 3-dagster.yaml" in _blocks(DEPLOYMENT, "sh")
 
