@@ -53,10 +53,11 @@ def test_the_list_of_the_page_names_what_it_is_built_of_and_no_tool(lists: Path)
 def _declared(name: str) -> set[str]:
     """The licences that a package names; those between which it lets one choose are one."""
     about = metadata(name)
-    stated = about.get("License-Expression")
+    (stated, *_) = about.get_all("License-Expression", [""])
     if not stated:
         classifiers = [one for one in about.get_all("Classifier", []) if one.startswith("License")]
-        stated = " AND ".join(one.rpartition(" :: ")[2] for one in classifiers) or about.get("License") or ""
+        (free, *_) = about.get_all("License", [""])
+        stated = " AND ".join(one.rpartition(" :: ")[2] for one in classifiers) or free
     return {part.strip(" ()") for part in stated.split(" AND ")}
 
 
