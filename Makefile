@@ -1,5 +1,5 @@
 # Verbs: install, demo, test, test-fast, check, bench, up. Each makes the environment it needs.
-.PHONY: help install demo web web-test api-types test test-fast check bench up lock
+.PHONY: help install demo web web-test api-types test test-fast test-image sbom check bench up lock
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -60,6 +60,9 @@ test: install ## Run the whole suite.
 test-fast: install ## Run the quick part of the suite, in about a minute.
 	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "(unit or db) and not slow"
 
+test-image: install ## Build the image by buildah, and start all parts from it; as root, 10 minutes.
+	$(BIN)/pytest -m engine moonx_pipeline_tests/deploy/test_image_build.py
+
 check: install $(NODE_MODULES) ## Format, lint, types and import rules.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -67,10 +70,14 @@ check: install $(NODE_MODULES) ## Format, lint, types and import rules.
 	$(BIN)/lint-imports
 	@$(WITH_NODE) npm run --silent check
 
+sbom: install ## List what the product is made of, as CycloneDX: .moonx/sbom/.
+	@$(BIN)/python -m moonx_pipeline_tests.deploy.sbom .moonx/sbom && echo "Written: .moonx/sbom/python.cdx.json, .moonx/sbom/page.cdx.json"
+
 bench: install ## Run the benchmarks; a table, and .moonx/bench.json.
 	$(BIN)/moonx bench
 
 up: install ## Run the whole system until Ctrl-C.
+	@test -f $(PAGE) || echo "Building the page: the first time takes a minute."
 	@$(MAKE) --no-print-directory web || echo "The page could not be built (see above): the rest runs without it."
 	@$(BIN)/moonx up
 

@@ -82,6 +82,6 @@ def _told(settled: Settled) -> str:
     as_of = f" as of {rfc3339(settled.as_of)}" if settled.as_of else ""
     return (
         f"Restored {settled.users:,} user{'s' * (settled.users != 1)}{as_of}; versions of portfolios went up by "
-        f"{settled.skipped:,}. The next sync of each user reads and tells of all that he holds. 'moonx doctor' "
+        f"{settled.skipped:,}. The next sync of each user reads and publishes all that the user holds. 'moonx doctor' "
         "checks what is stored."
     )

@@ -164,5 +164,8 @@ _MEANINGS = {
 SIGNED_IN = documented(401, 422, 429, 503)
 """Problems of every route that needs a token."""
 
+OPEN: dict[str, Any] = {"security": []}
+"""Says in OpenAPI that a route takes no token."""
+
 WITH_BODY = documented(400, 413)
 """Problems of routes that read a body."""

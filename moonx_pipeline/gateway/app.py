@@ -92,6 +92,7 @@ def describe_api() -> dict[str, Any]:
     """The API's OpenAPI description."""
     app = _api(None)
     app.include_router(health.router)
+    app.include_router(health.readiness_router)
     return app.openapi()
 
 
@@ -101,6 +102,7 @@ def _api(lifespan: Lifespan[FastAPI] | None) -> FastAPI:
         title="MoonX portfolio API",
         version=__version__,
         description=_ABOUT,
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         servers=[{"url": "/"}],
         redoc_url=None,
         redirect_slashes=False,  # it would redirect to whatever host the request names

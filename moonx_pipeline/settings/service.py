@@ -122,7 +122,7 @@ class MonitoringSettings(Group):
     host: str = setting(
         "127.0.0.1",
         "METRICS_HOST",
-        about="Address that workers and relays serve both on; 0.0.0.0 is all.",
+        about="Address that workers, relays and GATEWAY_METRICS_PORT serve both on; 0.0.0.0 is all.",
     )
     metrics_port: Int | None = setting(
         None,
@@ -140,6 +140,15 @@ class MonitoringSettings(Group):
         ge=0,
         le=65535,
         shown_default="3002",
+    )
+    gateway_metrics_port: Int | None = setting(
+        None,
+        "GATEWAY_METRICS_PORT",
+        about="Port of a gateway's metrics and readiness, which the API's port then answers no more. Unset, they are "
+        "on GATEWAY_PORT, for everybody who reaches it.",
+        ge=0,
+        le=65535,
+        shown_default="that of the API",
     )
     health_checks: Bool = setting(True, "MONITORING_ENABLE_HEALTH_CHECKS", about="Whether health is served.")
     prometheus: Bool = setting(True, "MONITORING_ENABLE_PROMETHEUS", about="Whether metrics are served.")

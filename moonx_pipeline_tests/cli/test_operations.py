@@ -146,6 +146,15 @@ def test_a_rejected_key_is_tried_again_by_the_command_that_the_alert_names(
     assert len(alerts(engine)) == 2  # one for all that opened, and one for all that closed
 
 
+@pytest.mark.parametrize("key", ["coingecko", "rpc", "rpc:1", "alchemy:prices"])
+def test_a_breaker_that_never_failed_is_closed_already(run, key: str) -> None:
+    """As the runbook resets it after a key was changed, whether something failed meanwhile or not."""
+    done = run("breaker", "reset", key)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"'{key}' are closed already.\n" if key == "rpc" else f"'{key}' is closed already.\n")
+
+
 @pytest.mark.usefixtures("key_was_rejected")
 def test_a_providers_name_closes_all_of_its_breakers(run, engine: Engine, runtime: Runtime) -> None:
     closed = run("breaker", "reset", "alchemy")

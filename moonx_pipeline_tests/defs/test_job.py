@@ -44,6 +44,20 @@ def execute(environment: dict[str, str], user_id: str, **tags: str) -> subproces
     )
 
 
+def test_dagsters_own_validation_finds_nothing_wrong(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(ROOT / "workspace.yaml")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "All code locations passed validation." in done.stdout + done.stderr
+
+
 def dagster_rows(engine: Engine, sql: str):
     with engine.connect() as connection:
         return connection.exec_driver_sql(sql).all()

@@ -70,7 +70,8 @@ ACCEPTED: Mapping[str, Any] = {
         },
     ),
     "dagsterDaemon": _with(
-        "enabled", "heartbeatTolerance", "deploymentLabels", *_ENVIRONMENT, *_POD, image=_IMAGE,
+        "enabled", "heartbeatTolerance", "deploymentLabels", "initContainerResources", *_ENVIRONMENT, *_POD,
+        image=_IMAGE,
         runCoordinator=_with(
             "enabled", "type",
             config={
@@ -91,11 +92,11 @@ ACCEPTED: Mapping[str, Any] = {
     ),
     "dagsterWebserver": _with(
         "replicaCount", "nameOverride", "pathPrefix", "enableReadOnly", "dbStatementTimeout", "dbPoolRecycle",
-        "logLevel", "deploymentLabels", "workspace", *_ENVIRONMENT, *_POD, image=_IMAGE,
+        "logLevel", "deploymentLabels", "workspace", "initContainerResources", *_ENVIRONMENT, *_POD, image=_IMAGE,
         service=_with("type", "port", "annotations"),
     ),
     "dagster-user-deployments": _with(
-        "enabled", "enableSubchart", "imagePullSecrets",
+        "enabled", "enableSubchart", "imagePullSecrets", "rbacEnabled",
         deployments=[
             _with(
                 "name", "dagsterApiGrpcArgs", "codeServerArgs", "port", *_ENVIRONMENT, *_POD, image=_IMAGE,
@@ -105,6 +106,31 @@ ACCEPTED: Mapping[str, Any] = {
     ),
 }  # fmt: skip
 """Keys that the chart's schema knows; ``None`` where what stands below is Kubernetes' or free."""
+
+
+_USER_DEPLOYMENTS = "dagster-user-deployments"
+"""The chart of the code servers, inside the other; what has its name."""
+
+
+def deployment_labels(release: str) -> dict[str, dict[str, str]]:
+    """The labels that the chart gives its Deployments, by what they run."""
+    own = {"app.kubernetes.io/name": "dagster", "app.kubernetes.io/instance": release}
+    return {
+        "webserver": {**own, "component": "dagster-webserver"},
+        "webserver-read-only": {**own, "component": "dagster-webserver-read-only"},
+        "daemon": {**own, "component": "dagster-daemon", "deployment": "daemon"},
+        "code-server": {
+            **own, "app.kubernetes.io/name": _USER_DEPLOYMENTS, "component": "user-deployments", "deployment": "moonx"
+        },
+    }  # fmt: skip
+
+
+def has_cluster_rights(values: Mapping[str, Any]) -> dict[str, bool]:
+    """Which service accounts the chart gives a role that makes pods and jobs: each chart looks at its own value."""
+    return {
+        "dagster": values.get("rbacEnabled", True),
+        "code-server": values[_USER_DEPLOYMENTS].get("rbacEnabled", True),
+    }
 
 
 def unknown_keys(values: Any, accepted: Any = ACCEPTED, path: str = "") -> Iterator[str]:

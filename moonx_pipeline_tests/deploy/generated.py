@@ -9,8 +9,8 @@ from moonx_pipeline.settings.load import rows
 from moonx_pipeline_tests.deploy.tools import CHART, DEPLOY, KUBERNETES, helm
 
 _FIXED_BY_THE_CHART = {
-    "MOONX_HOME", "GATEWAY_HOST", "GATEWAY_PORT", "METRICS_HOST", "METRICS_PORT", "PORT", "RELAY_METRICS_PORT",
-    "WORKER_CONCURRENCY",
+    "MOONX_HOME", "GATEWAY_HOST", "GATEWAY_PORT", "GATEWAY_METRICS_PORT", "METRICS_HOST", "METRICS_PORT", "PORT",
+    "RELAY_METRICS_PORT", "WORKER_CONCURRENCY",
 }  # fmt: skip
 _HEADER = (
     "# The chart deploy/helm/moonx with its default values, for a cluster without Helm. Made by\n"

@@ -15,7 +15,7 @@ from moonx_pipeline import __version__
 from moonx_pipeline.cli import COMMANDS
 from moonx_pipeline.settings.load import Settings, known_names, rows
 from moonx_pipeline_tests.deploy.manifests import OF_OTHERS, Manifest, of_kind, pod_templates, selects
-from moonx_pipeline_tests.deploy.tools import BUILD_SECONDS, CHART, DEPLOY, KUBERNETES, ROOT, helm, render
+from moonx_pipeline_tests.deploy.tools import BUILD_SECONDS, CHART, DEPLOY, KUBERNETES, ROOT, faults_of, helm, render
 
 pytestmark = pytest.mark.timeout(BUILD_SECONDS)
 
@@ -49,10 +49,35 @@ SERVICE_LINKS = {
 }  # fmt: skip
 
 
-def test_helm_has_nothing_to_say_about_the_chart() -> None:
-    done = helm("lint", "--strict", "--kube-version", KUBERNETES[-1], str(CHART))
+@pytest.mark.parametrize("major", [3, 4])
+def test_helm_has_nothing_to_say_about_the_chart(major: int) -> None:
+    done = helm("lint", "--strict", "--kube-version", KUBERNETES[-1], str(CHART), major=major)
 
     assert done.returncode == 0, done.stdout
+
+
+@COMBINATIONS
+def test_both_helms_render_the_same(values: Any) -> None:
+    assert render(values=values, major=3) == render(values=values, major=4)
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["as it comes", "everything"])
+def test_the_scorer_finds_no_fault_in_the_manifests(values: Any) -> None:
+    ignored = (
+        "container-image-pull-policy",  # the tag is a version, which is never pushed twice
+        "container-security-context-user-group-id",  # it wants ids above 10000; ours is 1001 everywhere
+    )
+    faults = faults_of(render(values=values), ignored)
+
+    # Dagster's chart has the pods.
+    assert {fault for fault in faults if "-dagster-" not in fault[1]} == set()
+    assert {check for _, _, check in faults} <= {"networkpolicy-targets-pod"}
+
+
+def test_the_scorer_sees_a_pod_that_may_write_without_bounds() -> None:
+    manifests = render(values={"worker": {"resources": {"limits": {"ephemeral-storage": None}}}})
+
+    assert ("Deployment", "moonx-worker", "container-ephemeral-storage-request-and-limit") in faults_of(manifests, ())
 
 
 def test_the_chart_and_its_image_are_of_the_packages_version() -> None:
@@ -105,18 +130,28 @@ def test_requests_and_limits_are_those_that_were_measured_for() -> None:
     for _, pod in pod_templates(of_kind(render(), "Deployment").values()):
         resources = pod["spec"]["containers"][0]["resources"]
         assert resources["requests"]["memory"] == "256Mi"
-        assert resources["limits"] == {"cpu": "1", "memory": "512Mi"}
+        assert resources["limits"] == {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "512Mi"}
 
 
-@pytest.mark.parametrize(("part", "port"), [("worker", 3001), ("relay", 3001), ("gateway", 3007)])
-def test_probes_ask_where_the_part_answers(part: str, port: int) -> None:
+@COMBINATIONS
+def test_what_a_pod_may_write_is_requested_and_bounded(values: Any) -> None:
+    for _, pod in pod_templates(render(values=values)):
+        resources = pod["spec"]["containers"][0]["resources"]
+        (tmp,) = pod["spec"]["volumes"]
+        assert _mebibytes(resources["requests"]["ephemeral-storage"]) > 0
+        assert _mebibytes(resources["limits"]["ephemeral-storage"]) > _mebibytes(tmp["emptyDir"]["sizeLimit"])
+
+
+@pytest.mark.parametrize(("part", "ports"), [("worker", [3001]), ("relay", [3001]), ("gateway", [3007, 3001])])
+def test_probes_ask_where_the_part_answers(part: str, ports: list[int]) -> None:
+    port = 3001
     container = of_kind(render(), "Deployment")[f"moonx-{part}"]["spec"]["template"]["spec"]["containers"][0]
 
-    assert [declared["containerPort"] for declared in container["ports"]] == [port]
+    assert [declared["containerPort"] for declared in container["ports"]] == ports
     assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": port}
     assert container["startupProbe"]["httpGet"] == {"path": "/health/live", "port": port}
     assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": port}
-    setting = {"worker": "METRICS_PORT", "relay": "RELAY_METRICS_PORT", "gateway": "GATEWAY_PORT"}[part]
+    setting = {"worker": "METRICS_PORT", "relay": "RELAY_METRICS_PORT", "gateway": "GATEWAY_METRICS_PORT"}[part]
     assert {"name": setting, "value": str(port)} in container["env"]
 
 
@@ -165,7 +200,10 @@ def test_whatever_selects_pods_selects_those_of_one_part(values: Any) -> None:
         **{
             f"Deployment {n}": m["spec"]["selector"]["matchLabels"] for n, m in of_kind(manifests, "Deployment").items()
         },
-        **{f"Service {n}": m["spec"]["selector"] for n, m in of_kind(manifests, "Service").items()},
+        **{
+            f"Service {n.removesuffix('-metrics')}{' of metrics' * n.endswith('-metrics')}": m["spec"]["selector"]
+            for n, m in of_kind(manifests, "Service").items()
+        },
         **{
             f"NetworkPolicy {n}": m["spec"]["podSelector"]["matchLabels"]
             for n, m in of_kind(manifests, "NetworkPolicy").items()
@@ -181,14 +219,16 @@ def test_services_send_to_ports_that_are_open() -> None:
     pods = dict(pod_templates(manifests))
     for name, service in of_kind(manifests, "Service").items():
         (port,) = service["spec"]["ports"]
-        assert port["targetPort"] in {declared["name"] for declared in pods[name]["spec"]["containers"][0]["ports"]}
+        (container,) = pods[name.removesuffix("-metrics")]["spec"]["containers"]
+        assert port["targetPort"] in {declared["name"] for declared in container["ports"]}
     for monitor in of_kind(manifests, "ServiceMonitor").values():
         (service,) = (
             service
             for service in of_kind(manifests, "Service").values()
             if selects(monitor["spec"]["selector"]["matchLabels"], service)
+            and monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
         )
-        assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+        assert service["spec"]["ports"][0]["port"] == 3001
 
 
 @pytest.mark.parametrize("part", ["worker", "gateway"])
@@ -258,7 +298,7 @@ def test_pods_reach_the_services_that_the_settings_name_and_no_other_port() -> N
     assert _ports(policies["moonx-worker"], "egress") == {53, 6543, 6380, 9094, 9095, 8080, 4318, 443, 8545}
     assert _ports(policies["moonx-migrate"], "egress") == {53, 6543}
     assert _ports(policies["moonx-worker"], "ingress") == {3001}
-    assert _ports(policies["moonx-gateway"], "ingress") == {3007}
+    assert _ports(policies["moonx-gateway"], "ingress") == {3001, 3007}
     assert _ports(policies["moonx-migrate"], "ingress") == set()
 
 
@@ -272,6 +312,20 @@ def test_a_part_has_its_own_role_in_the_database_and_no_others_password(part: st
     assert own["DB_PASSWORD"]["valueFrom"]["secretKeyRef"] == key
     assert {own[f"DB_{other.upper()}_PASSWORD"]["value"] for other in PARTS} == {""}
     assert ("JWT_SECRET" in own) == (part != "gateway")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_signs_in_as_the_user_whose_turn_it_is(part: str) -> None:
+    """While a password is changed, two users of the same rights take turns."""
+    pods = dict(pod_templates(render(values={"databaseUsers": {part: f"moonx_{part}_b"}})))
+    users = {
+        name: {variable["name"]: variable.get("value") for variable in pod["spec"]["containers"][0]["env"]}["DB_USER"]
+        for name, pod in pods.items()
+    }
+
+    assert users == {f"moonx-{other}": f"moonx_{other}" for other in PARTS} | {
+        f"moonx-{part}": f"moonx_{part}_b", "moonx-migrate": "moonx"
+    }  # fmt: skip
 
 
 def test_without_roles_all_parts_are_the_one_user_of_the_settings() -> None:
@@ -371,6 +425,12 @@ def test_the_settings_as_they_come_can_be_used_in_production_wherever_they_are_r
     assert settings.database.url is not None
     assert settings.broker.url is not None
     assert settings.kafka.brokers
+
+
+def test_no_network_may_choose_the_address_it_is_known_by_until_the_operator_says_so() -> None:
+    data = of_kind(render(), "ConfigMap")["moonx-settings"]["data"]
+
+    assert data["GATEWAY_TRUSTED_PROXIES"] == ""
 
 
 def test_alerts_are_those_of_the_prometheus_folder() -> None:

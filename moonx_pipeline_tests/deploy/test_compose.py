@@ -179,6 +179,7 @@ def test_every_service_can_do_no_more_than_it_needs(services: dict[str, Any]) ->
     for name, service in services.items():
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["read_only"] is True, name
         assert ("cap_add" in service) == (name == "postgresql"), name
 
 

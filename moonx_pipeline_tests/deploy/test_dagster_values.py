@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 
 from moonx_pipeline import __version__
 from moonx_pipeline.settings.load import known_names, load_settings
-from moonx_pipeline_tests.deploy.dagster_chart import instance_config, merged, unknown_keys
+from moonx_pipeline_tests.deploy.dagster_chart import has_cluster_rights, instance_config, merged, unknown_keys
 from moonx_pipeline_tests.deploy.manifests import of_kind
 from moonx_pipeline_tests.deploy.tools import BUILD_SECONDS, CHART, DEPLOY, ROOT, render
 
@@ -161,7 +161,32 @@ def test_its_pods_are_nobody_and_can_change_nothing() -> None:
             "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}
         }  # fmt: skip
         assert [mount["mountPath"] for mount in part["volumeMounts"]] == ["/tmp"]  # noqa: S108 - of a container
-        assert part["resources"].keys() == {"requests", "limits"}
+        for amounts in (part["resources"]["requests"], part["resources"]["limits"]):
+            assert amounts.keys() == {"cpu", "memory", "ephemeral-storage"}
+
+
+@pytest.mark.parametrize("part", ["dagsterDaemon", "dagsterWebserver"])
+def test_what_a_pod_of_dagster_waits_with_has_bounds(part: str) -> None:
+    waiting = VALUES[part]["initContainerResources"]
+
+    for amounts in (waiting["requests"], waiting["limits"]):
+        assert amounts.keys() == {"cpu", "memory", "ephemeral-storage"}
+
+
+def test_each_of_dagsters_parts_is_looked_after() -> None:
+    daemon, webserver, code = PARTS
+
+    assert daemon["livenessProbe"]["exec"]["command"] == ["dagster-daemon", "liveness-check"]
+    assert webserver["livenessProbe"]["httpGet"] == {"path": "/server_info", "port": 3000}
+    # Its command is the chart's.
+    assert code["livenessProbe"].keys() == {
+        "initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold"
+    }  # fmt: skip
+
+
+def test_nobody_in_the_cluster_may_make_pods_but_who_launches_runs() -> None:
+    assert has_cluster_rights(VALUES) == {"dagster": False, "code-server": False}
+    assert has_cluster_rights(ISOLATED) == {"dagster": True, "code-server": False}
 
 
 def test_nothing_comes_with_it_that_the_operator_has() -> None:

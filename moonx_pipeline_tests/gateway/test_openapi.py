@@ -46,6 +46,26 @@ def test_whatever_is_sent_is_answered_as_it_is_described(
     is_as_described()
 
 
+def test_it_says_where_amounts_are_texts_and_where_they_are_numbers() -> None:
+    said = describe_api()["info"]["description"]
+
+    assert "Decimals are strings" in said
+    assert "Socket.IO" in said
+    assert "numbers with all their digits, more than a double has" in " ".join(said.split())
+
+
+def test_only_what_a_browser_or_a_monitor_asks_without_a_token_says_that_it_takes_none() -> None:
+    open_paths = {
+        path
+        for path, methods in describe_api()["paths"].items()
+        if any(o.get("security") == [] for o in methods.values())
+    }
+
+    assert open_paths == {
+        "/health/live", "/health/ready", "/api/v1/webhooks/alchemy", "/api/v1/logos/{chain_id}/{token_address}"
+    }  # fmt: skip
+
+
 def test_every_route_of_the_contract_is_described() -> None:
     described = {f"{method.upper()} {path}" for path, methods in describe_api()["paths"].items() for method in methods}
 

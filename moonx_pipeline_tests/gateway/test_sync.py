@@ -99,14 +99,36 @@ def test_a_body_that_can_not_be_used_asks_for_nothing(gateway: GatewayProcess, a
 
 
 def test_an_answer_names_the_priority_of_the_request_that_serves(gateway: GatewayProcess, ann: str) -> None:
-    headers = {"Idempotency-Key": "mine"}
-    first = trigger(gateway, ann, json={"priority": "low"}, headers=headers).json()["data"]
-    again = trigger(gateway, ann, json={"priority": "high"}, headers=headers).json()["data"]
-    assert (first["requestId"], first["priority"]) == (again["requestId"], again["priority"])
-
+    first = trigger(gateway, ann, json={"priority": "low"}).json()["data"]
     raised = trigger(gateway, ann, json={"priority": "high"}).json()["data"]
     lower = trigger(gateway, ann, json={"priority": "low"}).json()["data"]
     assert (raised["requestId"], raised["priority"], lower["priority"]) == (first["requestId"], "high", "high")
+
+
+@pytest.mark.parametrize(
+    ("other", "path"),
+    [({"priority": "high"}, "sync/trigger"), ({"syncType": "full"}, "sync/trigger"), ({}, "portfolio/refresh")],
+)
+def test_something_else_by_the_same_key_is_refused(gateway: GatewayProcess, ann: str, other: object, path: str) -> None:
+    headers = {"Idempotency-Key": "mine"}
+    first = trigger(gateway, ann, headers=headers).json()["data"]
+    refused = gateway.ask("POST", f"/api/v1/{path}", token_of(ann), json=other, headers=headers)
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "idempotency_key_reused")
+    assert "'mine'" in refused.json()["error"]["message"]
+    # As it was asked for, whether its defaults are said or not.
+    again = trigger(gateway, ann, json={"priority": "medium"}, headers=headers).json()["data"]
+    assert again["requestId"] == first["requestId"]
+
+
+def test_a_key_from_before_its_request_was_kept_serves_any_body(gateway: GatewayProcess, ann: str) -> None:
+    headers = {"Idempotency-Key": "old"}
+    first = trigger(gateway, ann, headers=headers).json()["data"]
+    with gateway.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE sync_request_keys SET asked = NULL WHERE user_id = %s", (ann,))
+
+    again = trigger(gateway, ann, json={"priority": "low"}, headers=headers).json()["data"]
+    assert (again["requestId"], again["priority"]) == (first["requestId"], "medium")
 
 
 def test_operations_are_paged_by_the_last_of_a_page(gateway: GatewayProcess, ann: str) -> None:

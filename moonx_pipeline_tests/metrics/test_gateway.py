@@ -1,6 +1,9 @@
 """What gateways tell of themselves, and one of them of the database."""
 
 import math
+import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,12 +16,13 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.metrics.gauges import AGE_BOUNDS, OF_DATABASE
+from moonx_pipeline.simulator.server import free_port
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.monitoring.gauges import read_gauges
 from moonx_pipeline.storage.portfolios.users import add_wallets
 from moonx_pipeline.storage.requests.pause import pause
 from moonx_pipeline_tests.fixtures.dagster import eventually
-from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway, token_of
+from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, gateway_environment, running_gateway, token_of
 from moonx_pipeline_tests.gateway.live.clients import connected
 from moonx_pipeline_tests.support.live_events import started, tell
 from moonx_pipeline_tests.support.samples import Samples, samples
@@ -59,6 +63,32 @@ def breaker(engine: Engine, key: str, state: str) -> None:
             "now() - interval '20 minutes', now() + interval '1 minute', 'key_rejected')",
             (key, state),
         )
+
+
+def test_metrics_and_readiness_move_to_a_port_of_their_own(database_url: str, tmp_path: Path) -> None:
+    port = free_port()
+    with running_gateway(database_url, tmp_path, GATEWAY_METRICS_PORT=str(port), **_SOON) as gateway:
+        for path in ("/metrics", "/health/ready"):
+            assert requests.get(f"{gateway.url}{path}", timeout=10).status_code == 404
+        assert requests.get(f"{gateway.url}/health/live", timeout=10).status_code == 200
+
+        own = f"http://127.0.0.1:{port}"
+        assert requests.get(f"{own}/health/ready", timeout=10).json()["dependencies"]["database"]["ok"]
+        assert {"websocket_connections", "dependency_up"} <= samples(own).names
+        assert requests.get(f"{own}/api/v1/portfolio", timeout=10).status_code == 404
+
+
+def test_a_gateway_whose_metrics_have_no_port_says_so_and_ends(database_url: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        environment = gateway_environment(database_url, tmp_path, GATEWAY_METRICS_PORT=str(port))
+        done = subprocess.run(
+            [sys.executable, "-m", "moonx_pipeline", "gateway"],
+            env=environment, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "GATEWAY_METRICS_PORT" in done.stderr
 
 
 def exported(gateway: GatewayProcess, *, at_least: int = 0) -> Samples:

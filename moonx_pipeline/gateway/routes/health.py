@@ -7,9 +7,10 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from moonx_pipeline.gateway.answers import Model, json_response
+from moonx_pipeline.gateway.answers import OPEN, Model, json_response
 
 router = APIRouter(tags=["health"])
+readiness_router = APIRouter(tags=["health"])
 
 
 class Live(Model):
@@ -34,13 +35,15 @@ class Readiness(Model):
     dependencies: dict[str, Dependency]
 
 
-@router.get("/health/live", response_model=Live)
+@router.get("/health/live", response_model=Live, openapi_extra=OPEN)
 async def live() -> Response:
     """Whether the process lives; it asks nobody else."""
     return json_response({"status": "live"})
 
 
-@router.get("/health/ready", response_model=Readiness, responses={503: {"model": Readiness}})
+@readiness_router.get(
+    "/health/ready", response_model=Readiness, responses={503: {"model": Readiness}}, openapi_extra=OPEN
+)
 async def ready(request: Request) -> Response:
     """Whether what the gateway needs answers: 503 where it does not."""
     found = await request.app.state.health.read()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from moonx_pipeline.gateway.answers import documented, not_found
+from moonx_pipeline.gateway.answers import OPEN, documented, not_found
 from moonx_pipeline.gateway.callers import Shared, address_of
 from moonx_pipeline.gateway.logos import NO_LOGO, Logos
 
@@ -17,6 +17,7 @@ router = APIRouter(tags=["portfolio"])
     "/logos/{chain_id}/{token_address}",
     response_class=Response,
     responses={200: {"content": {"image/*": {}}}, **documented(404, 422, 429, 503)},
+    openapi_extra=OPEN,
 )
 async def get_logo(
     request: Request,

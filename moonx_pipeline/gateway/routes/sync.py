@@ -49,7 +49,8 @@ IdempotencyKey = Annotated[
     Header(
         min_length=1,
         max_length=255,
-        description="Asking by the same key again gives the same answer, and no second sync.",
+        description="Asking by the same key again gives the same answer, and no second sync; asking for something else "
+        "by it is refused (422, `idempotency_key_reused`).",
     ),
 ]
 
@@ -73,24 +74,25 @@ def trigger_sync(
 ) -> Response:
     """Asks for a sync. Where one waits already, that one serves; past the limit it is refused until `resetTime`."""
     wanted = body or TriggerBody()
-    return _trigger(gateway, caller, wanted.priority, wanted.syncType, idempotency_key)
+    return _trigger(gateway, caller, wanted, idempotency_key)
 
 
 @router.post("/portfolio/refresh", status_code=202, response_model=Answer[SyncTriggered], responses=_TRIGGER)
 def refresh(gateway: Shared, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Response:
     """Asks for a sync with high priority, within the same limit."""
-    return _trigger(gateway, caller, "high", "portfolio", idempotency_key)
+    return _trigger(gateway, caller, TriggerBody(priority="high"), idempotency_key)
 
 
-def _trigger(gateway: Gateway, caller: Caller, priority: Priority, sync_type: str, key: str | None) -> Response:
+def _trigger(gateway: Gateway, caller: Caller, wanted: TriggerBody, key: str | None) -> Response:
     settings = gateway.settings
     asked = ask_for_sync(
         gateway.engine,
         settings,
         caller.user_id,
         source="api",
-        priority=priority,
+        priority=wanted.priority,
         idempotency_key=key,
+        asked=wanted.model_dump_json(),
         limited=True,
     )
     if asked.refusal is not None or asked.request_id is None:
@@ -101,7 +103,7 @@ def _trigger(gateway: Gateway, caller: Caller, priority: Priority, sync_type: st
         pause = current_pause(connection)
     data = {
         "requestId": str(asked.request_id),
-        "syncType": sync_type,
+        "syncType": wanted.syncType,
         "priority": stored_priority,
         "remainingRequests": settings.worker.rate_max if asked.remaining is None else asked.remaining,
         "resetTime": rfc3339(asked.reset_at) if asked.reset_at else None,
@@ -114,6 +116,8 @@ def _refused(asked: SyncRequestResult) -> ApiError:
     refusal = asked.refusal
     if refusal is None:
         raise AssertionError("a request without a refusal has an id")
+    if refusal.code == "idempotency_key_reused":
+        return ApiError(422, refusal.code, refusal.reason)
     if refusal.code != "rate_limited":
         return ApiError(409, refusal.code, sync_sentence(refusal.code))
     reset_at = asked.reset_at or utc_now()

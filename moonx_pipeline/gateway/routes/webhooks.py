@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, KNOWN_CHAINS
 from moonx_pipeline.domain.show import safe_text
-from moonx_pipeline.gateway.answers import NO_NUL, Answer, ApiError, Model, answer, documented
+from moonx_pipeline.gateway.answers import NO_NUL, OPEN, Answer, ApiError, Model, answer, documented
 from moonx_pipeline.gateway.callers import Gateway, Shared, address_of
 from moonx_pipeline.gateway.deliveries import ANY_CHAIN, has_signing_key, signers
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_WEBHOOK
@@ -86,7 +86,7 @@ def _in_one_piece(model: type[BaseModel]) -> dict[str, Any]:
     "/webhooks/alchemy",
     response_model=Answer[Noted],
     responses=documented(400, 401, 404, 409, 413, 429),
-    openapi_extra={"requestBody": {"content": {"application/json": {"schema": _in_one_piece(Delivery)}}}},
+    openapi_extra={**OPEN, "requestBody": {"content": {"application/json": {"schema": _in_one_piece(Delivery)}}}},
 )
 async def alchemy(
     request: Request, gateway: Shared, x_alchemy_signature: Annotated[str | None, Header()] = None

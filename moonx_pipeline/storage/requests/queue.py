@@ -36,11 +36,13 @@ class Answer(NamedTuple):
         request_id: The request that serves the user.
         remaining: What was left of the user's rate limit; ``None`` if they have none.
         reset_at: When the next permit comes back.
+        asked: What was asked for, in the asker's own words; ``None`` if that is not known.
     """
 
     request_id: UUID
     remaining: int | None
     reset_at: datetime | None
+    asked: str | None = None
 
 
 _LOCK = """
@@ -68,8 +70,8 @@ def lock_asker(connection: Connection, user_id: str, *, active: bool) -> Request
 def answer_of(connection: Connection, user_id: str, key: str) -> Answer | None:
     """The answer that a user got before for this idempotency key."""
     row = connection.exec_driver_sql(
-        "SELECT request_id, remaining, reset_at FROM sync_request_keys WHERE user_id = %(user)s "
-        "AND idempotency_key = %(key)s UNION ALL SELECT id, NULL, NULL FROM sync_requests "
+        "SELECT request_id, remaining, reset_at, asked FROM sync_request_keys WHERE user_id = %(user)s "
+        "AND idempotency_key = %(key)s UNION ALL SELECT id, NULL, NULL, NULL FROM sync_requests "
         "WHERE user_id = %(user)s AND idempotency_key = %(key)s LIMIT 1",
         {"user": user_id, "key": key},
     ).one_or_none()
@@ -79,8 +81,8 @@ def answer_of(connection: Connection, user_id: str, key: str) -> Answer | None:
 def remember_answer(connection: Connection, user_id: str, key: str, answer: Answer) -> None:
     """Keeps an answer for requests by the same key."""
     connection.exec_driver_sql(
-        "INSERT INTO sync_request_keys (user_id, idempotency_key, request_id, remaining, reset_at) "
-        "VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        "INSERT INTO sync_request_keys (user_id, idempotency_key, request_id, remaining, reset_at, asked) "
+        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
         (user_id, key, *answer),
     )
 

@@ -55,7 +55,7 @@ class Refusal(NamedTuple):
     """Why a request was refused.
 
     Attributes:
-        code: ``rate_limited``, ``no_wallets`` or ``disabled``.
+        code: ``rate_limited``, ``no_wallets``, ``disabled`` or ``idempotency_key_reused``.
         reason: A sentence for users.
     """
 
@@ -117,12 +117,13 @@ def ask_for_sync(
     source: str,
     priority: str,
     idempotency_key: str | None = None,
+    asked: str | None = None,
     limited: bool,
 ) -> SyncRequestResult:
     """Asks for one user's sync, in one transaction under the user's lock.
 
-    The same key again gets the same answer. If a request of the user already waits, it serves this call, too. Neither
-    takes a permit.
+    The same key again gets the same answer, unless it asks for something else. If a request of the user already waits,
+    it serves this call, too. Neither takes a permit.
 
     Args:
         engine: The pipeline's database.
@@ -131,6 +132,7 @@ def ask_for_sync(
         source: Who asks: ``cli``, ``api``, ``wallets``, ``login``, ``webhook`` or ``backfill``.
         priority: ``high``, ``medium`` or ``low``.
         idempotency_key: The caller's own name for this request.
+        asked: What the caller asks for, as text: another one by the same key is refused.
         limited: Whether it takes a permit of the user's limit for that source.
     """
     limit_of = wallets_sync_limit if source == "wallets" else manual_sync_limit
@@ -139,7 +141,13 @@ def ask_for_sync(
     def ask() -> SyncRequestResult:
         with engine.begin() as connection:
             return ask_within(
-                connection, user_id, source=source, priority=priority, idempotency_key=idempotency_key, limit=limit
+                connection,
+                user_id,
+                source=source,
+                priority=priority,
+                idempotency_key=idempotency_key,
+                asked=asked,
+                limit=limit,
             )
 
     return briefly(settings, ask)
@@ -152,6 +160,7 @@ def ask_within(
     source: str,
     priority: str,
     idempotency_key: str | None = None,
+    asked: str | None = None,
     limit: Limit | None = None,
 ) -> SyncRequestResult:
     """Asks for a sync inside the caller's transaction; see ``ask_for_sync``.
@@ -162,12 +171,15 @@ def ask_within(
         source: Who asks.
         priority: How urgently.
         idempotency_key: The caller's own name for this request.
+        asked: What the caller asks for, as text.
         limit: The user's limit to take a permit of; ``None`` for none.
     """
     key = idempotency_key
     trigger = trigger_of(source)
     asker = lock_asker(connection, user_id, active=trigger in PERSONAL_TRIGGERS)
     if key is not None and (before := answer_of(connection, user_id, key)) is not None:
+        if None not in (asked, before.asked) and asked != before.asked:
+            return SyncRequestResult(None, False, refusal=_reused(key))
         return SyncRequestResult(before.request_id, False, before.remaining, before.reset_at)
     if asker is None or not asker.enabled:
         return SyncRequestResult(None, False, refusal=_unservable(user_id, asker))
@@ -186,7 +198,7 @@ def ask_within(
             return SyncRequestResult(None, False, 0, grant.slot, _limited(user_id, source, limit, grant.slot))
         remaining, reset_at = grant.remaining, grant.reset_at
     if key is not None:
-        remember_answer(connection, user_id, key, Answer(served_by, remaining, reset_at))
+        remember_answer(connection, user_id, key, Answer(served_by, remaining, reset_at, asked))
     if trigger in _ACTIVITIES:
         # One event per request, however often it is asked for while it waits.
         event = user_activity(
@@ -205,6 +217,13 @@ def _unservable(user_id: str, asker: RequestingUser | None) -> Refusal:
     if asker is None:
         return Refusal(NO_WALLETS.code, NO_WALLETS.say(user=user_id))
     return Refusal(DISABLED.code, DISABLED.say(user=user_id))
+
+
+def _reused(key: str) -> Refusal:
+    return Refusal(
+        "idempotency_key_reused",
+        f"By the key '{key}' something else was asked for before: use a new key for a new request.",
+    )
 
 
 def _limited(user_id: str, source: str, limit: Limit, until: datetime) -> Refusal:

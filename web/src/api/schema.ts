@@ -2714,7 +2714,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Asking by the same key again gives the same answer, and no second sync. */
+                /** @description Asking by the same key again gives the same answer, and no second sync; asking for something else by it is refused (422, `idempotency_key_reused`). */
                 "idempotency-key"?: string | null;
             };
             path?: never;
@@ -2804,7 +2804,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Asking by the same key again gives the same answer, and no second sync. */
+                /** @description Asking by the same key again gives the same answer, and no second sync; asking for something else by it is refused (422, `idempotency_key_reused`). */
                 "idempotency-key"?: string | null;
             };
             path?: never;

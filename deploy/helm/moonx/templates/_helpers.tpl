@@ -74,12 +74,13 @@ env:
   - {name: MOONX_HOME, value: /tmp/moonx}
   - {name: GATEWAY_HOST, value: 0.0.0.0}
   - {name: GATEWAY_PORT, value: "3007"}
+  - {name: GATEWAY_METRICS_PORT, value: "3001"}
   - {name: METRICS_HOST, value: 0.0.0.0}
   - {name: METRICS_PORT, value: "3001"}
   - {name: RELAY_METRICS_PORT, value: "3001"}
 {{- if and .root.Values.databaseRoles (ne .component "migrate") }}
   # Its own role in the database, and no other's password.
-  - {name: DB_USER, value: moonx_{{ .component }}}
+  - {name: DB_USER, value: {{ get .root.Values.databaseUsers .component }}}
   - name: DB_PASSWORD
     valueFrom: {secretKeyRef: {name: {{ .root.Values.existingSecret }}, key: DB_{{ upper .component }}_PASSWORD}}
 {{- range $part := list "WORKER" "GATEWAY" "RELAY" }}
