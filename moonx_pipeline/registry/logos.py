@@ -57,6 +57,9 @@ _SAME: Final = {
 }
 """Wrapped coins and bridged dollars, by CoinGecko's id, with the coin that they show the logo of."""
 
+_UNCLEAR: Final = frozenset({"rari-governance-token"})
+"""Coins whose icon can't be made out: white on white."""
+
 
 @click.command()
 def build() -> None:
@@ -123,7 +126,7 @@ def _coins(known: Path) -> dict[str, dict[str, Any]]:
     compiled = json.loads((known / "dist/metadata/tokens.js.map").read_bytes())
     listed: str = compiled["sourcesContent"][0]
     coins: list[dict[str, Any]] = json.JSONDecoder().raw_decode(listed, listed.index("= [") + 2)[0]
-    return {coin["id"]: coin for coin in coins}
+    return {coin["id"]: coin for coin in coins if coin["id"] not in _UNCLEAR}
 
 
 def _contracts(coins: dict[str, dict[str, Any]]) -> Iterator[tuple[int, str, str]]:

@@ -14,13 +14,15 @@ export const TokenLogo = memo(function TokenLogo({ position }: { position: Posit
   const { brokenLogos } = useStore();
   const own = useOwnLogo(chainId, tokenAddress);
   const [broken, setBroken] = useState<string | null>(null);
+  const [loaded, setLoaded] = useState<string | null>(null);
   const provided = own === null && logoUrl !== null ? `/api/v1/logos/${chainId}/${tokenAddress}` : null;
   const source = isSpam ? null : (own ?? provided);
   const isShown = source !== null && source !== broken && !brokenLogos.has(source);
   const initials = [...safeText(symbol).replace(/[^\p{L}\p{N}]/gu, "")].slice(0, 2).join("").toUpperCase();
   return (
     <span className={styles.logo} style={{ "--hue": hue(tokenAddress, chainId) } as CSSProperties} aria-hidden="true">
-      {isShown ? (
+      {!(isShown && loaded === source) && (initials || "?")}
+      {isShown && (
         <img
           src={source}
           alt=""
@@ -29,13 +31,12 @@ export const TokenLogo = memo(function TokenLogo({ position }: { position: Posit
           loading="lazy"
           decoding="async"
           className={styles.image}
+          onLoad={() => setLoaded(source)}
           onError={() => {
             brokenLogos.add(source);
             setBroken(source);
           }}
         />
-      ) : (
-        initials || "?"
       )}
     </span>
   );

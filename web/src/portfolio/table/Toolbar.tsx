@@ -66,6 +66,7 @@ export function Toolbar({ filter, onFilter, sorting, onSort, chains, wallets, re
       )}
       {reasons.length > 0 && (
         <Select
+          className={styles.narrow}
           label={TOOLBAR.counted}
           value={countedText(filter.counted)}
           onChange={(value) => change({ counted: countedOf(value) })}
