@@ -75,7 +75,7 @@ export interface paths {
         };
         /**
          * Get History
-         * @description The total over the last days.
+         * @description The total over the last days, and what else happened meanwhile.
          */
         get: operations["get_history"];
         put?: never;
@@ -1305,6 +1305,11 @@ export interface components {
             before: components["schemas"]["HistoryPoint"] | null;
             /** Points */
             points: components["schemas"]["HistoryPoint"][];
+            /**
+             * Walletsadded
+             * @description Within the range, of the wallets that are still there.
+             */
+            walletsAdded: components["schemas"]["WalletAdded"][];
         };
         /**
          * HistoryPoint
@@ -2313,6 +2318,20 @@ export interface components {
             oldestSeconds: number;
         };
         /**
+         * WalletAdded
+         * @description A wallet that a portfolio has had from a time on.
+         */
+        WalletAdded: {
+            /** Walletaddress */
+            walletAddress: string;
+            /**
+             * At
+             * Format: date-time
+             * @description RFC 3339 in UTC.
+             */
+            at: string;
+        };
+        /**
          * Wallets
          * @description A user's wallets.
          */
@@ -2447,6 +2466,7 @@ export type TriggerBody = components['schemas']['TriggerBody'];
 export type ValidationError = components['schemas']['ValidationError'];
 export type WaitingEvents = components['schemas']['WaitingEvents'];
 export type WaitingRequests = components['schemas']['WaitingRequests'];
+export type WalletAdded = components['schemas']['WalletAdded'];
 export type Wallets = components['schemas']['Wallets'];
 export type WalletsBody = components['schemas']['WalletsBody'];
 export type Worker = components['schemas']['Worker'];
