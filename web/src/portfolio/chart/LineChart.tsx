@@ -9,7 +9,7 @@ import { CHART, dayChangeText, eventText, extent, RANGES } from "../../strings/c
 import { leftOut } from "../../strings/leftOut";
 import { Choice } from "../../ui/Choice";
 import styles from "./LineChart.module.css";
-import { aDayBefore, type Line, line, nearest, path, type Spot } from "./line";
+import { aDayBefore, isFirstDay, type Line, line, nearest, path, type Spot } from "./line";
 
 const HEIGHT = 160;
 /** Room for the line's own thickness. */
@@ -17,7 +17,9 @@ const STROKE = 4;
 
 /** What all of it was worth over a time; nothing is drawn where nothing was read. */
 export function LineChart({ portfolio }: { portfolio: Portfolio }) {
-  const [days, setDays] = useState(30);
+  const [wanted, setDays] = useState<number | null>(null);
+  const { data: today } = useHistory(1);
+  const days = wanted ?? (today && isFirstDay(today) ? 1 : 30);
   const { data, problem } = useHistory(days);
   // A day is drawn over the one before it, which is in the longer range.
   const { data: week } = useWatched<History>(days === 1 ? historyPath(7) : null);

@@ -63,12 +63,17 @@ export function line(history: History, now: number, width: number, height: numbe
     runs: unbroken(spots, history.gapSeconds).filter((run) => run.some(({ x }) => x >= 0)),
     spots: inRange,
     dayBefore: earlier ? unbroken(dayBefore.map(spotOf), earlier.gapSeconds) : [],
-    isFirstDay: before === null && points[0] !== undefined && to - millis(points[0].at) < DAY_MS,
+    isFirstDay: isFirstDay(history) && to - millis(points[0]?.at ?? to) < DAY_MS,
     low: read[0] ?? null,
     high: read.at(-1) ?? null,
     from,
     to,
   };
+}
+
+/** Whether all that was ever read is within a range: of one day, it is the first one. */
+export function isFirstDay({ before, points }: History): boolean {
+  return before === null && points.length > 0;
 }
 
 /** Runs without a gap between two readings. */
