@@ -50,8 +50,13 @@ export function beginSession({ token, userId }: Session): void {
 
 /** Who is, or last was, signed in here and did not sign out; null of a browser that nobody has used. */
 export function knownUser(): string | null {
+  return openSession()?.userId ?? lastUser();
+}
+
+/** Who signed in to this browser last, in whichever tab, and did not sign out. */
+export function lastUser(): string | null {
   try {
-    return openSession()?.userId ?? localStorage.getItem(USER);
+    return localStorage.getItem(USER);
   } catch {
     return null;
   }

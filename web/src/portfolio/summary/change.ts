@@ -1,6 +1,6 @@
 /** What changed over a day. */
 import type { History, HistoryPoint, Position } from "../../api/schema";
-import { absolute, add, percentOf, sign, subtract } from "../../format/decimal";
+import { absolute, add, percentOf, sign, subtract, sum } from "../../format/decimal";
 import { millis } from "../../format/time";
 
 const DAY_MS = 86_400_000;
@@ -37,16 +37,19 @@ export interface PriceChange {
 
 /** Of the counted positions whose price a source compares with the day before; null where none is. */
 export function priceChange(positions: readonly Position[]): PriceChange | null {
-  let [now, then] = ["0", "0"];
+  const now: string[] = [];
+  const then: string[] = [];
   for (const { isCounted, valueUsd, change24h } of positions) {
     if (!isCounted || valueUsd === null || change24h === null) continue;
     const before = worthBefore(valueUsd, change24h);
     if (before === null) continue;
-    [now, then] = [add(now, valueUsd), add(then, before)];
+    now.push(valueUsd);
+    then.push(before);
   }
-  if (sign(then) === 0) return null;
-  const usd = subtract(now, then);
-  return { usd, percent: percentOf(usd, then, 6) };
+  const base = sum(then);
+  if (sign(base) === 0) return null;
+  const usd = subtract(sum(now), base);
+  return { usd, percent: percentOf(usd, base, 6) };
 }
 
 /** Null of a price that fell by all of it, or by more. */

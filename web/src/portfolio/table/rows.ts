@@ -1,7 +1,7 @@
 /** What the table shows: groups of positions, filtered and sorted. Pure. */
 import type { Position } from "../../api/schema";
 import type { Chains } from "../../chains";
-import { add, compare } from "../../format/decimal";
+import { compare, sum } from "../../format/decimal";
 import { positionKey } from "../../state/sharing";
 
 export type Group = "counted" | "lowLiquidity" | "unsure" | "unread" | "hidden";
@@ -50,7 +50,7 @@ export function grouped(positions: readonly Position[], filter: Filter, sorting:
   return asked.map((group) => ({
     group,
     count: groups[group].length,
-    valueUsd: group === "counted" ? groups.counted.reduce((sum, { valueUsd }) => add(sum, valueUsd ?? "0"), "0") : null,
+    valueUsd: group === "counted" ? sum(groups.counted.map(({ valueUsd }) => valueUsd ?? "0")) : null,
     positions: groups[group].filter((position) => passes(position, filter)).sort(order),
   }));
 }
