@@ -130,7 +130,11 @@ def take_licence(source: Source, folder: Path) -> str:
 
 def notice_of(source: Source, folder: Path) -> str:
     """The copyright and license of an unpacked package."""
-    title = f"{source.package} {source.version} (the list '{source.name}')" if source.name else f"{source.package} {source.version}"
+    title = (
+        f"{source.package} {source.version} (the list '{source.name}')"
+        if source.name
+        else f"{source.package} {source.version}"
+    )
     text = next((file.read_text() for file in sorted(folder.glob("LICEN[CS]E*"))), None)
     if text is None:
         author = json.loads((folder / "package.json").read_bytes()).get("author", "its authors")

@@ -20,7 +20,6 @@ from typing import Any, Final
 import click
 
 from moonx_pipeline.domain.chains import KNOWN_CHAINS, NATIVE_TOKEN
-from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.registry.build import Source, fetch, notice_of, take_licence
 from moonx_pipeline.registry.snapshot import FOLDER, shipped_lists
 
@@ -34,7 +33,7 @@ INDEX: Final = WEB / "src" / "portfolio" / "table" / "logos.json"
 
 _LARGEST: Final = 8_000  # bytes
 _SVG: Final = "{http://www.w3.org/2000/svg}"
-ELEMENTS: Final = frozenset(
+_ELEMENTS: Final = frozenset(
     f"{_SVG}{name}"
     for name in (
         *("svg", "g", "defs", "path", "circle", "ellipse", "rect", "polygon", "line", "clipPath", "mask"),
@@ -108,14 +107,18 @@ def _picture(program: str) -> str | None:
     if text is None:
         return None
     svg = re.sub(r">\s+<", "><", str(ast.literal_eval(text[1])).strip()).replace(' class="web3icons"', "")
-    if len(svg) > _LARGEST or "<!" in svg:
-        return None
-    return svg if all(harmless(element) for element in ElementTree.fromstring(svg).iter()) else None
+    return svg if len(svg) <= _LARGEST and draws_only(svg) else None
 
 
-def harmless(element: ElementTree.Element) -> bool:
-    """Whether an element draws only, and by itself."""
-    return element.tag in ELEMENTS and not any(
+def draws_only(svg: str) -> bool:
+    """Whether a picture draws, does nothing else, and needs no other file."""
+    if "<!" in svg or "<?" in svg:
+        return False
+    return all(_draws_only(element) for element in ElementTree.fromstring(svg).iter())  # noqa: S314 - without entities
+
+
+def _draws_only(element: ElementTree.Element) -> bool:
+    return element.tag in _ELEMENTS and not any(
         name.startswith("on") or "href" in name or (":" in value and "url(" in value)
         for name, value in element.attrib.items()
     )

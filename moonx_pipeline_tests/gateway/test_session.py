@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, running_gateway, token_of
+from moonx_pipeline_tests.support.commands import moonx
 
 SESSION = "/api/v1/session"
 
@@ -94,3 +98,26 @@ def test_who_guesses_codes_is_stopped(gateway: GatewayProcess, tmp_path: Path) -
         found = [redeem(narrow, f"guess{number}")[0] for number in range(5)]
 
     assert found == [401, 401, 401, 429, 429]
+
+
+@pytest.mark.parametrize(("role", "path"), [((), ""), (("--admin",), "admin")], ids=["user", "admin"])
+def test_a_printed_link_holds_a_code_of_this_machines_gateway(
+    gateway: GatewayProcess, tmp_path: Path, role: tuple[str, ...], path: str
+) -> None:
+    printed = moonx("token", "ann", "--link", *role, cwd=tmp_path, **gateway.environment)
+
+    found = re.fullmatch(rf"http://127\.0\.0\.1:{gateway.port}/{path}#code=([\w-]+)\n", printed.stdout)
+    assert found, printed
+    status, said = redeem(gateway, found[1])
+    assert status == 200
+    answered = gateway.ask("GET", "/api/v1/sync/stats", said["data"]["token"])
+    assert answered.status_code == (200 if role else 403)
+
+
+def test_where_others_issue_tokens_no_link_is_printed(gateway: GatewayProcess, tmp_path: Path) -> None:
+    settings = {**gateway.environment, "MOONX_ENV": "production"}
+
+    refused = moonx("token", "ann", "--link", cwd=tmp_path, **settings)
+
+    assert refused.returncode != 0
+    assert "#code=" not in refused.stdout + refused.stderr

@@ -19,8 +19,8 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import SPAM_WALLET
 from moonx_pipeline.storage.portfolios.holdings import snapshot_holdings, write_holdings
 from moonx_pipeline.storage.portfolios.series import Reading, Series, bucket_of, read_series
-from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.storage.portfolios.users import AddedWallet
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.views.history import history_json
 from moonx_pipeline_tests.support.rows import position
 from moonx_pipeline_tests.support.syncs import operation, portfolio, register, sync
