@@ -80,7 +80,7 @@ def up(replace: bool) -> None:
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: _terminate_self())  # honcho stops its processes on SIGTERM
     start_watch(settings.home)
-    threading.Thread(target=_announce, args=(settings,), daemon=True).start()
+    threading.Thread(target=_announce, args=(settings, engine), daemon=True).start()
     manager.loop()
     # A process that ends by itself fails the whole; Ctrl-C does not.
     failed = manager.returncode not in (None, 0, 130, -2, -15)
@@ -153,7 +153,7 @@ def _register_demo_user(engine: Engine) -> None:
             add_wallets(connection, DEMO_USER, (PLAIN_WALLET, POLYGON_WALLET))
 
 
-def _announce(settings: Settings) -> None:
+def _announce(settings: Settings, engine: Engine) -> None:
     """Prints the pages' addresses once they answer."""
     import requests
     from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -166,24 +166,24 @@ def _announce(settings: Settings) -> None:
     answers(f"{page}/openapi.json")
     answers(f"http://127.0.0.1:{web}/server_info")
     # What is printed elsewhere than on a terminal is kept: by a service manager, in a file.
-    admin = _session(settings, is_admin=True) if sys.stdout.isatty() else ""
-    how = "" if admin else f"  (sign in with 'moonx token {DEMO_USER} --admin')"
+    admin = sys.stdout.isatty() and _link(settings, engine, is_admin=True)
     echo(
-        f"\nYour portfolio: {page}/{_session(settings, is_admin=False)}\n"
-        f"For operators:  {page}/admin{admin}{how}\n"
+        f"\nYour portfolio: {_link(settings, engine, is_admin=False) or f'{page}/'}\n"
+        f"For operators:  {admin or f'{page}/admin'}\n"
+        f"                A link signs in once, within a minute: 'moonx token {DEMO_USER} --link' prints a new one,\n"
+        f"                with '--admin' one for operators.\n"
         f"Dagster:        http://127.0.0.1:{web}/assets/portfolio\n"
         f"The API:        {page}/docs  (Ctrl-C stops everything)\n"
         f"For commands in another terminal: export DAGSTER_GRAPHQL_URL={graphql_url(web)}\n"
     )
 
 
-def _session(settings: Settings, *, is_admin: bool) -> str:
-    """The end of a link that signs the demo user in; empty if tokens are issued elsewhere."""
-    from moonx_pipeline.gateway.auth import development_token
+def _link(settings: Settings, engine: Engine, *, is_admin: bool) -> str | None:
+    """A link that signs the demo user in; ``None`` if tokens are issued elsewhere."""
+    from moonx_pipeline.cli.links import sign_in_link
 
     try:
         lifetime = _ADMIN_SESSION if is_admin else _SESSION
-        token = development_token(settings, DEMO_USER, is_admin=is_admin, lifetime=lifetime)
+        return sign_in_link(settings, engine, DEMO_USER, is_admin=is_admin, lifetime=lifetime)
     except WrongUse:
-        return ""
-    return f"#token={token}"
+        return None

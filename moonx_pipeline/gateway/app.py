@@ -27,7 +27,7 @@ from moonx_pipeline.gateway.middleware import QUIET, RequestFrame
 from moonx_pipeline.gateway.monitoring import Monitoring
 from moonx_pipeline.gateway.page import serve_page
 from moonx_pipeline.gateway.problems import answer_problems
-from moonx_pipeline.gateway.routes import admin, explain, health, logos, portfolio, sync, wallets, webhooks
+from moonx_pipeline.gateway.routes import admin, explain, health, logos, portfolio, session, sync, wallets, webhooks
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.service import GatewaySettings
 
@@ -110,7 +110,7 @@ def _api(lifespan: Lifespan[FastAPI] | None) -> FastAPI:
         generate_unique_id_function=_operation_id,
         telemetry=_TRACED,
     )
-    for routes in (portfolio, explain, sync, wallets, webhooks, admin, logos):
+    for routes in (portfolio, explain, sync, wallets, webhooks, admin, logos, session):
         app.include_router(routes.router, prefix="/api/v1")
     serve_page(app)
     answer_problems(app)

@@ -143,6 +143,13 @@ class HistoryPoint(Model):
     omitted: OmittedThen | None = Field(description="What the total left out then; null where it was not kept.")
 
 
+class WalletAdded(Model):
+    """A wallet that a portfolio has had from a time on."""
+
+    walletAddress: Address
+    at: Time
+
+
 class History(Model):
     """A series of totals: the last reading of each bucket that has one."""
 
@@ -151,6 +158,7 @@ class History(Model):
     gapSeconds: int = Field(description="Readings further apart have a gap between them.")
     before: HistoryPoint | None = Field(description="The last reading before the range.")
     points: list[HistoryPoint]
+    walletsAdded: list[WalletAdded] = Field(description="Within the range, of the wallets that are still there.")
 
 
 class SyncTriggered(Model):

@@ -28,19 +28,17 @@ _LICENCE: Final = "MIT"
 
 
 class Source(NamedTuple):
-    """A published list.
+    """A published package.
 
     Attributes:
-        name: In the registry.
+        name: Of the list in it; empty if it holds none.
         package: At npm.
         version: Of the package.
-        read: Reads the list from the unpacked package.
     """
 
     name: str
     package: str
     version: str
-    read: Callable[[Path], bytes]
 
 
 def _from_source_map(folder: Path) -> bytes:
@@ -51,12 +49,13 @@ def _from_source_map(folder: Path) -> bytes:
     return text.encode()
 
 
-SOURCES: Final = (
+SOURCES: Final[dict[Source, Callable[[Path], bytes]]] = {
     # Assets that Aave lends, with its receipts for them and the wrappers of those, but not its debt tokens.
-    Source("aave", "@aave-dao/aave-address-book", "4.68.1", lambda folder: (folder / "tokenlist.json").read_bytes()),
+    Source("aave", "@aave-dao/aave-address-book", "4.68.1"): lambda folder: (folder / "tokenlist.json").read_bytes(),
     # Bridged tokens of Ethereum, OP Mainnet and Base.
-    Source("superchain", "@eth-optimism/tokenlist", "10.0.1770", _from_source_map),
-)
+    Source("superchain", "@eth-optimism/tokenlist", "10.0.1770"): _from_source_map,
+}
+"""The lists, with what reads each from its unpacked package."""
 
 _NOTICE_HEADER: Final = """\
 snapshot.json holds contracts, symbols, names and addresses of logos from the packages below. It is made by
@@ -82,10 +81,10 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 def build() -> None:
     """Write snapshot.json and NOTICE anew."""
     taken, notices = [], [_NOTICE_HEADER]
-    for source in SOURCES:
+    for source, read in SOURCES.items():
         with tempfile.TemporaryDirectory(prefix="moonx-lists-") as scratch:
             folder = fetch(source, Path(scratch))
-            taken.append(take(source, folder))
+            taken.append(take(source, read(folder), take_licence(source, folder)))
             notices.append(notice_of(source, folder))
         click.echo(f"{source.name}: {len(taken[-1].tokens)} tokens of {source.package} {source.version}")
     SNAPSHOT.write_bytes(as_lines(taken))
@@ -110,23 +109,32 @@ def fetch(source: Source, scratch: Path) -> Path:
     return scratch / "package"
 
 
-def take(source: Source, folder: Path) -> PublishedList:
-    """The tokens of an unpacked package.
-
-    Raises:
-        OperatorError: Its license does not allow a copy here.
-    """
-    licence = json.loads((folder / "package.json").read_bytes()).get("license")
-    if licence != _LICENCE:
-        raise OperatorError(f"{source.package} {source.version} is under '{licence}', not {_LICENCE}: don't ship it.")
-    _, tokens = parse_token_list(source.read(folder))
+def take(source: Source, published: bytes, licence: str) -> PublishedList:
+    """The tokens of a list as it was published."""
+    _, tokens = parse_token_list(published)
     rows = [(token.chain_id, token.token_address, token.symbol, token.name, token.logo_url) for token in tokens]
     return PublishedList(source.name, source.package, source.version, licence, rows)
 
 
+def take_licence(source: Source, folder: Path) -> str:
+    """The license of an unpacked package.
+
+    Raises:
+        OperatorError: It does not allow a copy here.
+    """
+    licence: str | None = json.loads((folder / "package.json").read_bytes()).get("license")
+    if licence != _LICENCE:
+        raise OperatorError(f"{source.package} {source.version} is under '{licence}', not {_LICENCE}: don't ship it.")
+    return licence
+
+
 def notice_of(source: Source, folder: Path) -> str:
     """The copyright and license of an unpacked package."""
-    title = f"{source.package} {source.version} (the list '{source.name}')"
+    title = (
+        f"{source.package} {source.version} (the list '{source.name}')"
+        if source.name
+        else f"{source.package} {source.version}"
+    )
     text = next((file.read_text() for file in sorted(folder.glob("LICEN[CS]E*"))), None)
     if text is None:
         author = json.loads((folder / "package.json").read_bytes()).get("author", "its authors")

@@ -133,6 +133,9 @@ def test_the_history_tells_what_each_sync_read(gateway: GatewayProcess, ann: str
     assert point["totalValueUsd"] == gateway.get("/portfolio", ann)["totalValueUsd"]
     assert point["omitted"] == gateway.get("/portfolio", ann)["omitted"]
     assert history["before"] is None
+    (added,) = history["walletsAdded"]
+    assert added["walletAddress"] in {p["walletAddress"] for p in gateway.get("/portfolio", ann)["positions"]}
+    assert added["at"] < point["at"]
 
 
 def test_looking_at_what_was_never_read_asks_for_one_sync_and_no_more(gateway: GatewayProcess) -> None:

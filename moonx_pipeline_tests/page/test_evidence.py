@@ -51,7 +51,7 @@ def test_who_said_what_is_asked_for_when_a_row_is_opened_and_not_before(page: Pa
     expect(said).to_have_text(
         [
             re.compile(r"DexScreener\$0\.08821\d\d:\d\dUsed: another source agrees"),
-            re.compile(r"DefiLlama\$0\.0882\d*\d\d:\d\dAgrees"),
+            re.compile(r"DefiLlama\$0\.0882\d*<0\.1%\d\d:\d\dAgrees"),
             re.compile(r"CoinGecko.\d\d:\d\dHas no price"),
             re.compile(r"Alchemy.\d\d:\d\dHas no price"),
             "Not asked: Binance",

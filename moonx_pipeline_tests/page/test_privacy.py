@@ -69,15 +69,18 @@ def test_what_a_browser_has_kept_of_one_person_is_not_shown_to_the_next(site: Si
 
     # Pasted over her page, in the same tab.
     page.goto(site.link(bob))
+    page.get_by_role("button", name=f"Sign in as {bob}").click()
     until_live(page)
     expect(total(page)).not_to_have_text(her_total)
     expect(page.get_by_role("button", name=f"Account of {bob}")).to_be_visible()
 
     # And where his own can't be read, there is nothing rather than hers.
     page.goto(site.link(ann))
+    page.get_by_role("button", name=f"Sign in as {ann}").click()
     expect(total(page)).to_have_text(her_total)
     browser.route("**/api/**", lambda route: route.abort())
     other = visits.follow(browser, site.link(bob))
+    other.get_by_role("button", name=f"Sign in as {bob}").click()
     expect(other.get_by_role("heading", name="The server can't be reached")).to_be_visible()
     assert her_total not in other.inner_text("body")
     assert ann not in str(other.evaluate("JSON.stringify(localStorage)"))

@@ -22,6 +22,7 @@ SAYS: Final = {
     "ended": r"Your session ended",
     "error": r"The portfolio could not be read",
     "expired": r"Your session ended",
+    "first-day": r"24 h, by prices.*from tomorrow on the line compares with a day before",
     "first-sync": r"Reading",
     "first-visit": r"Which wallet is yours\?",
     "fresh": r"Read \d+ s ago · all 5 chains",

@@ -14,7 +14,7 @@ from moonx_pipeline.domain.chains import KNOWN_CHAINS, NATIVE_TOKEN, is_native_m
 from moonx_pipeline.domain.token_list import SHIPPED_LISTS, TokenList, fingerprint
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.providers.token_lists import listed_token
-from moonx_pipeline.registry.build import SOURCES, Source, as_lines, notice_of, take
+from moonx_pipeline.registry.build import SOURCES, Source, as_lines, notice_of, take, take_licence
 from moonx_pipeline.registry.snapshot import FOLDER, SNAPSHOT, PublishedList, shipped_lists
 
 LISTS = {taken.name: taken for taken in shipped_lists()}
@@ -126,20 +126,23 @@ def package(folder: Path, licence: str | None, *rows: dict[str, object]) -> Path
     return folder
 
 
-SOURCE = Source("a", "@a/list", "1.2.3", lambda folder: (folder / "list.json").read_bytes())
+SOURCE = Source("a", "@a/list", "1.2.3")
 
 
 def test_a_package_is_taken_with_what_names_tokens_of_our_chains(tmp_path: Path) -> None:
     row = {"chainId": 1, "address": "0x" + "A" * 40, "symbol": "A", "name": "An A", "decimals": 7}
     folder = package(tmp_path, "MIT", row, {**row, "chainId": 31337}, {**row, "address": "0x" + "0" * 40})
 
-    assert take(SOURCE, folder).tokens == [(1, "0x" + "a" * 40, "A", "An A", None)]
+    taken = take(SOURCE, (folder / "list.json").read_bytes(), take_licence(SOURCE, folder))
+
+    assert taken.licence == "MIT"
+    assert taken.tokens == [(1, "0x" + "a" * 40, "A", "An A", None)]
 
 
 @pytest.mark.parametrize("licence", ["GPL-3.0-or-later", None, ["MIT"]])
 def test_a_package_under_another_licence_is_not_shipped(tmp_path: Path, licence: str | None) -> None:
     with pytest.raises(OperatorError, match="don't ship it"):
-        take(SOURCE, package(tmp_path, licence))
+        take_licence(SOURCE, package(tmp_path, licence))
 
 
 def test_a_notice_has_the_packages_own_licence_or_says_that_it_has_none(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import SPAM_WALLET
 from moonx_pipeline.storage.portfolios.holdings import snapshot_holdings, write_holdings
 from moonx_pipeline.storage.portfolios.series import Reading, Series, bucket_of, read_series
+from moonx_pipeline.storage.portfolios.users import AddedWallet
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.views.history import history_json
 from moonx_pipeline_tests.support.rows import position
@@ -198,10 +199,13 @@ def test_as_json_times_and_decimals_are_text() -> None:
     reading = Reading(NOW, Decimal("12.50"), OMITTED)
     before = Reading(NOW - timedelta(days=2), Decimal("1E+2"), None)
 
-    assert history_json(Series(1, timedelta(minutes=15), timedelta(minutes=45), before, [reading])) == {
+    series = Series(1, timedelta(minutes=15), timedelta(minutes=45), before, [reading])
+
+    assert history_json(series, [AddedWallet("0x" + "a" * 40, NOW)]) == {
         "days": 1,
         "bucketSeconds": 900,
         "gapSeconds": 2700,
         "before": {"at": "2026-03-13T10:20:30.000Z", "totalValueUsd": "100", "omitted": None},
         "points": [{"at": "2026-03-15T10:20:30.000Z", "totalValueUsd": "12.5", "omitted": {**NOT_KEPT, **OMITTED}}],
+        "walletsAdded": [{"walletAddress": "0x" + "a" * 40, "at": "2026-03-15T10:20:30.000Z"}],
     }

@@ -49,7 +49,7 @@ GRANT DELETE ON user_token_holdings, user_token_holdings_history, sync_evidence 
 GRANT INSERT, UPDATE, DELETE ON user_chain_status TO moonx_gateway; -- the end of a cancelled sync is written there, too
 GRANT INSERT, UPDATE, DELETE ON
     user_wallets, user_sync_status, sync_requests, sync_request_keys, sync_pause, circuit_breakers, rate_limits,
-    webhook_deliveries, webhook_networks
+    webhook_deliveries, webhook_networks, sign_in_codes
 TO moonx_gateway;
 GRANT UPDATE ON sync_operations TO moonx_gateway;
 GRANT INSERT ON outbox_events TO moonx_gateway;

@@ -1,13 +1,16 @@
-import { lazy, Suspense, useCallback, useContext, useEffect, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import styles from "./App.module.css";
 import type { Wallets } from "./api/schema";
+import { type Offer, openSession } from "./api/session";
 import { ago } from "./format/time";
 import { PortfolioView } from "./portfolio/PortfolioView";
 import { Skeleton } from "./portfolio/Skeleton";
 import type { Place } from "./shell/AccountMenu";
 import { Header } from "./shell/Header";
 import { Notice, Strip } from "./shell/Notice";
+import { SignIn } from "./shell/SignIn";
 import { StoreContext, useLive, useNow, usePortfolio, useStore } from "./state/hooks";
+import { Store } from "./state/store";
 import { ENDED, FIRST_READING, lastKnown, notReadAnew, UNREACHABLE, UNSHOWABLE, unshowable } from "./strings/app";
 import { TRY_AGAIN } from "./strings/common";
 import { HistoryDrawer } from "./sync/HistoryDrawer";
@@ -18,18 +21,28 @@ import { WalletsDrawer } from "./wallets/WalletsDrawer";
 
 const AdminView = lazy(() => import("./admin/AdminView").then(({ AdminView: view }) => ({ default: view })));
 
-export function App() {
-  return useContext(StoreContext) ? <SignedIn /> : <SignedOut />;
-}
-
-function SignedOut() {
+/** @param offer What the link that was followed brings, if anything. */
+export function App({ offer }: { offer: Offer | null }) {
+  const [session, setSession] = useState(() => (offer ? null : openSession()));
+  const [isArriving, setArriving] = useState(offer !== null);
+  const store = useMemo(() => session && new Store(session), [session]);
+  const arrived = useCallback(() => {
+    setSession(openSession());
+    setArriving(false);
+  }, []);
   return (
-    <>
-      <Header />
-      <main className={styles.main}>
-        <Ended />
-      </main>
-    </>
+    <StoreContext value={store}>
+      {store ? (
+        <SignedIn />
+      ) : (
+        <>
+          <Header />
+          <main className={styles.main}>
+            {offer && isArriving ? <SignIn offer={offer} onDone={arrived} /> : <Ended />}
+          </main>
+        </>
+      )}
+    </StoreContext>
   );
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
@@ -21,6 +22,7 @@ from moonx_pipeline.storage.portfolios.portfolio import (
     read_portfolio,
 )
 from moonx_pipeline.storage.portfolios.series import read_series
+from moonx_pipeline.storage.portfolios.users import wallets_added
 from moonx_pipeline.sync.requests.on_view import refresh_on_view
 from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.views.csv import positions_csv
@@ -95,10 +97,12 @@ def get_quick(gateway: Shared, caller: SignedIn) -> Response:
 
 @router.get("/portfolio/history", response_model=Answer[History], responses=SIGNED_IN)
 def get_history(gateway: Shared, caller: SignedIn, days: Annotated[int, Query(ge=1, le=366)] = 30) -> Response:
-    """The total over the last days."""
+    """The total over the last days, and what else happened meanwhile."""
+    now = utc_now()
     with gateway.engine.connect() as connection:
-        series = read_series(connection, caller.user_id, days=days, now=utc_now())
-    return answer(history_json(series))
+        series = read_series(connection, caller.user_id, days=days, now=now)
+        added = wallets_added(connection, caller.user_id, now - timedelta(days=days))
+    return answer(history_json(series, added))
 
 
 @router.get(

@@ -65,6 +65,23 @@ def wallets_of(connection: Connection, user_id: str) -> tuple[str, ...]:
     return tuple(rows.scalars())
 
 
+class AddedWallet(NamedTuple):
+    """A wallet, and when its user registered it."""
+
+    wallet: str
+    added_at: datetime
+
+
+def wallets_added(connection: Connection, user_id: str, since: datetime) -> list[AddedWallet]:
+    """The wallets that a user has registered since a time and still has, oldest first."""
+    rows = connection.exec_driver_sql(
+        "SELECT wallet_address, created_at FROM user_wallets WHERE user_id = %s AND created_at >= %s "
+        "ORDER BY created_at, position",
+        (user_id, since),
+    )
+    return [AddedWallet(*row) for row in rows]
+
+
 def add_wallets(connection: Connection, user_id: str, wallets: Sequence[str]) -> tuple[str, ...]:
     """Registers a user with wallets, or adds wallets to a user. Returns the new ones.
 

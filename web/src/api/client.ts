@@ -1,4 +1,5 @@
-import type { Portfolio } from "./schema";
+import type { Portfolio, Session as SessionToken } from "./schema";
+import type { Offer } from "./session";
 import type { Answer } from "./types";
 
 /** Why a request was not answered as hoped. */
@@ -41,13 +42,20 @@ export interface Tagged<T> {
   tag: string | null;
 }
 
+/** The token that an offer is good for. Throws `Problem`: `code_refused` of a code that is used up or over, … */
+export async function tokenOf(offer: Offer): Promise<string> {
+  if ("token" in offer) return offer.token;
+  return (await new Client(null).request<SessionToken>("/session", { method: "POST", body: offer })).token;
+}
+
 /** Asks the API under the token of one session. */
 export class Client {
   /** Is told how every request went: whether the server was there, and whether it still takes the token. */
   onOutcome: (problem: Problem | null) => void = () => {};
   private portfolioTag: string | null = null;
 
-  constructor(private readonly token: string) {}
+  /** @param token Null of who has none yet. */
+  constructor(private readonly token: string | null) {}
 
   /** The `data` of an answer. Throws `Problem`, or an AbortError when `signal` stopped it. */
   async request<T>(path: string, options: RequestOptions = {}): Promise<T> {
@@ -81,7 +89,8 @@ export class Client {
   }
 
   private async send(path: string, options: RequestOptions): Promise<Response> {
-    const headers: Record<string, string> = { Authorization: `Bearer ${this.token}`, ...options.headers };
+    const headers: Record<string, string> = { ...options.headers };
+    if (this.token !== null) headers.Authorization = `Bearer ${this.token}`;
     if (options.body !== undefined) headers["Content-Type"] = "application/json";
     try {
       // What is kept is kept by the page, per user; a cache that answers by address alone must not.

@@ -75,7 +75,7 @@ export interface paths {
         };
         /**
          * Get History
-         * @description The total over the last days.
+         * @description The total over the last days, and what else happened meanwhile.
          */
         get: operations["get_history"];
         put?: never;
@@ -419,6 +419,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Code
+         * @description Makes a code that stands for the token of this request: good once, for a minute.
+         *
+         *     A site that signs people in asks for it, and sends the browser on to `/#code=…`: so the token itself is in no
+         *     address, and a link that is found later opens nothing.
+         */
+        post: operations["post_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Session
+         * @description Takes the token that a code stands for. The code is used up by it.
+         */
+        post: operations["post_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health/live": {
         parameters: {
             query?: never;
@@ -671,6 +714,46 @@ export interface components {
              */
             success: true;
             data: components["schemas"]["QuickPortfolio"];
+            /**
+             * Message
+             * @description For people, where there is something to add.
+             */
+            message: string | null;
+            /**
+             * Timestamp
+             * Format: date-time
+             * @description RFC 3339 in UTC.
+             */
+            timestamp: string;
+        };
+        /** Answer[Session] */
+        Answer_Session_: {
+            /**
+             * Success
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["Session"];
+            /**
+             * Message
+             * @description For people, where there is something to add.
+             */
+            message: string | null;
+            /**
+             * Timestamp
+             * Format: date-time
+             * @description RFC 3339 in UTC.
+             */
+            timestamp: string;
+        };
+        /** Answer[SignInCode] */
+        Answer_SignInCode_: {
+            /**
+             * Success
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["SignInCode"];
             /**
              * Message
              * @description For people, where there is something to add.
@@ -1077,6 +1160,14 @@ export interface components {
             rule: string;
         };
         /**
+         * CodeBody
+         * @description The code of a link.
+         */
+        CodeBody: {
+            /** Code */
+            code: string;
+        };
+        /**
          * DayOfSyncs
          * @description The syncs that ended on one day.
          */
@@ -1214,6 +1305,11 @@ export interface components {
             before: components["schemas"]["HistoryPoint"] | null;
             /** Points */
             points: components["schemas"]["HistoryPoint"][];
+            /**
+             * Walletsadded
+             * @description Within the range, of the wallets that are still there.
+             */
+            walletsAdded: components["schemas"]["WalletAdded"][];
         };
         /**
          * HistoryPoint
@@ -1960,6 +2056,34 @@ export interface components {
             runId: string | null;
         };
         /**
+         * Session
+         * @description What requests are sent with from now on.
+         */
+        Session: {
+            /**
+             * Token
+             * @description The one that the code stood for.
+             */
+            token: string;
+        };
+        /**
+         * SignInCode
+         * @description What signs the page in as the caller, in a link that ends in `/#code=…`.
+         */
+        SignInCode: {
+            /**
+             * Code
+             * @example 3q2-7wAAAAAAAAAAAAAAAAAAAAA
+             */
+            code: string;
+            /**
+             * Expiresat
+             * Format: date-time
+             * @description RFC 3339 in UTC.
+             */
+            expiresAt: string;
+        };
+        /**
          * SilentSource
          * @description A source that was asked and has no price.
          */
@@ -2194,6 +2318,20 @@ export interface components {
             oldestSeconds: number;
         };
         /**
+         * WalletAdded
+         * @description A wallet that a portfolio has had from a time on.
+         */
+        WalletAdded: {
+            /** Walletaddress */
+            walletAddress: string;
+            /**
+             * At
+             * Format: date-time
+             * @description RFC 3339 in UTC.
+             */
+            at: string;
+        };
+        /**
          * Wallets
          * @description A user's wallets.
          */
@@ -2262,6 +2400,8 @@ export type AnswerOperationDetail = components['schemas']['Answer_OperationDetai
 export type AnswerPauseAnswer = components['schemas']['Answer_PauseAnswer_'];
 export type AnswerPortfolio = components['schemas']['Answer_Portfolio_'];
 export type AnswerQuickPortfolio = components['schemas']['Answer_QuickPortfolio_'];
+export type AnswerSession = components['schemas']['Answer_Session_'];
+export type AnswerSignInCode = components['schemas']['Answer_SignInCode_'];
 export type AnswerSyncQueue = components['schemas']['Answer_SyncQueue_'];
 export type AnswerSyncStatus = components['schemas']['Answer_SyncStatus_'];
 export type AnswerSyncTriggered = components['schemas']['Answer_SyncTriggered_'];
@@ -2281,6 +2421,7 @@ export type Chain = components['schemas']['Chain'];
 export type ChainName = components['schemas']['ChainName'];
 export type ChainReading = components['schemas']['ChainReading'];
 export type ChosenPrice = components['schemas']['ChosenPrice'];
+export type CodeBody = components['schemas']['CodeBody'];
 export type DayOfSyncs = components['schemas']['DayOfSyncs'];
 export type Dependency = components['schemas']['Dependency'];
 export type Depth = components['schemas']['Depth'];
@@ -2313,6 +2454,8 @@ export type QuickPortfolio = components['schemas']['QuickPortfolio'];
 export type Readiness = components['schemas']['Readiness'];
 export type RunningOperation = components['schemas']['RunningOperation'];
 export type RunningSync = components['schemas']['RunningSync'];
+export type Session = components['schemas']['Session'];
+export type SignInCode = components['schemas']['SignInCode'];
 export type SilentSource = components['schemas']['SilentSource'];
 export type SourceQuote = components['schemas']['SourceQuote'];
 export type SyncQueue = components['schemas']['SyncQueue'];
@@ -2323,6 +2466,7 @@ export type TriggerBody = components['schemas']['TriggerBody'];
 export type ValidationError = components['schemas']['ValidationError'];
 export type WaitingEvents = components['schemas']['WaitingEvents'];
 export type WaitingRequests = components['schemas']['WaitingRequests'];
+export type WalletAdded = components['schemas']['WalletAdded'];
 export type Wallets = components['schemas']['Wallets'];
 export type WalletsBody = components['schemas']['WalletsBody'];
 export type Worker = components['schemas']['Worker'];
@@ -3895,6 +4039,140 @@ export interface operations {
             };
             /** @description There is no such thing, or it is another user's. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field can't be used; `details` says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Asked too often; `Retry-After` says when to ask again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database, or what tokens are checked by, is away for the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer_SignInCode_"];
+                };
+            };
+            /** @description No token, or one that is not accepted. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field can't be used; `details` says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Asked too often; `Retry-After` says when to ask again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database, or what tokens are checked by, is away for the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer_Session_"];
+                };
+            };
+            /** @description The request can't be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that is not accepted. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

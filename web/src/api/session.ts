@@ -1,4 +1,4 @@
-/** Who is looking: the token that the page was opened with. The server checks it; here it is only read. */
+/** Who is looking: the token of this tab. The server checks it; here it is only read. */
 
 export interface Session {
   token: string;
@@ -8,29 +8,71 @@ export interface Session {
   expiresAt: number | null;
 }
 
-const KEY = "moonx.token";
+const TOKEN = "moonx.token";
+const USER = "moonx.user";
+
+/** What a link brings: a code that the server swaps for a token, once, or a token itself. */
+export type Offer = { code: string } | { token: string };
+
+/** What the address offers, if anything. */
+export function offered(): Offer | null {
+  const parts = new URLSearchParams(location.hash.slice(1));
+  const [code, token] = [parts.get("code"), parts.get("token")];
+  return code ? { code } : token ? { token } : null;
+}
 
 /**
- * Takes the token out of the address, where it came as `#token=…`, so that it is in no screenshot and no bookmark.
- * The browser's history may have the address it came by: what keeps that harmless is a short life of tokens.
+ * Takes what the address offers out of it, so that it is in no screenshot and no bookmark. The browser's history may
+ * have the address it came by: a code in it is used up, a token is good until it ends.
  */
-export function takeToken(): boolean {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!token) return false;
-  sessionStorage.setItem(KEY, token);
-  history.replaceState(history.state, "", location.pathname + location.search);
-  return true;
+export function takeOffer(): Offer | null {
+  const offer = offered();
+  if (offer) history.replaceState(history.state, "", location.pathname + location.search);
+  return offer;
 }
 
 /** The session of this tab, or null where it has none that could be good still. */
 export function openSession(now = Date.now()): Session | null {
-  const token = sessionStorage.getItem(KEY);
+  const token = sessionStorage.getItem(TOKEN);
   const session = token ? readToken(token) : null;
-  return session && (session.expiresAt === null || session.expiresAt > now) ? session : null;
+  return session && isGood(session, now) ? session : null;
+}
+
+/** From now on this tab is this user's, and this browser remembers who that was. */
+export function beginSession({ token, userId }: Session): void {
+  sessionStorage.setItem(TOKEN, token);
+  try {
+    localStorage.setItem(USER, userId);
+  } catch {
+    // No storage: the next link can't ask whether it may replace this user.
+  }
+}
+
+/** Who is, or last was, signed in here and did not sign out; null of a browser that nobody has used. */
+export function knownUser(): string | null {
+  return openSession()?.userId ?? lastUser();
+}
+
+/** Who signed in to this browser last, in whichever tab, and did not sign out. */
+export function lastUser(): string | null {
+  try {
+    return localStorage.getItem(USER);
+  } catch {
+    return null;
+  }
 }
 
 export function forgetSession(): void {
-  sessionStorage.removeItem(KEY);
+  sessionStorage.removeItem(TOKEN);
+  try {
+    localStorage.removeItem(USER);
+  } catch {
+    // No storage: nothing is kept either.
+  }
+}
+
+export function isGood({ expiresAt }: Session, now = Date.now()): boolean {
+  return expiresAt === null || expiresAt > now;
 }
 
 /** What a JSON Web Token says; null of anything else. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { absolute, add, compare, multiply, parse, percentOf, round, sign, subtract, toText } from "./decimal";
+import { absolute, add, compare, multiply, parse, percentOf, round, sign, subtract, sum, toText } from "./decimal";
 
 /** Of up to 78 digits, as the largest balance of a token has, and up to 30 after the point. */
 const decimals = fc
@@ -57,4 +57,8 @@ describe("notation", () => {
   ])("reads %s as %s", (value, text) => {
     expect(toText(parse(value))).toBe(text);
   });
+});
+
+test("many values are summed as one after the other", () => {
+  fc.assert(fc.property(fc.array(decimals), (values) => sum(values) === values.reduce(add, "0")));
 });

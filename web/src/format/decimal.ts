@@ -37,6 +37,19 @@ export function add(a: string, b: string): string {
   return toText({ units: left + right, scale });
 }
 
+/** Of any number of values: each is parsed once. */
+export function sum(values: Iterable<string>): string {
+  const byScale = new Map<number, bigint>();
+  for (const value of values) {
+    const { units, scale } = parse(value);
+    byScale.set(scale, (byScale.get(scale) ?? 0n) + units);
+  }
+  const scale = Math.max(0, ...byScale.keys());
+  let total = 0n;
+  for (const [own, units] of byScale) total += units * 10n ** BigInt(scale - own);
+  return toText({ units: total, scale });
+}
+
 export function subtract(a: string, b: string): string {
   const [left, right, scale] = aligned(a, b);
   return toText({ units: left - right, scale });

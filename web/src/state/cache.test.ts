@@ -1,7 +1,7 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { PRICED } from "../../fixtures/positions";
 import { portfolio, USER } from "../../fixtures/replies";
-import { keep, readKept } from "./cache";
+import { forgetKept, keep, keepSoon, readKept } from "./cache";
 
 const stored = new Map<string, string>();
 beforeEach(() => {
@@ -44,4 +44,24 @@ test("what an earlier version of the page kept is not taken for one of now", () 
 test("what can't be read is as good as nothing", () => {
   stored.set("moonx.portfolio", "{");
   expect(readKept(USER)).toBeNull();
+});
+
+test("what one user held is not kept once another has signed in", () => {
+  stored.set("moonx.user", "grace");
+  keep(kept);
+  expect(readKept(USER)).toBeNull();
+});
+
+test("it is kept soon, unless it is forgotten before", () => {
+  vi.useFakeTimers();
+  keepSoon(kept);
+  expect(stored.size).toBe(0);
+  vi.advanceTimersByTime(2_000);
+  expect(readKept(USER)).toEqual(kept);
+
+  keepSoon(kept);
+  forgetKept();
+  vi.advanceTimersByTime(2_000);
+  expect(stored.size).toBe(0);
+  vi.useRealTimers();
 });

@@ -1,5 +1,6 @@
 /** The last portfolio, kept in the browser for when the server can't be reached. One user's at a time. */
 import type { Portfolio } from "../api/schema";
+import { lastUser } from "../api/session";
 
 export interface Kept {
   portfolio: Portfolio;
@@ -8,6 +9,7 @@ export interface Kept {
 }
 
 const KEY = "moonx.portfolio";
+const KEPT_AFTER_MS = 1_000;
 
 /** What was kept for this user; another's is removed, not shown. */
 export function readKept(userId: string): Kept | null {
@@ -24,6 +26,9 @@ export function readKept(userId: string): Kept | null {
 
 export function keep(kept: Kept): void {
   try {
+    // Somebody else has signed in since, in another tab.
+    const user = lastUser();
+    if (user !== null && user !== kept.portfolio.userId) return;
     localStorage.setItem(KEY, JSON.stringify(kept));
   } catch {
     // Too large for this browser, or no storage at all: an old one must not pass for the newest.
@@ -31,7 +36,16 @@ export function keep(kept: Kept): void {
   }
 }
 
+let pending: ReturnType<typeof setTimeout> | undefined;
+
+/** Keeps it once there is time for that: to write thousands of positions must not hold up their being shown. */
+export function keepSoon(kept: Kept): void {
+  clearTimeout(pending);
+  pending = setTimeout(() => keep(kept), KEPT_AFTER_MS);
+}
+
 export function forgetKept(): void {
+  clearTimeout(pending);
   try {
     localStorage.removeItem(KEY);
   } catch {

@@ -64,9 +64,13 @@ export function useWatched<T>(path: string | null): Answered<T> {
   return useStored((state) => (path === null ? UNASKED : ((state.watched[path] as Answered<T>) ?? UNASKED)));
 }
 
+export function historyPath(days: number): string {
+  return `/portfolio/history?days=${days}`;
+}
+
 /** The readings of so many days. */
 export function useHistory(days: number): Answered<History> {
-  return useWatched<History>(`/portfolio/history?days=${days}`);
+  return useWatched<History>(historyPath(days));
 }
 
 /** All positions, the hidden ones too; asked for only where `isOpen`. */

@@ -5,7 +5,7 @@ import type { Session } from "../api/session";
 import type { ChainProgress, ServerEvents } from "../api/types";
 import { afterCompleted, afterFailed, afterProgress, afterStarted, allChains } from "../live/progress";
 import { type Connection, openSocket } from "../live/socket";
-import { keep, readKept } from "./cache";
+import { keepSoon, readKept } from "./cache";
 import { SingleFlight } from "./flight";
 import { sharing } from "./sharing";
 
@@ -196,7 +196,7 @@ export class Store {
       const receivedAt = Date.now();
       this.change({ portfolio, receivedAt, isKept: false, problem: null });
       if (!answered) return;
-      keep({ portfolio: answered, receivedAt });
+      keepSoon({ portfolio: answered, receivedAt });
       if (before && (before.version !== answered.version || before.asOf !== answered.asOf)) this.rereadWatched();
     } catch (error) {
       this.change({ problem: error as Problem });

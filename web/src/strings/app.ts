@@ -29,6 +29,26 @@ export const ENDED = {
   strip: `Your session ended, so this is no longer kept up to date. ${WAY_BACK}`,
 };
 
+export const REFUSED = "This link does not sign you in";
+export function signInTitle(user: string): string {
+  return `Sign in as ${user}?`;
+}
+export function signInWarning(user: string, known: string): string {
+  return (
+    `${known} is signed in to this browser, and the link that you opened is ${user}’s. What you do next, such as ` +
+    `adding a wallet, would be done as ${user}, and be there for ${user} to see. If you did not ask for this link, stay.`
+  );
+}
+export function signInAs(user: string): string {
+  return `Sign in as ${user}`;
+}
+export function stayAs(known: string): string {
+  return `Stay ${known}`;
+}
+export function goOnAs(user: string): string {
+  return `Go on as ${user}`;
+}
+
 export const UNREACHABLE = {
   title: "The server can't be reached",
   text: "There is nothing kept in this browser to show meanwhile. Check your connection; the page tries again by itself.",

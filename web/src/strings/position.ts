@@ -1,9 +1,9 @@
 /** All that is known of one position, and how it came to its price. */
-import type { Position } from "../api/schema";
+import type { Position, PositionEvidence } from "../api/schema";
 import { full, usd } from "../format/numbers";
 import { list } from "../format/text";
 import { ago, moment } from "../format/time";
-import { sourceName } from "./tokenLabels";
+import { notCountedShort, sourceName } from "./tokenLabels";
 
 export const FACTS = {
   name: "Name",
@@ -40,6 +40,7 @@ export const EVIDENCE = {
   notKept: "How this came about was not kept. The next sync keeps it.",
   failed: "How this came about can't be read now.",
   reading: "Reading who said what",
+  verdict: "Verdict",
   lists: "Lists",
   pools: "Its pools hold",
   suspicious: "Suspicious",
@@ -49,6 +50,12 @@ export const EVIDENCE = {
   noPrice: "Has no price",
   noPriceSince: "Has none since",
 };
+export const FROM_USED = "From the price that is used";
+/** Whether it is in the total, and the one reason why not. */
+export function verdict({ isCounted, isSpam, notCountedReason }: PositionEvidence): string {
+  if (isSpam) return "Hidden, and not in the total: it looks like spam";
+  return isCounted ? "In the total" : `Not in the total: ${notCountedShort(notCountedReason ?? "")}`;
+}
 export function notAsked(sources: readonly string[]): string {
   return `Not asked: ${list(sources.map(sourceName))}`;
 }

@@ -4,6 +4,7 @@ import { moment } from "../format/time";
 
 export const WORTH = "Worth ";
 export const DIRECTIONS = { up: "up ", down: "down " };
+export const BY_PRICES = "24 h, by prices";
 export function changeSpan(change: { isDay: boolean; since: string }, now: number): string {
   return change.isDay ? "24 h" : `since ${moment(change.since, now)}`;
 }

@@ -1,13 +1,15 @@
 /** The table of tokens: its groups, columns, rows and what narrows it. */
 import { usd } from "../format/numbers";
-import { counted } from "../format/text";
+import { capital, counted } from "../format/text";
 import type { Column, Group } from "../portfolio/table/rows";
+import { notCountedShort } from "./tokenLabels";
 
 export const TABLE = "Tokens";
 export const GROUPS: Record<Group, string> = {
   counted: "In the total",
   lowLiquidity: "Hard to sell",
   unsure: "Without a sure price",
+  unread: "Could not be read",
   hidden: "Hidden",
 };
 export const COLUMN_NAMES: Record<Column, string> = {
@@ -23,6 +25,7 @@ export const COLUMN_NAMES: Record<Column, string> = {
 export function groupNote(group: Group, count: number, valueUsd: string | null): string {
   const number = count.toLocaleString("en-US");
   if (group === "counted") return `${number} · ${usd(valueUsd)}`;
+  if (group === "unread") return `${number} · how much of them you hold is not known`;
   return group === "hidden" ? `${number} · they look like spam` : `${number} · not in the total`;
 }
 export const EMPTY_GROUP = {
@@ -41,9 +44,19 @@ export const TOOLBAR = {
   allChains: "All chains",
   wallet: "Wallet",
   allWallets: "All wallets",
+  counted: "In the total or not",
+  allCounted: "Counted or not",
+  onlyCounted: "Only in the total",
   sortBy: "Sort by",
   hideSmall: "Hide below $1",
 };
+export function notCountedOption(count: number): string {
+  return `Not counted (${count.toLocaleString("en-US")})`;
+}
+export const WHY_NOT = "Not counted, because";
+export function becauseOption(reason: string, count: number): string {
+  return `${capital(notCountedShort(reason))} (${count.toLocaleString("en-US")})`;
+}
 export function sortedBy(column: Column): string {
   return `By ${COLUMN_NAMES[column].toLowerCase()}`;
 }

@@ -1,14 +1,15 @@
 import { type KeyboardEvent, type PointerEvent, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { History, HistoryPoint, Portfolio } from "../../api/schema";
 import type { Chains } from "../../chains";
-import { usd } from "../../format/numbers";
+import { absolute, percentOf, subtract } from "../../format/decimal";
+import { percent, usd } from "../../format/numbers";
 import { day, moment } from "../../format/time";
-import { useChains, useHistory, useNow } from "../../state/hooks";
-import { CHART, extent, RANGES } from "../../strings/chart";
+import { historyPath, useChains, useHistory, useNow, useWatched } from "../../state/hooks";
+import { CHART, dayChangeText, eventText, extent, RANGES } from "../../strings/chart";
 import { leftOut } from "../../strings/leftOut";
 import { Choice } from "../../ui/Choice";
 import styles from "./LineChart.module.css";
-import { type Line, line, nearest, path } from "./line";
+import { aDayBefore, isFirstDay, type Line, line, nearest, path, type Spot } from "./line";
 
 const HEIGHT = 160;
 /** Room for the line's own thickness. */
@@ -16,14 +17,18 @@ const STROKE = 4;
 
 /** What all of it was worth over a time; nothing is drawn where nothing was read. */
 export function LineChart({ portfolio }: { portfolio: Portfolio }) {
-  const [days, setDays] = useState(30);
+  const [wanted, setDays] = useState<number | null>(null);
+  const { data: today } = useHistory(1);
+  const days = wanted ?? (today && isFirstDay(today) ? 1 : 30);
   const { data, problem } = useHistory(days);
+  // A day is drawn over the one before it, which is in the longer range.
+  const { data: week } = useWatched<History>(days === 1 ? historyPath(7) : null);
   const [box, width] = useWidth();
   const now = useNow(60_000);
   const history = useMemo(() => data && upTo(data, portfolio), [data, portfolio]);
   const drawn = useMemo(
-    () => (history && width > 0 ? line(history, now, width - STROKE, HEIGHT) : null),
-    [history, now, width],
+    () => (history && width > 0 ? line(history, now, width - STROKE, HEIGHT, week) : null),
+    [history, now, width, week],
   );
   const [chosen, setChosen] = useState<number | null>(null);
   const spot = chosen === null ? undefined : drawn?.spots[Math.min(chosen, drawn.spots.length - 1)];
@@ -32,7 +37,7 @@ export function LineChart({ portfolio }: { portfolio: Portfolio }) {
     <section className={styles.chart} aria-label={CHART.label}>
       <div className={styles.head}>
         <p className={styles.readout}>
-          {spot ? <Reading point={spot.point} now={now} /> : drawn && <Extent line={drawn} />}
+          {spot ? <Reading spot={spot} history={week ?? history} now={now} /> : drawn && <Extent line={drawn} />}
         </p>
         <Choice
           label={CHART.range}
@@ -46,7 +51,7 @@ export function LineChart({ portfolio }: { portfolio: Portfolio }) {
       </div>
       <div ref={box} className={styles.box}>
         {drawn && drawn.spots.length > 0 && (
-          <Plot drawn={drawn} width={width} chosen={chosen} onChoose={setChosen} now={now} />
+          <Plot drawn={drawn} history={week ?? history} width={width} chosen={chosen} onChoose={setChosen} now={now} />
         )}
         {(problem || (drawn && drawn.spots.length === 0)) && (
           <p className={styles.none}>{drawn ? CHART.empty : CHART.failed}</p>
@@ -56,6 +61,7 @@ export function LineChart({ portfolio }: { portfolio: Portfolio }) {
         {drawn && (
           <>
             <span>{days === 1 ? moment(drawn.from, now) : day(drawn.from)}</span>
+            <Legend line={drawn} />
             <span>{CHART.now}</span>
           </>
         )}
@@ -64,19 +70,34 @@ export function LineChart({ portfolio }: { portfolio: Portfolio }) {
   );
 }
 
+/** What the marks stand for, where there are any. */
+function Legend({ line: { spots, dayBefore } }: { line: Line }) {
+  const kinds = new Set(spots.flatMap(({ events }) => events.map(({ kind }) => kind)));
+  return (
+    <span className={styles.legend}>
+      {dayBefore.length > 0 && <span className={styles.ofDayBefore}>{CHART.dayBefore}</span>}
+      {kinds.has("wallet") && <span className={styles.ofWallet}>{CHART.walletAdded}</span>}
+      {kinds.has("stale") && <span className={styles.ofStale}>{CHART.chainStale}</span>}
+    </span>
+  );
+}
+
 interface PlotProps {
   drawn: Line;
+  history: History | null;
   width: number;
   chosen: number | null;
   onChoose: (index: number | null) => void;
   now: number;
 }
 
-function Plot({ drawn, width, chosen, onChoose, now }: PlotProps) {
+function Plot({ drawn, history, width, chosen, onChoose, now }: PlotProps) {
   const last = drawn.spots.length - 1;
   const chains = useChains();
   const spot = chosen === null ? undefined : drawn.spots[Math.min(chosen, last)];
   const paths = useMemo(() => drawn.runs.map(path), [drawn]);
+  const before = useMemo(() => drawn.dayBefore.map(path), [drawn]);
+  const marked = useMemo(() => drawn.spots.filter(({ events }) => events.length > 0), [drawn]);
 
   const follow = (event: PointerEvent<HTMLElement>) =>
     onChoose(nearest(drawn.spots, event.clientX - event.currentTarget.getBoundingClientRect().left));
@@ -99,7 +120,7 @@ function Plot({ drawn, width, chosen, onChoose, now }: PlotProps) {
       aria-valuemin={0}
       aria-valuemax={last}
       aria-valuenow={chosen ?? last}
-      aria-valuetext={readingText((spot ?? drawn.spots[last])?.point, now, chains)}
+      aria-valuetext={readingText(spot ?? drawn.spots[last], history, now, chains)}
       onPointerMove={follow}
       onPointerDown={follow}
       onPointerLeave={() => onChoose(null)}
@@ -113,8 +134,20 @@ function Plot({ drawn, width, chosen, onChoose, now }: PlotProps) {
         aria-hidden="true"
         className={styles.svg}
       >
+        {before.map((d) => (
+          <path key={d} d={d} className={styles.before} />
+        ))}
         {paths.map((d) => (
           <path key={d} d={d} className={`${styles.line} ${d.endsWith("h0") ? styles.lone : ""}`} />
+        ))}
+        {marked.map(({ x, y, events, point }) => (
+          <circle
+            key={point.at}
+            cx={x}
+            cy={y}
+            r={4}
+            className={`${styles.event} ${events.some(({ kind }) => kind === "stale") ? styles.stale : ""}`}
+          />
         ))}
         {spot && (
           <>
@@ -127,24 +160,48 @@ function Plot({ drawn, width, chosen, onChoose, now }: PlotProps) {
   );
 }
 
-function Extent({ line: { low, high, spots } }: { line: Line }) {
+function Extent({ line: { low, high, spots, isFirstDay } }: { line: Line }) {
   if (!low || !high) return null;
-  if (spots.length === 1) return <span className={styles.quiet}>{CHART.first}</span>;
-  return <span className={styles.quiet}>{extent(low.totalValueUsd, high.totalValueUsd)}</span>;
+  if (spots.length === 1 && isFirstDay) return <span className={styles.quiet}>{CHART.first}</span>;
+  const range = extent(low.totalValueUsd, high.totalValueUsd);
+  return <span className={styles.quiet}>{isFirstDay ? `${range} · ${CHART.young}` : range}</span>;
 }
 
-function Reading({ point, now }: { point: HistoryPoint; now: number }) {
+function Reading({ spot, history, now }: { spot: Spot; history: History | null; now: number }) {
   const chains = useChains();
+  const { point, events } = spot;
+  const change = changeOver(point, history);
+  const rest = [moment(point.at, now), leftOut(point, chains), ...events.map((event) => eventText(event, now, chains))];
   return (
     <>
       <b>{usd(point.totalValueUsd)}</b>{" "}
-      <span className={styles.quiet}>{`${moment(point.at, now)} · ${leftOut(point, chains)}`}</span>
+      {change && <span className={change.startsWith("−") ? styles.down : styles.up}>{dayChangeText(change)}</span>}{" "}
+      <span className={styles.quiet}>{rest.join(" · ")}</span>
     </>
   );
 }
 
-function readingText(point: HistoryPoint | undefined, now: number, chains: Chains): string {
-  return point ? `${usd(point.totalValueUsd)}, ${moment(point.at, now)}, ${leftOut(point, chains)}` : "";
+function readingText(spot: Spot | undefined, history: History | null, now: number, chains: Chains): string {
+  if (!spot) return "";
+  const { point, events } = spot;
+  const change = changeOver(point, history);
+  return [
+    usd(point.totalValueUsd),
+    change && dayChangeText(change),
+    moment(point.at, now),
+    leftOut(point, chains),
+    ...events.map((event) => eventText(event, now, chains)),
+  ]
+    .filter(Boolean)
+    .join(", ");
+}
+
+/** Against the reading of a day before, signed and in percent; null where there is none. */
+function changeOver(point: HistoryPoint, history: History | null): string | null {
+  const then = history && aDayBefore(point, history);
+  if (!then) return null;
+  const part = percentOf(subtract(point.totalValueUsd, then.totalValueUsd), absolute(then.totalValueUsd), 4);
+  return part === null ? null : percent(part, true);
 }
 
 /** With the portfolio that is shown as the last reading, where it is newer: the line ends in the number. */

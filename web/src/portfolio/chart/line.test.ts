@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { History } from "../../api/schema";
-import { line, nearest, path } from "./line";
+import { aDayBefore, line, nearest, path } from "./line";
 
 const now = Date.parse("2025-11-03T12:00:00Z");
 const reading = (hoursAgo: number, totalValueUsd: string) => ({
@@ -14,6 +14,7 @@ const history = (changes: Partial<History>): History => ({
   gapSeconds: 3_600,
   before: null,
   points: [],
+  walletsAdded: [],
   ...changes,
 });
 
@@ -59,4 +60,50 @@ test("paths have a dot for a lone reading, and the nearest spot is found", () =>
   const { runs, spots } = line(history({ points: [reading(12, "1"), reading(2, "2")] }), now, 240, 100);
   expect(runs.map(path)).toEqual(["M120.0 100.0h0", "M220.0 0.0h0"]);
   expect([nearest(spots, 0), nearest(spots, 180), nearest(spots, 999)]).toEqual([0, 1, 1]);
+});
+
+test("a wallet that joined and a chain that fell silent mark the first reading after it, once", () => {
+  const omitted = { unpriced: 0, spam: 0, flagged: 0, lowLiquidity: 0, unread: 0, staleChains: [137] };
+  const walletsAdded = [{ walletAddress: "0xabc", at: reading(9.5, "0").at }];
+  const silent = (hoursAgo: number) => ({ ...reading(hoursAgo, "2"), omitted });
+  const points = [reading(10, "1"), reading(9, "2"), silent(8), silent(7), reading(6, "2"), silent(5)];
+
+  const { spots } = line(history({ points, walletsAdded }), now, 240, 100);
+
+  expect(spots.map(({ events }) => events.map(({ kind }) => kind))).toEqual([
+    [],
+    ["wallet"],
+    ["stale"],
+    [],
+    [],
+    ["stale"],
+  ]);
+});
+
+test("a day is drawn over the day before it, at the same hours", () => {
+  const week = history({ days: 7, points: [reading(40, "1"), reading(36, "3"), reading(12, "2")] });
+  const { dayBefore, spots } = line(history({ points: [reading(12, "2"), reading(0, "2")] }), now, 240, 100, week);
+
+  expect(dayBefore.flat().map(({ x, y }) => [Math.round(x), Math.round(y)])).toEqual([
+    [80, 100],
+    [120, 0],
+  ]);
+  expect(spots.map(({ y }) => Math.round(y))).toEqual([50, 50]);
+});
+
+test("a reading is compared with the last one that is a day older, and with none that is much older", () => {
+  const points = [reading(40, "1"), reading(24.5, "2"), reading(23, "3"), reading(0, "4")];
+  const of = (hoursAgo: number, more = {}) =>
+    aDayBefore(reading(hoursAgo, "4"), history({ points, ...more }))?.totalValueUsd;
+
+  expect(of(0)).toBe("2");
+  expect(of(12)).toBeUndefined();
+  expect(of(18, { before: reading(42.2, "9") })).toBe("9");
+});
+
+test("the first day is one where nothing is older", () => {
+  const young = { points: [reading(5, "1"), reading(0, "2")] };
+  expect(line(history(young), now, 240, 100).isFirstDay).toBe(true);
+  expect(line(history({ ...young, before: reading(90, "1") }), now, 240, 100).isFirstDay).toBe(false);
+  expect(line(history({}), now, 240, 100).isFirstDay).toBe(false);
 });

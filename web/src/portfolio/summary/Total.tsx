@@ -1,11 +1,12 @@
+import { useMemo } from "react";
 import type { Portfolio } from "../../api/schema";
 import { absolute, sign } from "../../format/decimal";
 import { percent, usd, usdParts } from "../../format/numbers";
 import { useHistory, useNow } from "../../state/hooks";
-import { changeSpan, DIRECTIONS, WORTH } from "../../strings/summary";
+import { BY_PRICES, changeSpan, DIRECTIONS, WORTH } from "../../strings/summary";
 import { AnimatedText } from "../../ui/AnimatedText";
 import { VisuallyHidden } from "../../ui/VisuallyHidden";
-import { type Change, dayChange } from "./change";
+import { dayChange, type PriceChange, priceChange } from "./change";
 import styles from "./Total.module.css";
 
 const SIGNS = { "1": ["▲", "+", DIRECTIONS.up], "0": ["", "", ""], "-1": ["▼", "−", DIRECTIONS.down] } as const;
@@ -16,6 +17,10 @@ export function Total({ portfolio, isOld }: { portfolio: Portfolio; isOld: boole
   const { data: history } = useHistory(1);
   const now = useNow(60_000);
   const change = history && !isOld ? dayChange(portfolio.totalValueUsd, history, now) : null;
+  const byPrices = useMemo(
+    () => (history && !isOld && !change ? priceChange(portfolio.positions) : null),
+    [history, isOld, change, portfolio],
+  );
   return (
     <div className={styles.total}>
       <h1 className={`${styles.number} ${whole.length > 14 ? styles.long : ""}`} title={usd(portfolio.totalValueUsd)}>
@@ -25,12 +30,15 @@ export function Total({ portfolio, isOld }: { portfolio: Portfolio; isOld: boole
           <AnimatedText text={cents} />
         </span>
       </h1>
-      <p className={styles.change}>{change && <ChangeText change={change} now={now} />}</p>
+      <p className={styles.change}>
+        {change && <ChangeText change={change} span={changeSpan(change, now)} />}
+        {byPrices && <ChangeText change={byPrices} span={BY_PRICES} />}
+      </p>
     </div>
   );
 }
 
-function ChangeText({ change, now }: { change: Change; now: number }) {
+function ChangeText({ change, span }: { change: PriceChange; span: string }) {
   const direction = sign(change.usd);
   const [arrow, mark, word] = SIGNS[direction];
   return (
@@ -48,7 +56,7 @@ function ChangeText({ change, now }: { change: Change; now: number }) {
         {usd(absolute(change.usd))}
         {change.percent !== null && ` (${percent(change.percent, true)})`}
       </span>
-      <span className={styles.span}>{changeSpan(change, now)}</span>
+      <span className={styles.span}>{span}</span>
     </>
   );
 }

@@ -1,6 +1,6 @@
 /** What changed over a day. */
-import type { History, HistoryPoint } from "../../api/schema";
-import { absolute, percentOf, subtract } from "../../format/decimal";
+import type { History, HistoryPoint, Position } from "../../api/schema";
+import { absolute, add, percentOf, sign, subtract, sum } from "../../format/decimal";
 import { millis } from "../../format/time";
 
 const DAY_MS = 86_400_000;
@@ -26,6 +26,36 @@ export function dayChange(total: string, history: History, now: number): Change 
     since: then.at,
     isDay: now - millis(then.at) <= DAY_MS + history.gapSeconds * 1000,
   };
+}
+
+/** What prices alone did to what is held now: all there is to say before there is a reading of a day ago. */
+export interface PriceChange {
+  usd: string;
+  /** Of what these positions were worth by the prices of a day ago. */
+  percent: string | null;
+}
+
+/** Of the counted positions whose price a source compares with the day before; null where none is. */
+export function priceChange(positions: readonly Position[]): PriceChange | null {
+  const now: string[] = [];
+  const then: string[] = [];
+  for (const { isCounted, valueUsd, change24h } of positions) {
+    if (!isCounted || valueUsd === null || change24h === null) continue;
+    const before = worthBefore(valueUsd, change24h);
+    if (before === null) continue;
+    now.push(valueUsd);
+    then.push(before);
+  }
+  const base = sum(then);
+  if (sign(base) === 0) return null;
+  const usd = subtract(sum(now), base);
+  return { usd, percent: percentOf(usd, base, 6) };
+}
+
+/** Null of a price that fell by all of it, or by more. */
+function worthBefore(value: string, change: string): string | null {
+  const factor = add("100", change);
+  return sign(factor) > 0 ? percentOf(value, factor, 6) : null;
 }
 
 function lastBefore({ before, points }: History, time: number): HistoryPoint | null {

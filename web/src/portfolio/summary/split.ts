@@ -1,7 +1,7 @@
 /** How the total is made up: parts that sum to 100 %. */
 import type { Portfolio, Position } from "../../api/schema";
 import type { Chains } from "../../chains";
-import { add, compare, parse, sign } from "../../format/decimal";
+import { compare, parse, sign, sum } from "../../format/decimal";
 import { safeText } from "../../format/text";
 
 export type SplitBy = "token" | "chain";
@@ -32,17 +32,20 @@ export function split({ positions }: Portfolio, by: SplitBy, chains: Chains, mos
   // One part alone in "other" is better shown by its name.
   const shown = parts.length <= most + 1 ? parts.length : most;
   const other = parts.slice(shown);
-  return { parts: parts.slice(0, shown), other, otherTenths: other.reduce((sum, { tenths }) => sum + tenths, 0) };
+  return { parts: parts.slice(0, shown), other, otherTenths: other.reduce((all, { tenths }) => all + tenths, 0) };
 }
 
 function allParts(positions: Position[], by: SplitBy, chains: Chains): Part[] {
-  const sums = new Map<string, Omit<Part, "tenths">>();
+  const found = new Map<string, Omit<Part, "tenths" | "valueUsd"> & { values: string[] }>();
   for (const position of positions) {
     const part = by === "chain" ? chainPart(position, chains) : tokenPart(position);
-    const valueUsd = add(sums.get(part.key)?.valueUsd ?? "0", position.valueUsd ?? "0");
-    sums.set(part.key, { ...part, valueUsd });
+    const known = found.get(part.key);
+    if (known) known.values.push(position.valueUsd ?? "0");
+    else found.set(part.key, { ...part, values: [position.valueUsd ?? "0"] });
   }
-  const parts = [...sums.values()].filter(({ valueUsd }) => sign(valueUsd) > 0);
+  const parts = [...found.values()]
+    .map(({ values, ...part }) => ({ ...part, valueUsd: sum(values) }))
+    .filter(({ valueUsd }) => sign(valueUsd) > 0);
   parts.sort((a, b) => compare(b.valueUsd, a.valueUsd) || (a.key < b.key ? -1 : 1));
   const shares = tenthsOf(parts.map(({ valueUsd }) => valueUsd));
   return parts.map((part, index) => ({ ...part, tenths: shares[index] ?? 0 }));
@@ -61,12 +64,13 @@ function tokenPart({ symbol, name, tokenAddress, chainId }: Position) {
 
 /** Shares in tenths of a percent by the largest remainder, so that they sum to 1,000 exactly. */
 export function tenthsOf(values: readonly string[]): number[] {
-  const scale = Math.max(0, ...values.map((value) => parse(value).scale));
-  const units = values.map((value) => parse(value)).map((exact) => exact.units * 10n ** BigInt(scale - exact.scale));
-  const total = units.reduce((sum, unit) => sum + unit, 0n);
+  const exact = values.map(parse);
+  const scale = exact.reduce((most, one) => Math.max(most, one.scale), 0);
+  const units = exact.map((one) => one.units * 10n ** BigInt(scale - one.scale));
+  const total = units.reduce((all, unit) => all + unit, 0n);
   if (total <= 0n) return values.map(() => 0);
   const shares = units.map((unit) => ({ tenths: Number((unit * 1000n) / total), remainder: (unit * 1000n) % total }));
-  let left = 1000 - shares.reduce((sum, { tenths }) => sum + tenths, 0);
+  let left = 1000 - shares.reduce((given, { tenths }) => given + tenths, 0);
   const byRemainder = shares
     .map((_, index) => index)
     .sort((a, b) => {

@@ -1,11 +1,20 @@
 import { type ReactNode, useId } from "react";
 import type { Explanation, Position } from "../../api/schema";
-import { full, price } from "../../format/numbers";
+import { full, percent, price } from "../../format/numbers";
 import { capital } from "../../format/text";
 import { ago, moment } from "../../format/time";
 import { useNow, useWatched } from "../../state/hooks";
 import { NOTHING } from "../../strings/common";
-import { askedAt, EVIDENCE, evidenceTitle, listingText, notAsked, together } from "../../strings/position";
+import {
+  askedAt,
+  EVIDENCE,
+  evidenceTitle,
+  FROM_USED,
+  listingText,
+  notAsked,
+  together,
+  verdict,
+} from "../../strings/position";
 import { spamReason } from "../../strings/tokenLabels";
 import styles from "./EvidenceSection.module.css";
 import { balanceText, depthText, type Evidence, evidenceOf, evidencePath, type Said, said } from "./evidence";
@@ -47,6 +56,7 @@ function Found({ evidence: { token, position }, at, isNative }: { evidence: Evid
         {token.notAsked.length > 0 && <li className={styles.quiet}>{notAsked(token.notAsked)}</li>}
       </ul>
       <Facts>
+        <Fact name={EVIDENCE.verdict}>{verdict(position)}</Fact>
         {(lists.length > 0 || !isNative) && <Fact name={EVIDENCE.lists}>{listingText(lists)}</Fact>}
         {depth && (
           <Fact name={EVIDENCE.pools}>
@@ -67,12 +77,16 @@ function Found({ evidence: { token, position }, at, isNative }: { evidence: Evid
   );
 }
 
-function Line({ said: { source, priceUsd, at, askedAt: readAt, isUsed, words }, now }: { said: Said; now: number }) {
+function Line({ said: line, now }: { said: Said; now: number }) {
+  const { source, priceUsd, at, askedAt: readAt, isUsed, apart, words } = line;
   return (
     <li className={`${styles.line} ${isUsed ? styles.used : ""}`}>
       <span className={styles.source}>{source}</span>
       <span className={styles.price} title={priceUsd === null ? undefined : `$${full(priceUsd)}`}>
         {priceUsd === null ? NOTHING : price(priceUsd)}
+      </span>
+      <span className={`${styles.quiet} ${styles.apart}`} title={apart === null ? undefined : FROM_USED}>
+        {apart === null ? "" : percent(apart, true)}
       </span>
       <span className={styles.quiet} title={askedAt(moment(readAt, now))}>
         {moment(at, now)}

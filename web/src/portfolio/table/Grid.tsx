@@ -45,10 +45,10 @@ export function Grid({ portfolio, groups, closed, onToggle, hiddenState, showWal
   const chains = useChains();
   const body = useRef<HTMLDivElement>(null);
   const top = useTop(body);
-  const hiddenCount = portfolio.omitted.spam;
+  const { spam: hiddenCount, unread: unreadCount } = portfolio.omitted;
   const lines = useMemo(
-    () => items(groups, { closed, opened, hiddenCount, hiddenState }),
-    [groups, closed, opened, hiddenCount, hiddenState],
+    () => items(groups, { closed, opened, hiddenCount, unreadCount, hiddenState }),
+    [groups, closed, opened, hiddenCount, unreadCount, hiddenState],
   );
   const found = lines.findIndex(({ key }) => key === active);
   const activeIndex = found === -1 ? 0 : found;
@@ -113,7 +113,7 @@ export function Grid({ portfolio, groups, closed, onToggle, hiddenState, showWal
               aria-expanded={isReachable ? isOpen : undefined}
               data-key={isReachable ? item.key : undefined}
               data-index={index}
-              ref={item.kind === "detail" ? virtual.measureElement : undefined}
+              ref={item.kind === "detail" || item.kind === "note" ? virtual.measureElement : undefined}
               tabIndex={isReachable ? (index === activeIndex ? 0 : -1) : undefined}
               className={`${styles.line} ${styles[item.kind]} ${item.kind === "position" ? styles.columns : ""}`}
               style={{ transform: `translateY(${start - virtual.options.scrollMargin}px)` }}

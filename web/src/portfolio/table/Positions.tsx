@@ -4,7 +4,7 @@ import { useChains, useHidden } from "../../state/hooks";
 import { shownOf, TABLE } from "../../strings/table";
 import { Grid } from "./Grid";
 import styles from "./Positions.module.css";
-import { type Column, type Group, grouped, NO_FILTER, nextSorting, type Sorting } from "./rows";
+import { type Column, type Group, grouped, NO_FILTER, nextSorting, type Sorting, uncountedReasons } from "./rows";
 import { Toolbar } from "./Toolbar";
 
 /** All that is held, in groups: what makes up the number, what has no sure price, and what is hidden. */
@@ -22,6 +22,8 @@ export function Positions({ portfolio }: { portfolio: Portfolio }) {
   }, [portfolio, hidden.data]);
   const groups = useMemo(() => grouped(positions, wanted, sorting, chains), [positions, wanted, sorting, chains]);
   const wallets = useMemo(() => [...new Set(positions.map(({ walletAddress }) => walletAddress))].sort(), [positions]);
+
+  const reasons = useMemo(() => uncountedReasons(portfolio.positions), [portfolio]);
 
   const sort = (column: Column) => setSorting((current) => nextSorting(current, column));
   const toggle = (group: Group) =>
@@ -45,6 +47,7 @@ export function Positions({ portfolio }: { portfolio: Portfolio }) {
         onSort={sort}
         chains={chains.all}
         wallets={wallets}
+        reasons={reasons}
         shown={shownOf(matching, all)}
       />
       <Grid

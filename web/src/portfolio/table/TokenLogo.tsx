@@ -2,18 +2,27 @@ import { type CSSProperties, memo, useState } from "react";
 import type { Position } from "../../api/schema";
 import { safeText } from "../../format/text";
 import { useStore } from "../../state/hooks";
+import { useOwnLogo } from "./logos";
 import styles from "./TokenLogo.module.css";
 
-/** A token's logo by our own route, or its initials on a colour of its address. A hidden token has initials only. */
+/**
+ * A contract's logo: one that comes with the page, or the provider's by our own route, or initials on a colour of its
+ * address. A hidden token has initials only.
+ */
 export const TokenLogo = memo(function TokenLogo({ position }: { position: Position }) {
   const { chainId, tokenAddress, logoUrl, isSpam, symbol } = position;
   const { brokenLogos } = useStore();
-  const source = logoUrl !== null && !isSpam ? `/api/v1/logos/${chainId}/${tokenAddress}` : null;
-  const [isBroken, setBroken] = useState(source !== null && brokenLogos.has(source));
+  const own = useOwnLogo(chainId, tokenAddress);
+  const [broken, setBroken] = useState<string | null>(null);
+  const [loaded, setLoaded] = useState<string | null>(null);
+  const provided = own === null && logoUrl !== null ? `/api/v1/logos/${chainId}/${tokenAddress}` : null;
+  const source = isSpam ? null : (own ?? provided);
+  const isShown = source !== null && source !== broken && !brokenLogos.has(source);
   const initials = [...safeText(symbol).replace(/[^\p{L}\p{N}]/gu, "")].slice(0, 2).join("").toUpperCase();
   return (
     <span className={styles.logo} style={{ "--hue": hue(tokenAddress, chainId) } as CSSProperties} aria-hidden="true">
-      {source && !isBroken ? (
+      {!(isShown && loaded === source) && (initials || "?")}
+      {isShown && (
         <img
           src={source}
           alt=""
@@ -22,13 +31,12 @@ export const TokenLogo = memo(function TokenLogo({ position }: { position: Posit
           loading="lazy"
           decoding="async"
           className={styles.image}
+          onLoad={() => setLoaded(source)}
           onError={() => {
             brokenLogos.add(source);
-            setBroken(true);
+            setBroken(source);
           }}
         />
-      ) : (
-        initials || "?"
       )}
     </span>
   );

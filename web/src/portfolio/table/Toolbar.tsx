@@ -1,10 +1,10 @@
 import { type ReactNode, useId } from "react";
 import type { ChainName } from "../../api/schema";
 import { shortAddress } from "../../format/text";
-import { sortedBy, TOOLBAR } from "../../strings/table";
+import { becauseOption, notCountedOption, sortedBy, TOOLBAR, WHY_NOT } from "../../strings/table";
 import { VisuallyHidden } from "../../ui/VisuallyHidden";
 import { ExportButton } from "./ExportButton";
-import type { Column, Filter, Sorting } from "./rows";
+import type { Column, Counted, Filter, Sorting } from "./rows";
 import { COLUMNS } from "./TableHeader";
 import styles from "./Toolbar.module.css";
 
@@ -15,12 +15,14 @@ interface Props {
   onSort: (column: Column) => void;
   chains: readonly ChainName[];
   wallets: readonly string[];
+  /** Why positions are not in the total, and how many each reason keeps out. */
+  reasons: readonly [reason: string, count: number][];
   /** How many are shown, as a sentence. */
   shown: string;
 }
 
 /** What the table below is narrowed to. */
-export function Toolbar({ filter, onFilter, sorting, onSort, chains, wallets, shown }: Props) {
+export function Toolbar({ filter, onFilter, sorting, onSort, chains, wallets, reasons, shown }: Props) {
   const change = (changes: Partial<Filter>) => onFilter({ ...filter, ...changes });
   return (
     <div className={styles.bar}>
@@ -62,6 +64,25 @@ export function Toolbar({ filter, onFilter, sorting, onSort, chains, wallets, sh
           ))}
         </Select>
       )}
+      {reasons.length > 0 && (
+        <Select
+          className={styles.narrow}
+          label={TOOLBAR.counted}
+          value={countedText(filter.counted)}
+          onChange={(value) => change({ counted: countedOf(value) })}
+        >
+          <option value="all">{TOOLBAR.allCounted}</option>
+          <option value="counted">{TOOLBAR.onlyCounted}</option>
+          <option value="uncounted">{notCountedOption(reasons.reduce((sum, [, count]) => sum + count, 0))}</option>
+          <optgroup label={WHY_NOT}>
+            {reasons.map(([reason, count]) => (
+              <option key={reason} value={REASON + reason}>
+                {becauseOption(reason, count)}
+              </option>
+            ))}
+          </optgroup>
+        </Select>
+      )}
       <Select
         className={styles.sort}
         label={TOOLBAR.sortBy}
@@ -90,6 +111,16 @@ export function Toolbar({ filter, onFilter, sorting, onSort, chains, wallets, sh
       </span>
     </div>
   );
+}
+
+const REASON = "reason:";
+
+function countedText(counted: Counted): string {
+  return typeof counted === "object" ? REASON + counted.reason : counted;
+}
+
+function countedOf(value: string): Counted {
+  return value.startsWith(REASON) ? { reason: value.slice(REASON.length) } : (value as Counted);
 }
 
 function Select(props: {

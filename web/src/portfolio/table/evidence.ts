@@ -2,6 +2,7 @@
 
 import type { Explanation, Position, PositionEvidence, TokenEvidence } from "../../api/schema";
 import type { Decimal, Time } from "../../api/types";
+import { percentOf, subtract } from "../../format/decimal";
 import { safeText } from "../../format/text";
 import { blockText, EVIDENCE, poolsText } from "../../strings/position";
 import { sourceName, useOfQuote } from "../../strings/tokenLabels";
@@ -34,6 +35,8 @@ export interface Said {
   at: Time;
   askedAt: Time;
   isUsed: boolean;
+  /** From the price that is used, in percent; null where there is nothing to compare. */
+  apart: Decimal | null;
   words: string;
 }
 
@@ -45,6 +48,7 @@ export function said({ quotes, price, answeredNothing }: TokenEvidence): Said[] 
     at: priceAt ?? readAt,
     askedAt: readAt,
     isUsed: use === "chosen",
+    apart: use === "chosen" || !price ? null : percentOf(subtract(priceUsd, price.usd), price.usd, 4),
     words: useOfQuote(use, price?.rule ?? null, why),
   }));
   const withPrice = new Set(quotes.map(({ source }) => source));
@@ -54,6 +58,7 @@ export function said({ quotes, price, answeredNothing }: TokenEvidence): Said[] 
     at,
     askedAt: at,
     isUsed: false,
+    apart: null,
     words: withPrice.has(source) ? EVIDENCE.noPriceSince : EVIDENCE.noPrice,
   }));
   return [...prices.filter(({ isUsed }) => isUsed), ...prices.filter(({ isUsed }) => !isUsed), ...without];

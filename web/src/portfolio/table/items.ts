@@ -2,6 +2,7 @@
 
 import type { Position } from "../../api/schema";
 import { positionKey } from "../../state/sharing";
+import { unreadNote } from "../../strings/summary";
 import { EMPTY_GROUP, GROUPS, groupNote } from "../../strings/table";
 import type { Group, Grouped } from "./rows";
 
@@ -19,12 +20,14 @@ export interface View {
   opened: string | null;
   /** How many are hidden, and whether they are read already. */
   hiddenCount: number;
+  /** How many could not be read: they have no position. */
+  unreadCount: number;
   hiddenState: "read" | "reading" | "failed";
 }
 
 export function items(groups: readonly Grouped[], view: View): Item[] {
   return groups.flatMap((group): Item[] => {
-    const count = group.group === "hidden" ? view.hiddenCount : group.count;
+    const count = countOf(group, view);
     if (count === 0) return [];
     const isOpen = !view.closed.has(group.group);
     const head: Item = {
@@ -39,7 +42,13 @@ export function items(groups: readonly Grouped[], view: View): Item[] {
   });
 }
 
-function content({ group, positions }: Grouped, { opened, hiddenState }: View): Item[] {
+function countOf({ group, count }: Grouped, { hiddenCount, unreadCount }: View): number {
+  if (group === "hidden") return hiddenCount;
+  return group === "unread" ? unreadCount : count;
+}
+
+function content({ group, positions }: Grouped, { opened, hiddenState, unreadCount }: View): Item[] {
+  if (group === "unread") return [{ kind: "note", key: "unread/note", text: unreadNote(unreadCount) }];
   if (positions.length === 0) {
     const waiting = hiddenState === "failed" ? EMPTY_GROUP.failed : EMPTY_GROUP.reading;
     const text = group === "hidden" && hiddenState !== "read" ? waiting : EMPTY_GROUP.noMatch;

@@ -11,7 +11,7 @@ import {
 } from "../../../fixtures/positions";
 import { CHAINS } from "../../../fixtures/replies";
 import { Chains } from "../../chains";
-import { type Column, type Filter, grouped, NO_FILTER, nextSorting } from "./rows";
+import { type Column, type Filter, grouped, NO_FILTER, nextSorting, uncountedReasons } from "./rows";
 
 const chains = new Chains(CHAINS);
 
@@ -29,6 +29,7 @@ test("what counts, what is hard to sell, what has no sure price and what is hidd
     ["counted", PRICED.length],
     ["lowLiquidity", LOW_LIQUIDITY.length],
     ["unsure", unsure],
+    ["unread", 0],
     ["hidden", SPAM.length],
   ]);
   expect(groups[2]?.positions.map(({ symbol }) => symbol)).toContain("MOOND");
@@ -43,6 +44,24 @@ test("only the server says what counts, and only that has a sum", () => {
   expect(counted?.positions).toEqual([flagged]);
   expect([counted?.valueUsd, thin?.valueUsd, unsure?.valueUsd]).toEqual([eth.valueUsd, null, null]);
   expect(unsure?.positions).toEqual([odd]);
+});
+
+test("what is not counted is found by its reason, and every reason says how many it keeps out", () => {
+  const all = [...ALL, ...LOW_LIQUIDITY, ...DOUBTED];
+  const by = (counted: Filter["counted"]) =>
+    grouped(all, { ...NO_FILTER, counted }, BY_VALUE, chains).map(({ group, positions }) => [group, positions.length]);
+  const unsure = UNPRICED.length + FLAGGED.length + DOUBTED.length;
+
+  expect(by("counted")).toEqual([["counted", PRICED.length]]);
+  expect(by("uncounted")).toEqual([
+    ["lowLiquidity", LOW_LIQUIDITY.length],
+    ["unsure", unsure],
+    ["unread", 0],
+    ["hidden", SPAM.length],
+  ]);
+  for (const [reason, count] of uncountedReasons(all)) expect(by({ reason }).map((group) => group[1])).toEqual([count]);
+  expect(uncountedReasons(all)).toContainEqual(["low_liquidity", LOW_LIQUIDITY.length]);
+  expect(uncountedReasons(all).map(([reason]) => reason)).not.toContain("spam");
 });
 
 test("a search finds by symbol, name and contract, whatever the case", () => {

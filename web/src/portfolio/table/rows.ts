@@ -1,10 +1,10 @@
 /** What the table shows: groups of positions, filtered and sorted. Pure. */
 import type { Position } from "../../api/schema";
 import type { Chains } from "../../chains";
-import { add, compare } from "../../format/decimal";
+import { compare, sum } from "../../format/decimal";
 import { positionKey } from "../../state/sharing";
 
-export type Group = "counted" | "lowLiquidity" | "unsure" | "hidden";
+export type Group = "counted" | "lowLiquidity" | "unsure" | "unread" | "hidden";
 export type Column = "token" | "chain" | "amount" | "price" | "value" | "share" | "change";
 
 export interface Sorting {
@@ -16,11 +16,15 @@ export interface Filter {
   text: string;
   chainId: number | null;
   wallet: string | null;
+  /** Only what is in the total, only what is not, or only what one reason keeps out of it. */
+  counted: Counted;
   /** Leaves counted positions of less than a dollar out. */
   hideSmall: boolean;
 }
 
-export const NO_FILTER: Filter = { text: "", chainId: null, wallet: null, hideSmall: false };
+export type Counted = "all" | "counted" | "uncounted" | { reason: string };
+
+export const NO_FILTER: Filter = { text: "", chainId: null, wallet: null, counted: "all", hideSmall: false };
 export const SMALL_USD = "1";
 
 /** Text columns begin with A, numbers with the largest. */
@@ -39,13 +43,14 @@ export interface Grouped {
 }
 
 export function grouped(positions: readonly Position[], filter: Filter, sorting: Sorting, chains: Chains): Grouped[] {
-  const groups: Record<Group, Position[]> = { counted: [], lowLiquidity: [], unsure: [], hidden: [] };
+  const groups: Record<Group, Position[]> = { counted: [], lowLiquidity: [], unsure: [], unread: [], hidden: [] };
   for (const position of positions) groups[groupOf(position)].push(position);
   const order = comparison(sorting, chains);
-  return (Object.keys(groups) as Group[]).map((group) => ({
+  const asked = (Object.keys(groups) as Group[]).filter((group) => isGroupAsked(group, groups[group], filter.counted));
+  return asked.map((group) => ({
     group,
     count: groups[group].length,
-    valueUsd: group === "counted" ? groups.counted.reduce((sum, { valueUsd }) => add(sum, valueUsd ?? "0"), "0") : null,
+    valueUsd: group === "counted" ? sum(groups.counted.map(({ valueUsd }) => valueUsd ?? "0")) : null,
     positions: groups[group].filter((position) => passes(position, filter)).sort(order),
   }));
 }
@@ -56,7 +61,16 @@ export function groupOf(position: Position): Group {
   return position.notCountedReason === "low_liquidity" ? "lowLiquidity" : "unsure";
 }
 
-function passes(position: Position, { text, chainId, wallet, hideSmall }: Filter): boolean {
+/** How many positions each reason keeps out of the total, the most frequent first; spam is not among them. */
+export function uncountedReasons(positions: readonly Position[]): [reason: string, count: number][] {
+  const counts = new Map<string, number>();
+  for (const { isSpam, notCountedReason: reason } of positions)
+    if (!isSpam && reason !== null) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1]);
+}
+
+function passes(position: Position, { text, chainId, wallet, counted, hideSmall }: Filter): boolean {
+  if (!isAsked(position, counted)) return false;
   if (chainId !== null && position.chainId !== chainId) return false;
   if (wallet !== null && position.walletAddress !== wallet) return false;
   if (hideSmall && position.isCounted && compare(position.valueUsd ?? "0", SMALL_USD) < 0) return false;
@@ -64,6 +78,19 @@ function passes(position: Position, { text, chainId, wallet, hideSmall }: Filter
   if (wanted === "") return true;
   const { symbol, name, tokenAddress } = position;
   return [symbol, name, tokenAddress].some((field) => field?.toLowerCase().includes(wanted));
+}
+
+/** What is hidden or could not be read is not counted either, and no reason is among those to choose from. */
+function isGroupAsked(group: Group, positions: readonly Position[], counted: Counted): boolean {
+  if (counted === "all") return true;
+  if (typeof counted === "object") return group !== "hidden" && positions.some((one) => isAsked(one, counted));
+  return (group === "counted") === (counted === "counted");
+}
+
+function isAsked({ isCounted, notCountedReason }: Position, counted: Counted): boolean {
+  if (counted === "all") return true;
+  if (typeof counted === "object") return notCountedReason === counted.reason;
+  return isCounted === (counted === "counted");
 }
 
 const LABELS = new Intl.Collator("en", { sensitivity: "base", numeric: true });
