@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Final
 
 from moonx_pipeline_tests.chaos.history import History, Operation, Viewed
@@ -16,6 +16,7 @@ _SLACK_SECONDS: Final = 1.0
 _LATE_SECONDS: Final = 5.0
 """How much later than it was granted a call may reach a provider: it may be held back on its way."""
 
+_EXACT: Final = Context(prec=512)
 _ALERTS: Final = "system.alerts"
 
 
@@ -85,9 +86,12 @@ def holdings_follow_answers(history: History) -> Iterator[str]:
 
 
 def _wrong_total(viewed: Viewed) -> Iterator[str]:
-    counted = [Decimal(one["valueUsd"]) for one in viewed.data["positions"] if one["isCounted"]]
-    if sum(counted) != Decimal(viewed.data["totalValueUsd"]):
-        yield f"{viewed.user}: the total is {viewed.data['totalValueUsd']}, what counts adds up to {sum(counted)}"
+    counted = Decimal(0)
+    for one in viewed.data["positions"]:
+        if one["isCounted"]:
+            counted = _EXACT.add(counted, Decimal(one["valueUsd"]))
+    if counted != Decimal(viewed.data["totalValueUsd"]):
+        yield f"{viewed.user}: the total is {viewed.data['totalValueUsd']}, what counts adds up to {counted}"
     stale = {chain["chainId"] for chain in viewed.data["chains"] if chain["status"] == "stale"}
     for one in viewed.data["positions"]:
         if one["stale"] != (one["chainId"] in stale):

@@ -103,6 +103,16 @@ class Link:
 
         _in_loop(lose)
 
+    def end_lost_at_server(self) -> None:
+        """Ends the server's side of lost connections, as its keepalive does; the clients learn nothing."""
+
+        def end() -> None:
+            for connection in self._connections:
+                if connection.lost:
+                    connection.server.transport.abort()
+
+        _in_loop(end)
+
     def take_new(self) -> None:
         """Lets new connections pass again."""
         _in_loop(lambda: setattr(self, "_takes_new", True))
