@@ -29,7 +29,7 @@ _SCRIPT: Final = Path(__file__).with_name("sockets.mjs")
 _LIBRARY: Final = Path(__file__).parents[2] / "web" / "node_modules" / "socket.io-client"
 _TOKEN_SECONDS: Final = 6 * 3600
 _ANSWER_SECONDS: Final = 15.0
-_CLICK_SECONDS, _MOVE_SECONDS, _LOOK_SECONDS = 1.0, 0.7, 2.0
+_CLICK_SECONDS, _MOVE_SECONDS, _LOOK_SECONDS = 1.5, 0.7, 2.0
 
 
 class Wallets:
