@@ -107,9 +107,10 @@ class Recorder:
     def history(self, unhealthy: dict[str, str]) -> History:
         """All that happened so far; ``unhealthy`` are the parts that did not heal in time."""
         rig, load = self._rig, self._load
+        commits, records = self._told()
         return History(
-            commits=self._commits(),
-            records=self.topics.read(),
+            commits=commits,
+            records=records,
             seen=list(load.sockets.seen),
             wallets={user: {wallet} for user, wallet in load.users.items()},
             versions=dict(rig.rows("SELECT user_id, portfolio_version FROM user_sync_status")),
@@ -131,9 +132,20 @@ class Recorder:
             left=self._left(),
         )
 
+    def _told(self) -> tuple[list[Commit], list[Record]]:
+        """What was committed, and what is in Kafka; both of one moment, at which nothing waits."""
+        commits: list[Commit] = []
+        while True:
+            records = self.topics.read()
+            before, commits = commits, self._commits()
+            if len(before) == len(commits):
+                return commits, records
+
     def _commits(self) -> list[Commit]:
         found = self._rig.rows(
-            "SELECT id::text, topic, key, type, version, payload, error IS NOT NULL FROM outbox_events ORDER BY seq"
+            "SELECT id::text, topic, key, type, version, payload, error IS NOT NULL FROM outbox_events "
+            "WHERE key <> %s ORDER BY seq",
+            POISON,
         )
         return [Commit(*row) for row in found]
 
@@ -212,7 +224,10 @@ _LEFT: Final = {
         "WHERE NOT granted AND waitstart < now() - interval '5 s'"
     ),
     "a sync still runs": "SELECT id || ' of ' || user_id || ' since ' || started_at FROM active_sync_operations",
-    "an event waits": "SELECT type || ' of ' || key FROM outbox_events WHERE published_at IS NULL",
+    "an event waits": (
+        "SELECT type || ' of ' || key FROM outbox_events WHERE published_at IS NULL "
+        "AND created_at < now() - interval '5 s'"
+    ),
 }
 
 
