@@ -29,14 +29,17 @@ DEADLINE_BY = {
     "kafka.KafkaConsumer": (),
     "kafka.KafkaAdminClient": (),
 }
-"""By the name of a call, what bounds it: an argument's name, or a constant within one. Without one, it needs a reason."""
+"""By the name of a call, what bounds it: an argument, or a constant within one. Without one, it needs a reason."""
 
 POSITIONAL = {"socket.create_connection": 2, "select.select": 4}
 """How many arguments by position include the deadline."""
 
 ALLOWED = {
     ("storage/connection/embedded.py", "psycopg2.connect"): "the server was started just now, by its Unix socket",
-    ("storage/connection/silence.py", "psycopg2.connect"): "its parameters are those of a connection, deadline included",
+    (
+        "storage/connection/silence.py",
+        "psycopg2.connect",
+    ): "its parameters are those of a connection, deadline included",
     ("storage/upkeep/backup.py", "subprocess.run"): "a backup takes as long as its size, and a person waits for it",
     ("cli/up_processes.py", "subprocess.Popen"): "a watcher that outlives its parent on purpose",
 }
@@ -48,7 +51,9 @@ def called(module: ast.Module) -> Iterator[tuple[str, ast.Call]]:
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                names[alias.asname or alias.name.split(".")[0]] = alias.name if alias.asname else alias.name.split(".")[0]
+                names[alias.asname or alias.name.split(".")[0]] = (
+                    alias.name if alias.asname else alias.name.split(".")[0]
+                )
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
     for node in ast.walk(module):

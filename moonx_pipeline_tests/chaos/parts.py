@@ -1,4 +1,4 @@
-"""The product's processes in a rig: started, frozen, killed, and started again when they end, as an orchestrator does."""
+"""The product's processes in a rig: frozen, killed, and started again when they end, as an orchestrator does."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ def processes_of(pid: int) -> list[psutil.Process]:
     """A process and all below it that live."""
     with suppress(psutil.Error):
         first = psutil.Process(pid)
-        return [
-            one for one in (first, *first.children(recursive=True)) if one.status() != psutil.STATUS_ZOMBIE
-        ]
+        return [one for one in (first, *first.children(recursive=True)) if one.status() != psutil.STATUS_ZOMBIE]
     return []
 
 

@@ -23,8 +23,8 @@ POISON: Final = "poison"
 """Keys that begin so are of faults, not of users: what is in Kafka by them need not be committed."""
 
 _PARTITIONS: Final = 3
-_MORE_THREADS, _MORE_FILES, _MORE_SESSIONS = 12, 25, 25
-"""How much more than at the start a process may hold: pools and caches fill."""
+_MORE_THREADS, _MORE_FILES, _MORE_SESSIONS = 60, 60, 25
+"""How much more than at the start a part may hold: pools fill, a gateway's of 40 threads the most."""
 
 
 class Topics:

@@ -49,10 +49,8 @@ def table(rounds: Sequence[Round]) -> str:
 def told(one: Round) -> str:
     """A round in a line, and its violations below."""
     ended = "".join(f", {part} ended {times} times" for part, times in one.ended.items())
-    lines = [
-        f"{' + '.join(one.faults)}: healthy after {spread([one.healthy_seconds])} s, "
-        f"settled after {spread([one.settled_seconds])} s{ended}"
-    ]
+    healthy, settled = spread([one.healthy_seconds]), spread([one.settled_seconds])
+    lines = [f"{' + '.join(one.faults)}: healthy after {healthy} s, settled after {settled} s{ended}"]
     for invariant, what in one.violated:
         lines += [f"    {invariant}: {len(what)}", *(f"        {text}" for text in what[:_SHOWN])]
     return "\n".join(lines)

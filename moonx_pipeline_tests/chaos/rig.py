@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -140,7 +139,7 @@ class Rig:
     def _parts(self, webserver_port: int) -> dict[str, Part]:
         code_port, workspace = free_port(), self.folder / "workspace.yaml"
         workspace.write_text(
-            f"load_from:\n  - grpc_server:\n      host: 127.0.0.1\n      port: {code_port}\n      location_name: moonx\n"
+            f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {code_port}, location_name: moonx}}\n"
         )
         where = ("-h", "127.0.0.1", "-p")
         code = ("dagster", "code-server", "start", "-m", "moonx_pipeline.definitions", *where, str(code_port))

@@ -87,11 +87,7 @@ class Chaos:
             self._violated(unhealthy),
             healthy,
             settled,
-            {
-                name: part.ended - ended[name]
-                for name, part in self.rig.parts.items()
-                if part.ended > ended[name]
-            },
+            {name: part.ended - ended[name] for name, part in self.rig.parts.items() if part.ended > ended[name]},
         )
 
     def _until_healthy(self) -> float | None:
@@ -167,4 +163,3 @@ class Chaos:
             if new:
                 found.append(Violated(invariant.__name__, tuple(new)))
         return tuple(found)
-

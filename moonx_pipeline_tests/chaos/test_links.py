@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from moonx_pipeline_tests.support.links import Link
+from moonx_pipeline_tests.support.links import Direction, Link
 
 _SILENT_SECONDS = 0.3
 
@@ -67,7 +67,7 @@ def is_refused(link: Link) -> bool:
 
 
 @pytest.mark.parametrize("directions", [("up",), ("down",), ("up", "down")])
-def test_what_a_cut_link_held_back_arrives_when_it_heals(link: Link, directions: tuple) -> None:
+def test_what_a_cut_link_held_back_arrives_when_it_heals(link: Link, directions: tuple[Direction, ...]) -> None:
     with connected(link) as client:
         link.cut(directions)
         assert echoed(client, b"held", _SILENT_SECONDS) is None

@@ -84,7 +84,12 @@ class Link:
 
     def cut(self, directions: Iterable[Direction] = BOTH) -> None:
         """Holds back all bytes of these directions, of old connections and new ones."""
-        _in_loop(lambda: [self._open[direction].clear() for direction in directions])
+
+        def cut() -> None:
+            for direction in directions:
+                self._open[direction].clear()
+
+        _in_loop(cut)
 
     def slow(self, seconds: float) -> None:
         """Delays each part of a stream by so much."""
