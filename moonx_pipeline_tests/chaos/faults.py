@@ -11,6 +11,7 @@ from moonx_pipeline_tests.chaos import special_faults as special
 from moonx_pipeline_tests.support.links import BOTH, Direction, Link
 
 if TYPE_CHECKING:
+    from moonx_pipeline_tests.chaos.rig import Rig
     from moonx_pipeline_tests.chaos.rounds import Chaos
 
 Begin = Callable[["Chaos"], AbstractContextManager[None]]
@@ -30,53 +31,48 @@ class Fault(NamedTuple):
     begin: Begin
 
 
-# Parts
+def _during(begin: Callable[[Rig], None], end: Callable[[Rig], None]) -> Begin:
+    """A fault that one call begins and another ends."""
+
+    @contextmanager
+    def fault(chaos: Chaos) -> Iterator[None]:
+        begin(chaos.rig)
+        try:
+            yield
+        finally:
+            end(chaos.rig)
+
+    return fault
+
+
+def _once(begin: Callable[[Rig], None]) -> Begin:
+    """A fault that ends by itself."""
+    return _during(begin, lambda _: None)
 
 
 def _frozen(part: str) -> Begin:
-    @contextmanager
-    def fault(chaos: Chaos) -> Iterator[None]:
-        chaos.rig.parts[part].freeze()
-        try:
-            yield
-        finally:
-            chaos.rig.parts[part].thaw()
-
-    return fault
+    return _during(lambda rig: rig.parts[part].freeze(), lambda rig: rig.parts[part].thaw())
 
 
 def _killed(part: str) -> Begin:
-    @contextmanager
-    def fault(chaos: Chaos) -> Iterator[None]:
-        chaos.rig.parts[part].kill()
-        try:
-            yield
-        finally:
-            chaos.rig.parts[part].start()
-
-    return fault
-
-
-# Links
+    return _during(lambda rig: rig.parts[part].kill(), lambda rig: rig.parts[part].start())
 
 
 def _link(name: str, begin: Callable[[Link], None], end: Callable[[Link], None] = Link.heal) -> Begin:
-    @contextmanager
-    def fault(chaos: Chaos) -> Iterator[None]:
-        begin(chaos.rig.links[name])
-        try:
-            yield
-        finally:
-            end(chaos.rig.links[name])
-
-    return fault
+    return _during(lambda rig: begin(rig.links[name]), lambda rig: end(rig.links[name]))
 
 
 def _cut(*directions: Direction) -> Callable[[Link], None]:
     return lambda link: link.cut(directions)
 
 
-# Providers
+def _kafka_frozen(chaos: Chaos) -> AbstractContextManager[None]:
+    return chaos.rig.kafka.frozen()
+
+
+def _empty_redis(rig: Rig) -> None:
+    rig.redis.kill()
+    rig.redis.start()
 
 
 def _provider(kind: str, provider: str, **where: Any) -> Begin:
@@ -111,24 +107,24 @@ FAULTS: Final = (
     *(Fault(f"{part} frozen", 15, _frozen(part)) for part in PARTS),
     *(Fault(f"{part} killed", 5, _killed(part)) for part in PARTS),
     Fault("worker child frozen", 25, special.child_frozen),
-    Fault("worker child killed", 3, special.child_killed),
+    Fault("worker child killed", 3, _once(lambda rig: rig.parts["worker1"].kill_child())),
     *(Fault(f"{link} cut", 15, _link(link, _cut(*BOTH))) for link in LINKS),
     *(Fault(f"{link} cut up", 12, _link(link, _cut("up"))) for link in LINKS),
     *(Fault(f"{link} cut down", 12, _link(link, _cut("down"))) for link in LINKS),
     *(Fault(f"{link} slow", 10, _link(link, lambda link: link.slow(0.3))) for link in LINKS),
     *(Fault(f"{link} refused", 8, _link(link, Link.refuse)) for link in LINKS),
     *(Fault(f"{link} forgotten", 15, _link(link, Link.lose_connections, Link.end_lost_at_server)) for link in LINKS),
-    Fault("postgres frozen", 15, special.postgres_frozen),
-    Fault("postgres restarted", 3, special.postgres_restarted),
-    Fault("postgres killed", 3, special.postgres_killed),
+    Fault("postgres frozen", 15, _during(lambda rig: rig.postgres.freeze(), lambda rig: rig.postgres.thaw())),
+    Fault("postgres restarted", 3, _once(lambda rig: rig.postgres.restart())),
+    Fault("postgres killed", 3, _during(lambda rig: rig.postgres.kill(), lambda rig: rig.postgres.restart())),
     Fault("postgres connections exhausted", 10, special.connections_exhausted),
     Fault("postgres deadlocks", 10, special.deadlocks),
     Fault("postgres disk full", 8, special.disk_full),
-    Fault("redis frozen", 15, special.redis_frozen),
-    Fault("redis emptied", 3, special.redis_emptied),
-    Fault("redis frozen, then emptied", 12, special.redis_frozen_then_emptied),
-    Fault("kafka frozen", 15, special.kafka_frozen),
-    Fault("kafka stopped", 8, special.kafka_stopped),
+    Fault("redis frozen", 15, _during(lambda rig: rig.redis.freeze(), lambda rig: rig.redis.thaw())),
+    Fault("redis emptied", 3, _once(_empty_redis)),
+    Fault("redis frozen, then emptied", 12, _during(lambda rig: rig.redis.freeze(), _empty_redis)),
+    Fault("kafka frozen", 15, _kafka_frozen),
+    Fault("kafka stopped", 8, _during(lambda rig: rig.kafka.stop(), lambda rig: rig.kafka.start())),
     Fault("kafka topic missing", 8, special.topic_missing),
     Fault("worker clock fast", 12, special.clock("worker1", 1200)),
     Fault("worker clock slow", 12, special.clock("worker1", -1200)),

@@ -45,39 +45,6 @@ def child_frozen(chaos: Chaos) -> Iterator[None]:
 
 
 @contextmanager
-def child_killed(chaos: Chaos) -> Iterator[None]:
-    chaos.rig.parts["worker1"].kill_child()
-    yield
-
-
-# Servers
-
-
-@contextmanager
-def postgres_frozen(chaos: Chaos) -> Iterator[None]:
-    chaos.rig.postgres.freeze()
-    try:
-        yield
-    finally:
-        chaos.rig.postgres.thaw()
-
-
-@contextmanager
-def postgres_restarted(chaos: Chaos) -> Iterator[None]:
-    chaos.rig.postgres.restart()
-    yield
-
-
-@contextmanager
-def postgres_killed(chaos: Chaos) -> Iterator[None]:
-    chaos.rig.postgres.kill()
-    try:
-        yield
-    finally:
-        chaos.rig.postgres.restart()
-
-
-@contextmanager
 def connections_exhausted(chaos: Chaos) -> Iterator[None]:
     """Somebody else takes every connection that the database has left."""
     url = make_url(chaos.rig.url)
@@ -125,47 +92,6 @@ def disk_full(chaos: Chaos) -> Iterator[None]:
     finally:
         with chaos.rig.engine.begin() as connection:
             connection.exec_driver_sql("DROP FUNCTION no_space CASCADE")
-
-
-@contextmanager
-def redis_frozen(chaos: Chaos) -> Iterator[None]:
-    chaos.rig.redis.freeze()
-    try:
-        yield
-    finally:
-        chaos.rig.redis.thaw()
-
-
-@contextmanager
-def redis_emptied(chaos: Chaos) -> Iterator[None]:
-    chaos.rig.redis.kill()
-    chaos.rig.redis.start()
-    yield
-
-
-@contextmanager
-def redis_frozen_then_emptied(chaos: Chaos) -> Iterator[None]:
-    chaos.rig.redis.freeze()
-    try:
-        yield
-    finally:
-        chaos.rig.redis.kill()
-        chaos.rig.redis.start()
-
-
-@contextmanager
-def kafka_frozen(chaos: Chaos) -> Iterator[None]:
-    with chaos.rig.kafka.frozen():
-        yield
-
-
-@contextmanager
-def kafka_stopped(chaos: Chaos) -> Iterator[None]:
-    chaos.rig.kafka.stop()
-    try:
-        yield
-    finally:
-        chaos.rig.kafka.start()
 
 
 @contextmanager

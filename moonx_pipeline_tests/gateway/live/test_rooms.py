@@ -85,7 +85,8 @@ def test_an_event_with_an_odd_field_goes_to_nobody_else(make: Any, data: st.Data
     odd = data.draw(_odd)
     content = event.payload if not inner else {**event.payload, "data": {**event.payload["data"], inner: odd}}
 
-    emission = emission_of(StreamedEvent(event.topic, "ann", odd if field == "payload" else {**content, field: odd}))
+    told: Any = odd if field == "payload" else {**content, field: odd}
+    emission = emission_of(StreamedEvent(event.topic, "ann", told))
 
     assert emission is None or emission.rooms == (room_of("ann"),)
 
