@@ -91,6 +91,7 @@ class Rig:
         url: Its URL, straight.
         links: A proxy by the two parts that it connects, such as ``worker-database``.
         parts: The product's processes by name.
+        second_daemon: Dagster's daemon once more, which does not run.
     """
 
     def __init__(
@@ -144,6 +145,8 @@ class Rig:
         where = ("-h", "127.0.0.1", "-p")
         code = ("dagster", "code-server", "start", "-m", "moonx_pipeline.definitions", *where, str(code_port))
         dagster = self._environment("dagster")
+        daemon = ("dagster._daemon", "run", "-w", str(workspace))
+        self.second_daemon = Part("daemon2", daemon, dagster, self.folder)
         parts = [
             Part("code", code, dagster, self.folder),
             Part(
@@ -152,7 +155,7 @@ class Rig:
                 dagster,
                 self.folder,
             ),
-            Part("daemon", ("dagster._daemon", "run", "-w", str(workspace)), dagster, self.folder),
+            Part("daemon", daemon, dagster, self.folder),
         ]
         for name in ("worker1", "worker2"):
             port = free_port()
@@ -180,7 +183,7 @@ class Rig:
     def stop(self) -> None:
         for link in self.links.values():
             link.close()
-        for part in reversed(self.parts.values()):
+        for part in (self.second_daemon, *reversed(self.parts.values())):
             part.kill()
         self.engine.dispose()
 
