@@ -8,11 +8,14 @@ import random
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import click
 import pytest
+from kafka.errors import KafkaError
+from sqlalchemy.exc import SQLAlchemyError
 
 from moonx_pipeline_tests.chaos import report
 from moonx_pipeline_tests.chaos.faults import BY_NAME, FAULTS, Fault, plan
@@ -92,19 +95,28 @@ def _rounds(
     """Runs rounds on one rig after the other: one that did not heal says nothing of the next fault."""
     waiting = next(chosen, None)
     while waiting is not None and time.monotonic() < until:
-        with running_rig(logs) as rig:
+        # A server that does not start again, such as on a port that is taken now, is the rig's own trouble.
+        with _told_of_trouble(), running_rig(logs) as rig:
             chaos = Chaos(rig, seed=seed, users=users)
             try:
                 chaos.warm_up()
                 while waiting is not None and time.monotonic() < until:
-                    click.echo(f"         {' + '.join(fault.name for fault in waiting)} …")
-                    one = chaos.run(waiting)
-                    waiting = next(chosen, None)
+                    faults, waiting = waiting, next(chosen, None)
+                    click.echo(f"         {' + '.join(fault.name for fault in faults)} …")
+                    one = chaos.run(faults)
                     yield one
                     if one.healthy_seconds is None or one.settled_seconds is None:
                         break
             finally:
                 chaos.stop()
+
+
+@contextmanager
+def _told_of_trouble() -> Iterator[None]:
+    try:
+        yield
+    except (AssertionError, OSError, KafkaError, SQLAlchemyError) as trouble:
+        click.echo(f"The rig broke, and another one goes on: {type(trouble).__name__}: {trouble}")
 
 
 @main.command("soak")
