@@ -7,8 +7,8 @@ import itertools
 import random
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -60,10 +60,11 @@ def run(
     click.echo(f"seed {seed}")
     done: list[Round] = []
     try:
-        for one in _rounds(chosen, seed=seed, users=users, logs=logs, until=began + minutes * 60):
-            done.append(one)
-            click.echo(f"{time.monotonic() - began:5.0f} s  {report.told(one)}")
-            report.write(_REPORT, done, seed=seed, seconds=round(time.monotonic() - began))
+        with closing(_rounds(chosen, seed=seed, users=users, logs=logs, until=began + minutes * 60)) as running:
+            for one in running:
+                done.append(one)
+                click.echo(f"{time.monotonic() - began:5.0f} s  {report.told(one)}")
+                report.write(_REPORT, done, seed=seed, seconds=round(time.monotonic() - began))
     except KeyboardInterrupt:
         click.echo("Interrupted: all processes have ended.")
     click.echo(f"\n{report.table(done)}\n\nThe report is {_REPORT}; 'make chaos SEED={seed}' repeats the order.")
@@ -91,7 +92,7 @@ def _one(name: str) -> Fault:
 
 def _rounds(
     chosen: Iterator[Sequence[Fault]], *, seed: int, users: int, logs: Path | None, until: float
-) -> Iterator[Round]:
+) -> Generator[Round]:
     """Runs rounds on one rig after the other: one that did not heal says nothing of the next fault."""
     waiting = next(chosen, None)
     while waiting is not None and time.monotonic() < until:
