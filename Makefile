@@ -1,5 +1,5 @@
-# Verbs: install, demo, test, test-fast, check, bench, up. Each makes the environment it needs.
-.PHONY: help install demo web web-test api-types test test-fast test-image sbom check bench up lock
+# Verbs: install, demo, test, test-fast, check, bench, chaos, soak, up. Each makes the environment it needs.
+.PHONY: help install demo web web-test api-types test test-fast test-image sbom check bench chaos soak up lock
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -75,6 +75,13 @@ sbom: install ## List what the product is made of, as CycloneDX: .moonx/sbom/.
 
 bench: install ## Run the benchmarks; a table, and .moonx/bench.json.
 	$(BIN)/moonx bench
+
+# Three quarters of an hour: 'make chaos NAMES="\"relay frozen\" worker-redis*" SEED=7 ROUNDS=3'.
+chaos: install $(NODE_MODULES) ## Break every part and link of a running system; a table, and .moonx/chaos.json.
+	@$(BIN)/python -m moonx_pipeline_tests.chaos run $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MINUTES),--minutes $(MINUTES)) $(NAMES)
+
+soak: install $(NODE_MODULES) ## Use a system for MINUTES (30) under faults; what grew, and .moonx/soak.json.
+	@$(BIN)/python -m moonx_pipeline_tests.chaos soak $(if $(MINUTES),--minutes $(MINUTES))
 
 up: install ## Run the whole system until Ctrl-C.
 	@test -f $(PAGE) || echo "Building the page: the first time takes a minute."

@@ -10,6 +10,7 @@ from hypothesis import settings
 
 _LONGEST_FIRST: Final = (
     "page",
+    "chaos",
     "deploy",
     "worker",
     "metrics",
@@ -29,7 +30,7 @@ _SYSTEM: Final = frozenset(
 )
 """Folders whose tests start processes of the product, or take as long."""
 
-_SERVERS: Final = frozenset({"kafka_server", "redis_server", "evm_toolchain", "system", "gateway"})
+_SERVERS: Final = frozenset({"kafka_server", "redis_server", "evm_toolchain", "system", "gateway", "chaos"})
 """Fixtures that start a server beside PostgreSQL and the simulator."""
 
 # How long an example takes says nothing on a busy machine.

@@ -11,10 +11,10 @@ from typing import Final
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer, EventRefused, rounds
 from moonx_pipeline.settings.events import KafkaSettings
+from moonx_pipeline.storage.connection.notifications import CONNECTION_ERRORS
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.syncs.outbox import (
     CHANNEL,
@@ -115,8 +115,8 @@ class Relay:
                 self._kafka_problem = str(problem)
                 self._note_down(str(problem))
                 self._drop_producer()
-            except DBAPIError as problem:
-                self._note_down(f"The database is away: {problem.orig}")
+            except CONNECTION_ERRORS as problem:
+                self._note_down(f"The database is away: {getattr(problem, 'orig', problem)}")
             else:
                 pause = 0.1
                 continue

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from starlette.responses import Response
 
@@ -17,6 +18,21 @@ from moonx_pipeline.simulator.world import World
 
 _UNBILLED = frozenset({403, 429})
 _NONE: Set[str] = frozenset()
+_CALLS_KEPT: Final = 50_000
+
+
+class Call(NamedTuple):
+    """An answered request.
+
+    Attributes:
+        at: When it was answered, as a Unix time.
+        provider, endpoint, status: What was asked, and the HTTP status of the answer.
+    """
+
+    at: float
+    provider: str
+    endpoint: str
+    status: int
 
 
 @dataclass(slots=True)
@@ -28,12 +44,14 @@ class Simulation:
         faults: The faults that are on, and the tally of requests.
         contracts_a_call: The most contracts that CoinGecko's plan takes in a call.
         per_minute: The limit of requests a minute by provider; above it the provider refuses. Empty is no limit.
+        calls: The latest answers, the newest last.
     """
 
     world: World = field(default_factory=World)
     faults: Faults = field(default_factory=Faults)
     contracts_a_call: int = 30
     per_minute: dict[str, int] = field(default_factory=dict)
+    calls: deque[Call] = field(default_factory=lambda: deque(maxlen=_CALLS_KEPT))
     _asked: dict[str, deque[float]] = field(default_factory=dict)
 
     def is_over_limit(self, provider: str) -> bool:
@@ -74,6 +92,7 @@ class Simulation:
         self.faults = Faults()
         self.contracts_a_call = 30
         self.per_minute.clear()
+        self.calls.clear()
         self._asked.clear()
 
 
@@ -111,6 +130,7 @@ async def answer(
     if fault is not None:
         response = faulty_response(fault.provider, fault.kind, fault.params, response)
     faults.requests[f"{provider} {endpoint} {response.status_code}"] += 1
+    simulation.calls.append(Call(time.time(), provider, endpoint, response.status_code))
     if response.status_code not in _UNBILLED:
         faults.compute_units += units
     return response

@@ -22,6 +22,8 @@ from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.connection.engine import open_engine
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.syncs.outbox import SHARDS, lock_shards
+from moonx_pipeline_tests.fixtures.dagster import eventually
+from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.support.database_proxy import database_proxy
 from moonx_pipeline_tests.support.outbox import consume, event, put, unpublished_count
@@ -96,6 +98,28 @@ def test_events_flow_again_after_the_session_with_the_locks_is_lost(
         behind.dispose()
 
     assert numbers_by_key(consume(kafka, 2)) == {"ann": [1, 2]}
+
+
+def waits_for_events(engine: Engine) -> None:
+    """A relay has looked for events, found none, and listens."""
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql(
+            "SELECT EXISTS (SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' "
+            "AND datname = current_database() AND state = 'idle' AND state_change < now() - interval '0.3 s')"
+        ).scalar_one()
+
+
+def test_a_relay_that_waits_for_events_outlives_a_restart_of_the_database(
+    engine: Engine, kafka: KafkaSettings, database_url: str
+) -> None:
+    relays = open_engine(database_url)
+    with running(relays, kafka):
+        eventually(lambda: waits_for_events(engine))
+        cut_connections(engine)
+        engine.dispose()
+        put(engine, event("ann", 1))
+        until_published(engine)
+    relays.dispose()
 
 
 def test_two_relays_share_the_work_and_send_nothing_twice(engine: Engine, kafka: KafkaSettings) -> None:

@@ -68,3 +68,32 @@ def test_what_is_not_of_the_published_form_or_not_for_sockets_is_not_emitted() -
         assert emission_of(streamed(event, **changes)) is None
     assert emission_of(StreamedEvent("sync.events", "ann", {"eventId": str(uuid.uuid4())})) is None
     assert emission_of(streamed(alert("x", "y"), data={"message": "of no service"})) is None
+
+
+_odd = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from([started, completed, failed, updated]), st.data())
+def test_an_event_with_an_odd_field_goes_to_nobody_else(make: Any, data: st.DataObject) -> None:
+    event = make("ann", 1)
+    field = data.draw(st.sampled_from(["payload", *event.payload]))
+    inner = data.draw(st.sampled_from(["", *event.payload["data"]]))
+    odd = data.draw(_odd)
+    content = event.payload if not inner else {**event.payload, "data": {**event.payload["data"], inner: odd}}
+
+    told: Any = odd if field == "payload" else {**content, field: odd}
+    emission = emission_of(StreamedEvent(event.topic, "ann", told))
+
+    assert emission is None or emission.rooms == (room_of("ann"),)
+
+
+@given(_odd, st.dictionaries(st.sampled_from(["service", "message", "severity", "alertType"]), _odd))
+def test_an_odd_alert_goes_to_nobody_or_as_an_alert_does(service: Any, changes: dict[str, Any]) -> None:
+    told = alert("alchemy:1", "x")
+    emission = emission_of(streamed(told, data={**told.payload["data"], "service": service, **changes}))
+
+    assert emission is None or emission.rooms[0] == "admin"
