@@ -83,6 +83,14 @@ class PeriodicSettings(Group):
         ge=1,
         le=1000,
     )
+    full_read_ms: Int = setting(
+        21_600_000,
+        "FULL_READ_INTERVAL",
+        unit="ms",
+        about="How often the tokens of a wallet are listed anew; in between, sweeps read in bulk what is known and what "
+        "was received.",
+        ge=0,
+    )
     high_value_usd: Int = setting(
         10_000, "PERIODIC_SYNC_HIGH_VALUE_THRESHOLD", unit="USD", about="Portfolios of this value come first.", ge=0
     )

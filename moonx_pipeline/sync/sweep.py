@@ -24,6 +24,7 @@ from moonx_pipeline.storage.requests.pause import current_pause
 from moonx_pipeline.storage.syncs.claims import Claim, is_anybody_due, unschedule_inactive
 from moonx_pipeline.storage.syncs.webhooks import NO_WEBHOOKS, Webhooks
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS
+from moonx_pipeline.sync.balances.known import KnownPairs, known_pairs
 from moonx_pipeline.sync.open import open_syncs
 from moonx_pipeline.sync.pipeline import BatchFetch, SyncPipeline
 from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers
@@ -43,6 +44,9 @@ _LEAST_SECONDS: Final = 5.0
 """With fewer seconds left, no further batch starts."""
 
 _SPREAD_SECONDS: Final = 0.25
+_SAMPLED_USERS: Final = 200
+"""Of so many users, one at least is read in bulk and in full, and compared; one of each sweep, too."""
+
 _MOST_SHOWN: Final = 50
 
 
@@ -129,6 +133,7 @@ class Sweep:
         self._stopping = threading.Event()
         self._claiming = threading.Lock()
         self._claimed = 0
+        self._unsampled = _SAMPLED_USERS
         self._worker_id = ""
         self._until = 0.0
         self._report = SweepReport()
@@ -186,7 +191,7 @@ class Sweep:
         if not syncs:
             return False
         note({"moonx.users": len(syncs)})
-        fetch = self._pipeline.plan_fetch(syncs)
+        fetch = self._pipeline.plan_fetch(syncs, known=self._known(syncs))
         if not fetch.balances.start_reserved(partial(self._wait, fetch.balances.calls.scope)):
             operations = [sync.operation_id for sync in syncs]
             release_claims(self._runtime.db, self._worker_id, self._clock(), operations)
@@ -194,9 +199,23 @@ class Sweep:
             return False
         stored = [ended for part in _apart(fetch.result()) for ended in self._pipeline.finish(part)]
         self._pipeline.report(syncs[0])
+        self._pipeline.report_differences(fetch)
         with self._claiming:
             self._report.add(fetch, stored)
         return True
+
+    def _known(self, syncs: list[OpenSync]) -> KnownPairs | None:
+        """What of a batch may be read in bulk, with a wallet to read both ways in each so many users."""
+        with self._claiming:
+            self._unsampled += len(syncs)
+            with_sample = self._unsampled >= _SAMPLED_USERS
+            if with_sample:
+                self._unsampled = 0
+        known = known_pairs(self._runtime, syncs, self._clock(), with_sample=with_sample)
+        if with_sample and not (known and known.in_full):
+            with self._claiming:
+                self._unsampled = _SAMPLED_USERS
+        return known
 
     def _wait(self, scope: CallScope, refusal: RateLimited) -> bool:
         """Waits for the rate limit, at a random offset from other sweeps, if that leaves the batch enough time."""
