@@ -67,7 +67,7 @@ SIGNS: Final = (
         Meaning.RANGE,
         words=r"block.?range|range (is )?too (large|wide|big)|(too wide|maximum|exceeds?|limited to) .{0,40}blocks"
         r"|(log|query).{0,20}(response|result).{0,20}(size|exceed|limit)|too many (logs|results)"
-        r"|(more than|exceeds? (max )?|limit(ed)? (of|to) )[\d,.]*k? ?(results|logs)|up to a .{0,20}block range",
+        r"|(more than |exceeds? (max )?|limit(ed)? (of|to) )[\d,.]*k? ?(results|logs)|up to a .{0,20}block range",
     ),
     _Sign(
         Meaning.RATE,

@@ -76,10 +76,10 @@ class PeriodicSettings(Group):
         3_600_000, "PERIODIC_SYNC_STALE_THRESHOLD", unit="ms", about="Older than this comes first.", ge=1000
     )
     batch_size: Int = setting(
-        90,
+        180,
         "PERIODIC_SYNC_BATCH_SIZE",
         unit="users",
-        about="Users of a micro-batch: what three share of a provider's call, and all of a transaction.",
+        about="Users of a micro-batch, who share bulk readings and a transaction.",
         ge=1,
         le=1000,
     )

@@ -44,8 +44,8 @@ _LEAST_SECONDS: Final = 5.0
 """With fewer seconds left, no further batch starts."""
 
 _SPREAD_SECONDS: Final = 0.25
-_SAMPLED_USERS: Final = 200
-"""Of so many users, one at least is read in bulk and in full, and compared; one of each sweep, too."""
+_SAMPLED_USERS: Final = 600
+"""Of so many users, a few at least are read in bulk and in full, and compared; of each sweep, too."""
 
 _MOST_SHOWN: Final = 50
 
@@ -205,7 +205,7 @@ class Sweep:
         return True
 
     def _known(self, syncs: list[OpenSync]) -> KnownPairs | None:
-        """What of a batch may be read in bulk, with a wallet to read both ways in each so many users."""
+        """What of a batch may be read in bulk, with some wallets to read both ways in each so many users."""
         with self._claiming:
             self._unsampled += len(syncs)
             with_sample = self._unsampled >= _SAMPLED_USERS

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.portfolio import Coverage
 from moonx_pipeline.storage.portfolios.known_tokens import KnownChain, known_chains
 from moonx_pipeline.sync.balances.bulk import Pair, is_due_in_full
 from moonx_pipeline.sync.runtime import Providers, Runtime
 from moonx_pipeline.sync.spec import OpenSync
+
+
+_SAMPLE: Final = 3
+"""The wallets that share one call of the data API."""
 
 
 class KnownPairs(NamedTuple):
@@ -34,7 +38,7 @@ def known_pairs(runtime: Runtime, syncs: Sequence[OpenSync], now: datetime, *, w
         runtime: The database, the providers and the rules.
         syncs: At least one; they opened together.
         now: The time.
-        with_sample: Whether one wallet is to be read both ways even if none is due.
+        with_sample: Whether some wallets are to be read both ways even if none is due.
     """
     providers, policy = runtime.providers, runtime.policy
     if not providers.sources & {"node-bulk", "alchemy-bulk"}:
@@ -57,7 +61,7 @@ def known_pairs(runtime: Runtime, syncs: Sequence[OpenSync], now: datetime, *, w
     due = {wallet for (wallet, _), known in pairs.items() if is_due_in_full(wallet, known, policy.full_read_every, now)}
     if with_sample and not due:
         due = {wallet for wallet, chain_id in pairs if _lists(providers, chain_id)}
-        due = set(sorted(due)[:1])
+        due = set(sorted(due)[:_SAMPLE])
     return KnownPairs(
         pairs,
         frozenset(pair for pair in pairs if pair[0] in due),
