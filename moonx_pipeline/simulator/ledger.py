@@ -49,8 +49,8 @@ class Ledger:
         """A wallet's balance of one contract, in its smallest unit."""
         return sum(h.balance for h in self.holdings(wallet, chain_id) if h.token.address == address)
 
-    def set_balance(self, wallet: str, token: SimToken, balance: int) -> None:
-        """Sets a wallet's balance of a token, in a new block; more of it was received, with a log."""
+    def set_balance(self, wallet: str, token: SimToken, balance: int, *, logged: bool = True) -> None:
+        """Sets a wallet's balance of a token, in a new block; what it gets more has a log."""
         more = balance - self.balance(wallet, token.chain_id, token.address)
         held = {holding.token.address for holding in initial_holdings(wallet).get(token.chain_id, [])}
         if token.address in held:
@@ -58,7 +58,7 @@ class Ledger:
         else:
             self._extra.setdefault((wallet, token.chain_id), {})[token.address] = Holding(token, balance)
         self.blocks[token.chain_id] += 1
-        if more > 0 and not token.is_native:
+        if logged and more > 0 and not token.is_native:
             log = (self.blocks[token.chain_id], wallet, token.address, more)
             self._received.setdefault(token.chain_id, []).append(log)
 

@@ -25,7 +25,7 @@ from moonx_pipeline.storage.syncs.outbox import insert_events
 from moonx_pipeline.sync.balances.bulk import BulkReader
 from moonx_pipeline.sync.balances.compare import difference_alerts, differences
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS, BalanceFetch
-from moonx_pipeline.sync.balances.known import KnownPairs
+from moonx_pipeline.sync.balances.known import known_pairs
 from moonx_pipeline.sync.balances.memory import StoredMemory
 from moonx_pipeline.sync.balances.progress import notify_chain_end
 from moonx_pipeline.sync.calls import ProviderCalls
@@ -122,16 +122,17 @@ class SyncPipeline:
         return fetch
 
     def plan_fetch(
-        self, syncs: Sequence[OpenSync], *, announce: bool = False, known: KnownPairs | None = None
+        self, syncs: Sequence[OpenSync], *, announce: bool = False, with_sample: bool | None = None
     ) -> BatchFetch:
         """The fetch stage of a batch, not yet started.
 
         Args:
             syncs: At least one; they opened together.
             announce: Whether to notify live listeners as each chain ends; only for a batch of one.
-            known: What may be read in bulk; ``None`` if nothing is.
+            with_sample: Whether some wallets are to be read in bulk and in full; ``None`` if nothing is read in bulk.
         """
-        runtime, first = self.runtime, syncs[0]
+        runtime, first, read_at = self.runtime, syncs[0], self.clock()
+        known = None if with_sample is None else known_pairs(runtime, syncs, read_at, with_sample=with_sample)
         owners = {wallet: sync for sync in syncs for wallet in sync.wallets}
         chain_ids = runtime.policy.chain_ids
         # Users may share a wallet: its chain is left unread only if no user needs it.
@@ -160,7 +161,7 @@ class SyncPipeline:
             quiet={(wallet, chain_id) for wallet in owners for chain_id in chain_ids} - needed,
             on_chain_end=(lambda *end: notify_chain_end(runtime.db.engine, first, *end)) if announce else None,
         )
-        return BatchFetch(tuple(syncs), balances, self.clock(), chain_ids)
+        return BatchFetch(tuple(syncs), balances, read_at, chain_ids)
 
     def value(self, fetched: Fetched) -> list[ValuedSync]:
         """Names and prices what was read; see ``value_syncs``."""

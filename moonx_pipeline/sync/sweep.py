@@ -24,7 +24,6 @@ from moonx_pipeline.storage.requests.pause import current_pause
 from moonx_pipeline.storage.syncs.claims import Claim, is_anybody_due, unschedule_inactive
 from moonx_pipeline.storage.syncs.webhooks import NO_WEBHOOKS, Webhooks
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS
-from moonx_pipeline.sync.balances.known import KnownPairs, known_pairs
 from moonx_pipeline.sync.open import open_syncs
 from moonx_pipeline.sync.pipeline import BatchFetch, SyncPipeline
 from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers
@@ -191,7 +190,10 @@ class Sweep:
         if not syncs:
             return False
         note({"moonx.users": len(syncs)})
-        fetch = self._pipeline.plan_fetch(syncs, known=self._known(syncs))
+        with_sample = self._is_sample_due(len(syncs))
+        fetch = self._pipeline.plan_fetch(syncs, with_sample=with_sample)
+        if with_sample and not fetch.balances.in_full:
+            self._unsampled = _SAMPLED_USERS  # nobody could be: a later batch may have somebody
         if not fetch.balances.start_reserved(partial(self._wait, fetch.balances.calls.scope)):
             operations = [sync.operation_id for sync in syncs]
             release_claims(self._runtime.db, self._worker_id, self._clock(), operations)
@@ -204,18 +206,14 @@ class Sweep:
             self._report.add(fetch, stored)
         return True
 
-    def _known(self, syncs: list[OpenSync]) -> KnownPairs | None:
-        """What of a batch may be read in bulk, with some wallets to read both ways in each so many users."""
+    def _is_sample_due(self, users: int) -> bool:
+        """Whether some wallets of a batch are to be read both ways, and compared."""
         with self._claiming:
-            self._unsampled += len(syncs)
-            with_sample = self._unsampled >= _SAMPLED_USERS
-            if with_sample:
+            self._unsampled += users
+            is_due = self._unsampled >= _SAMPLED_USERS
+            if is_due:
                 self._unsampled = 0
-        known = known_pairs(self._runtime, syncs, self._clock(), with_sample=with_sample)
-        if with_sample and not (known and known.in_full):
-            with self._claiming:
-                self._unsampled = _SAMPLED_USERS
-        return known
+        return is_due
 
     def _wait(self, scope: CallScope, refusal: RateLimited) -> bool:
         """Waits for the rate limit, at a random offset from other sweeps, if that leaves the batch enough time."""

@@ -82,7 +82,7 @@ class BalanceFetch:
         self._many_tokens = frozenset(many_tokens)
         self._quiet = frozenset(quiet)
         self.bulk = bulk
-        self._in_full = frozenset(in_full)
+        self.in_full = frozenset(in_full)
         self._bulk_ended: dict[Pair, ChainBalances] = {}
         self._ways = OtherWays(calls, memory)
         self._on_chain_end = on_chain_end
@@ -157,7 +157,7 @@ class BalanceFetch:
 
     def compared(self) -> Iterator[tuple[ChainBalances, ChainBalances]]:
         """The readings in bulk and in full of wallets that were read both ways, once all chains are read."""
-        for pair in self._in_full & self._bulk_ended.keys():
+        for pair in self.in_full & self._bulk_ended.keys():
             full = self._ended.get(pair)
             if isinstance(full, ChainBalances) and is_whole(full):
                 yield self._bulk_ended[pair], full
@@ -191,7 +191,7 @@ class BalanceFetch:
             return []
         served = [chain_id for chain_id in self._chain_ids if self.calls.alchemy_serves(chain_id)]
         few = [wallet for wallet in self._wallets if wallet not in self._many_tokens]
-        done = self._quiet | (self._bulk_ended.keys() - self._in_full)
+        done = self._quiet | (self._bulk_ended.keys() - self.in_full)
         pairs = [(wallet, chain_id) for wallet in few for chain_id in served if (wallet, chain_id) not in done]
         return [*alchemy.plan_requests(pairs, with_metadata=self._with_metadata)]
 
@@ -208,7 +208,7 @@ class BalanceFetch:
                 continue
             if (wallet, chain_id) in self._quiet:
                 self._end((wallet, chain_id), ChainBalances(wallet, chain_id, ChainOutcome.KEPT))
-            elif (wallet, chain_id) in self._bulk_ended and (wallet, chain_id) not in self._in_full:
+            elif (wallet, chain_id) in self._bulk_ended and (wallet, chain_id) not in self.in_full:
                 self._go_on(self._bulk_ended[wallet, chain_id], None)
             elif wallet in self._many_tokens and self.calls.alchemy_serves(chain_id):
                 self._go_on(ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED), None)
