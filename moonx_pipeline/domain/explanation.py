@@ -108,6 +108,7 @@ def _position(p: Position, reading: ChainBalances | None, read_at: datetime) -> 
         "tokenAddress": p.token,
         "balance": str(p.balance),
         "balanceSource": by.source if by else None,
+        "balanceWay": by.way.value if by and by.way else None,
         "block": by.block if by else None,
         "balanceAt": read_at if by else None,
         "amount": None if p.amount is None else plain(p.amount),

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from moonx_pipeline.providers.balance_code import ANSWERED, BURNT, Rows, balance_call, read_rows
-from moonx_pipeline.providers.errors import BadRequest, CallTimeout, Oversized, ProviderError, Unavailable
+from moonx_pipeline.providers.errors import BadRequest, CallTimeout, Oversized, PartsRefused, ProviderError
 from moonx_pipeline.providers.node_answers import Meaning, Refusal
 from moonx_pipeline.providers.node_calls import NodeCalls
 from moonx_pipeline.providers.scope import CallScope
@@ -144,7 +144,8 @@ class BulkBalances:
                 raise self._not_offered()
             if answer.meaning is not Meaning.BLOCK and self._shrink(pairs):
                 return None
-            raise self._calls.failure("eth_call for balances in bulk", answer, Unavailable)
+            # Due to the question: what other calls meet says how the node is.
+            raise self._calls.failure("eth_call for balances in bulk", answer, PartsRefused)
         rows = read_rows(answer) if isinstance(answer, str) else None
         if rows is None or not rows.rows:  # it took no code for the address, or gives too little gas for one contract
             self._is_possible = False

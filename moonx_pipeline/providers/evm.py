@@ -117,7 +117,6 @@ class EvmNode:
             way=Way.NODE,
             reason=f"Read from your node: the native coin and {len(asked)} known tokens; {searched.note}",
             block=None if block == _LATEST else int(block, 16),
-            known_block=None if block == _LATEST else int(block, 16),
         )
 
     def bulk(self, scope: CallScope) -> BulkBalances:

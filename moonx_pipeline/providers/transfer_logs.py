@@ -107,7 +107,7 @@ class TransferLogs:
             raise self._not_offered("no logs")
         if said.meaning in _SHRINKS and start < end:
             return None
-        raise self._calls.failure("eth_getLogs", said)
+        raise self._calls.failure("eth_getLogs", said, PartsRefused)
 
     def _not_offered(self, what: str) -> NotOffered:
         return self._calls.error(NotOffered, f"offers {what}")

@@ -93,6 +93,7 @@ class BalanceSettings(Group):
         "BALANCE_SOURCES",
         about="Ways to read balances that are used, each for what those before it could not read. The bulk ways read "
         "what changed of many users in one call; without them, sweeps list all tokens of each user.",
+        shown_default=",".join(BALANCE_WAYS),
     )
 
     @field_validator("sources")

@@ -156,7 +156,7 @@ class SyncPipeline:
                 searches=first.with_metadata or first.spec.trigger in PERSONAL_TRIGGERS,
                 gaps=known.gaps if known else frozenset(),
             ),
-            bulk=BulkReader(calls, known.pairs) if known and known.pairs else None,
+            bulk=BulkReader(calls, known.pairs, known.gaps) if known and known.pairs else None,
             in_full=known.in_full if known else frozenset(),
             quiet={(wallet, chain_id) for wallet in owners for chain_id in chain_ids} - needed,
             on_chain_end=(lambda *end: notify_chain_end(runtime.db.engine, first, *end)) if announce else None,

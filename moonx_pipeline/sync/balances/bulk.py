@@ -71,10 +71,12 @@ class BulkReader:
     Attributes:
         calls: Calls to providers.
         known: What is known of each wallet and chain that may be read in bulk.
+        gaps: Gets those whose blocks to look through are more than the logs reach back to.
     """
 
     calls: ProviderCalls
     known: Mapping[Pair, KnownChain]
+    gaps: set[Pair]
 
     def providers(self, chain_id: int) -> list[str]:
         """Who is asked about a chain, in this order: a node of one's own costs nothing a call."""
@@ -139,6 +141,7 @@ class BulkReader:
             raise NotOffered(message, provider=provider, chain_id=chain_id)
         starts = {wallet: max(0, one.block - unsafe) for wallet, one in known.items()}
         reached = [wallet for wallet in wallets if last - starts[wallet] < node.logs.reach]
+        self.gaps.update((wallet, chain_id) for wallet in set(wallets).difference(reached))
         if not reached:
             return {}
         received = node.logs.received(reached, min(starts[wallet] for wallet in reached), last, scope)

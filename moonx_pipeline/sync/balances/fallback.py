@@ -47,6 +47,9 @@ class Memory(Protocol):
     def tokens(self, wallet: str, chain_id: int) -> Collection[str]:
         """Contracts that a wallet may hold: those it held, and major coins."""
 
+    def is_gap(self, wallet: str, chain_id: int) -> bool:
+        """Whether it is not known, up to any block that logs reach back to, what a wallet received."""
+
     def listed(self, wallet: str, chain_id: int) -> Sequence[str]:
         """Contracts to search besides, if any are."""
 
@@ -141,7 +144,11 @@ class OtherWays:
         except ProviderError as error:
             before = f"{failed.reason} Then: " if failed.reason else ""
             return _failed(failed, f"{before}{error}", error.kind, error.retry_at or failed.retry_at)
-        return replace(read, tokens={token: info for token, info in failed.tokens.items() if token in read.balances})
+        tokens_read = {token: info for token, info in failed.tokens.items() if token in read.balances}
+        # What was received since the block known so far is looked for later, unless it can't be: then a search replaces
+        # that look.
+        known_block = read.block if self.memory.is_gap(wallet, chain_id) else None
+        return replace(read, tokens=tokens_read, known_block=known_block)
 
 
 def is_of_account(error: ProviderError | None) -> bool:

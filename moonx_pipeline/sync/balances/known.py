@@ -23,12 +23,12 @@ class KnownPairs(NamedTuple):
     Attributes:
         pairs: Those that may be read in bulk.
         in_full: Those of them that are read in full besides: it is time, or they are the sweep's sample.
-        gaps: Those that only a node can read, and of which nothing is known up to now.
+        gaps: Those that only a node can read, and of which it is not known what they received.
     """
 
     pairs: Mapping[Pair, KnownChain]
     in_full: frozenset[Pair]
-    gaps: frozenset[Pair]
+    gaps: set[Pair]
 
 
 def known_pairs(runtime: Runtime, syncs: Sequence[OpenSync], now: datetime, *, with_sample: bool) -> KnownPairs | None:
@@ -58,14 +58,14 @@ def known_pairs(runtime: Runtime, syncs: Sequence[OpenSync], now: datetime, *, w
                     pairs[pair] = _both(pairs.get(pair), known)
     for pair in unknown:  # users may share a wallet
         pairs.pop(pair, None)
-    due = {wallet for (wallet, _), known in pairs.items() if is_due_in_full(wallet, known, policy.full_read_every, now)}
+    listed = {pair: known for pair, known in pairs.items() if _lists(providers, pair[1])}
+    due = {wallet for (wallet, _), one in listed.items() if is_due_in_full(wallet, one, policy.full_read_every, now)}
     if with_sample and not due:
-        due = {wallet for wallet, chain_id in pairs if _lists(providers, chain_id)}
-        due = set(sorted(due)[:_SAMPLE])
+        due = set(sorted({wallet for wallet, _ in listed})[:_SAMPLE])
     return KnownPairs(
         pairs,
-        frozenset(pair for pair in pairs if pair[0] in due),
-        frozenset(pair for pair in unknown if not _lists(providers, pair[1])),
+        frozenset(pair for pair in listed if pair[0] in due),
+        {pair for pair in unknown if not _lists(providers, pair[1])},
     )
 
 

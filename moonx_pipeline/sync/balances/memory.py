@@ -42,9 +42,13 @@ class StoredMemory:
             held = held_tokens(connection, self.owners[wallet], wallet, chain_id)
             return [*held, *contracts_of(connection, chain_id, MAJOR_IDS)]
 
+    def is_gap(self, wallet: str, chain_id: int) -> bool:
+        """Whether it is not known, up to any block that logs reach back to, what a wallet received."""
+        return (wallet, chain_id) in self.gaps
+
     def listed(self, wallet: str, chain_id: int) -> list[str]:
         """Contracts to search besides: those that lists name, if any are searched."""
-        if not self.searches and (wallet, chain_id) not in self.gaps:
+        if not self.searches and not self.is_gap(wallet, chain_id):
             return []
         if chain_id not in self._listed:  # thousands of rows, the same for each wallet of a batch
             with self._connect() as connection:
