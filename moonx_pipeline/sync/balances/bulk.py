@@ -12,7 +12,7 @@ a source that is some blocks behind did not tell, is found by the next look.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -132,7 +132,7 @@ class BulkReader:
         if node.logs.reach <= unsafe:
             raise NotOffered("Its logs do not reach back far enough.", provider=provider, chain_id=chain_id)
         known = {wallet: self.known[wallet, chain_id] for wallet in wallets}
-        asked = {wallet: {NATIVE_TOKEN, *_contracts(chain_id, known[wallet].tokens)} for wallet in wallets}
+        asked = {wallet: {NATIVE_TOKEN, *one.tokens} for wallet, one in known.items()}
         pairs = [(wallet, token) for wallet, tokens in asked.items() for token in tokens]
         first = node.read(pairs, scope, slot=slot if provider == ALCHEMY.id else None)
         last = first.block
@@ -149,8 +149,8 @@ class BulkReader:
             (wallet, token)
             for wallet, tokens in received.items()
             if wallet in asked
-            for token in _contracts(chain_id, tokens)
-            if token not in asked[wallet]
+            for token in tokens - asked[wallet]
+            if not is_native_mirror(chain_id, token)
         ]
         second = node.read(new, scope, block=last) if new else None
         return self._sorted(provider, chain_id, reached, [one for one in (first, second) if one is not None], last)
@@ -161,10 +161,10 @@ class BulkReader:
         balances: dict[str, dict[str, int]] = {wallet: {} for wallet in wallets}
         refused: dict[str, set[str]] = {}
         unread: dict[str, set[str]] = {}
+        left_over: dict[str, int] = {}  # of wallets that the logs do not reach
         for part in parts:
             for (wallet, token), balance in part.balances.items():
-                if wallet in balances:
-                    balances[wallet][token] = balance
+                balances.get(wallet, left_over)[token] = balance
             for sort, some in ((refused, part.refused), (unread, part.unread)):
                 for wallet, token in some:
                     sort.setdefault(wallet, set()).add(token)
@@ -189,7 +189,3 @@ class BulkReader:
                 known_block=block,
             )
         return readings
-
-
-def _contracts(chain_id: int, tokens: Iterable[str]) -> list[str]:
-    return [token for token in tokens if token != NATIVE_TOKEN and not is_native_mirror(chain_id, token)]
