@@ -87,8 +87,8 @@ class PeriodicSettings(Group):
         21_600_000,
         "FULL_READ_INTERVAL",
         unit="ms",
-        about="How often the tokens of a wallet are listed anew; in between, sweeps read in bulk what is known and what "
-        "was received.",
+        about="How often the tokens of a wallet are listed anew; in between, sweeps read in bulk what is known and "
+        "what was received.",
         ge=0,
     )
     high_value_usd: Int = setting(

@@ -1,7 +1,7 @@
 """Answers to bulk readings: code in a state override that reads balances, and logs of transfers.
 
-The simulator runs no EVM code. It knows the call by its shape: code for the address that is called, and data of pairs of
-20-byte addresses, a wallet and a token.
+The simulator runs no EVM code. It knows the call by its shape: code for the address that is called, and data of pairs
+of 20-byte addresses, a wallet and a token.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
-from moonx_pipeline.providers.bulk_balances import PAIRS_A_CALL, BulkBalances, Pair
+from moonx_pipeline.providers.bulk_balances import PAIRS_A_CALL, BulkBalances
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_calls import Endpoint, NodeCalls
@@ -140,7 +140,7 @@ def test_more_pairs_than_one_call_takes_are_read_at_the_block_of_the_first(
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda call, forward: refused(call, -32602, "too many arguments, want at most 2"),
+        lambda call, _: refused(call, -32602, "too many arguments, want at most 2"),
         lambda call, forward: (200, forward({**call, "params": call["params"][:2]})),
     ],
     ids=["refuses", "ignores"],
@@ -208,7 +208,7 @@ def test_a_node_with_another_block_of_the_same_number_is_not_mixed_with_the_firs
 
 
 def test_a_node_that_fails_raises_and_reads_nothing(chain: EvmChain, rpc: HttpClient, scope: CallScope) -> None:
-    with node_proxy(chain.url, lambda call, forward: (503, "away")) as url, pytest.raises(ProviderError):
+    with node_proxy(chain.url, lambda *_: (503, "away")) as url, pytest.raises(ProviderError):
         reader(url, rpc).read([(ANYBODY[0], NATIVE_TOKEN)], scope)
 
 
@@ -286,7 +286,7 @@ def test_a_node_with_a_limit_of_blocks_is_asked_in_ranges_and_the_range_is_remem
 
 
 def test_a_node_without_logs_says_so(chain: EvmChain, rpc: HttpClient, scope: CallScope) -> None:
-    with node_proxy(chain.url, lambda call, forward: refused(call, -32601, "the method does not exist")) as url:
+    with node_proxy(chain.url, lambda call, _: refused(call, -32601, "the method does not exist")) as url:
         bulk = reader(url, rpc)
         with pytest.raises(NotOffered, match="no logs"):
             transfers(bulk, ANYBODY[:1], 0, 1, scope)
@@ -298,7 +298,9 @@ def test_an_nft_with_four_topics_is_no_token(
 ) -> None:
     def rule(call: Any, forward: Forward) -> tuple[int, Any]:
         answer = forward(call)
-        answer["result"] += [{**log, "topics": [*log["topics"], "0x01"], "address": "0x" + "ab" * 20} for log in answer["result"]]
+        answer["result"] += [
+            {**log, "topics": [*log["topics"], "0x01"], "address": "0x" + "ab" * 20} for log in answer["result"]
+        ]
         return 200, answer
 
     one, other = evm_world.wallets

@@ -101,9 +101,7 @@ def test_odd_contracts_are_told_apart_and_cost_no_other_its_balance(
     assert len(scope.calls) == 1
 
 
-def test_hundreds_of_wallets_with_a_burning_token_only_make_more_calls(
-    bulk: BulkBalances, scope: CallScope
-) -> None:
+def test_hundreds_of_wallets_with_a_burning_token_only_make_more_calls(bulk: BulkBalances, scope: CallScope) -> None:
     burning = [(wallet, ADDRESS["burns"]) for wallet in WALLETS[:400]]
 
     reading = bulk.read([*burning, (WALLETS[0], TOKEN)], scope)

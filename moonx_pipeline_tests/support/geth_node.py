@@ -25,6 +25,7 @@ _BLOCKS: Final = (
 
 _TRANSFER: Final = "ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 
+
 def token_code() -> str:
     """Code of a token whose balances are its storage, by address.
 

@@ -17,7 +17,7 @@ from moonx_pipeline.simulator.evm_chain import EvmChain
 from moonx_pipeline.simulator.evm_world import EvmToken, EvmWorld
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
-from moonx_pipeline_tests.support.node_proxy import Forward, node_proxy
+from moonx_pipeline_tests.support.node_proxy import Forward, Rule, node_proxy
 from moonx_pipeline_tests.support.odd_contracts import BURNS, COUNTS_BLOCKS, NO_CODE, REVERTS
 from moonx_pipeline_tests.support.sweeps import make_due, sweep, wallet
 from moonx_pipeline_tests.support.syncs import held, register, violations
@@ -82,7 +82,7 @@ def again(runtime: Runtime) -> None:
 def test_random_movements_of_many_users_end_as_on_the_chain_at_every_block(
     engine: Engine, simulator: RunningSimulator, evm_world: EvmWorld, chain: EvmChain, tokens: list[str]
 ) -> None:
-    luck = random.Random(17)
+    luck = random.Random(17)  # noqa: S311 - no secret
     wallets = [wallet(number) for number in range(USERS)]
     for number, address in enumerate(wallets):
         register(engine, f"user{number:03}", address)
@@ -161,56 +161,67 @@ def test_tokens_that_begin_to_fail_keep_their_last_balance_and_others_are_exact(
         assert set(flagged.scalars()) == set(tokens[:3])
 
 
-@pytest.mark.parametrize("lack", ["override", "logs", "range 10", "range 500", "range 2000"])
-def test_a_node_that_lacks_something_still_gives_what_the_chain_says(
-    engine: Engine,
-    simulator: RunningSimulator,
-    evm_world: EvmWorld,
-    chain: EvmChain,
-    tokens: list[str],
-    lack: str,
-) -> None:
-    payer, names = chain.accounts()[0], [f"user{number}" for number in range(4)]
-    wallets = [wallet(number) for number in range(4)]
-    for name, address in zip(names, wallets, strict=True):
-        register(engine, name, address)
-        chain.send(payer, tokens[0], "mint(address,uint256)", [address, 9])
+def error(call: Any, code: int, message: str) -> tuple[int, Any]:
+    return 200, {"jsonrpc": "2.0", "id": call["id"], "error": {"code": code, "message": message}}
+
+
+def with_limit(blocks: int) -> Rule:
+    """A node that tells logs of so many blocks a call."""
+
     def rule(call: Any, forward: Forward) -> tuple[int, Any]:
-        for one in call if isinstance(call, list) else [call]:
-            answer = _lacking(one)
-            if answer is not None and not isinstance(call, list):
-                return 200, {"jsonrpc": "2.0", "id": one["id"], "error": answer}
+        if isinstance(call, dict) and call["method"] == "eth_getLogs":
+            first, last = (int(call["params"][0][name], 16) for name in ("fromBlock", "toBlock"))
+            if last - first >= blocks:
+                return error(call, -32000, f"exceed maximum block range: {blocks}")
         return 200, forward(call)
 
-    def _lacking(call: dict[str, Any]) -> dict[str, Any] | None:
-        method, params = call["method"], call["params"]
-        if lack == "override" and method == "eth_call" and len(params) == 3:
-            return {"code": -32602, "message": "too many arguments, want at most 2"}
-        if lack == "logs" and method == "eth_getLogs":
-            return {"code": -32601, "message": "the method eth_getLogs does not exist/is not available"}
-        if lack.startswith("range") and method == "eth_getLogs":
-            limit, blocks = int(lack.split()[1]), [int(params[0][name], 16) for name in ("fromBlock", "toBlock")]
-            if blocks[1] - blocks[0] >= limit:
-                return {"code": -32000, "message": f"exceed maximum block range: {limit}"}
-        return None
+    return rule
 
+
+def without_override(call: Any, forward: Forward) -> tuple[int, Any]:
+    if isinstance(call, dict) and call["method"] == "eth_call" and len(call["params"]) == 3:
+        return error(call, -32602, "too many arguments, want at most 2")
+    return 200, forward(call)
+
+
+def without_logs(call: Any, forward: Forward) -> tuple[int, Any]:
+    if isinstance(call, dict) and call["method"] == "eth_getLogs":
+        return error(call, -32601, "the method eth_getLogs does not exist/is not available")
+    return 200, forward(call)
+
+
+@pytest.mark.parametrize("blocks", [500, 2000])
+def test_a_node_with_a_limit_of_blocks_finds_all_that_moved(
+    engine: Engine, simulator: RunningSimulator, chain: EvmChain, tokens: list[str], blocks: int
+) -> None:
+    payer, ann = chain.accounts()[0], wallet(1)
+    register(engine, "ann", ann)
+    with node_proxy(chain.url, with_limit(blocks)) as url:
+        runtime = open_runtime(settings(simulator, url), engine)
+        sweep(runtime)
+        for amount, token in enumerate(tokens, 5):
+            chain.send(payer, token, "mint(address,uint256)", [ann, amount])
+            chain.rpc("anvil_mine", hex(700))
+            again(runtime)
+            assert held(engine, "ann") == on_chain(chain, [ann], tokens)[ann]
+    assert ways(engine) == {"bulk"}
+
+
+@pytest.mark.parametrize("rule", [without_override, without_logs, with_limit(5)], ids=["override", "logs", "range"])
+def test_a_node_that_can_not_read_in_bulk_is_read_as_before(
+    engine: Engine, simulator: RunningSimulator, chain: EvmChain, rule: Rule
+) -> None:
+    payer, wallets = chain.accounts()[0], [wallet(number) for number in range(4)]
+    for number, address in enumerate(wallets):
+        register(engine, f"user{number}", address)
     with node_proxy(chain.url, rule) as url:
         runtime = open_runtime(settings(simulator, url), engine)
         sweep(runtime)
-        again(runtime)
-        for round_ in range(3):
-            chain.send(payer, tokens[0], "mint(address,uint256)", [wallets[round_], 5])
-            if lack in ("range 500", "range 2000"):
-                chain.send(payer, tokens[1 + round_], "mint(address,uint256)", [wallets[round_], 5])
-            chain.rpc("anvil_mine", hex(40))
+        for address in wallets:
+            chain.send(payer, address, wei=10**15)
             again(runtime)
-            found = dict(zip(wallets, (held(engine, name) for name in names), strict=True))
-            if lack in ("range 500", "range 2000"):
-                assert found == on_chain(chain, wallets, tokens)
-            else:
-                known = on_chain(chain, wallets, [])
-                assert {one: {k: v for k, v in mine.items() if k[1] == NATIVE_TOKEN} for one, mine in found.items()} == known
-    assert ways(engine) == ({"bulk"} if lack in ("range 500", "range 2000") else {"node"})
+            assert {one: held(engine, f"user{n}") for n, one in enumerate(wallets)} == on_chain(chain, wallets, [])
+    assert ways(engine) == {"node"}
 
 
 def test_a_node_behind_a_balancer_with_different_heads_loses_nothing_for_long(
@@ -224,7 +235,7 @@ def test_a_node_behind_a_balancer_with_different_heads_loses_nothing_for_long(
         """Every other call that names a block meets a node that does not have it yet."""
         names_block = isinstance(call, dict) and call["method"] in ("eth_call", "eth_getLogs")
         if names_block and "latest" not in json.dumps(call["params"]) and next(asked) % 3:
-            return 200, {"jsonrpc": "2.0", "id": call["id"], "error": {"code": -32000, "message": "header not found"}}
+            return error(call, -32000, "header not found")
         return 200, forward(call)
 
     with node_proxy(chain.url, rule) as url:
@@ -246,15 +257,7 @@ def test_a_gap_beyond_the_logs_is_closed_by_a_search_and_bulk_goes_on_after_it(
     payer, ann = chain.accounts()[0], wallet(1)
     register(engine, "ann", ann)
 
-    def rule(call: Any, forward: Forward) -> tuple[int, Any]:
-        if isinstance(call, dict) and call["method"] == "eth_getLogs":
-            blocks = [int(call["params"][0][name], 16) for name in ("fromBlock", "toBlock")]
-            if blocks[1] - blocks[0] >= 30:
-                error = {"code": -32000, "message": "exceed maximum block range: 30"}
-                return 200, {"jsonrpc": "2.0", "id": call["id"], "error": error}
-        return 200, forward(call)
-
-    with node_proxy(chain.url, rule) as url:
+    with node_proxy(chain.url, with_limit(30)) as url:
         runtime = open_runtime(settings(simulator, url), engine)
         sweep(runtime)
         again(runtime)

@@ -191,9 +191,7 @@ def test_a_gap_that_the_logs_do_not_reach_over_is_closed_by_a_full_reading(
         assert all(row.known_block == simulator.simulation.world.blocks[row.chain_id] for row in rows)
 
 
-def test_a_node_that_is_far_behind_is_not_believed(
-    engine: Engine, swept: Runtime, simulator: RunningSimulator
-) -> None:
+def test_a_node_that_is_far_behind_is_not_believed(engine: Engine, swept: Runtime, simulator: RunningSimulator) -> None:
     again(swept)
     assert {row.way for row in chain_rows(engine, "ann")} == {"bulk"}
     for chain_id in CHAINS:
@@ -219,9 +217,7 @@ def test_a_chain_that_was_not_read_is_listed_and_not_read_in_bulk(
         assert held(engine, user) == expected(PLAIN_WALLET if user == "ann" else POLYGON_WALLET)
 
 
-def test_without_the_bulk_ways_every_sweep_lists_all_tokens(
-    engine: Engine, simulator: RunningSimulator
-) -> None:
+def test_without_the_bulk_ways_every_sweep_lists_all_tokens(engine: Engine, simulator: RunningSimulator) -> None:
     ways = {"BALANCE_SOURCES": "alchemy-data,alchemy-rpc,node"}
     settings = Settings.from_environment({**simulator.environment(), **FAST, **UNLIMITED, **ways})
     runtime = open_runtime(settings, engine)

@@ -40,8 +40,8 @@ class Difference(NamedTuple):
         asked = self.bulk.balances.get(self.token)
         bulk = "did not ask for it" if asked is None else f"said {asked}"
         return (
-            f"of {self.token} in wallet {self.bulk.wallet} the bulk reading of block {self.bulk.block} {bulk}, the full "
-            f"one by {label_of(self.full.source or '')} said {self.full.balances.get(self.token, 0)}, and the contract "
+            f"of {self.token} in wallet {self.bulk.wallet} the bulk reading of block {self.bulk.block} {bulk}, the "
+            f"full one by {label_of(self.full.source or '')} said {self.full.balances.get(self.token, 0)}, and the contract "
             f"says {self.at_block} at that block"
         )
 

@@ -1,7 +1,7 @@
 """Reading balances: as few provider calls as the APIs allow, started as soon as a sync opens.
 
-In a sweep, wallets whose tokens are known are read in bulk (see ``bulk``). For all else there are three ways, each tried
-for what the one before could not read: Alchemy's data API (several wallets and networks per call), Alchemy's JSON-RPC
+In a sweep, wallets whose tokens are known are read in bulk (see ``bulk``). For all else there are three ways, each
+tried for what the one before could not read: Alchemy's data API (several wallets and networks per call), Alchemy's JSON-RPC
 (one wallet and chain), the operator's own node (known and listed tokens). Wallets with many
 tokens are read by JSON-RPC from the start: a page costs a tenth, and a list that is too long for one sync continues in
 the next. A way whose breaker is open is skipped, so it costs no time. Everything runs in the providers' threads;

@@ -12,7 +12,6 @@ from moonx_pipeline.sync.balances.bulk import Pair, is_due_in_full
 from moonx_pipeline.sync.runtime import Providers, Runtime
 from moonx_pipeline.sync.spec import OpenSync
 
-
 _SAMPLE: Final = 3
 """The wallets that share one call of the data API."""
 
