@@ -201,7 +201,7 @@ def test_a_node_with_a_limit_of_blocks_finds_all_that_moved(
         sweep(runtime)
         for amount, token in enumerate(tokens, 5):
             chain.send(payer, token, "mint(address,uint256)", [ann, amount])
-            chain.rpc("anvil_mine", hex(700))
+            chain.rpc("anvil_mine", hex(550 if amount == 5 else 5))
             again(runtime)
             assert held(engine, "ann") == on_chain(chain, [ann], tokens)[ann]
     assert ways(engine) == {"bulk"}

@@ -41,8 +41,8 @@ class Difference(NamedTuple):
         bulk = "did not ask for it" if asked is None else f"said {asked}"
         return (
             f"of {self.token} in wallet {self.bulk.wallet} the bulk reading of block {self.bulk.block} {bulk}, the "
-            f"full one by {label_of(self.full.source or '')} said {self.full.balances.get(self.token, 0)}, and the contract "
-            f"says {self.at_block} at that block"
+            f"full one by {label_of(self.full.source or '')} said {self.full.balances.get(self.token, 0)}, and the "
+            f"contract says {self.at_block} at that block"
         )
 
 

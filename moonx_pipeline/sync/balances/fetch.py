@@ -1,11 +1,11 @@
 """Reading balances: as few provider calls as the APIs allow, started as soon as a sync opens.
 
 In a sweep, wallets whose tokens are known are read in bulk (see ``bulk``). For all else there are three ways, each
-tried for what the one before could not read: Alchemy's data API (several wallets and networks per call), Alchemy's JSON-RPC
-(one wallet and chain), the operator's own node (known and listed tokens). Wallets with many
-tokens are read by JSON-RPC from the start: a page costs a tenth, and a list that is too long for one sync continues in
-the next. A way whose breaker is open is skipped, so it costs no time. Everything runs in the providers' threads;
-waiting for a chain does no work. A failure is data in the reading, never an exception.
+tried for what the one before could not read: Alchemy's data API (several wallets and networks per call), Alchemy's
+JSON-RPC (one wallet and chain), the operator's own node (known and listed tokens). Wallets with many tokens are read
+by JSON-RPC from the start: a page costs a tenth, and a list that is too long for one sync continues in the next. A
+way whose breaker is open is skipped, so it costs no time. Everything runs in the providers' threads; waiting for a
+chain does no work. A failure is data in the reading, never an exception.
 """
 
 from __future__ import annotations
