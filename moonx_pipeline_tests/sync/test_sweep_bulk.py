@@ -13,7 +13,7 @@ from moonx_pipeline.domain.chains import DEFAULT_CHAINS, NATIVE_TOKEN
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
-from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
+from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET, SPAM_WALLET
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.sweep import SweepReport
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
@@ -239,3 +239,35 @@ def test_a_click_between_two_sweeps_reads_in_full_and_bulk_goes_on_from_it(
     assert again(swept).changed == 0
 
     assert {row.way for row in chain_rows(engine, "ann")} == {"bulk"}
+
+
+def test_thousands_of_tokens_are_read_in_bulk_once_their_list_was_read_to_its_end(
+    engine: Engine, swept: Runtime, simulator: RunningSimulator
+) -> None:
+    register(engine, "dan", SPAM_WALLET)
+    for _ in range(2):  # the first list tells no block, the second is read after a bulk reading of others
+        again(swept)
+    listed = held(engine, "dan")
+    assert len(listed) > 2900
+    simulator.simulation.faults.requests.clear()
+
+    again(swept)
+
+    assert {row.way for row in chain_rows(engine, "dan")} == {"bulk"}
+    assert held(engine, "dan") == listed
+    assert simulator.requests("alchemy alchemy_getTokenBalances") == 0
+
+
+def test_users_who_share_a_wallet_are_both_read_in_bulk(
+    engine: Engine, swept: Runtime, simulator: RunningSimulator
+) -> None:
+    register(engine, "cyd", PLAIN_WALLET)
+    again(swept)
+    world = simulator.simulation.world
+    world.set_balance(PLAIN_WALLET, TOKENS[1, NATIVE_TOKEN], 7)
+
+    again(swept)
+
+    for user in ("ann", "cyd"):
+        assert {row.way for row in chain_rows(engine, user)} == {"bulk"}
+        assert held(engine, user)[1, NATIVE_TOKEN] == 7

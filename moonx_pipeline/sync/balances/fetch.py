@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent import futures
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -84,6 +85,7 @@ class BalanceFetch:
         self.bulk = bulk
         self.in_full = frozenset(in_full)
         self._bulk_ended: dict[Pair, ChainBalances] = {}
+        self._heads: dict[int, int] = {}
         self._ways = OtherWays(calls, memory)
         self._on_chain_end = on_chain_end
         self._lock = threading.Lock()
@@ -145,6 +147,7 @@ class BalanceFetch:
         for done in reading:
             if done.done():
                 self._bulk_ended |= done.result()
+        self._heads = {chain_id: one.block for (_, chain_id), one in self._bulk_ended.items() if one.block is not None}
         return True
 
     def _start_bulk(
@@ -280,7 +283,7 @@ class BalanceFetch:
     def _end(self, pair: Pair, ended: ChainBalances | BaseException) -> None:
         """Records how a wallet and chain ended; the last wallet of a chain ends the chain."""
         _, chain_id = pair
-        self._ended[pair] = ended
+        self._ended[pair] = self._with_block(ended)
         with self._lock:
             self._open[chain_id] -= 1
             is_last = self._open[chain_id] == 0
@@ -289,6 +292,12 @@ class BalanceFetch:
             readings = [self._ended[wallet, chain_id] for wallet in self._wallets]
             if self._on_chain_end is not None:
                 self._on_chain_end(chain_id, [r for r in readings if isinstance(r, ChainBalances)])
+
+    def _with_block(self, ended: ChainBalances | BaseException) -> ChainBalances | BaseException:
+        """A list that names no block has what was received up to the block of the bulk reading before it."""
+        if isinstance(ended, ChainBalances) and ended.known_block is None and is_whole(ended):
+            return replace(ended, known_block=self._heads.get(ended.chain_id))
+        return ended
 
     def _not_asked(self, wallet: str, chain_id: int) -> ChainBalances:
         """An unanswered reading that says why its chain is in no shared call."""
