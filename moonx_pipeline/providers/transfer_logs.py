@@ -7,6 +7,7 @@ moves without a log, or does not index its receiver, is not found here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from moonx_pipeline.providers.errors import Oversized, PartsRefused
@@ -48,13 +49,16 @@ class TransferLogs:
         """How many blocks can be looked through."""
         return self._blocks * MOST_CALLS
 
-    def received(self, wallets: Sequence[str], first: int, last: int, scope: CallScope) -> dict[str, set[str]]:
+    def received(
+        self, wallets: Sequence[str], first: int, last: int, scope: CallScope, *, slot: datetime | None = None
+    ) -> dict[str, set[str]]:
         """The ERC-20 tokens that wallets received.
 
         Args:
             wallets: Lower-case addresses.
             first, last: The range of blocks, both included.
             scope: Deadline and tally.
+            slot: A reserved slot of the rate limit for the first call.
 
         Returns:
             Contracts by wallet, in lower case; wallets that received nothing are left out.
@@ -75,7 +79,8 @@ class TransferLogs:
                     raise self._not_offered(f"logs of {self._blocks:,} blocks a call, too few for {last - first + 1:,}")
                 left -= 1
                 end = min(last, start + self._blocks - 1)
-                logs = self._logs(receivers, start, end, scope)
+                logs = self._logs(receivers, start, end, scope, slot)
+                slot = None
                 if logs is None:  # fewer blocks, from now on
                     self._blocks = max(1, (end - start + 1) // 4)
                     continue
@@ -84,12 +89,14 @@ class TransferLogs:
                 start = end + 1
         return {wallet: found[wallet] for wallet in wallets if wallet in found}
 
-    def _logs(self, wallets: Sequence[str], start: int, end: int, scope: CallScope) -> list[Any] | None:
+    def _logs(
+        self, wallets: Sequence[str], start: int, end: int, scope: CallScope, slot: datetime | None
+    ) -> list[Any] | None:
         """The logs of one call; ``None`` if it was for too many blocks."""
         topics = [TRANSFER, None, [f"0x{wallet[2:]:0>64}" for wallet in wallets]]
         wanted = {"fromBlock": hex(start), "toBlock": hex(end), "topics": topics}
         try:
-            said = self._calls.ask_one(Call("eth_getLogs", [wanted]), scope)
+            said = self._calls.ask_one(Call("eth_getLogs", [wanted]), scope, slot)
             if isinstance(said, Refusal) and said.meaning is Meaning.BLOCK:
                 # A node behind the same address that is a block or two behind: what it does not have yet is looked for
                 # once more by the next look, which begins earlier than this one ends.

@@ -128,13 +128,14 @@ class BulkReader:
     def _read(
         self, provider: str, chain_id: int, wallets: Sequence[str], slot: datetime | None, scope: CallScope
     ) -> dict[str, ChainBalances]:
+        slot = slot if provider == ALCHEMY.id else None
         node, unsafe = self._node(provider, chain_id, scope), CHAIN_BY_ID[chain_id].unsafe_blocks
         if node.logs.reach <= unsafe:
             raise NotOffered("Its logs do not reach back far enough.", provider=provider, chain_id=chain_id)
         known = {wallet: self.known[wallet, chain_id] for wallet in wallets}
         asked = {wallet: {NATIVE_TOKEN, *one.tokens} for wallet, one in known.items()}
         pairs = [(wallet, token) for wallet, tokens in asked.items() for token in tokens]
-        first = node.read(pairs, scope, slot=slot if provider == ALCHEMY.id else None)
+        first = node.read(pairs, scope, slot=slot)
         last = first.block
         if (newest := max(one.block for one in known.values())) > last + unsafe:
             message = f"It answers for block {last}, and block {newest} was read before."
@@ -144,7 +145,7 @@ class BulkReader:
         self.gaps.update((wallet, chain_id) for wallet in set(wallets).difference(reached))
         if not reached:
             return {}
-        received = node.logs.received(reached, min(starts[wallet] for wallet in reached), last, scope)
+        received = node.logs.received(reached, min(starts[wallet] for wallet in reached), last, scope, slot=slot)
         new = [
             (wallet, token)
             for wallet, tokens in received.items()
