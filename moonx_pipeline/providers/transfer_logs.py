@@ -33,8 +33,6 @@ _TOPICS_OF_ERC20: Final = 3
 class NotOffered(PartsRefused):
     """The node does not do this, or not to the extent needed; it is asked in other ways."""
 
-    kind = "not_offered"
-
 
 class TransferLogs:
     """The logs of one node. Shared by threads; the range of blocks that it takes is learnt, for as long as it lasts."""

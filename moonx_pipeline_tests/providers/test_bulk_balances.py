@@ -253,7 +253,7 @@ def test_tokens_received_in_a_range_of_blocks_are_found_by_wallet(
         (60, -32602, "Log response size exceeded."),
     ],
 )
-def test_a_node_with_a_limit_of_blocks_is_asked_in_ranges_and_the_range_is_remembered(
+def test_a_node_with_a_limit_of_blocks_is_asked_in_ranges_that_are_remembered(
     evm_world: EvmWorld,
     chain: EvmChain,
     rpc: HttpClient,

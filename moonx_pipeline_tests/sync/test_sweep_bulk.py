@@ -143,7 +143,7 @@ def test_whatever_fails_in_bulk_is_read_in_full_and_nothing_is_lost(
     assert {row.way for user in before for row in chain_rows(engine, user)} == {"data_api"}
 
 
-def test_a_token_that_no_log_told_of_is_found_by_the_next_full_reading_which_says_so(
+def test_a_token_without_a_log_is_found_by_the_next_full_reading_which_says_so(
     engine: Engine, swept: Runtime, simulator: RunningSimulator
 ) -> None:
     world = simulator.simulation.world

@@ -22,7 +22,7 @@ class KnownPairs(NamedTuple):
     Attributes:
         pairs: Those that may be read in bulk.
         in_full: Those of them that are read in full besides: it is time, or they are the sweep's sample.
-        gaps: Those that only a node can read, and of which it is not known what they received.
+        gaps: Those that only a node can read, where it is not known what the wallet received.
     """
 
     pairs: Mapping[Pair, KnownChain]
