@@ -93,6 +93,11 @@ class Crowd:
         with self.engine.begin() as connection:
             connection.exec_driver_sql("UPDATE user_sync_status SET next_sync_at = now(), last_active_at = now()")
 
+    def forget_lists(self) -> None:
+        """Makes every wallet due to be listed anew."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE user_chain_status SET full_read_at = NULL")
+
     def age_prices(self) -> None:
         """Makes every stored price too old to be used without asking."""
         with self.engine.begin() as connection:

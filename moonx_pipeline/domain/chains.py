@@ -44,6 +44,8 @@ class Chain:
             Their rows are never counted.
         alchemy_network: Alchemy's name, as in its URLs and requests; in webhooks, ``eth-mainnet`` is ``ETH_MAINNET``.
         alchemy_other_networks: Its other names in Alchemy's answers and webhooks.
+        unsafe_blocks: How many of the newest blocks a reorganisation may replace, or a source may not have yet: some
+            ten minutes. A look for changes begins so many blocks before the end of the last one.
         webhook_sees_all: Whether Alchemy's Address Activity webhook reports every movement, including transfers of the
             native coin by contracts. If not, its silence does not mean that nothing moved.
         coingecko_platform: CoinGecko's asset platform.
@@ -59,6 +61,7 @@ class Chain:
     native_mirrors: frozenset[str] = frozenset()
     alchemy_network: str
     alchemy_other_networks: tuple[str, ...] = ()
+    unsafe_blocks: int = 300
     webhook_sees_all: bool = False
     coingecko_platform: str
     dexscreener_slug: str
@@ -77,6 +80,7 @@ ETHEREUM: Final = Chain(
     native=ETHER,
     wrapped_native="0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2",
     alchemy_network="eth-mainnet",
+    unsafe_blocks=64,
     webhook_sees_all=True,
     coingecko_platform="ethereum",
     dexscreener_slug="ethereum",
@@ -115,6 +119,7 @@ ARBITRUM: Final = Chain(
     native=ETHER,
     wrapped_native="0x82af49447d8a07e3bd95bd0d56f35241523fbab1",
     alchemy_network="arb-mainnet",
+    unsafe_blocks=2400,
     webhook_sees_all=True,
     coingecko_platform="arbitrum-one",
     dexscreener_slug="arbitrum",

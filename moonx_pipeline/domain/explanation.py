@@ -39,6 +39,7 @@ class _Reading(msgspec.Struct, array_like=True, gc=False):
     chain_id: int
     source: str | None
     block: int | None
+    way: str | None
 
 
 class _Kept(msgspec.Struct):
@@ -98,7 +99,9 @@ class EvidencePacker:
             flags = None if p.flags == self._flags[place] else p.flags
             rows.append(_Row(place, wallet, is_read, str(p.balance), flags))
         kept = [
-            _Reading(wallets[r.wallet], r.chain_id, r.source, r.block) for r in read.values() if r.wallet in wallets
+            _Reading(wallets[r.wallet], r.chain_id, r.source, r.block, r.way.value if r.way else None)
+            for r in read.values()
+            if r.wallet in wallets
         ]
         return _encode(_Kept(wallets=list(wallets), readings=kept, read_at=read_at, rows=rows))
 
@@ -208,6 +211,7 @@ def _position(
         "tokenAddress": token.explained["tokenAddress"],
         "balance": row.balance,
         "balanceSource": reading.source if reading else None,
+        "balanceWay": reading.way if reading else None,
         "block": reading.block if reading else None,
         "balanceAt": rfc3339(read_at) if reading and read_at else None,
         "amount": None if amount is None else plain(amount),

@@ -46,6 +46,15 @@ class ChainOutcome(enum.Enum):
     KEPT = "kept"  # not asked, since nothing moved: what is stored is what is held
 
 
+class Way(enum.Enum):
+    """How balances were read."""
+
+    DATA_API = "data_api"  # a list of several wallets and networks a call
+    JSON_RPC = "json_rpc"  # a list page by page, of one wallet
+    NODE = "node"  # token by token, of one wallet
+    BULK = "bulk"  # known and received tokens of many wallets a call
+
+
 class Coverage(enum.Enum):
     """What an answered reading covers."""
 
@@ -71,10 +80,12 @@ class ChainBalances:
         tokens: Metadata that came with the balances.
         coverage: What the source covers.
         source: The provider that answered, such as ``alchemy`` or ``rpc``.
+        way: How it was read.
         reason: Why it failed or was skipped, or what the coverage leaves out; one sentence for users.
         error_code: Why it failed or was skipped, for programs: the kind of the provider's error, or ``no_source``.
         retry_at: When a failed or skipped chain may be asked again, if known.
         block: The block at which the balances were read; ``None`` if the source does not say.
+        known_block: What was received up to this block is in it; ``None`` if that is not known.
         resume_key: Where the next reading continues, if this one is ``PARTIAL``.
         resumed_since: When the reading of its list began, if this one continued an earlier sync's: tokens that it did
             not reach itself stay as stored.
@@ -95,6 +106,8 @@ class ChainBalances:
     resume_key: str | None = None
     resumed_since: datetime | None = None
     error_code: str | None = None
+    way: Way | None = None
+    known_block: int | None = None
 
     @property
     def is_current(self) -> bool:

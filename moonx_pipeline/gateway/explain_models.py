@@ -78,6 +78,10 @@ class PositionEvidence(Model):
     tokenAddress: Address
     balance: str = Field(pattern="^[0-9]+$", description="In the token's smallest unit.")
     balanceSource: str | None
+    balanceWay: str | None = Field(
+        default=None,
+        description="How it was read: data_api, json_rpc, node or bulk. Null as its source, and in older evidence.",
+    )
     block: int | None = Field(description="Of which block the balance is, where that is known.")
     balanceAt: Time | None = Field(description="Null, like its source, where an earlier sync read it.")
     amount: DecimalText | None

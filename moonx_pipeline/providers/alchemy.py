@@ -16,6 +16,7 @@ from moonx_pipeline.providers.alchemy_data import (
 )
 from moonx_pipeline.providers.alchemy_networks import COMPUTE_UNITS, NETWORKS
 from moonx_pipeline.providers.alchemy_rpc import AlchemyRpc, RpcReading
+from moonx_pipeline.providers.bulk_balances import BulkBalances
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 
@@ -96,6 +97,23 @@ class Alchemy:
             scope=scope,
             slot=slot,
         )
+
+    def bulk(self, chain_id: int) -> BulkBalances:
+        """Bulk reading of balances by the JSON-RPC of a chain."""
+        return self._rpc[chain_id].bulk
+
+    def calls_room(self, methods: Sequence[str]) -> int:
+        """How many times calls of these methods can be reserved together at most."""
+        return max(1, self._http.room(sum(map(COMPUTE_UNITS.__getitem__, methods))) // len(methods))
+
+    def reserve_calls(self, methods: Sequence[str], times: int) -> datetime | None:
+        """Reserves permits for JSON-RPC calls that are made now; see ``RateLimiter.reserve``.
+
+        Raises:
+            RateLimited: There is no room for them now.
+        """
+        units = sum(map(COMPUTE_UNITS.__getitem__, methods))
+        return self._http.reserve(len(methods) * times, compute_units=units * times)
 
     def rpc_balances(
         self, wallet: str, chain_id: int, scope: CallScope, *, resume_key: str | None = None

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
-from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenInfo, TokenKey
+from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenInfo, TokenKey, Way
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_UNITS, NETWORKS
 from moonx_pipeline.providers.alchemy_page import Page, TokenRow, blocks_of, decode_page, failed_networks
@@ -184,6 +184,8 @@ class _Collector:
             tokens=tokens,
             source="alchemy",
             block=self._blocks.get(chain_id),
+            way=Way.DATA_API,
+            known_block=self._blocks.get(chain_id),
         )
 
 

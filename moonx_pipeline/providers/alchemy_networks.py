@@ -25,5 +25,7 @@ COMPUTE_UNITS: Final = {
     "alchemy_getTokenBalances": 20,
     "alchemy_getTokenMetadata": 10,
     "eth_getBalance": 20,
+    "eth_blockNumber": 10,
     "eth_call": 26,
+    "eth_getLogs": 60,
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
-from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, ChainOutcome, TokenInfo
+from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, ChainOutcome, TokenInfo, Way
 from moonx_pipeline.providers.alchemy_networks import COMPUTE_UNITS
 from moonx_pipeline.providers.alchemy_rows import (
     RpcAnswer,
@@ -20,6 +20,7 @@ from moonx_pipeline.providers.alchemy_rows import (
 )
 from moonx_pipeline.providers.alchemy_values import parse_balance, read_metadata
 from moonx_pipeline.providers.bodies import Checked, leniently
+from moonx_pipeline.providers.bulk_balances import BulkBalances
 from moonx_pipeline.providers.errors import (
     DeadlineOver,
     KeyRejected,
@@ -61,7 +62,11 @@ class RpcReading(NamedTuple):
 
 
 class AlchemyRpc:
-    """The JSON-RPC of one chain."""
+    """The JSON-RPC of one chain.
+
+    Attributes:
+        bulk: Bulk reading of balances.
+    """
 
     def __init__(self, chain_id: int, url: str, http: HttpClient, max_pages: int) -> None:
         self._chain_id = chain_id
@@ -70,6 +75,7 @@ class AlchemyRpc:
         self._max_pages = max_pages
         endpoint = Endpoint(chain_id, url, "alchemy", f"alchemy on {CHAIN_BY_ID[chain_id].name}", COMPUTE_UNITS)
         self._contracts = NodeCalls(endpoint, http=http, batch_size=_CONTRACT_CALLS)
+        self.bulk = BulkBalances(self._contracts)
 
     def balances(self, wallet: str, scope: CallScope, resume_key: str | None = None) -> RpcReading:
         """Reads the native coin and the tokens that the wallet ever held, page by page.
@@ -132,6 +138,7 @@ class AlchemyRpc:
             unknown=found.unknown,
             without_balance=found.without_balance,
             source="alchemy",
+            way=Way.JSON_RPC,
             reason=reason,
             error_code=None if key is None else "unread_tokens",
             resume_key=key,

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
-from moonx_pipeline.domain.portfolio import MAX_BALANCE, ChainBalances, ChainOutcome, Coverage, TokenInfo
+from moonx_pipeline.domain.portfolio import MAX_BALANCE, ChainBalances, ChainOutcome, Coverage, TokenInfo, Way
 from moonx_pipeline.domain.providers import NODE
 from moonx_pipeline.providers import erc20
+from moonx_pipeline.providers.bulk_balances import BulkBalances
 from moonx_pipeline.providers.errors import PartsRefused, ProviderError, Unavailable
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import Meaning, Refusal
@@ -66,6 +67,7 @@ class EvmNode:
         endpoint = Endpoint(chain_id, url, NODE.id, f"The node of chain {chain_id}", {})
         self._calls = NodeCalls(endpoint, http=http, batch_size=batch_size)
         self._search = TokenSearch(self._calls)
+        self._bulk = BulkBalances(self._calls)
         self._is_of_chain = False
 
     def balances(
@@ -112,9 +114,20 @@ class EvmNode:
             without_balance=found.empty,
             coverage=Coverage.KNOWN_TOKENS,
             source=NODE.id,
+            way=Way.NODE,
             reason=f"Read from your node: the native coin and {len(asked)} known tokens; {searched.note}",
             block=None if block == _LATEST else int(block, 16),
         )
+
+    def bulk(self, scope: CallScope) -> BulkBalances:
+        """Its bulk reading; the first time, the node's chain is checked.
+
+        Raises:
+            ProviderError: It did not answer, or is of another chain.
+        """
+        if not self._is_of_chain:
+            self._newest_block(scope)
+        return self._bulk
 
     def _search_listed(self, wallet: str, listed: Sequence[str], block: str, scope: CallScope) -> _Searched:
         unseen = "tokens that are new to this wallet are not seen"

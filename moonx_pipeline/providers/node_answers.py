@@ -30,6 +30,7 @@ class Meaning(enum.Enum):
     BLOCK = "block"  # the node does not have the requested block
     RATE = "rate"  # it wants later calls, or fewer at once
     BATCH = "batch"  # a smaller batch may be answered
+    RANGE = "range"  # logs of fewer blocks may be answered
     KEY = "key"  # the key is not allowed to ask this
     MISUSE = "misuse"  # it does not accept such a call at all
     FAULT = "fault"  # it failed: timeouts, gas, internal errors
@@ -58,8 +59,15 @@ SIGNS: Final = (
     _Sign(
         Meaning.BLOCK,
         words=r"header (for .{1,80})?not found|unknown block|block .{0,80}not (found|processed|available)"
-        r"|block.?out.?of.?range|block number .{0,40}(higher|future)"
+        r"|block.?out.?of.?range|beyond .{0,10}head|block number .{0,40}(higher|future)"
         r"|missing trie node|historical state|state .{0,80}(pruned|not available|unavailable)",
+    ),
+    # Before rates: one node's code for too many logs, -32005, is another's for too many requests.
+    _Sign(
+        Meaning.RANGE,
+        words=r"block.?range|range (is )?too (large|wide|big)|(too wide|maximum|exceeds?|limited to) .{0,40}blocks"
+        r"|(log|query).{0,20}(response|result).{0,20}(size|exceed|limit)|too many (logs|results)"
+        r"|(more than |exceeds? (max )?|limit(ed)? (of|to) )[\d,.]*k? ?(results|logs)|up to a .{0,20}block range",
     ),
     _Sign(
         Meaning.RATE,

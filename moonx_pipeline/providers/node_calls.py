@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeVar
 
 from moonx_pipeline.providers.bodies import UNREADABLE
 from moonx_pipeline.providers.classification import refusal, retry_time
 from moonx_pipeline.providers.errors import BatchTooLarge, CallTimeout, Malformed, ProviderError, RateLimited
 from moonx_pipeline.providers.http import HttpClient
-from moonx_pipeline.providers.node_answers import Meaning, Refusal, Response, decode_responses
+from moonx_pipeline.providers.node_answers import Meaning, Refusal, Response, decode_responses, refusal_of
 from moonx_pipeline.providers.scope import CallScope
 
 Answer = str | Refusal
 """A result in hex, or why there is none."""
+
+E = TypeVar("E", bound=ProviderError)
 
 _NO_BATCHES: Final = frozenset({400, 405, 413, 415, 422, 501})
 _TOO_MUCH_AT_ONCE: Final = frozenset({Meaning.RATE, Meaning.BATCH})
@@ -110,13 +113,35 @@ class NodeCalls:
 
     def failure(self, what: str, refused: Refusal, kind: type[ProviderError] | None = None) -> ProviderError:
         """The error of refused calls if nothing can be done without their answer."""
-        return self._error(kind or refused.kind, f"refused {what}: {self._shown(refused)}", code=refused.code)
+        return self.error(kind or refused.kind, f"refused {what}: {self._shown(refused)}", code=refused.code)
 
     def malformed(self, what: str) -> ProviderError:
         """The error of an unreadable answer."""
-        return self._error(Malformed, f"answered {what}")
+        return self.error(Malformed, f"answered {what}")
+
+    def ask_one(self, call: Call, scope: CallScope, slot: datetime | None = None) -> Any:
+        """The result of one call, whatever JSON it is, or a ``Refusal``.
+
+        Args:
+            call: The call.
+            scope: Deadline and tally.
+            slot: A reserved slot of the rate limit.
+
+        Raises:
+            ProviderError: The request failed as a whole.
+        """
+        said = decode_responses(self._send([call], scope, slot))
+        response = said if isinstance(said, Response) else next(iter(said), Response())
+        return refusal_of(response.error) or response.result
 
     def _ask_together(self, batch: Sequence[Call], scope: CallScope) -> list[Answer]:
+        said = decode_responses(self._send(batch, scope, None))
+        if isinstance(said, Response):
+            return [said.answer] * len(batch)
+        answers = {response.number: response.answer for response in said}  # in any order
+        return [answers.get(number, _LEFT_OUT) for number in range(1, len(batch) + 1)]
+
+    def _send(self, batch: Sequence[Call], scope: CallScope, slot: datetime | None) -> bytes:
         requests = [
             {"jsonrpc": "2.0", "id": number, "method": call.method, "params": call.params}
             for number, call in enumerate(batch, start=1)
@@ -125,7 +150,7 @@ class NodeCalls:
         def problem(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
             return self._problem(status, headers, body, batch)
 
-        body = self._http.send(
+        return self._http.send(
             "POST",
             self._endpoint.url,
             scope=scope,
@@ -135,12 +160,8 @@ class NodeCalls:
             # A single call is sent as an object, since some nodes accept no arrays at all.
             json=requests if len(batch) > 1 else requests[0],
             classify=problem,
+            slot=slot,
         )
-        said = decode_responses(body)
-        if isinstance(said, Response):
-            return [said.answer] * len(batch)
-        answers = {response.number: response.answer for response in said}  # in any order
-        return [answers.get(number, _LEFT_OUT) for number in range(1, len(batch) + 1)]
 
     def _problem(
         self, status: int, headers: Mapping[str, str], body: bytes, batch: Sequence[Call]
@@ -168,7 +189,7 @@ class NodeCalls:
     ) -> ProviderError | None:
         meaning = refused.meaning if refused is not None else None
         # Some nodes refuse a single call, or the block of all calls, with a status of 4xx or 5xx.
-        if meaning is Meaning.BLOCK or (meaning is Meaning.REVERT and len(batch) == 1):
+        if meaning is Meaning.BLOCK or meaning is Meaning.RANGE or (meaning is Meaning.REVERT and len(batch) == 1):
             return None
         if refused is not None and meaning is Meaning.RATE:
             return self._limited(refused, headers, batch)
@@ -217,7 +238,8 @@ class NodeCalls:
         message = f"{self._endpoint.name} does not take so many calls in one request; ask for fewer."
         return BatchTooLarge(message, limit=None, provider=self._endpoint.provider)
 
-    def _error(self, kind: type[ProviderError], what: str, *, code: int | str | None = None) -> ProviderError:
+    def error(self, kind: type[E], what: str, *, code: int | str | None = None) -> E:
+        """An error about the node; ``what`` goes on after its name."""
         endpoint = self._endpoint
         return kind(f"{endpoint.name} {what}.", provider=endpoint.provider, chain_id=endpoint.chain_id, code=code)
 

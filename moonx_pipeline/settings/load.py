@@ -19,7 +19,13 @@ from moonx_pipeline.settings.database import BrokerSettings, DatabaseSettings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.settings.fields import Group
 from moonx_pipeline.settings.names import mistyped
-from moonx_pipeline.settings.providers import AlchemySettings, HttpSettings, NodeSettings, PriceSettings
+from moonx_pipeline.settings.providers import (
+    AlchemySettings,
+    BalanceSettings,
+    HttpSettings,
+    NodeSettings,
+    PriceSettings,
+)
 from moonx_pipeline.settings.registry import RegistrySettings
 from moonx_pipeline.settings.rules import broken_rules
 from moonx_pipeline.settings.service import GatewaySettings, MonitoringSettings, ServiceSettings, TracingSettings
@@ -60,6 +66,7 @@ class Settings(Group):
     kafka: KafkaSettings
     alchemy: AlchemySettings
     nodes: NodeSettings
+    balances: BalanceSettings
     prices: PriceSettings
     registry: RegistrySettings
     http: HttpSettings

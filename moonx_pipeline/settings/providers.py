@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from pydantic import SecretStr, field_validator
 
 from moonx_pipeline.settings.chains import OfEachChain, chain_setting
-from moonx_pipeline.settings.fields import Group, Int, SecretUrl, Url, setting
+from moonx_pipeline.settings.fields import Group, Int, Names, SecretUrl, Url, setting
 
 
 class AlchemySettings(Group):
@@ -79,6 +80,28 @@ class AlchemySettings(Group):
     def webhook_key_of(self, chain_slug: str) -> SecretStr | None:
         """The signing key of a chain's own webhook."""
         return self.webhook_signing_keys.get(chain_slug)
+
+
+BALANCE_WAYS: Final = ("node-bulk", "alchemy-bulk", "alchemy-data", "alchemy-rpc", "node")
+
+
+class BalanceSettings(Group):
+    """Ways to read balances."""
+
+    sources: Names = setting(
+        BALANCE_WAYS,
+        "BALANCE_SOURCES",
+        about="Ways to read balances that are used, each for what those before it could not read. The bulk ways read "
+        "what changed of many users in one call; without them, sweeps list all tokens of each user.",
+        shown_default=",".join(BALANCE_WAYS),
+    )
+
+    @field_validator("sources")
+    @classmethod
+    def _is_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if tuple(name for name in BALANCE_WAYS if name in names) != names:
+            raise ValueError(f"must be some of {', '.join(BALANCE_WAYS)}, in this order, with commas between")
+        return names
 
 
 class NodeSettings(Group):

@@ -76,12 +76,20 @@ class PeriodicSettings(Group):
         3_600_000, "PERIODIC_SYNC_STALE_THRESHOLD", unit="ms", about="Older than this comes first.", ge=1000
     )
     batch_size: Int = setting(
-        90,
+        180,
         "PERIODIC_SYNC_BATCH_SIZE",
         unit="users",
-        about="Users of a micro-batch: what three share of a provider's call, and all of a transaction.",
+        about="Users of a micro-batch, who share bulk readings and a transaction.",
         ge=1,
         le=1000,
+    )
+    full_read_ms: Int = setting(
+        21_600_000,
+        "FULL_READ_INTERVAL",
+        unit="ms",
+        about="How often the tokens of a wallet are listed anew; in between, sweeps read in bulk what is known and "
+        "what was received.",
+        ge=0,
     )
     high_value_usd: Int = setting(
         10_000, "PERIODIC_SYNC_HIGH_VALUE_THRESHOLD", unit="USD", about="Portfolios of this value come first.", ge=0

@@ -20,6 +20,7 @@ COMPUTE_UNITS: Final = {
     "eth_call": 26,
     "eth_chainId": 0,
     "eth_getBalance": 20,
+    "eth_getLogs": 60,
 }
 
 _FLOAT_DECIMALS: Final = Decimal("1.157920892373162e+77")

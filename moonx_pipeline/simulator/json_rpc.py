@@ -18,6 +18,7 @@ from moonx_pipeline.simulator.alchemy_values import (
     three_words,
 )
 from moonx_pipeline.simulator.answering import Simulation, answer
+from moonx_pipeline.simulator.bulk_calls import bulk_answer, pairs_of, transfer_logs
 from moonx_pipeline.simulator.contracts import BALANCE_OF, Reverted, contract_answer, wallet_of
 from moonx_pipeline.simulator.encoding import json_answer
 from moonx_pipeline.simulator.faults import NAME_FAULTS, ROW_FAULTS
@@ -117,7 +118,12 @@ class RpcRoutes:
             held = world.holdings(params[0].lower(), chain_id)
             return _result(call, hex(sum(h.balance for h in held if h.token.is_native)))
         if method == "eth_call":
+            pairs = pairs_of(call)
+            if pairs is not None:
+                return _result(call, bulk_answer(world, chain_id, pairs))
             return self._contract(chain_id, call, spoiled)
+        if method == "eth_getLogs":
+            return _result(call, transfer_logs(world, chain_id, params[0]))
         if provider != "alchemy":
             return _refusal(call, -32601, f"the method {method} does not exist/is not available")
         if method == "alchemy_getTokenBalances":
@@ -186,7 +192,9 @@ def _first(body: Any) -> dict[str, Any]:
 
 
 def _wallets(call: dict[str, Any]) -> list[str]:
-    params = call.get("params") or [""]
+    params, pairs = call.get("params") or [""], pairs_of(call)
+    if pairs is not None:
+        return [wallet for wallet, _ in pairs]
     if isinstance(params[0], dict):
         return [wallet_of(params[0].get("data", ""))] if params[0].get("data", "").startswith(BALANCE_OF) else []
     return [str(params[0]).lower()]
@@ -195,6 +203,9 @@ def _wallets(call: dict[str, Any]) -> list[str]:
 def _contracts(call: dict[str, Any]) -> list[str] | None:
     """The contracts that a call names; ``None`` if its answer decides them."""
     method, params = call["method"], call.get("params") or [""]
+    pairs = pairs_of(call)
+    if pairs is not None:
+        return [token for _, token in pairs]
     if method == "eth_call":
         return [str(params[0].get("to", "")).lower()]
     if method == "alchemy_getTokenMetadata":

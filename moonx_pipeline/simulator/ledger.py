@@ -23,6 +23,7 @@ class Ledger:
         self._changed: dict[tuple[str, int, str], int] = {}
         self._extra: dict[tuple[str, int], dict[str, Holding]] = {}
         self._rows: dict[tuple[str, int, str], dict[str, Any]] = {}
+        self._received: dict[int, list[tuple[int, str, str, int]]] = {}
 
     def holdings(self, wallet: str, chain_id: int) -> list[Holding]:
         """A wallet's holdings on a chain; a removed balance stays as 0, as in real lists."""
@@ -48,14 +49,22 @@ class Ledger:
         """A wallet's balance of one contract, in its smallest unit."""
         return sum(h.balance for h in self.holdings(wallet, chain_id) if h.token.address == address)
 
-    def set_balance(self, wallet: str, token: SimToken, balance: int) -> None:
-        """Sets a wallet's balance of a token, in a new block."""
+    def set_balance(self, wallet: str, token: SimToken, balance: int, *, logged: bool = True) -> None:
+        """Sets a wallet's balance of a token, in a new block; what it gets more has a log."""
+        more = balance - self.balance(wallet, token.chain_id, token.address)
         held = {holding.token.address for holding in initial_holdings(wallet).get(token.chain_id, [])}
         if token.address in held:
             self._changed[wallet, token.chain_id, token.address] = balance
         else:
             self._extra.setdefault((wallet, token.chain_id), {})[token.address] = Holding(token, balance)
         self.blocks[token.chain_id] += 1
+        if logged and more > 0 and not token.is_native:
+            log = (self.blocks[token.chain_id], wallet, token.address, more)
+            self._received.setdefault(token.chain_id, []).append(log)
+
+    def received(self, chain_id: int) -> list[tuple[int, str, str, int]]:
+        """Block, wallet, contract and amount of each transfer to a wallet that a log tells of."""
+        return list(self._received.get(chain_id, ()))
 
     def write_row(self, wallet: str, token: SimToken, fields: dict[str, Any]) -> None:
         """Overwrites fields of a wallet's row of a token in lists."""

@@ -96,11 +96,11 @@ class World:
         """A wallet's holdings on a chain; a removed balance stays as 0."""
         return self.ledger.holdings(wallet, chain_id)
 
-    def set_balance(self, wallet: str, token: SimToken, balance: int) -> None:
-        """Sets a wallet's balance of a token, in its smallest unit, in a new block."""
+    def set_balance(self, wallet: str, token: SimToken, balance: int, *, logged: bool = True) -> None:
+        """Sets a wallet's balance of a token, in its smallest unit, in a new block; what it gets more has a log."""
         if self.token(token.chain_id, token.address) is None:
             self.catalogue.put(token)
-        self.ledger.set_balance(wallet, token, balance)
+        self.ledger.set_balance(wallet, token, balance, logged=logged)
 
     def set_row(self, wallet: str, token: SimToken, **fields: Any) -> None:
         """Overwrites fields of a wallet's row of a token in Alchemy's lists; without fields, undoes that."""

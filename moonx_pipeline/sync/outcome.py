@@ -11,7 +11,7 @@ from msgspec import structs
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.events import FailedChain, portfolio_updated, sync_completed
 from moonx_pipeline.domain.holdings import Pair, is_whole
-from moonx_pipeline.domain.portfolio import ChainOutcome
+from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Way
 from moonx_pipeline.domain.reasons import CHAINS_FAILED, NO_CHAIN_READ
 from moonx_pipeline.domain.schedule import Intervals, next_due
 from moonx_pipeline.domain.valuation import content_hash
@@ -149,6 +149,8 @@ def _chain_report(valued: ValuedSync) -> list[dict[str, Any]]:
             "chainId": r.chain_id,
             "outcome": r.outcome.value,
             "source": r.source,
+            "way": r.way.value if r.way else None,
+            "block": r.block,
             "tokens": len(r.balances),
             "reason": r.reason,
             "code": r.error_code,
@@ -156,6 +158,11 @@ def _chain_report(valued: ValuedSync) -> list[dict[str, Any]]:
         }
         for r in valued.readings
     ]
+
+
+def _is_list(reading: ChainBalances) -> bool:
+    """Whether it is a list from its beginning to its end, and not an answer about known and received tokens."""
+    return reading.outcome is ChainOutcome.OK and reading.way is not Way.BULK and not reading.is_resumed
 
 
 def chain_statuses(valued: ValuedSync) -> list[ChainStatusRow]:
@@ -171,6 +178,9 @@ def chain_statuses(valued: ValuedSync) -> list[ChainStatusRow]:
             error=r.reason,
             error_code=r.error_code,
             source=r.source,
+            way=r.way.value if r.way and r.is_read else None,
+            full_read_at=valued.read_at if _is_list(r) else None,
+            known_block=r.known_block if r.outcome is ChainOutcome.OK else None,
             coverage=r.coverage.value if r.is_read else None,
             unread=unread.get((r.wallet, r.chain_id), 0),
             block=r.block,

@@ -6,6 +6,7 @@ many users at a time.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +21,11 @@ from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
 from moonx_pipeline.domain.reasons import DATABASE_AWAY, DEADLINE_EXCEEDED, INTERNAL_ERROR, INTERRUPTED, Reason
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.connection.causes import why_database_failed
+from moonx_pipeline.storage.syncs.outbox import insert_events
+from moonx_pipeline.sync.balances.bulk import BulkReader
+from moonx_pipeline.sync.balances.compare import difference_alerts, differences
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS, BalanceFetch
+from moonx_pipeline.sync.balances.known import known_pairs
 from moonx_pipeline.sync.balances.memory import StoredMemory
 from moonx_pipeline.sync.balances.progress import notify_chain_end
 from moonx_pipeline.sync.calls import ProviderCalls
@@ -28,7 +33,7 @@ from moonx_pipeline.sync.open import open_requested
 from moonx_pipeline.sync.protection.breakers import report_breakers, user_key
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, OpenSync, SyncSpec
-from moonx_pipeline.sync.store import StoredSync, fail_sync, store_syncs
+from moonx_pipeline.sync.store import LAST_WORDS_SECONDS, StoredSync, fail_sync, store_syncs
 from moonx_pipeline.sync.value import Fetched, ReadSync, ValuedSync, value_syncs
 from moonx_pipeline.tracing import note_failure
 
@@ -116,14 +121,18 @@ class SyncPipeline:
         fetch.balances.start()
         return fetch
 
-    def plan_fetch(self, syncs: Sequence[OpenSync], *, announce: bool = False) -> BatchFetch:
+    def plan_fetch(
+        self, syncs: Sequence[OpenSync], *, announce: bool = False, with_sample: bool | None = None
+    ) -> BatchFetch:
         """The fetch stage of a batch, not yet started.
 
         Args:
             syncs: At least one; they opened together.
             announce: Whether to notify live listeners as each chain ends; only for a batch of one.
+            with_sample: Whether some wallets are to be read in bulk and in full; ``None`` if nothing is read in bulk.
         """
-        runtime, first = self.runtime, syncs[0]
+        runtime, first, read_at = self.runtime, syncs[0], self.clock()
+        known = None if with_sample is None else known_pairs(runtime, syncs, read_at, with_sample=with_sample)
         owners = {wallet: sync for sync in syncs for wallet in sync.wallets}
         chain_ids = runtime.policy.chain_ids
         # Users may share a wallet: its chain is left unread only if no user needs it.
@@ -134,8 +143,9 @@ class SyncPipeline:
             for chain_id in chain_ids
             if chain_id not in sync.unmoved_chains
         }
+        calls = ProviderCalls(runtime.providers, first.breakers, CallScope(first.budget.after(READ_BY)))
         balances = BalanceFetch(
-            ProviderCalls(runtime.providers, first.breakers, CallScope(first.budget.after(READ_BY))),
+            calls,
             list(owners),
             chain_ids,
             with_metadata=first.with_metadata,
@@ -144,11 +154,14 @@ class SyncPipeline:
                 runtime.db.engine,
                 {wallet: sync.user_id for wallet, sync in owners.items()},
                 searches=first.with_metadata or first.spec.trigger in PERSONAL_TRIGGERS,
+                gaps=known.gaps if known else frozenset(),
             ),
+            bulk=BulkReader(calls, known.pairs, known.gaps) if known and known.pairs else None,
+            in_full=known.in_full if known else frozenset(),
             quiet={(wallet, chain_id) for wallet in owners for chain_id in chain_ids} - needed,
             on_chain_end=(lambda *end: notify_chain_end(runtime.db.engine, first, *end)) if announce else None,
         )
-        return BatchFetch(tuple(syncs), balances, self.clock(), chain_ids)
+        return BatchFetch(tuple(syncs), balances, read_at, chain_ids)
 
     def value(self, fetched: Fetched) -> list[ValuedSync]:
         """Names and prices what was read; see ``value_syncs``."""
@@ -177,6 +190,16 @@ class SyncPipeline:
             One alert for each breaker that opened or closed.
         """
         return report_breakers(self.runtime.db, sync.breakers)
+
+    def report_differences(self, fetch: BatchFetch) -> list[Event]:
+        """Writes an alert for each chain on which two ways of reading do not agree; returns the alerts."""
+        bulk = fetch.balances.bulk
+        found = differences(bulk, fetch.balances.compared()) if bulk is not None else []
+        alerts = difference_alerts(found, self.clock())
+        if alerts:
+            deadline = max(fetch.syncs[0].budget.deadline, time.monotonic() + LAST_WORDS_SECONDS)
+            self.runtime.db.transaction(deadline, insert_events, alerts)
+        return alerts
 
     def finish(self, fetched: Fetched) -> list[StoredSync]:
         """Values and stores a batch; one user's broken data never stop the others.

@@ -70,6 +70,7 @@ class Providers:
         second_opinions: The sources that are asked only about prices in doubt.
         executor: Threads for calls; a call in it never waits for another one in it.
         breaker_keys: Keys of all their circuit breakers.
+        sources: The ways to read balances that are used, as in the setting ``BALANCE_SOURCES``.
         lookups: Lets one thread at a time look up tokens.
     """
 
@@ -81,6 +82,7 @@ class Providers:
     second_opinions: tuple[PricesByContract, ...]
     executor: Executor
     breaker_keys: tuple[str, ...]
+    sources: frozenset[str]
     lookups: SingleFlight = field(default_factory=SingleFlight)
 
 
@@ -94,6 +96,7 @@ class SyncPolicy:
         intervals: How often portfolios are read.
         breakers: When circuit breakers open.
         price_limits: Bounds of trust in prices.
+        full_read_every: How often the tokens of a wallet are listed anew; bulk readings are made in between.
         fresh_for: How long a price serves unattended syncs.
         first_looks: The most tokens never looked up before whose pools one sync may ask for.
         most_metadata: The most tokens whose metadata one sync may ask for; the next syncs ask for the others.
@@ -105,6 +108,7 @@ class SyncPolicy:
     intervals: Intervals
     breakers: BreakerRules
     price_limits: PriceLimits
+    full_read_every: timedelta
     fresh_for: timedelta
     first_looks: int
     most_metadata: int
@@ -169,6 +173,7 @@ def sync_policy(settings: Settings) -> SyncPolicy:
             max_age=timedelta(milliseconds=prices.max_age_ms),
             stale_after=timedelta(milliseconds=prices.stale_limit_ms),
         ),
+        full_read_every=timedelta(milliseconds=settings.periodic.full_read_ms),
         fresh_for=timedelta(milliseconds=prices.fresh_for_ms),
         first_looks=int(prices.dexscreener_rpm * _FIRST_LOOKS_SHARE) * ADDRESSES_A_CALL,
         # As many as Alchemy's plan allows within its ten-second window, at ten compute units each.
@@ -272,4 +277,5 @@ def _open_providers(settings: Settings, database: Database) -> Providers:
             *map(NODE.breaker_of, nodes),
             *(key for entry in (BINANCE, COINGECKO, DEXSCREENER, DEFILLAMA) for key in entry.breakers),
         ),
+        sources=frozenset(settings.balances.sources),
     )

@@ -43,6 +43,9 @@ _LEAST_SECONDS: Final = 5.0
 """With fewer seconds left, no further batch starts."""
 
 _SPREAD_SECONDS: Final = 0.25
+_SAMPLED_USERS: Final = 600
+"""Of so many users, a few at least are read in bulk and in full, and compared; of each sweep, too."""
+
 _MOST_SHOWN: Final = 50
 
 
@@ -129,6 +132,7 @@ class Sweep:
         self._stopping = threading.Event()
         self._claiming = threading.Lock()
         self._claimed = 0
+        self._unsampled = _SAMPLED_USERS
         self._worker_id = ""
         self._until = 0.0
         self._report = SweepReport()
@@ -186,7 +190,10 @@ class Sweep:
         if not syncs:
             return False
         note({"moonx.users": len(syncs)})
-        fetch = self._pipeline.plan_fetch(syncs)
+        with_sample = self._is_sample_due(len(syncs))
+        fetch = self._pipeline.plan_fetch(syncs, with_sample=with_sample)
+        if with_sample and not fetch.balances.in_full:
+            self._unsampled = _SAMPLED_USERS  # nobody could be: a later batch may have somebody
         if not fetch.balances.start_reserved(partial(self._wait, fetch.balances.calls.scope)):
             operations = [sync.operation_id for sync in syncs]
             release_claims(self._runtime.db, self._worker_id, self._clock(), operations)
@@ -194,9 +201,19 @@ class Sweep:
             return False
         stored = [ended for part in _apart(fetch.result()) for ended in self._pipeline.finish(part)]
         self._pipeline.report(syncs[0])
+        self._pipeline.report_differences(fetch)
         with self._claiming:
             self._report.add(fetch, stored)
         return True
+
+    def _is_sample_due(self, users: int) -> bool:
+        """Whether some wallets of a batch are to be read both ways, and compared."""
+        with self._claiming:
+            self._unsampled += users
+            is_due = self._unsampled >= _SAMPLED_USERS
+            if is_due:
+                self._unsampled = 0
+        return is_due
 
     def _wait(self, scope: CallScope, refusal: RateLimited) -> bool:
         """Waits for the rate limit, at a random offset from other sweeps, if that leaves the batch enough time."""

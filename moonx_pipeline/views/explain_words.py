@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
+from moonx_pipeline.domain.portfolio import Way
 from moonx_pipeline.domain.providers import label_of
 from moonx_pipeline.domain.show import safe_text
 
@@ -118,7 +119,8 @@ def _read(position: dict[str, Any]) -> str:
     if position["balanceSource"] is None:
         return ", as an earlier sync read it"
     block = f" of block {position['block']}" if position["block"] else ""
-    return f", read{block} by {label_of(position['balanceSource'])}"
+    in_bulk = " in bulk" if position.get("balanceWay") == Way.BULK.value else ""
+    return f", read{in_bulk}{block} by {label_of(position['balanceSource'])}"
 
 
 def _depth(depth: dict[str, Any] | None) -> str:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN, ZERO_ADDRESS
-from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, ChainOutcome, TokenInfo, TokenKey
+from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, ChainOutcome, TokenInfo, TokenKey, Way
 from moonx_pipeline.providers.alchemy import Alchemy
 from moonx_pipeline.providers.alchemy_prices import AlchemyPrices
 from moonx_pipeline.providers.errors import (
@@ -404,6 +404,8 @@ def test_the_block_of_the_balances_is_known_where_alchemy_says_it(
         {NATIVE_TOKEN: 1},
         source="alchemy",
         block=block,
+        way=Way.DATA_API,
+        known_block=block,
     )
 
 

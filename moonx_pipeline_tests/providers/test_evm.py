@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from moonx_pipeline.domain.chains import DEFAULT_CHAINS, NATIVE_TOKEN, POLYGON
-from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, ChainOutcome, Coverage, TokenInfo
+from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, ChainOutcome, Coverage, TokenInfo, Way
 from moonx_pipeline.providers.classification import effect_of
 from moonx_pipeline.providers.errors import Unavailable
 from moonx_pipeline.providers.evm import EvmNode, WrongChain
@@ -77,6 +77,7 @@ def test_a_reading_says_what_it_covers_and_counts_every_token_asked_for(
         balances=dict.fromkeys([NATIVE_TOKEN, *tokens], 0),
         coverage=Coverage.KNOWN_TOKENS,
         source="rpc",
+        way=Way.NODE,
         block=int(evm_world.chains[POLYGON.id].rpc("eth_blockNumber"), 16),
         reason=(
             f"Read from your node: the native coin and {len(tokens)} known tokens; "

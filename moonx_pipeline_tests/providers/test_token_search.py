@@ -8,10 +8,11 @@ import pytest
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import ChainOutcome
+from moonx_pipeline.providers.balance_code import assembled
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.providers.token_search import TOKENS_A_CALL, assembled
+from moonx_pipeline.providers.token_search import TOKENS_A_CALL
 from moonx_pipeline.simulator.evm_world import EvmToken, EvmWorld
 from moonx_pipeline_tests.support.node_proxy import Forward, node_proxy
 

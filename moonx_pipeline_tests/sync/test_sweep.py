@@ -94,6 +94,7 @@ def test_wallets_of_three_users_are_read_in_one_call_and_its_cost_is_shared(
     names = crowd(engine, 6)
     sweep(runtime)
     make_due(engine)
+    execute(engine, "UPDATE user_chain_status SET full_read_at = NULL")
     simulator.simulation.faults.requests.clear()
 
     report = sweep(runtime)

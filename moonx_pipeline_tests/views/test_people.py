@@ -82,6 +82,7 @@ def test_a_live_event_has_the_same_members_in_other_words(name: str, data: dict[
         "provider_quota_exhausted",
         "outbox_lagging",
         "sync_worker_lost",
+        "balances_differ",
         "one_of_tomorrow",
     ],
 )

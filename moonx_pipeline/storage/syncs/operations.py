@@ -123,6 +123,9 @@ class ChainStatusRow(msgspec.Struct, frozen=True, gc=False):
         error: Why it was not read in full, or what its source can't know.
         error_code: The same for programs; see ``ChainBalances.error_code``.
         source: Who answered.
+        way: How it was read.
+        full_read_at: When its tokens were listed; ``None`` if they were not by this attempt.
+        known_block: As in ``ChainBalances``.
         coverage: What the source can know.
         unread: The number of unread tokens. If the chain was not read at all, it is ignored, as are ``block``
             and what follows.
@@ -144,6 +147,9 @@ class ChainStatusRow(msgspec.Struct, frozen=True, gc=False):
     resume_key: str | None = None
     resume_since: datetime | None = None
     error_code: str | None = None
+    way: str | None = None
+    full_read_at: datetime | None = None
+    known_block: int | None = None
 
 
 # A chain that was not read at all keeps the values of its last reading.
@@ -164,13 +170,14 @@ WITH ends AS (
 ), statuses AS (
     INSERT INTO user_chain_status AS c (user_id, wallet_address, chain_id, status, last_success_at, last_attempt_at,
                                         error, source, coverage, unread, block, resume_key, resume_since,
-                                        error_code)
+                                        error_code, way, full_read_at, known_block)
     SELECT user_id, wallet_address, chain_id, CASE WHEN synced_at IS NULL THEN 'never' ELSE 'fresh' END, synced_at,
-           attempted_at, error, source, coverage, unread, block, resume_key, resume_since, error_code
+           attempted_at, error, source, coverage, unread, block, resume_key, resume_since, error_code, way,
+           full_read_at, known_block
     FROM json_to_recordset(%(statuses)s::json) AS x(
         user_id text, wallet_address text, chain_id integer, synced_at timestamptz, attempted_at timestamptz,
         error text, source text, coverage text, unread integer, block bigint, resume_key text,
-        resume_since timestamptz, error_code text)
+        resume_since timestamptz, error_code text, way text, full_read_at timestamptz, known_block bigint)
     ON CONFLICT (user_id, wallet_address, chain_id) DO UPDATE
     SET status = CASE WHEN excluded.status = 'fresh' THEN 'fresh' WHEN c.last_success_at IS NULL THEN 'never'
                       ELSE 'stale' END,
@@ -180,6 +187,9 @@ WITH ends AS (
         error_code = excluded.error_code,
         source = coalesce(excluded.source, c.source),
         coverage = coalesce(excluded.coverage, c.coverage),
+        way = coalesce(excluded.way, c.way),
+        full_read_at = coalesce(excluded.full_read_at, c.full_read_at),
+        known_block = coalesce(excluded.known_block, c.known_block),
         {_OF_READING}
 ), dropped AS (
     DELETE FROM user_chain_status c USING ends e

@@ -106,6 +106,8 @@ WITH known AS (
     UPDATE user_sync_status SET portfolio_version = portfolio_version + skipped.versions,
         content_hash = NULL, balances_read_at = NULL
     FROM skipped RETURNING 1
+), lists AS (
+    UPDATE user_chain_status SET full_read_at = NULL
 )
 SELECT (SELECT count(*) FROM users), at, versions FROM skipped
 """

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from moonx_pipeline.clock import utc_now
-from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
+from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Way
 from moonx_pipeline.domain.providers import ALCHEMY, NODE
 from moonx_pipeline.providers.alchemy import Alchemy, RpcReading
 from moonx_pipeline.providers.classification import effect_of
@@ -47,7 +47,10 @@ class Memory(Protocol):
     def tokens(self, wallet: str, chain_id: int) -> Collection[str]:
         """Contracts that a wallet may hold: those it held, and major coins."""
 
-    def listed(self, chain_id: int) -> Sequence[str]:
+    def is_gap(self, wallet: str, chain_id: int) -> bool:
+        """Whether it is not known, up to any block that logs reach back to, what a wallet received."""
+
+    def listed(self, wallet: str, chain_id: int) -> Sequence[str]:
         """Contracts to search besides, if any are."""
 
 
@@ -65,8 +68,8 @@ class OtherWays:
             reading: What the call returned, and what it lacks.
             error: Why the call returned nothing, if it failed.
         """
-        alchemy, node = self.calls.providers.alchemy, self.calls.providers.nodes.get(reading.chain_id)
-        if alchemy is not None and self.calls.alchemy_serves(reading.chain_id) and _worth_asking_again(error):
+        alchemy, node = self._providers(reading.chain_id)
+        if alchemy is not None and _worth_asking_again(error):
             reading = self._by_rpc(alchemy, reading)
         if node is not None and not reading.is_read:
             reading = self._by_node(node, reading)
@@ -75,18 +78,25 @@ class OtherWays:
     def single_tokens(self, reading: ChainBalances) -> ChainBalances:
         """Asks the fallbacks for tokens that a good reading could not read."""
         chain_id, wallet = reading.chain_id, reading.wallet
-        alchemy, node = self.calls.providers.alchemy, self.calls.providers.nodes.get(chain_id)
-        if alchemy is not None and reading.source == "alchemy" and self.calls.alchemy_serves(chain_id):
+        alchemy, node = self._providers(chain_id)
+        if alchemy is not None and reading.source == "alchemy":
             tokens = _unsure(reading)
             if tokens:
                 ask = partial(alchemy.token_balances, wallet, chain_id, tokens)
                 reading = self._once_more(reading, ALCHEMY.breaker_of(chain_id), ask)
-        if node is not None and reading.source != NODE.id:
+        if node is not None and (reading.source != NODE.id or reading.way is Way.BULK):
             tokens = _unsure(reading)
             if tokens:
                 ask = partial(node.balances, wallet, tokens)
                 reading = self._once_more(reading, NODE.breaker_of(chain_id), ask)
         return reading
+
+    def _providers(self, chain_id: int) -> tuple[Alchemy | None, EvmNode | None]:
+        """Alchemy's JSON-RPC and the node of a chain, where they may be asked."""
+        providers = self.calls.providers
+        by_rpc = "alchemy-rpc" in providers.sources and self.calls.alchemy_serves(chain_id)
+        node = providers.nodes.get(chain_id) if "node" in providers.sources else None
+        return providers.alchemy if by_rpc else None, node
 
     def _once_more(self, reading: ChainBalances, key: str, ask: Callable[[CallScope], ChainBalances]) -> ChainBalances:
         try:
@@ -129,12 +139,16 @@ class OtherWays:
         wallet, chain_id = failed.wallet, failed.chain_id
         tokens = tuple(dict.fromkeys(self.memory.tokens(wallet, chain_id)))
         try:
-            ask = partial(node.balances, wallet, tokens, listed=self.memory.listed(chain_id))
+            ask = partial(node.balances, wallet, tokens, listed=self.memory.listed(wallet, chain_id))
             read = self.calls.make(NODE.breaker_of(chain_id), ask)
         except ProviderError as error:
             before = f"{failed.reason} Then: " if failed.reason else ""
             return _failed(failed, f"{before}{error}", error.kind, error.retry_at or failed.retry_at)
-        return replace(read, tokens={token: info for token, info in failed.tokens.items() if token in read.balances})
+        tokens_read = {token: info for token, info in failed.tokens.items() if token in read.balances}
+        # What was received since the block known so far is looked for later, unless it can't be: then a search replaces
+        # that look.
+        known_block = read.block if self.memory.is_gap(wallet, chain_id) else None
+        return replace(read, tokens=tokens_read, known_block=known_block)
 
 
 def is_of_account(error: ProviderError | None) -> bool:

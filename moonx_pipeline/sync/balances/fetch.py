@@ -1,27 +1,32 @@
 """Reading balances: as few provider calls as the APIs allow, started as soon as a sync opens.
 
-Three ways, each tried for what the one before could not read: Alchemy's data API (several wallets and networks per
-call), Alchemy's JSON-RPC (one wallet and chain), the operator's own node (known and listed tokens). Wallets with many
-tokens are read by JSON-RPC from the start: a page costs a tenth, and a list that is too long for one sync continues in
-the next. A way whose breaker is open is skipped, so it costs no time. Everything runs in the providers' threads;
-waiting for a chain does no work. A failure is data in the reading, never an exception.
+In a sweep, wallets whose tokens are known are read in bulk (see ``bulk``). For all else there are three ways, each
+tried for what the one before could not read: Alchemy's data API (several wallets and networks per call), Alchemy's
+JSON-RPC (one wallet and chain), the operator's own node (known and listed tokens). Wallets with many tokens are read
+by JSON-RPC from the start: a page costs a tenth, and a list that is too long for one sync continues in the next. A
+way whose breaker is open is skipped, so it costs no time. Everything runs in the providers' threads; waiting for a
+chain does no work. A failure is data in the reading, never an exception.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent import futures
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
-from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
+from moonx_pipeline.domain.holdings import is_whole
+from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey, Way
 from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_DATA
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.alchemy import Alchemy, BalanceReading, Group
 from moonx_pipeline.providers.errors import DeadlineOver, ProviderError, RateLimited
+from moonx_pipeline.sync.balances.bulk import CALLS_A_CHAIN, BulkReader
 from moonx_pipeline.sync.balances.fallback import Memory, OtherWays, is_of_account
 from moonx_pipeline.sync.calls import ProviderCalls
 
@@ -53,6 +58,8 @@ class BalanceFetch:
         many_tokens: Collection[str],
         memory: Memory,
         quiet: Collection[Pair] = frozenset(),
+        bulk: BulkReader | None = None,
+        in_full: Collection[Pair] = frozenset(),
         on_chain_end: OnChainEnd | None = None,
     ) -> None:
         """Prepares a reading; no call is made yet.
@@ -65,6 +72,8 @@ class BalanceFetch:
             many_tokens: Wallets known to hold many tokens.
             memory: What earlier syncs stored about wallets and chains.
             quiet: Wallets and chains that need no reading; theirs is ``KEPT``.
+            bulk: Reads known wallets in bulk, if ``start_reserved`` is called.
+            in_full: Wallets and chains that are read in full besides, so that both ways can be compared.
             on_chain_end: Called once per chain, in a provider thread, with its readings.
         """
         self.calls = calls
@@ -73,6 +82,10 @@ class BalanceFetch:
         self._with_metadata = with_metadata
         self._many_tokens = frozenset(many_tokens)
         self._quiet = frozenset(quiet)
+        self.bulk = bulk
+        self.in_full = frozenset(in_full)
+        self._bulk_ended: dict[Pair, ChainBalances] = {}
+        self._heads: dict[int, int] = {}
         self._ways = OtherWays(calls, memory)
         self._on_chain_end = on_chain_end
         self._lock = threading.Lock()
@@ -97,6 +110,8 @@ class BalanceFetch:
         Returns:
             Whether all calls were started; ``False`` if ``wait`` declined.
         """
+        if self.bulk is not None and not self._read_in_bulk(self.bulk, wait):
+            return False
         alchemy, planned = self.calls.providers.alchemy, self._groups()
         groups = planned
         while groups and alchemy is not None:
@@ -111,6 +126,44 @@ class BalanceFetch:
             groups = groups[room:]
         self._start_others(planned)
         return True
+
+    def _read_in_bulk(self, bulk: BulkReader, wait: Wait) -> bool:
+        """Reads what can be read in bulk, and waits for it: what is left is then read in other ways."""
+        alchemy = self.calls.providers.alchemy
+        left = [chain_id for chain_id in self._chain_ids if any(pair[1] == chain_id for pair in bulk.known)]
+        paid = [chain_id for chain_id in left if next(iter(bulk.providers(chain_id)), None) == ALCHEMY.id]
+        reading = [self._start_bulk(bulk, chain_id, None) for chain_id in left if chain_id not in paid]
+        while paid and alchemy is not None:
+            some = paid[: alchemy.calls_room(CALLS_A_CHAIN)]
+            try:
+                slot = alchemy.reserve_calls(CALLS_A_CHAIN, len(some))
+            except RateLimited as refusal:
+                if not wait(refusal):
+                    return False
+                continue
+            reading += [self._start_bulk(bulk, chain_id, slot) for chain_id in some]
+            paid = paid[len(some) :]
+        futures.wait(reading, max(0.0, self.calls.scope.deadline + GRACE_SECONDS - time.monotonic()))
+        for done in reading:
+            if done.done():
+                self._bulk_ended |= done.result()
+        self._heads = {chain_id: one.block for (_, chain_id), one in self._bulk_ended.items() if one.block is not None}
+        return True
+
+    def _start_bulk(
+        self, bulk: BulkReader, chain_id: int, slot: datetime | None
+    ) -> futures.Future[dict[Pair, ChainBalances]]:
+        def read() -> dict[Pair, ChainBalances]:
+            return {(wallet, chain_id): reading for wallet, reading in bulk.read(chain_id, slot).items()}
+
+        return self.calls.providers.executor.submit(read)
+
+    def compared(self) -> Iterator[tuple[ChainBalances, ChainBalances]]:
+        """The readings in bulk and in full of wallets that were read both ways, once all chains are read."""
+        for pair in self.in_full & self._bulk_ended.keys():
+            full = self._ended.get(pair)
+            if isinstance(full, ChainBalances) and is_whole(full):
+                yield self._bulk_ended[pair], full
 
     def read_chain(self, chain_id: int) -> list[ChainBalances]:
         """Waits for the readings of all wallets on one chain, in the order of the wallets."""
@@ -136,11 +189,13 @@ class BalanceFetch:
     def _groups(self) -> list[Group]:
         """The shared calls for what may be asked: as few as the API allows."""
         alchemy = self.calls.providers.alchemy
-        if alchemy is None or self.calls.breakers.is_open(ALCHEMY_DATA):
+        sources = self.calls.providers.sources
+        if alchemy is None or "alchemy-data" not in sources or self.calls.breakers.is_open(ALCHEMY_DATA):
             return []
         served = [chain_id for chain_id in self._chain_ids if self.calls.alchemy_serves(chain_id)]
         few = [wallet for wallet in self._wallets if wallet not in self._many_tokens]
-        pairs = [(wallet, chain_id) for wallet in few for chain_id in served if (wallet, chain_id) not in self._quiet]
+        done = self._quiet | (self._bulk_ended.keys() - self.in_full)
+        pairs = [(wallet, chain_id) for wallet in few for chain_id in served if (wallet, chain_id) not in done]
         return [*alchemy.plan_requests(pairs, with_metadata=self._with_metadata)]
 
     def _start_shared(self, groups: Sequence[Group], slot: datetime | None) -> None:
@@ -156,6 +211,8 @@ class BalanceFetch:
                 continue
             if (wallet, chain_id) in self._quiet:
                 self._end((wallet, chain_id), ChainBalances(wallet, chain_id, ChainOutcome.KEPT))
+            elif (wallet, chain_id) in self._bulk_ended and (wallet, chain_id) not in self.in_full:
+                self._go_on(self._bulk_ended[wallet, chain_id], None)
             elif wallet in self._many_tokens and self.calls.alchemy_serves(chain_id):
                 self._go_on(ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED), None)
             else:
@@ -208,7 +265,7 @@ class BalanceFetch:
         pair = (reading.wallet, reading.chain_id)
         if reading.outcome is not ChainOutcome.OK:
             ask = partial(self._ways.whole, reading, error)
-        elif reading.unknown or reading.without_balance:
+        elif reading.unknown or (reading.without_balance and reading.way is not Way.BULK):
             ask = partial(self._ways.single_tokens, reading)
         else:
             self._end(pair, reading)
@@ -226,7 +283,7 @@ class BalanceFetch:
     def _end(self, pair: Pair, ended: ChainBalances | BaseException) -> None:
         """Records how a wallet and chain ended; the last wallet of a chain ends the chain."""
         _, chain_id = pair
-        self._ended[pair] = ended
+        self._ended[pair] = self._with_block(ended)
         with self._lock:
             self._open[chain_id] -= 1
             is_last = self._open[chain_id] == 0
@@ -235,6 +292,12 @@ class BalanceFetch:
             readings = [self._ended[wallet, chain_id] for wallet in self._wallets]
             if self._on_chain_end is not None:
                 self._on_chain_end(chain_id, [r for r in readings if isinstance(r, ChainBalances)])
+
+    def _with_block(self, ended: ChainBalances | BaseException) -> ChainBalances | BaseException:
+        """A list that names no block has what was received up to the block of the bulk reading before it."""
+        if isinstance(ended, ChainBalances) and ended.known_block is None and is_whole(ended):
+            return replace(ended, known_block=self._heads.get(ended.chain_id))
+        return ended
 
     def _not_asked(self, wallet: str, chain_id: int) -> ChainBalances:
         """An unanswered reading that says why its chain is in no shared call."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
@@ -22,11 +22,13 @@ class StoredMemory:
         engine: The pipeline's database.
         owners: Users by wallet.
         searches: Whether listed tokens are searched: for a new wallet, and for a person who asks.
+        gaps: Wallets and chains that are searched besides: what they received is not known up to now.
     """
 
     engine: Engine
     owners: Mapping[str, str]
     searches: bool
+    gaps: Collection[tuple[str, int]] = frozenset()
     _listed: dict[int, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def place_in_list(self, wallet: str, chain_id: int) -> PlaceInList:
@@ -40,9 +42,13 @@ class StoredMemory:
             held = held_tokens(connection, self.owners[wallet], wallet, chain_id)
             return [*held, *contracts_of(connection, chain_id, MAJOR_IDS)]
 
-    def listed(self, chain_id: int) -> list[str]:
+    def is_gap(self, wallet: str, chain_id: int) -> bool:
+        """Whether it is not known, up to any block that logs reach back to, what a wallet received."""
+        return (wallet, chain_id) in self.gaps
+
+    def listed(self, wallet: str, chain_id: int) -> list[str]:
         """Contracts to search besides: those that lists name, if any are searched."""
-        if not self.searches:
+        if not self.searches and not self.is_gap(wallet, chain_id):
             return []
         if chain_id not in self._listed:  # thousands of rows, the same for each wallet of a batch
             with self._connect() as connection:

@@ -1882,6 +1882,11 @@ export interface components {
             /** Balancesource */
             balanceSource: string | null;
             /**
+             * Balanceway
+             * @description How it was read: data_api, json_rpc, node or bulk. Null as its source, and in older evidence.
+             */
+            balanceWay?: string | null;
+            /**
              * Block
              * @description Of which block the balance is, where that is known.
              */

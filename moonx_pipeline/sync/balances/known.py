@@ -1,0 +1,91 @@
+"""Which wallets of a batch are known well enough to be read in bulk, and which are to be read in full besides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from moonx_pipeline.domain.portfolio import Coverage
+from moonx_pipeline.storage.portfolios.known_tokens import KnownChain, known_chains
+from moonx_pipeline.sync.balances.bulk import Pair, is_due_in_full
+from moonx_pipeline.sync.runtime import Providers, Runtime
+from moonx_pipeline.sync.spec import OpenSync
+
+_SAMPLE: Final = 3
+"""The wallets that share one call of the data API."""
+
+
+class KnownPairs(NamedTuple):
+    """What is known of the wallets and chains of a batch.
+
+    Attributes:
+        pairs: Those that may be read in bulk.
+        in_full: Those of them that are read in full besides: it is time, or they are the sweep's sample.
+        gaps: Those that only a node can read, where it is not known what the wallet received.
+    """
+
+    pairs: Mapping[Pair, KnownChain]
+    in_full: frozenset[Pair]
+    gaps: set[Pair]
+
+
+def known_pairs(runtime: Runtime, syncs: Sequence[OpenSync], now: datetime, *, with_sample: bool) -> KnownPairs | None:
+    """What is known of a batch; ``None`` if no way reads in bulk.
+
+    Args:
+        runtime: The database, the providers and the rules.
+        syncs: At least one; they opened together.
+        now: The time.
+        with_sample: Whether some wallets are to be read both ways even if none is due.
+    """
+    providers, policy = runtime.providers, runtime.policy
+    if not providers.sources & {"node-bulk", "alchemy-bulk"}:
+        return None
+    stored = runtime.db.read(syncs[0].budget.deadline, known_chains, [sync.user_id for sync in syncs])
+    pairs: dict[Pair, KnownChain] = {}
+    unknown: set[Pair] = set()
+    for sync in syncs:
+        for wallet in sync.wallets:
+            for chain_id in policy.chain_ids:
+                pair, known = (wallet, chain_id), stored.get((sync.user_id, wallet, chain_id))
+                if chain_id in sync.unmoved_chains:
+                    continue
+                if known is None or not _is_best(known, providers, chain_id):
+                    unknown.add(pair)
+                else:
+                    pairs[pair] = _both(pairs.get(pair), known)
+    for pair in unknown:  # users may share a wallet
+        pairs.pop(pair, None)
+    listed = {pair: known for pair, known in pairs.items() if _lists(providers, pair[1])}
+    due = {wallet for (wallet, _), one in listed.items() if is_due_in_full(wallet, one, policy.full_read_every, now)}
+    if with_sample and not due:
+        due = set(sorted({wallet for wallet, _ in listed})[:_SAMPLE])
+    return KnownPairs(
+        pairs,
+        frozenset(pair for pair in listed if pair[0] in due),
+        {pair for pair in unknown if not _lists(providers, pair[1])},
+    )
+
+
+def _lists(providers: Providers, chain_id: int) -> bool:
+    """Whether a source lists all tokens of a wallet on a chain."""
+    is_used = not providers.sources.isdisjoint({"alchemy-data", "alchemy-rpc"})
+    return is_used and providers.alchemy is not None and providers.alchemy.serves(chain_id)
+
+
+def _is_best(known: KnownChain, providers: Providers, chain_id: int) -> bool:
+    """Whether no source knows more tokens than the one that listed them."""
+    return known.coverage is Coverage.ALL_TOKENS or not _lists(providers, chain_id)
+
+
+def _both(one: KnownChain | None, other: KnownChain) -> KnownChain:
+    """What two users of one wallet know of it together."""
+    if one is None:
+        return other
+    return KnownChain(
+        min(one.block, other.block),
+        min(one.full_read_at, other.full_read_at),
+        one.coverage if one.coverage is Coverage.KNOWN_TOKENS else other.coverage,
+        tuple({*one.tokens, *other.tokens}),
+    )
