@@ -15,7 +15,8 @@ from moonx_pipeline import __version__
 from moonx_pipeline.cli import COMMANDS
 from moonx_pipeline.settings.load import Settings, known_names, rows
 from moonx_pipeline_tests.deploy.manifests import OF_OTHERS, Manifest, of_kind, pod_templates, selects
-from moonx_pipeline_tests.deploy.tools import BUILD_SECONDS, CHART, DEPLOY, KUBERNETES, ROOT, faults_of, helm, render
+from moonx_pipeline_tests.deploy.tools import CHART, DEPLOY, KUBERNETES, ROOT, faults_of, helm, render
+from moonx_pipeline_tests.support.go_tools import BUILD_SECONDS
 
 pytestmark = pytest.mark.timeout(BUILD_SECONDS)
 

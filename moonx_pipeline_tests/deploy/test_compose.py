@@ -20,9 +20,10 @@ from moonx_pipeline.cli import COMMANDS
 from moonx_pipeline.cli.config import environment_example
 from moonx_pipeline.settings.load import Settings, known_names, rows
 from moonx_pipeline.simulator.server import free_port
-from moonx_pipeline_tests.deploy.tools import BUILD_SECONDS, DEPLOY, ROOT, load_compose
+from moonx_pipeline_tests.deploy.tools import DEPLOY, ROOT, load_compose
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.missing import unavailable
+from moonx_pipeline_tests.support.go_tools import BUILD_SECONDS
 
 pytestmark = pytest.mark.timeout(BUILD_SECONDS)
 

@@ -19,7 +19,8 @@ from moonx_pipeline import __version__
 from moonx_pipeline.settings.load import known_names, load_settings
 from moonx_pipeline_tests.deploy.dagster_chart import has_cluster_rights, instance_config, merged, unknown_keys
 from moonx_pipeline_tests.deploy.manifests import of_kind
-from moonx_pipeline_tests.deploy.tools import BUILD_SECONDS, CHART, DEPLOY, ROOT, render
+from moonx_pipeline_tests.deploy.tools import CHART, DEPLOY, ROOT, render
+from moonx_pipeline_tests.support.go_tools import BUILD_SECONDS
 
 VALUES = yaml.safe_load((ROOT / "helm-values.yaml").read_text())
 ISOLATED = merged(VALUES, yaml.safe_load((DEPLOY / "helm" / "values-isolated.yaml").read_text()))

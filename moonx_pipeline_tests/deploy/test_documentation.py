@@ -13,8 +13,9 @@ from sqlalchemy import Engine, create_engine
 
 from moonx_pipeline_tests.deploy.dagster_chart import deployment_labels
 from moonx_pipeline_tests.deploy.manifests import of_kind
-from moonx_pipeline_tests.deploy.tools import BUILD_SECONDS, ROOT, render
+from moonx_pipeline_tests.deploy.tools import ROOT, render
 from moonx_pipeline_tests.fixtures.database import as_role
+from moonx_pipeline_tests.support.go_tools import BUILD_SECONDS
 
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 DEPLOYMENT = (ROOT / "docs" / "deployment.md").read_text()

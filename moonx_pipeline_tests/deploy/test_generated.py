@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from moonx_pipeline_tests.deploy.generated import generated_files
-from moonx_pipeline_tests.deploy.tools import BUILD_SECONDS, DEPLOY, KUBERNETES
+from moonx_pipeline_tests.deploy.tools import DEPLOY, KUBERNETES
+from moonx_pipeline_tests.support.go_tools import BUILD_SECONDS
 
 pytestmark = pytest.mark.timeout(BUILD_SECONDS)
 

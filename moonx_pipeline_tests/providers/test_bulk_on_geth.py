@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +14,8 @@ from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_calls import Endpoint, NodeCalls
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline_tests.support.geth_node import INSTALL, GethNode, geth_binary, running_geth, token_code
+from moonx_pipeline_tests.support.geth_node import GETH, GethNode, running_geth, token_code
+from moonx_pipeline_tests.support.go_tools import go_tool
 from moonx_pipeline_tests.support.odd_contracts import BURNS, INVALID, MOST, REVERTS, UNDERFLOWS, answering
 
 WALLETS = [f"0x{number:040x}" for number in range(0x1000, 0x1000 + 9000)]
@@ -35,13 +34,8 @@ ADDRESS = {name: f"0x{'d0' * 19}{number:02x}" for number, name in enumerate(ODD)
 
 
 @pytest.fixture(scope="module")
-def geth(evm_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GethNode]:
-    binary = geth_binary(evm_cache)
-    if binary is None:
-        message = f"Geth is not installed: {INSTALL}"
-        if os.environ.get("CI", "").lower() in ("1", "true"):
-            pytest.fail(message)
-        pytest.skip(message)
+def geth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GethNode]:
+    binary = go_tool(*GETH)
     funds = {wallet: {"balance": hex(number)} for number, wallet in enumerate(WALLETS[:300], 5)}
     storage = {f"0x{wallet[2:]:0>64}": f"0x{number:064x}" for number, wallet in enumerate(WALLETS[:5000], 7)}
     token = {TOKEN: {"balance": "0x0", "code": token_code(), "storage": storage}}

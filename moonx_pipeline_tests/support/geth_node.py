@@ -15,8 +15,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from moonx_pipeline.simulator.server import free_port
 
-VERSION: Final = "1.17.10"
-INSTALL: Final = f"GOBIN=~/.cache/moonx/geth-{VERSION} go install github.com/ethereum/go-ethereum/cmd/geth@v{VERSION}"
+GETH: Final = ("github.com/ethereum/go-ethereum/cmd/geth", "v1.17.10", "geth")
+"""Its package, version and executable, for ``go_tool``."""
 
 _BLOCKS: Final = (
     "homesteadBlock eip150Block eip155Block eip158Block byzantiumBlock constantinopleBlock petersburgBlock "
@@ -63,12 +63,6 @@ class GethNode:
                 receipt = self.rpc("eth_getTransactionReceipt", sent)
                 assert receipt["status"] == "0x1"
         return int(receipt["blockNumber"], 16)
-
-
-def geth_binary(cache: Path) -> Path | None:
-    """The node's executable, if it is installed."""
-    kept = cache / f"geth-{VERSION}" / "geth"
-    return kept if kept.exists() else None
 
 
 @contextmanager
