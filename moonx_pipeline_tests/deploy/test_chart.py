@@ -428,7 +428,7 @@ def test_the_settings_as_they_come_can_be_used_in_production_wherever_they_are_r
     assert settings.kafka.brokers
 
 
-def test_no_network_may_choose_the_address_it_is_known_by_until_the_operator_says_so() -> None:
+def test_no_network_chooses_its_own_address_until_the_operator_allows_it() -> None:
     data = of_kind(render(), "ConfigMap")["moonx-settings"]["data"]
 
     assert data["GATEWAY_TRUSTED_PROXIES"] == ""

@@ -54,7 +54,7 @@ def test_it_says_where_amounts_are_texts_and_where_they_are_numbers() -> None:
     assert "numbers with all their digits, more than a double has" in " ".join(said.split())
 
 
-def test_only_what_a_browser_or_a_monitor_asks_without_a_token_says_that_it_takes_none() -> None:
+def test_only_routes_for_browsers_without_a_session_and_monitors_take_no_token() -> None:
     open_paths = {
         path
         for path, methods in describe_api()["paths"].items()
@@ -62,7 +62,8 @@ def test_only_what_a_browser_or_a_monitor_asks_without_a_token_says_that_it_take
     }
 
     assert open_paths == {
-        "/health/live", "/health/ready", "/api/v1/webhooks/alchemy", "/api/v1/logos/{chain_id}/{token_address}"
+        "/health/live", "/health/ready", "/api/v1/webhooks/alchemy", "/api/v1/logos/{chain_id}/{token_address}",
+        "/api/v1/session",
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from moonx_pipeline.domain.events import rfc3339
-from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, ApiError, Model, Time, answer, documented
+from moonx_pipeline.gateway.answers import OPEN, SIGNED_IN, WITH_BODY, Answer, ApiError, Model, Time, answer, documented
 from moonx_pipeline.gateway.callers import Gateway, Shared, SignedIn, address_of
 from moonx_pipeline.storage.protection.sign_in_codes import issue_code, redeem_code
 
@@ -45,7 +45,12 @@ def post_code(request: Request, gateway: Shared, _caller: SignedIn) -> Response:
     return answer({"code": code, "expiresAt": rfc3339(ends)}, status=201)
 
 
-@router.post("", response_model=Answer[Session], responses={**WITH_BODY, **documented(401, 422, 429, 503)})
+@router.post(
+    "",
+    response_model=Answer[Session],
+    responses={**WITH_BODY, **documented(401, 422, 429, 503)},
+    openapi_extra=OPEN,
+)
 def post_session(request: Request, gateway: Shared, body: CodeBody) -> Response:
     """Takes the token that a code stands for. The code is used up by it."""
     with gateway.engine.begin() as connection:
