@@ -34,7 +34,7 @@ def test_a_server_that_is_gone_is_said_and_what_it_missed_is_there_when_it_is_ba
 
 def test_a_session_that_is_over_is_said_with_the_way_to_a_new_one(site: Site, visits: Visits) -> None:
     user, _ = site.member()
-    page = visits.open(site.link(user, seconds=6))
+    page = visits.open(site.link(user, seconds=15))
     expect(page.get_by_role("treegrid", name="Tokens")).to_be_visible()
 
     expect(page.get_by_text("Your session ended, so this is no longer kept up to date.")).to_be_visible()
