@@ -42,6 +42,7 @@ END $$;
 CREATE TRIGGER market_of_pictures BEFORE INSERT OR UPDATE ON user_token_holdings
     FOR EACH ROW EXECUTE FUNCTION market_of_pictures();
 """
+_JOINED: Final = "UPDATE user_wallets SET created_at = now() - %s WHERE wallet_address = %s"
 _READING: Final = """
 INSERT INTO sync_operations (id, user_id, status, trigger, started_at, completed_at, duration_ms, tokens_synced,
                              chains_synced, total_value_usd, provider_calls, compute_units, portfolio_version)
@@ -81,10 +82,13 @@ def _furnish(site: Site, server: str) -> None:
     owner = create_engine(make_url(server).set(database=site.system.engine.url.database))
     with owner.begin() as connection:
         connection.exec_driver_sql(_DAY_CHANGES)
-    owner.dispose()
     for number in (0, 2, 3, 7):
         site.hold(PLAIN_WALLET, spam_token(number), "1000")
     register(site.system.engine, USER, *WALLETS)
+    with owner.begin() as connection:
+        for wallet, days in zip(WALLETS, (DAYS, 10), strict=True):
+            connection.exec_driver_sql(_JOINED, (timedelta(days=days), wallet))
+    owner.dispose()
     site.read(USER)
     total, now = portfolio(site.system.engine, USER).totals.value_usd, datetime.now(UTC)
     walk = random.Random(26)  # noqa: S311 - a made-up market
