@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from sqlalchemy import create_engine, make_url
 
 from moonx_pipeline.bench.page import CHROMIUM_OPTIONS
 from moonx_pipeline.simulator.server import running_simulator
@@ -41,6 +42,7 @@ END $$;
 CREATE TRIGGER market_of_pictures BEFORE INSERT OR UPDATE ON user_token_holdings
     FOR EACH ROW EXECUTE FUNCTION market_of_pictures();
 """
+_JOINED: Final = "UPDATE user_wallets SET created_at = now() - %s WHERE wallet_address = %s"
 _READING: Final = """
 INSERT INTO sync_operations (id, user_id, status, trigger, started_at, completed_at, duration_ms, tokens_synced,
                              chains_synced, total_value_usd, provider_calls, compute_units, portfolio_version)
@@ -57,7 +59,7 @@ def main() -> None:
         running_site(server, simulator, Path(folder), daemon=True) as site,
         sync_playwright() as playwright,
     ):
-        _furnish(site)
+        _furnish(site, server)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_OPTIONS)
         _take(_portfolio(browser, site, "light"), "page-light")
         _take(_portfolio(browser, site, "light", width=390, height=844, scale=1.5), "page-phone")
@@ -74,13 +76,19 @@ def main() -> None:
         _take(operators, "page-admin")
 
 
-def _furnish(site: Site) -> None:
+def _furnish(site: Site, server: str) -> None:
     """A user with a month behind him."""
-    with site.system.engine.begin() as connection:
+    # Only the owner of the tables may add to them.
+    owner = create_engine(make_url(server).set(database=site.system.engine.url.database))
+    with owner.begin() as connection:
         connection.exec_driver_sql(_DAY_CHANGES)
     for number in (0, 2, 3, 7):
         site.hold(PLAIN_WALLET, spam_token(number), "1000")
     register(site.system.engine, USER, *WALLETS)
+    with owner.begin() as connection:
+        for wallet, days in zip(WALLETS, (DAYS, 10), strict=True):
+            connection.exec_driver_sql(_JOINED, (timedelta(days=days), wallet))
+    owner.dispose()
     site.read(USER)
     total, now = portfolio(site.system.engine, USER).totals.value_usd, datetime.now(UTC)
     walk = random.Random(26)  # noqa: S311 - a made-up market

@@ -12,8 +12,8 @@ import styles from "./LineChart.module.css";
 import { aDayBefore, isFirstDay, type Line, line, nearest, path, type Spot } from "./line";
 
 const HEIGHT = 160;
-/** Room for the line's own thickness. */
-const STROKE = 4;
+/** Room for the line's own thickness, and for a mark at its end. */
+const STROKE = 6;
 
 /** What all of it was worth over a time; nothing is drawn where nothing was read. */
 export function LineChart({ portfolio }: { portfolio: Portfolio }) {
