@@ -35,6 +35,7 @@ COMMANDS = {
     "gateway": ("moonx_pipeline.cli.gateway:gateway", "Serve API, page and live connection, until stopped."),
     "migrate": ("moonx_pipeline.cli.migrate:migrate", "Bring the database's schema up to this version."),
     "pause": ("moonx_pipeline.cli.pause:pause", "Start no syncs until 'moonx resume'."),
+    "plan": ("moonx_pipeline.cli.plan:plan", "Show what so many users cost a month."),
     "portfolio": ("moonx_pipeline.cli.portfolio:portfolio", "Show a user's portfolio."),
     "relay": ("moonx_pipeline.cli.relay:relay", "Move events from the outbox to Kafka, until stopped."),
     "restore": ("moonx_pipeline.cli.backup:restore", "Bring a backup into an empty embedded database."),

@@ -11,6 +11,17 @@ from moonx_pipeline.settings.chains import OfEachChain, chain_setting
 from moonx_pipeline.settings.fields import Group, Int, Names, SecretUrl, Url, setting
 
 
+def _steps_of(steps: tuple[str, ...]) -> list[tuple[Decimal | None, Decimal]]:
+    parsed = []
+    for step in steps:
+        bound, has_bound, usd = step.rpartition(":")
+        numbers = (Decimal(bound) if has_bound else None, Decimal(usd))
+        if not all(number is None or (number.is_finite() and number >= 0) for number in numbers):
+            raise ValueError(step)
+        parsed.append(numbers)
+    return parsed
+
+
 class AlchemySettings(Group):
     """Alchemy: balances, metadata, prices."""
 
@@ -42,6 +53,13 @@ class AlchemySettings(Group):
     max_compute_units: Int = setting(
         500, "ALCHEMY_MAX_COMPUTE_UNITS_PER_SECOND", unit="CU/s", about="Compute units of the plan.", ge=1
     )
+    compute_unit_prices: Names = setting(
+        ("30:0", "300:0.45", "0.40"),
+        "ALCHEMY_COMPUTE_UNIT_PRICES",
+        unit="USD",
+        about="Price of a million compute units, for 'moonx plan': each step with the millions a month up to which it "
+        "applies, the last one without. The default is Alchemy's public price list; put in your contract's.",
+    )
     webhook_id: str | None = setting(
         None, "ALCHEMY_WEBHOOK_ID", about="The only webhook that may use the signing key without a chain."
     )
@@ -61,6 +79,23 @@ class AlchemySettings(Group):
         "11 minutes, so a longer silence may have lost deliveries.",
         ge=0,
     )
+
+    @field_validator("compute_unit_prices")
+    @classmethod
+    def _are_steps(cls, steps: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            bounds = [bound for bound, _ in _steps_of(steps)]
+        except (ArithmeticError, ValueError):
+            raise ValueError("must be steps such as 30:0,300:0.45,0.40") from None
+        known = [bound for bound in bounds[:-1] if bound is not None]
+        if len(known) != len(bounds) - 1 or bounds[-1] is not None or known != sorted(set(known)):
+            raise ValueError("must have a higher bound in each step, and none in the last, such as 30:0,300:0.45,0.40")
+        return steps
+
+    @property
+    def price_steps(self) -> list[tuple[Decimal | None, Decimal]]:
+        """The price list: millions of compute units up to which a step applies, and USD for a million of them."""
+        return _steps_of(self.compute_unit_prices)
 
     @field_validator("rpc_url_template")
     @classmethod

@@ -24,6 +24,7 @@ from moonx_pipeline.storage.requests.pause import current_pause
 from moonx_pipeline.storage.syncs.claims import Claim, is_anybody_due, unschedule_inactive
 from moonx_pipeline.storage.syncs.webhooks import NO_WEBHOOKS, Webhooks
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS
+from moonx_pipeline.sync.balances.known import SAMPLED_USERS
 from moonx_pipeline.sync.open import open_syncs
 from moonx_pipeline.sync.pipeline import BatchFetch, SyncPipeline
 from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers
@@ -43,9 +44,6 @@ _LEAST_SECONDS: Final = 5.0
 """With fewer seconds left, no further batch starts."""
 
 _SPREAD_SECONDS: Final = 0.25
-_SAMPLED_USERS: Final = 600
-"""Of so many users, a few at least are read in bulk and in full, and compared; of each sweep, too."""
-
 _MOST_SHOWN: Final = 50
 
 
@@ -132,7 +130,7 @@ class Sweep:
         self._stopping = threading.Event()
         self._claiming = threading.Lock()
         self._claimed = 0
-        self._unsampled = _SAMPLED_USERS
+        self._unsampled = SAMPLED_USERS
         self._worker_id = ""
         self._until = 0.0
         self._report = SweepReport()
@@ -193,7 +191,7 @@ class Sweep:
         with_sample = self._is_sample_due(len(syncs))
         fetch = self._pipeline.plan_fetch(syncs, with_sample=with_sample)
         if with_sample and not fetch.balances.in_full:
-            self._unsampled = _SAMPLED_USERS  # nobody could be: a later batch may have somebody
+            self._unsampled = SAMPLED_USERS  # nobody could be: a later batch may have somebody
         if not fetch.balances.start_reserved(partial(self._wait, fetch.balances.calls.scope)):
             operations = [sync.operation_id for sync in syncs]
             release_claims(self._runtime.db, self._worker_id, self._clock(), operations)
@@ -210,7 +208,7 @@ class Sweep:
         """Whether some wallets of a batch are to be read both ways, and compared."""
         with self._claiming:
             self._unsampled += users
-            is_due = self._unsampled >= _SAMPLED_USERS
+            is_due = self._unsampled >= SAMPLED_USERS
             if is_due:
                 self._unsampled = 0
         return is_due

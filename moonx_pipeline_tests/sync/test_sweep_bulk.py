@@ -27,7 +27,7 @@ CHAINS = [chain.id for chain in DEFAULT_CHAINS]
 @pytest.fixture
 def swept(engine: Engine, runtime: Runtime, simulator: RunningSimulator) -> Runtime:
     """Two users whose balances a sweep has listed, and those who are the next sweeps' sample."""
-    for number in range(1, 4):
+    for number in range(1, 9):  # for fewer, lists cost less
         register(engine, f"sample{number}", f"0x{number:040x}")
     register(engine, "ann", PLAIN_WALLET)
     register(engine, "bob", POLYGON_WALLET)
@@ -138,7 +138,7 @@ def test_whatever_fails_in_bulk_is_read_in_full_and_nothing_is_lost(
 
     report = again(swept)
 
-    assert dict(report.statuses) == {"completed": 5}
+    assert dict(report.statuses) == {"completed": 10}
     assert {user: held(engine, user) for user in ("ann", "bob")} == before
     assert {row.way for user in before for row in chain_rows(engine, user)} == {"data_api"}
 
@@ -271,3 +271,16 @@ def test_users_who_share_a_wallet_are_both_read_in_bulk(
     for user in ("ann", "cyd"):
         assert {row.way for row in chain_rows(engine, user)} == {"bulk"}
         assert held(engine, user)[1, NATIVE_TOKEN] == 7
+
+
+def test_a_few_wallets_are_listed_since_that_costs_less(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
+) -> None:
+    crowd(engine, runtime, 3)
+    simulator.simulation.faults.requests.clear()
+
+    report = again(runtime)
+
+    assert simulator.requests("alchemy eth_getLogs") == 0
+    assert report.compute_units == 200
+    assert {row.way for row in chain_rows(engine, "user000")} == {"data_api"}

@@ -34,7 +34,7 @@ CALLS_A_CHAIN: Final = ("eth_call", "eth_getLogs")
 _MOST_ALONE: Final = 20
 """A wallet with more unread tokens is read in full instead."""
 
-_SPREAD: Final = 0.25
+SPREAD: Final = 0.25
 """The share of the interval over which wallets that were first read together come to be read in full again."""
 
 _ONLY_KNOWN: Final = (
@@ -60,7 +60,7 @@ class BulkWay(NamedTuple):
 
 def is_due_in_full(wallet: str, known: KnownChain, every: timedelta, now: datetime) -> bool:
     """Whether a wallet's tokens are to be listed again; wallets listed together are not due together."""
-    share = 1 - _SPREAD * (zlib.crc32(wallet.encode()) % 1000) / 1000
+    share = 1 - SPREAD * (zlib.crc32(wallet.encode()) % 1000) / 1000
     return now >= known.full_read_at + every * share
 
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.portfolio import Coverage
+from moonx_pipeline.providers.alchemy_networks import COMPUTE_UNITS
 from moonx_pipeline.storage.portfolios.known_tokens import KnownChain, known_chains
-from moonx_pipeline.sync.balances.bulk import Pair, is_due_in_full
+from moonx_pipeline.sync.balances.bulk import CALLS_A_CHAIN, Pair, is_due_in_full
 from moonx_pipeline.sync.runtime import Providers, Runtime
 from moonx_pipeline.sync.spec import OpenSync
 
-_SAMPLE: Final = 3
-"""The wallets that share one call of the data API."""
+SAMPLE: Final = 3
+"""The wallets that are read in bulk and in full, and compared: as many as share one call of the data API."""
+
+LIST_UNITS: Final = COMPUTE_UNITS["balances/by-address"]
+"""Compute units of a call that lists the tokens of up to three wallets."""
+
+CHAIN_UNITS: Final = sum(COMPUTE_UNITS[call] for call in CALLS_A_CHAIN)
+"""Compute units of the bulk reading of a chain, if one call of each kind is enough."""
+
+SAMPLED_USERS: Final = 600
+"""There is such a sample of so many users at least, and of each sweep."""
 
 
 class KnownPairs(NamedTuple):
@@ -57,15 +67,32 @@ def known_pairs(runtime: Runtime, syncs: Sequence[OpenSync], now: datetime, *, w
                     pairs[pair] = _both(pairs.get(pair), known)
     for pair in unknown:  # users may share a wallet
         pairs.pop(pair, None)
+    for pair in _cheaper_listed(pairs, providers):
+        del pairs[pair]
     listed = {pair: known for pair, known in pairs.items() if _lists(providers, pair[1])}
     due = {wallet for (wallet, _), one in listed.items() if is_due_in_full(wallet, one, policy.full_read_every, now)}
     if with_sample and not due:
-        due = set(sorted({wallet for wallet, _ in listed})[:_SAMPLE])
+        due = set(sorted({wallet for wallet, _ in listed})[:SAMPLE])
     return KnownPairs(
         pairs,
         frozenset(pair for pair in listed if pair[0] in due),
         {pair for pair in unknown if not _lists(providers, pair[1])},
     )
+
+
+def _cheaper_listed(pairs: Collection[Pair], providers: Providers) -> list[Pair]:
+    """Those whose lists cost less than bulk readings by Alchemy, which cost the same for one or a thousand."""
+    alchemy = providers.alchemy
+    if alchemy is None or "alchemy-data" not in providers.sources:
+        return []
+    by_alchemy = [
+        (wallet, chain_id)
+        for wallet, chain_id in pairs
+        if alchemy.serves(chain_id) and not ("node-bulk" in providers.sources and chain_id in providers.nodes)
+    ]
+    lists = len(alchemy.plan_requests(by_alchemy, with_metadata=False)) * LIST_UNITS
+    in_bulk = len({chain_id for _, chain_id in by_alchemy}) * CHAIN_UNITS
+    return by_alchemy if lists <= in_bulk else []
 
 
 def _lists(providers: Providers, chain_id: int) -> bool:
