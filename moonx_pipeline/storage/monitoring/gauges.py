@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection
 
 from moonx_pipeline.clock import utc_now
+from moonx_pipeline.storage.connection.statements import sql_beside
 from moonx_pipeline.storage.protection.rate_limits import current_blocks
 from moonx_pipeline.storage.requests.pause import current_pause
 from moonx_pipeline.storage.syncs.outbox import lag
@@ -70,17 +71,7 @@ def becomes_exporter(connection: Connection) -> bool:
 
 
 # One pass over the users, due or not. It compares times, not ages: that is half the work a row.
-_USERS: Final = """
-SELECT width_bucket(last_sync_at, ARRAY(SELECT now() - make_interval(secs => bound)
-           FROM unnest(%(bounds)s::float8[]) AS bound ORDER BY bound DESC)) AS newer_than, count(*),
-       coalesce(extract(epoch FROM sum(greatest(now() - last_sync_at, interval '0'))), 0)::float8,
-       count(*) FILTER (WHERE next_sync_at <= now()),
-       coalesce(extract(epoch FROM now() - min(next_sync_at) FILTER (WHERE next_sync_at <= now())), 0)::float8
-FROM user_sync_status s
-WHERE is_sync_enabled AND last_active_at > now() - interval '24 hours'
-  AND EXISTS (SELECT 1 FROM user_wallets w WHERE w.user_id = s.user_id)
-GROUP BY 1
-"""
+_USERS: Final = sql_beside(__file__, "count_users")
 
 _REQUESTS: Final = """
 SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8

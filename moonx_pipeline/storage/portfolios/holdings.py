@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from moonx_pipeline.domain.flags import BLOCKING_FLAGS
 from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.storage.connection.recordset import recordset
+from moonx_pipeline.storage.connection.statements import sql_beside
 
 
 class HoldingsChange(NamedTuple):
@@ -24,40 +25,7 @@ class HoldingsChange(NamedTuple):
     deleted: int
 
 
-_COMPARED = (
-    "token_symbol, token_name, token_decimals, balance, price_usd, price_source, change_24h, is_spam, spam_reasons, "
-    "is_verified, flags, logo_url"
-)
-
-_WRITE = f"""
-WITH incoming AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%(rows)s::json) AS x(
-        user_id text, wallet_address text, chain_id integer, token_address text, token_symbol text, token_name text,
-        token_decimals smallint, balance numeric, balance_formatted numeric, price_usd numeric, value_usd numeric,
-        price_source text, price_at timestamptz, change_24h numeric, is_spam boolean, spam_reasons text[],
-        is_verified boolean, flags text[], logo_url text)
-), gone AS (
-    DELETE FROM user_token_holdings h
-    WHERE h.user_id = ANY(%(users)s)
-      AND NOT EXISTS (SELECT 1 FROM incoming i WHERE i.user_id = h.user_id AND i.wallet_address = h.wallet_address
-                      AND i.chain_id = h.chain_id AND i.token_address = h.token_address)
-    RETURNING 1
-), written AS (
-    INSERT INTO user_token_holdings AS h (
-        user_id, wallet_address, chain_id, token_address, token_symbol, token_name, token_decimals, balance,
-        balance_formatted, price_usd, value_usd, price_source, price_at, change_24h, is_spam, spam_reasons, is_verified,
-        flags, logo_url, last_updated)
-    SELECT i.*, now() FROM incoming i
-    ON CONFLICT (user_id, wallet_address, chain_id, token_address) DO UPDATE
-    SET ({_COMPARED}, balance_formatted, value_usd, price_at, last_updated) = (
-        {", ".join("excluded." + column for column in _COMPARED.split(", "))},
-        excluded.balance_formatted, excluded.value_usd, excluded.price_at, excluded.last_updated)
-    WHERE ({", ".join("h." + column for column in _COMPARED.split(", "))})
-        IS DISTINCT FROM ({", ".join("excluded." + column for column in _COMPARED.split(", "))})
-    RETURNING xmax = 0 AS is_new
-)
-SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new), (SELECT count(*) FROM gone) FROM written
-"""  # noqa: S608 - built from the column list above, nothing from outside
+_WRITE: Final = sql_beside(__file__, "write_holdings")
 
 
 def write_holdings(connection: Connection, portfolios: Mapping[str, Sequence[Position]]) -> HoldingsChange:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
 from moonx_pipeline.domain.chains import DISPLAY_ORDER
 from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.domain.valuation import Totals, totals_of
+from moonx_pipeline.storage.connection.statements import sql_beside
 
 
 class ChainState(NamedTuple):
@@ -82,17 +83,7 @@ SELECT u.user_id, coalesce(s.portfolio_version, 0), s.last_sync_at, s.total_valu
 FROM unnest(%(users)s::text[]) AS u(user_id) LEFT JOIN user_sync_status s USING (user_id)
 """
 
-_CHAINS = """
-SELECT user_id, chain_id, CASE WHEN bool_or(status = 'never') OR count(*) < min(w.wallets) THEN 'never'
-                               WHEN bool_or(status = 'stale') THEN 'stale' ELSE 'fresh' END,
-       min(last_success_at), min(error), bool_or(coverage IS NOT DISTINCT FROM 'known_tokens'), sum(s.unread),
-       (array_agg(error_code ORDER BY error))[1]
-FROM user_chain_status s
-JOIN (SELECT user_id, count(*) AS wallets FROM user_wallets WHERE user_id = ANY(%(users)s) GROUP BY user_id) w
-USING (user_id)
-GROUP BY user_id, chain_id
-ORDER BY user_id, array_position(%(display_order)s, chain_id), chain_id
-"""
+_CHAINS: Final = sql_beside(__file__, "read_chains")
 
 _POSITIONS = """
 SELECT user_id, wallet_address, chain_id, token_address, token_symbol, token_name, token_decimals, balance::text,

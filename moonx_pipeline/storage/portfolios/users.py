@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
 from moonx_pipeline.domain.flags import BLOCKING_FLAGS
+from moonx_pipeline.storage.connection.statements import sql_beside
 from moonx_pipeline.storage.syncs.evidence_log import forget_evidence
 
 MAX_WALLETS = 20
@@ -118,21 +119,7 @@ SELECT EXISTS (SELECT 1 FROM user_chain_status WHERE user_id = %(user)s AND wall
 """
 
 # If no wallet is left that was ever read, all is as before the first sync.
-_REDUCE = """
-UPDATE user_sync_status s
-SET portfolio_version = s.portfolio_version + CASE WHEN %(known)s THEN 1 ELSE 0 END,
-    total_value_usd = CASE WHEN x.is_read THEN x.total END,
-    last_sync_at = CASE WHEN x.is_read THEN s.last_sync_at END,
-    sync_status = CASE WHEN x.is_read OR s.sync_status = 'running' THEN s.sync_status ELSE 'never' END,
-    last_error_message = CASE WHEN x.is_read THEN s.last_error_message END,
-    last_error_at = CASE WHEN x.is_read THEN s.last_error_at END
-FROM (SELECT EXISTS (SELECT 1 FROM user_chain_status c
-                     WHERE c.user_id = %(user)s AND c.last_success_at IS NOT NULL) AS is_read,
-             (SELECT coalesce(sum(h.value_usd), 0) FROM user_token_holdings h
-              WHERE h.user_id = %(user)s AND NOT h.is_spam AND NOT h.flags && %(blocking)s::text[]) AS total) x
-WHERE s.user_id = %(user)s
-RETURNING s.portfolio_version
-"""
+_REDUCE: Final = sql_beside(__file__, "reduce_wallets")
 
 
 def set_wallets(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
+
+from moonx_pipeline.storage.connection.statements import sql_beside
 
 
 class ViewDue(NamedTuple):
@@ -27,22 +29,7 @@ class ViewDue(NamedTuple):
 
 # The user's row alone decides what is fresh. An attempt is a sync that began or a request that was made, regardless of
 # its outcome: what fails, or waits, is not asked for again by each view.
-_DUE = """
-SELECT s.last_viewed_at IS NULL OR s.last_viewed_at <= now() - %(recent)s,
-       CASE WHEN s.is_sync_enabled IS FALSE OR s.last_sync_at > now() - %(recent)s THEN NULL
-            WHEN EXISTS (SELECT 1 FROM sync_operations o WHERE o.user_id = u.user_id
-                         AND o.status IN ('pending', 'running')) THEN NULL
-            WHEN EXISTS (SELECT 1 FROM sync_requests r WHERE r.user_id = u.user_id AND r.status = 'pending') THEN NULL
-            WHEN EXISTS (SELECT 1 FROM sync_operations o WHERE o.user_id = u.user_id
-                         AND o.started_at > now() - %(recent)s) THEN NULL
-            WHEN EXISTS (SELECT 1 FROM sync_requests r WHERE r.user_id = u.user_id
-                         AND r.created_at > now() - %(recent)s) THEN NULL
-            WHEN EXISTS (SELECT 1 FROM circuit_breakers b WHERE b.key = 'user:' || u.user_id
-                         AND b.retry_at > now()) THEN NULL
-            WHEN s.last_sync_at IS NULL THEN 'high' ELSE 'medium' END
-FROM (SELECT user_id FROM user_wallets WHERE user_id = %(user)s LIMIT 1) u
-LEFT JOIN user_sync_status s USING (user_id)
-"""
+_DUE: Final = sql_beside(__file__, "due_on_view")
 
 
 def view_due(connection: Connection, user_id: str, recent: timedelta) -> ViewDue:

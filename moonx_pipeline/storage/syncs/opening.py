@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from moonx_pipeline.domain.events import SyncRef
 from moonx_pipeline.storage.connection.recordset import recordset
+from moonx_pipeline.storage.connection.statements import sql_beside
 
 
 class RequestedUser(NamedTuple):
@@ -38,23 +39,7 @@ class RequestedUser(NamedTuple):
 
 
 # Two statements: the second sees what was committed while the first waited for the lock.
-_LOCK = """
-SELECT 1 FROM user_sync_status WHERE user_id = %(user)s FOR UPDATE;
-WITH wallets AS (
-    SELECT coalesce(array_agg(w.wallet_address ORDER BY w.position), '{}') AS addresses,
-           coalesce(bool_or(NOT EXISTS (
-               SELECT 1 FROM user_chain_status c WHERE c.user_id = w.user_id
-               AND c.wallet_address = w.wallet_address AND c.last_success_at IS NOT NULL)), false) AS never_read
-    FROM user_wallets w WHERE w.user_id = %(user)s
-)
-SELECT coalesce(s.portfolio_version, 0), w.addresses, w.never_read,
-       (SELECT status FROM sync_operations WHERE id = %(operation)s), coalesce(s.is_sync_enabled, true),
-       (SELECT count(*) FROM user_token_holdings h WHERE h.user_id = %(user)s),
-       greatest(s.last_sync_at, s.last_error_at),
-       (SELECT json_agg(json_build_array(o.id, o.started_at, o.retry_count)) FROM sync_operations o
-        WHERE o.user_id = %(user)s AND o.type = 'sweep' AND o.status = 'running' AND o.id <> %(operation)s)
-FROM wallets w LEFT JOIN user_sync_status s ON s.user_id = %(user)s
-"""
+_LOCK: Final = sql_beside(__file__, "lock_requested")
 
 
 def lock_requested(connection: Connection, user_id: str, operation_id: UUID) -> RequestedUser:
@@ -116,36 +101,7 @@ class OpenedOperation(NamedTuple):
     retry: int
 
 
-_OPEN = """
-WITH syncs AS (
-    SELECT x.*, o.id IS NOT NULL AS is_known FROM json_to_recordset(%(syncs)s::json) AS x(
-        operation_id uuid, user_id text, type text, priority text, trigger text, request_id uuid, worker_id text,
-        run_id text, retry integer, started_at timestamptz, is_activity boolean)
-    LEFT JOIN sync_operations o ON o.id = x.operation_id
-), claimed AS (
-    UPDATE sync_requests r SET status = 'claimed', claimed_at = now(), sync_operation_id = s.operation_id
-    FROM syncs s WHERE r.id = s.request_id AND r.user_id = s.user_id
-                   AND (r.status = 'pending' OR r.sync_operation_id = s.operation_id)
-    RETURNING s.operation_id, r.priority
-), opened AS (
-    INSERT INTO user_sync_status AS u (user_id, opened_fence, sync_status, last_active_at, next_sync_at)
-    SELECT user_id, CASE WHEN is_known THEN 0 ELSE 1 END, 'running', CASE WHEN is_activity THEN now() END,
-           %(lease_until)s
-    FROM syncs
-    ON CONFLICT (user_id) DO UPDATE
-    SET opened_fence = u.opened_fence + excluded.opened_fence, sync_status = 'running',
-        last_active_at = coalesce(excluded.last_active_at, u.last_active_at), next_sync_at = excluded.next_sync_at
-    RETURNING user_id, opened_fence, portfolio_version
-)
-INSERT INTO sync_operations AS o (id, user_id, type, status, priority, trigger, request_id, fence, started_at,
-                                  worker_id, dagster_run_id, retry_count, portfolio_version)
-SELECT s.operation_id, s.user_id, s.type, 'running', coalesce(c.priority, s.priority), s.trigger, s.request_id,
-       u.opened_fence, s.started_at, s.worker_id, s.run_id, s.retry, u.portfolio_version
-FROM syncs s JOIN opened u USING (user_id) LEFT JOIN claimed c USING (operation_id)
-WHERE s.request_id IS NULL OR c.operation_id IS NOT NULL
-ON CONFLICT (id) DO UPDATE SET retry_count = o.retry_count + 1
-RETURNING id, fence, started_at, retry_count
-"""
+_OPEN: Final = sql_beside(__file__, "open_operations")
 
 
 def open_operations(
@@ -167,21 +123,7 @@ def open_operations(
     return {row[0]: OpenedOperation(*row[1:]) for row in rows}
 
 
-_REFUSE = """
-WITH locked AS (
-    SELECT user_id, portfolio_version FROM user_sync_status WHERE user_id = %(user_id)s FOR UPDATE
-), refused AS (
-    INSERT INTO sync_operations (id, user_id, status, priority, trigger, request_id, started_at, completed_at,
-                                 duration_ms, worker_id, dagster_run_id, error_code, error_message, portfolio_version)
-    SELECT %(operation_id)s, user_id, 'refused', %(priority)s, %(trigger)s, %(request_id)s, %(started_at)s,
-           %(started_at)s, 0, %(worker_id)s, %(run_id)s, %(code)s, %(message)s, portfolio_version
-    FROM locked
-    ON CONFLICT (id) DO NOTHING
-    RETURNING portfolio_version
-)
-SELECT w.wallet_address, r.portfolio_version
-FROM refused r, user_wallets w WHERE w.user_id = %(user_id)s ORDER BY w.position LIMIT 1
-"""
+_REFUSE: Final = sql_beside(__file__, "refuse_operation")
 
 
 def refuse_operation(connection: Connection, new: NewOperation, *, code: str, message: str) -> tuple[str, int] | None:

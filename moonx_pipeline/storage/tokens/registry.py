@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from moonx_pipeline.domain.token_list import TokenList, trust_of
 from moonx_pipeline.registry.snapshot import shipped_lists
 from moonx_pipeline.storage.connection.recordset import recordset
+from moonx_pipeline.storage.connection.statements import sql_beside
 
 _LOCK: Final = 0x6D6F6F6E72656769
 
@@ -61,52 +62,9 @@ INSERT INTO token_registry_lists AS l (list, trust, error) VALUES (%s, %s, %s)
 ON CONFLICT (list) DO UPDATE SET asked_at = now(), error = excluded.error
 """
 
-_REPLACE_ENTRIES = """
-WITH said AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%(tokens)s::json) AS x(
-        chain_id integer, token_address text, symbol text, name text, logo_url text, coingecko_id text)
-), gone AS (
-    DELETE FROM token_registry_entries e
-    WHERE e.list = %(list)s
-    AND NOT EXISTS (SELECT FROM said s WHERE s.chain_id = e.chain_id AND s.token_address = e.token_address)
-    RETURNING 1
-), put AS (
-    INSERT INTO token_registry_entries AS e
-        (chain_id, token_address, list, symbol, name, logo_url, coingecko_id)
-    SELECT chain_id, token_address, %(list)s, symbol, name, logo_url, coingecko_id FROM said
-    ON CONFLICT (chain_id, token_address, list) DO UPDATE
-    SET symbol = excluded.symbol, name = excluded.name, logo_url = excluded.logo_url,
-        coingecko_id = excluded.coingecko_id
-    WHERE (e.symbol, e.name, e.logo_url, e.coingecko_id)
-        IS DISTINCT FROM (excluded.symbol, excluded.name, excluded.logo_url, excluded.coingecko_id)
-    RETURNING xmax = 0 AS is_new
-)
-SELECT (SELECT count(*) FROM put WHERE is_new), (SELECT count(*) FROM gone), (SELECT count(*) FROM put WHERE NOT is_new)
-"""
+_REPLACE_ENTRIES: Final = sql_beside(__file__, "replace_list_entries")
 
-_MERGE = """
-WITH merged AS MATERIALIZED (
-    SELECT chain_id, token_address,
-           (array_agg(symbol ORDER BY trust, list) FILTER (WHERE symbol IS NOT NULL))[1] AS symbol,
-           (array_agg(name ORDER BY trust, list) FILTER (WHERE name IS NOT NULL))[1] AS name,
-           (array_agg(logo_url ORDER BY trust, list) FILTER (WHERE logo_url IS NOT NULL))[1] AS logo_url,
-           (array_agg(coingecko_id ORDER BY trust, list) FILTER (WHERE coingecko_id IS NOT NULL))[1] AS coingecko_id,
-           array_agg(list ORDER BY trust, list) AS lists
-    FROM token_registry_entries JOIN token_registry_lists USING (list)
-    GROUP BY chain_id, token_address
-), gone AS (
-    DELETE FROM token_registry r
-    WHERE NOT EXISTS (SELECT FROM merged m WHERE m.chain_id = r.chain_id AND m.token_address = r.token_address)
-)
-INSERT INTO token_registry AS r (chain_id, token_address, symbol, name, logo_url, coingecko_id, lists)
-SELECT m.* FROM merged m LEFT JOIN token_registry old USING (chain_id, token_address)
-WHERE old.token_address IS NULL
-    OR (old.symbol, old.name, old.logo_url, old.coingecko_id, old.lists)
-        IS DISTINCT FROM (m.symbol, m.name, m.logo_url, m.coingecko_id, m.lists)
-ON CONFLICT (chain_id, token_address) DO UPDATE
-SET symbol = excluded.symbol, name = excluded.name, logo_url = excluded.logo_url, coingecko_id = excluded.coingecko_id,
-    lists = excluded.lists, updated_at = now()
-"""
+_MERGE: Final = sql_beside(__file__, "merge_registry")
 
 _ALL_CONTRACTS = "SELECT token_address FROM token_registry WHERE chain_id = %s ORDER BY token_address"
 

@@ -7,12 +7,13 @@ import subprocess
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, make_url
 
 from moonx_pipeline.errors import OperatorError, WrongUse
 from moonx_pipeline.storage.connection.migrations import RECORD, SchemaStanding, migrate, standing_of
+from moonx_pipeline.storage.connection.statements import sql_beside
 
 
 class Settled(NamedTuple):
@@ -97,20 +98,7 @@ def restore(url: str, engine: Engine, file: Path) -> Settled:
 
 # Events after the backup are not in it, but consumers have received them. A portfolio changes less than once a second,
 # so the versions published since are skipped, and no new state is mistaken for an old one.
-_SKIP = """
-WITH known AS (
-    SELECT greatest((SELECT max(created_at) FROM outbox_events), (SELECT max(started_at) FROM sync_operations)) AS at
-), skipped AS (
-    SELECT at, coalesce(ceil(extract(epoch FROM clock_timestamp() - at)), 0)::bigint AS versions FROM known
-), users AS (
-    UPDATE user_sync_status SET portfolio_version = portfolio_version + skipped.versions,
-        content_hash = NULL, balances_read_at = NULL
-    FROM skipped RETURNING 1
-), lists AS (
-    UPDATE user_chain_status SET full_read_at = NULL
-)
-SELECT (SELECT count(*) FROM users), at, versions FROM skipped
-"""
+_SKIP: Final = sql_beside(__file__, "skip_sequences")
 
 
 def settle(connection: Connection) -> Settled:

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.connection.statements import sql_beside
 from moonx_pipeline.storage.syncs.outbox import BEGINNING, Cursor
 from moonx_pipeline.storage.upkeep.chunks import in_chunks
 
@@ -27,19 +28,7 @@ CHANGING_TABLES: Final = (
 """Tables that change a lot in a day."""
 
 # Reads in the order of the stream, so that it reads neither rows twice nor rows that vacuum has not removed yet.
-_OUTBOX: Final = """
-WITH slice AS MATERIALIZED (
-    SELECT id, tx, seq, created_at, published_at FROM outbox_events
-    WHERE (tx, seq) > (%(tx)s::text::xid8, %(seq)s) ORDER BY tx, seq LIMIT %(most)s
-), gone AS (
-    DELETE FROM outbox_events e USING slice s
-    WHERE e.id = s.id AND s.created_at < %(before)s AND (s.published_at IS NOT NULL OR %(unpublished)s)
-    RETURNING 1
-)
-SELECT (SELECT count(*) FROM gone), l.tx::text::bigint, l.seq, o.is_old
-FROM (SELECT tx, seq FROM slice ORDER BY tx DESC, seq DESC LIMIT 1) l,
-     (SELECT count(*) = %(most)s AND min(created_at) < %(before)s AS is_old FROM slice) o
-"""
+_OUTBOX: Final = sql_beside(__file__, "prune_outbox")
 
 
 def prune_outbox(engine: Engine, before: datetime, *, unpublished: bool) -> Iterator[int]:

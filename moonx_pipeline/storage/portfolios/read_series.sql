@@ -1,0 +1,28 @@
+WITH buckets AS (
+    SELECT NULL::timestamptz AS since, %(since)s::timestamptz AS until
+    UNION ALL
+    SELECT greatest(b, %(since)s), b + %(bucket)s
+    FROM generate_series(date_bin(%(bucket)s, %(since)s, %(epoch)s), %(now)s, %(bucket)s) AS b
+)
+SELECT b.since IS NULL, coalesce(o.at, h.at), coalesce(o.total, h.total), o.omitted
+FROM buckets b
+LEFT JOIN LATERAL (
+    SELECT o.completed_at AS at, o.total_value_usd AS total, o.omitted FROM sync_operations o
+    WHERE o.user_id = %(user)s AND o.started_at < b.until
+      AND o.started_at >= coalesce(b.since - interval '1 hour', '-infinity')
+      AND o.status IN ('completed', 'partial') AND o.total_value_usd IS NOT NULL
+      AND o.completed_at <@ tstzrange(b.since, b.until)
+    ORDER BY o.started_at DESC LIMIT 1
+) o ON true
+LEFT JOIN LATERAL (
+    SELECT s.created_at AS at,
+           (SELECT coalesce(sum(h.value_usd) FILTER (WHERE h.in_total), 0) FROM user_token_holdings_history h
+            WHERE h.user_id = %(user)s AND h.created_at = s.created_at
+              AND h.sync_operation_id = s.sync_operation_id) AS total
+    FROM (SELECT h.created_at, h.sync_operation_id FROM user_token_holdings_history h
+          WHERE o.at IS NULL AND h.user_id = %(user)s AND h.created_at < b.until
+            AND h.created_at >= coalesce(b.since, '-infinity')
+          ORDER BY h.created_at DESC LIMIT 1) s
+) h ON true
+WHERE coalesce(o.at, h.at) IS NOT NULL
+ORDER BY b.until
