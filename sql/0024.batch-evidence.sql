@@ -1,5 +1,6 @@
 -- Runs with code from: 0013.traces
 -- Users of a batch hold the same tokens: what was known of those is kept once for all of them. It names no user.
+-- After a rollback, the code before it can't explain the syncs that newer code stored.
 
 CREATE TABLE batch_evidence (
     id        uuid PRIMARY KEY,
