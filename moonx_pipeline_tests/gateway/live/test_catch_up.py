@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
-from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.gateway.live.catch_up import current_portfolio
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
+from moonx_pipeline.simulator.tokens import TOKENS
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.portfolios.users import set_wallets
 from moonx_pipeline.sync.runtime import open_runtime
@@ -37,7 +37,7 @@ class World:
     def change(self, user_id: str) -> dict[str, Any]:
         """Syncs a changed balance; gives the event that told it."""
         self._balance += 10**15
-        self._world.set_balance(PLAIN_WALLET, TokenKey(1, NATIVE_TOKEN), self._balance)
+        self._world.set_balance(PLAIN_WALLET, TOKENS[1, NATIVE_TOKEN], self._balance)
         sync(self._runtime, user_id)
         return next(e for e in reversed(events(self._engine, user_id)) if e["eventType"] == "portfolio.updated")
 
