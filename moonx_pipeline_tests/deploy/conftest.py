@@ -22,7 +22,8 @@ from sqlalchemy.exc import OperationalError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from moonx_pipeline.simulator.server import free_port
-from moonx_pipeline_tests.deploy.tools import DEPLOY, ROOT, unavailable
+from moonx_pipeline_tests.deploy.tools import DEPLOY, ROOT
+from moonx_pipeline_tests.fixtures.missing import unavailable
 
 NOBODY = 1001
 _SENT_TO_THE_BUILDER = (

@@ -11,8 +11,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from moonx_pipeline_tests.deploy.tools import CACHE, DEPLOY, ROOT
+from moonx_pipeline_tests.deploy.tools import DEPLOY, ROOT
 from moonx_pipeline_tests.fixtures.missing import unavailable
+from moonx_pipeline_tests.support.go_tools import CACHE
 
 BUILD_SECONDS = 3600
 _SUITE = "bookworm"
