@@ -171,7 +171,7 @@ class Valuer:
 
     tokens: Mapping[TokenKey, TokenInfo]
     market: Market
-    _facts: dict[TokenKey, TokenFacts] = field(default_factory=dict, repr=False, compare=False)
+    _facts: dict[tuple[int, str], TokenFacts] = field(default_factory=dict, repr=False, compare=False)
 
     def facts(self, key: TokenKey) -> TokenFacts:
         """The facts that apply to every holding of a token."""
@@ -192,7 +192,7 @@ class Valuer:
     def _position(self, holding: Holding) -> Position:
         # A plain pair finds the key of a token, too, and takes half the time to make.
         wallet, chain_id, token, balance, flags_of_balance, stale = holding
-        facts = self._facts.get((chain_id, token))  # type: ignore[call-overload]
+        facts = self._facts.get((chain_id, token))
         if facts is None:
             facts = self.facts(TokenKey(chain_id, token))
         known, quote = facts.info, facts.choice.quote

@@ -90,7 +90,7 @@ def test_one_line_of_the_values_says_as_whom_dagsters_parts_sign_in() -> None:
 
 
 def test_users_who_take_turns_may_do_what_the_role_may(database_url: str, engine: Engine) -> None:
-    """By the statements of the documentation, for a part whose tables are made by whoever signs in."""
+    """By the statements of the documentation, for a part whose tables are made by the role that signs in."""
     role = "moonx_worker"
     statements = re.sub(r"--.*", "", _blocks(_section(OPERATIONS, "Rotate keys"), "sql"))
     with engine.begin() as connection:

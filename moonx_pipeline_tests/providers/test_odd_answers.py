@@ -78,7 +78,7 @@ def source() -> Iterator[Source]:
 
 @pytest.fixture
 def asked(source: Source, engine: Engine) -> Runtime:
-    """The pipeline's clients, all of which ask the server."""
+    """The pipeline's clients; all ask the server."""
     names = ("BINANCE", "COINGECKO", "DEXSCREENER", "DEFILLAMA")
     urls = {f"{name}_BASE_URL": source.url for name in names}
     return open_runtime(Settings.from_environment({**FAST, **UNLIMITED, **urls, "ALCHEMY_RETRIES": "1"}), engine)
