@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from moonx_pipeline.providers.balance_code import ANSWERED, BURNT, Rows, balance_call, read_rows
+from moonx_pipeline.providers.error_table import Meaning
 from moonx_pipeline.providers.errors import BadRequest, CallTimeout, Oversized, PartsRefused, ProviderError
-from moonx_pipeline.providers.node_answers import Meaning, Refusal
+from moonx_pipeline.providers.node_answers import Refusal
 from moonx_pipeline.providers.node_calls import NodeCalls
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.providers.transfer_logs import NotOffered, TransferLogs

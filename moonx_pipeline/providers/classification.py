@@ -1,10 +1,4 @@
-"""What a provider's refusal means, and its consequences: two tables.
-
-``RULES``, read from top to bottom, gives the kind of error of a response. A refusal's text takes precedence over its
-status and code: providers sit behind firewalls and caches that answer in HTML, and the same refusal comes with
-different statuses (Alchemy's used-up plan is a 403 or a 429). ``EFFECTS`` gives the consequences of each kind:
-whether the call is repeated, whether it blocks the rate limiter, how it counts for the circuit breaker.
-"""
+"""The error of a provider's response, with what it says of itself: its message, its code, when to ask again."""
 
 from __future__ import annotations
 
@@ -12,128 +6,11 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from moonx_pipeline.clock import utc_now
-from moonx_pipeline.providers.errors import (
-    BadRequest,
-    Banned,
-    BatchTooLarge,
-    CallTimeout,
-    DeadlineOver,
-    KeyRejected,
-    Malformed,
-    Oversized,
-    PartsRefused,
-    ProviderError,
-    QuotaExhausted,
-    RateLimited,
-    Restricted,
-    Unavailable,
-)
-
-
-class Rule(NamedTuple):
-    """A row of the table: it matches if each of its columns that is not ``None`` does.
-
-    Attributes:
-        error: What the refusal means.
-        statuses: HTTP statuses, as a range.
-        provider: Only of this provider.
-        text: A pattern in the body.
-        meaning: Shown to users; what to do, if anything.
-    """
-
-    error: type[ProviderError]
-    statuses: range | None = None
-    provider: str | None = None
-    text: str | None = None
-    meaning: str = ""
-
-
-def _status(first: int, last: int | None = None) -> range:
-    return range(first, (last or first) + 1)
-
-
-RULES: Final = (
-    # The text takes precedence over the status.
-    Rule(
-        QuotaExhausted,
-        text="monthly (capacity|credit|call)",
-        meaning="the plan's monthly capacity is used up (raise it at the provider)",
-    ),
-    Rule(BatchTooLarge, provider="coingecko", text="exceeds the allowed limit", meaning="too many contracts in a call"),
-    Rule(BatchTooLarge, _status(414), meaning="the address of the call is too long"),
-    Rule(Restricted, _status(451), meaning="it does not serve this location"),
-    Rule(Banned, _status(418), meaning="it banned this machine's address for ignoring its limit"),
-    Rule(RateLimited, _status(429), meaning="its rate limit is reached"),
-    Rule(RateLimited, text="error code: 1015", meaning="its rate limit is reached"),
-    # Whatever proxy is before a hosted node may refuse its key, in HTML or JSON.
-    Rule(KeyRejected, _status(403), "rpc", meaning="the key is not allowed to ask this (check it at the provider)"),
-    # A firewall refuses in HTML; a provider that refuses a key says so in JSON.
-    Rule(Restricted, _status(403), text=r"^\s*<", meaning="its firewall refused this machine"),
-    Rule(Restricted, _status(403), "binance", meaning="its firewall refused this machine"),
-    Rule(Restricted, _status(403), text="error code: 1020", meaning="its firewall refused this machine"),
-    Rule(
-        KeyRejected,
-        provider="coingecko",
-        text=r'"error_code"\s*:\s*1001[01]\b|root URL',
-        meaning="the key is for its other host",
-    ),
-    Rule(KeyRejected, _status(401), meaning="the key is missing or wrong (check its setting)"),
-    Rule(KeyRejected, _status(403), meaning="the key is not allowed to ask this (check it at the provider)"),
-    Rule(Unavailable, _status(408), meaning="it gave up waiting"),
-    Rule(Unavailable, _status(500, 599), meaning="it has a fault of its own"),
-    Rule(Malformed, _status(300, 399), meaning="it points to another address"),
-    Rule(BadRequest, _status(400, 499), meaning="it does not take what was asked"),
-    Rule(Malformed, _status(100, 199), meaning="it announced an answer and sent none"),
-    Rule(Malformed, meaning="HTTP has no such status"),  # everything else
-)
-
-
-class Effect(NamedTuple):
-    """The consequences of an error.
-
-    Attributes:
-        repeat: Whether the same call may succeed within seconds, so that the fetch asks again.
-        block: Whether the limiter blocks all calls to the provider until the time it gives.
-        breaker: What it counts as: ``failure``, so that several in a row open the breaker; a cause that
-            opens it at once; ``none``, which says nothing about the provider's health.
-        open_for: How long it opens the breaker; ``None`` is the setting's time.
-    """
-
-    repeat: bool = False
-    block: bool = False
-    breaker: str = "none"
-    open_for: timedelta | None = None
-
-
-EFFECTS: Final[Mapping[type[ProviderError], Effect]] = {
-    Unavailable: Effect(repeat=True, breaker="failure"),
-    # It has taken the time of many tries, and there are fallbacks and other sources.
-    CallTimeout: Effect(breaker="failure"),
-    Malformed: Effect(repeat=True, breaker="failure"),
-    RateLimited: Effect(repeat=True, block=True),
-    Banned: Effect(block=True),
-    # None of these ends by itself within minutes; each needs an operator.
-    QuotaExhausted: Effect(breaker="quota_exhausted", open_for=timedelta(hours=1)),
-    KeyRejected: Effect(breaker="key_rejected", open_for=timedelta(minutes=10)),
-    Restricted: Effect(breaker="restricted", open_for=timedelta(hours=1)),
-    # Our question was wrong, or our time was over: the provider is healthy.
-    BadRequest: Effect(),
-    BatchTooLarge: Effect(),
-    # What a wallet holds says nothing about the provider's health, so no other user may suffer from it.
-    Oversized: Effect(),
-    PartsRefused: Effect(),
-    DeadlineOver: Effect(),
-    ProviderError: Effect(),
-}
-
-
-def effect_of(error: ProviderError) -> Effect:
-    """The consequences of an error, by its class or the nearest base class in the table."""
-    return next(EFFECTS[kind] for kind in type(error).__mro__ if kind in EFFECTS)
-
+from moonx_pipeline.providers.error_table import rule_of
+from moonx_pipeline.providers.errors import Banned, BatchTooLarge, ProviderError, RateLimited, Unavailable
 
 _ALLOWED: Final = re.compile(r"allowed limit \((\d+)")
 _BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
@@ -166,7 +43,7 @@ def refusal(
     if 200 <= status < 300:
         return None
     text = body[:4096].decode("utf-8", errors="replace")
-    rule = next(rule for rule in RULES if _fits(rule, provider, status, text))
+    rule = rule_of(provider, status, text)
     said = _MESSAGE.search(body[:4096])
     quoted = f": {said[1].decode('utf-8', errors='replace')[:_SHOWN]}" if said else ""
     message = f"{name or provider} refused with status {status}, {rule.meaning}{quoted}"
@@ -181,14 +58,6 @@ def refusal(
         status=status,
         code=int(code[1]) if code else None,
         retry_at=retry_time(headers, text) if rule.error in (RateLimited, Banned, Unavailable) else None,
-    )
-
-
-def _fits(rule: Rule, provider: str, status: int, text: str) -> bool:
-    return (
-        (rule.provider is None or rule.provider == provider)
-        and (rule.statuses is None or status in rule.statuses)
-        and (rule.text is None or re.search(rule.text, text, re.IGNORECASE) is not None)
     )
 
 

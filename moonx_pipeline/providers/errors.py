@@ -1,6 +1,6 @@
 """The errors of a provider, as types that a caller can tell apart.
 
-Their consequences (repeat, block, breaker) are the table ``EFFECTS`` of ``classification``. No message ever holds a
+Their meanings and consequences are in ``error_table``. No message ever holds a
 URL: the key is a part of it.
 """
 

@@ -14,9 +14,10 @@ from moonx_pipeline.domain.portfolio import MAX_BALANCE, ChainBalances, ChainOut
 from moonx_pipeline.domain.providers import NODE
 from moonx_pipeline.providers import erc20
 from moonx_pipeline.providers.bulk_balances import BulkBalances
+from moonx_pipeline.providers.error_table import Meaning
 from moonx_pipeline.providers.errors import PartsRefused, ProviderError, Unavailable
 from moonx_pipeline.providers.http import HttpClient
-from moonx_pipeline.providers.node_answers import Meaning, Refusal
+from moonx_pipeline.providers.node_answers import Refusal
 from moonx_pipeline.providers.node_calls import Answer, Call, Endpoint, NodeCalls
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.providers.token_search import TokenSearch

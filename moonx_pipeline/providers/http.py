@@ -24,8 +24,8 @@ from tenacity import (
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.metrics.providers import count_call
-from moonx_pipeline.providers.classification import effect_of
 from moonx_pipeline.providers.connections import FinalResponses
+from moonx_pipeline.providers.error_table import effect_of
 from moonx_pipeline.providers.errors import (
     CallTimeout,
     DeadlineOver,
@@ -159,18 +159,18 @@ class HttpClient:
         def ask() -> bytes:
             nonlocal reserved
             slot, reserved = reserved or self._rate_limiter.acquire(scope, cost=cost, compute_units=compute_units), None
-            started, outcome = time.monotonic(), _UNFORESEEN
+            started, outcome, units = time.monotonic(), _UNFORESEEN, compute_units
             try:
                 body = self._once(method, url, scope, chain_id, params, json, classify)
                 outcome = "ok"
             except ProviderError as error:
-                outcome = type(error).__name__
-                if effect_of(error).block:
+                outcome, effect = type(error).__name__, effect_of(error)
+                units = compute_units if effect.is_billed else 0
+                if effect.block:
                     self._rate_limiter.refused(error, slot)
                 raise
             finally:
                 seconds = time.monotonic() - started
-                units = 0 if outcome in _FREE else compute_units
                 scope.calls.append(ProviderCall(self.provider, chain_id, endpoint, outcome, seconds, units))
                 count_call(self.provider, chain_id, outcome, seconds=seconds, compute_units=units)
             return body
@@ -276,8 +276,6 @@ class HttpClient:
 
 
 _UNFORESEEN: Final = "Unforeseen"  # the outcome of a call that ended without a typed error, which is a bug of ours
-# Alchemy bills nothing for a refusal, and nothing can be billed that did not arrive.
-_FREE: Final = frozenset({"RateLimited", "Banned", "KeyRejected", "QuotaExhausted", "CallTimeout", "DeadlineOver"})
 
 _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (requests.exceptions.SSLError, "its certificate or encryption was not accepted"),

@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from moonx_pipeline.providers.bodies import UNREADABLE
 from moonx_pipeline.providers.classification import refusal, retry_time
+from moonx_pipeline.providers.error_table import Meaning
 from moonx_pipeline.providers.errors import BatchTooLarge, CallTimeout, Malformed, ProviderError, RateLimited
 from moonx_pipeline.providers.http import HttpClient
-from moonx_pipeline.providers.node_answers import Meaning, Refusal, Response, decode_responses, refusal_of
+from moonx_pipeline.providers.node_answers import Refusal, Response, decode_responses, refusal_of
 from moonx_pipeline.providers.scope import CallScope
 
 Answer = str | Refusal

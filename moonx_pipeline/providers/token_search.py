@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from moonx_pipeline.providers.balance_code import ANSWERED, balance_call, read_rows
+from moonx_pipeline.providers.error_table import Meaning
 from moonx_pipeline.providers.errors import Unavailable
-from moonx_pipeline.providers.node_answers import Meaning, Refusal
+from moonx_pipeline.providers.node_answers import Refusal
 from moonx_pipeline.providers.node_calls import NodeCalls
 from moonx_pipeline.providers.scope import CallScope
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from moonx_pipeline.providers.error_table import Meaning
 from moonx_pipeline.providers.errors import Oversized, PartsRefused
-from moonx_pipeline.providers.node_answers import Meaning, Refusal
+from moonx_pipeline.providers.node_answers import Refusal
 from moonx_pipeline.providers.node_calls import Call, NodeCalls
 from moonx_pipeline.providers.scope import CallScope
 

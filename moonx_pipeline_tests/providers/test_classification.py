@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from moonx_pipeline.providers.classification import effect_of, refusal, retry_time
+from moonx_pipeline.providers.classification import refusal, retry_time
+from moonx_pipeline.providers.error_table import EFFECTS, effect_of
 from moonx_pipeline.providers.errors import (
     BadRequest,
     Banned,
@@ -22,6 +23,8 @@ from moonx_pipeline.providers.errors import (
     Unavailable,
 )
 from moonx_pipeline.providers.evm import WrongChain
+from moonx_pipeline.storage.protection.breaker_rows import Transition
+from moonx_pipeline.sync.protection.alerts import breaker_alerts
 
 HTML = b"<!DOCTYPE html><html><body>Sorry, you have been blocked</body></html>"
 MONTHLY = b'{"error":{"code":-32600,"message":"Monthly capacity limit exceeded. Visit https://x to upgrade"}}'
@@ -120,6 +123,27 @@ def test_each_kind_of_error_has_its_effects(
 
     assert (effect.repeat, effect.block, effect.breaker) == (repeated, blocks, breaker)
     assert effect.open_for == (timedelta(minutes=opens_for_minutes) if opens_for_minutes else None)
+
+
+@pytest.mark.parametrize("error", [QuotaExhausted, KeyRejected])
+def test_a_refusal_of_the_account_is_free_and_has_an_alert_of_its_own(error: type[ProviderError]) -> None:
+    effect = effect_of(error("m", provider="alchemy"))
+    opened = Transition("alchemy:1", "closed", "open", 2, effect.breaker, None, 1, None, None, "m")
+
+    (alert,) = breaker_alerts([opened])
+
+    assert effect.of_account
+    assert not effect.is_billed
+    assert alert.payload["data"]["alertType"] == f"provider_{error.kind}"
+
+
+def test_only_these_refusals_are_of_the_account() -> None:
+    assert {kind for kind, effect in EFFECTS.items() if effect.of_account} == {QuotaExhausted, KeyRejected}
+
+
+@pytest.mark.parametrize("error", [Unavailable, Malformed, BadRequest, Oversized, PartsRefused])
+def test_an_answer_that_is_no_refusal_of_rate_or_key_is_billed(error: type[ProviderError]) -> None:
+    assert effect_of(error("m", provider="alchemy")).is_billed
 
 
 @pytest.mark.parametrize("provider", ["alchemy", "binance", "coingecko", "defillama", "dexscreener", "rpc"])

@@ -8,7 +8,7 @@ import pytest
 
 from moonx_pipeline.domain.chains import DEFAULT_CHAINS, NATIVE_TOKEN, POLYGON
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, ChainBalances, ChainOutcome, Coverage, TokenInfo, Way
-from moonx_pipeline.providers.classification import effect_of
+from moonx_pipeline.providers.error_table import effect_of
 from moonx_pipeline.providers.errors import Unavailable
 from moonx_pipeline.providers.evm import EvmNode, WrongChain
 from moonx_pipeline.providers.http import HttpClient

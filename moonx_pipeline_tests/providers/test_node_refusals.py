@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
+from moonx_pipeline.providers.error_table import Meaning
 from moonx_pipeline.providers.errors import PartsRefused, QuotaExhausted, RateLimited, Unavailable
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
-from moonx_pipeline.providers.node_answers import Meaning, Refusal
+from moonx_pipeline.providers.node_answers import Refusal
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.simulator.evm_world import EvmWorld
 from moonx_pipeline_tests.support.node_proxy import Forward, Rule, node_proxy

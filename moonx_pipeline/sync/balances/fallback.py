@@ -15,12 +15,11 @@ from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Way
 from moonx_pipeline.domain.providers import ALCHEMY, NODE
 from moonx_pipeline.providers.alchemy import Alchemy, RpcReading
-from moonx_pipeline.providers.classification import effect_of
+from moonx_pipeline.providers.error_table import effect_of
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
 from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.calls import ProviderCalls
-from moonx_pipeline.sync.protection.breakers import ACCOUNT_CAUSES
 
 MOST_ASKED_AGAIN: Final = 1_000
 """The most tokens of one reading that are asked for again individually; the others count as unread."""
@@ -153,7 +152,7 @@ class OtherWays:
 
 def is_of_account(error: ProviderError | None) -> bool:
     """Whether an error concerns the key, whichever API uses it."""
-    return error is not None and effect_of(error).breaker in ACCOUNT_CAUSES
+    return error is not None and effect_of(error).of_account
 
 
 def _worth_asking_again(error: ProviderError | None) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.events import Event, rfc3339
 from moonx_pipeline.metrics.protection import count_opened
-from moonx_pipeline.providers.classification import effect_of
+from moonx_pipeline.providers.error_table import effect_of
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.storage.connection.retries import Database
 from moonx_pipeline.storage.protection import breaker_rows as store
@@ -22,9 +22,6 @@ from moonx_pipeline.sync.protection.alerts import breaker_alerts
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-ACCOUNT_CAUSES: Final = frozenset({"key_rejected", "quota_exhausted"})
-"""Refusals that concern a key, whichever API uses it."""
 
 
 def user_key(user_id: str) -> str:
