@@ -62,7 +62,7 @@ class Processes:
         yield gauge("worker_memory_bytes", memory)
 
 
-def health_engine(settings: Settings) -> Engine:
+def unpooled_engine(settings: Settings) -> Engine:
     """An engine without a pool: forked processes must not inherit this process's connections."""
     return create_engine(
         database_url(settings),

@@ -34,7 +34,7 @@ from moonx_pipeline.storage.syncs.workers import list_workers
 from moonx_pipeline.sync.runtime import process_runtime
 from moonx_pipeline.tracing import load_tracing
 from moonx_pipeline.worker.app import worker_app
-from moonx_pipeline.worker.monitoring import Processes, health_engine, serve_worker
+from moonx_pipeline.worker.monitoring import Processes, serve_worker, unpooled_engine
 from moonx_pipeline.worker.stall import StallWatch
 from moonx_pipeline.worker.warm_up import warm_up
 
@@ -185,7 +185,7 @@ def run_worker(settings: Settings, listening: socket.socket | None) -> int:
     load_tracing(settings)
     write_runs_as_lines()
     program = WorkerProgram(settings)
-    processes, engine = Processes(program.process_ids, settings.worker.concurrency), health_engine(settings)
+    processes, engine = Processes(program.process_ids, settings.worker.concurrency), unpooled_engine(settings)
     stall = StallWatch(settings, engine, processes, program.end_stalled)
     if listening is not None:
         serve_worker(settings, listening, engine, processes, stall.why_stalled)
