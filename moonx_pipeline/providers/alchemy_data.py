@@ -19,6 +19,7 @@ from moonx_pipeline.providers.bodies import Checked, clean_text
 from moonx_pipeline.providers.errors import Oversized, Unavailable
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import is_revert
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 
 Group = Sequence[tuple[str, Sequence[int]]]
@@ -231,13 +232,9 @@ def read_group(
     answer = Checked("alchemy", decode_page)
     while True:
         http.send(
-            "POST",
-            f"{url}/{path}",
+            Request("POST", f"{url}/{path}", endpoint, compute_units=COMPUTE_UNITS[endpoint], json=request),
+            answer,
             scope=scope,
-            endpoint=endpoint,
-            compute_units=COMPUTE_UNITS[endpoint],
-            json=request,
-            classify=answer,
             slot=slot,
         )
         slot = None

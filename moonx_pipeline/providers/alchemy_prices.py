@@ -16,6 +16,7 @@ from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_
 from moonx_pipeline.providers.alchemy_values import NOTHING, read_quote
 from moonx_pipeline.providers.bodies import Checked, by_row
 from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 
 _PRICES_A_CALL: Final = 25
@@ -77,13 +78,15 @@ class AlchemyPrices:
         for chunk in self._price_chunks(contracts):
             answer = Checked("alchemy", _decode_prices)
             self._http.send(
-                "POST",
-                f"{self._base_url}/{self._keys[chunk[0].chain_id]}/tokens/by-address",
+                Request(
+                    "POST",
+                    f"{self._base_url}/{self._keys[chunk[0].chain_id]}/tokens/by-address",
+                    "prices/by-address",
+                    compute_units=COMPUTE_UNITS["prices/by-address"],
+                    json={"addresses": [{"network": NETWORKS[key.chain_id], "address": key.address} for key in chunk]},
+                ),
+                answer,
                 scope=scope,
-                endpoint="prices/by-address",
-                compute_units=COMPUTE_UNITS["prices/by-address"],
-                json={"addresses": [{"network": NETWORKS[key.chain_id], "address": key.address} for key in chunk]},
-                classify=answer,
             )
             now = utc_now()
             for row in answer.value.data:

@@ -36,6 +36,7 @@ from moonx_pipeline.providers.evm import ask_contracts
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import refusal_of
 from moonx_pipeline.providers.node_calls import Endpoint, NodeCalls
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 
 _PAGE: Final = 100
@@ -189,14 +190,16 @@ class AlchemyRpc:
                 for number, contract in enumerate(batch)
             ]
             body = self._http.send(
-                "POST",
-                self._url,
+                Request(
+                    "POST",
+                    self._url,
+                    "alchemy_getTokenMetadata",
+                    chain_id=self._chain_id,
+                    compute_units=COMPUTE_UNITS["alchemy_getTokenMetadata"] * len(batch),
+                    json=requests,
+                ),
+                self._classify_metadata,
                 scope=scope,
-                endpoint="alchemy_getTokenMetadata",
-                chain_id=self._chain_id,
-                compute_units=COMPUTE_UNITS["alchemy_getTokenMetadata"] * len(batch),
-                json=requests,
-                classify=self._classify_metadata,
             )
             for response in decode_metadata(body):
                 if isinstance(response.id, int) and 0 <= response.id < len(batch):
@@ -228,14 +231,16 @@ class AlchemyRpc:
             return answer(status, headers, body) or self._refused(method, answer.value.error)
 
         self._http.send(
-            "POST",
-            self._url,
+            Request(
+                "POST",
+                self._url,
+                method,
+                chain_id=self._chain_id,
+                compute_units=COMPUTE_UNITS[method],
+                json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params},
+            ),
+            classify,
             scope=scope,
-            endpoint=method,
-            chain_id=self._chain_id,
-            compute_units=COMPUTE_UNITS[method],
-            json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params},
-            classify=classify,
         )
         return answer.value
 

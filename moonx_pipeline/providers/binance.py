@@ -14,6 +14,7 @@ from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.providers.bodies import Checked, by_row, read_time
 from moonx_pipeline.providers.errors import BadRequest
 from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 
 _UNKNOWN_SYMBOL: Final = frozenset({-1121, -1220})
@@ -102,14 +103,16 @@ class Binance:
     def _ask(self, which: Mapping[str, str], scope: CallScope) -> dict[str, Ticker]:
         answer = Checked("binance", _decode)
         self._http.send(
-            "GET",
-            self._url,
+            Request(
+                "GET",
+                self._url,
+                "ticker/24hr",
+                cost=_WEIGHT,
+                # A symbol that does not trade keeps its last price forever.
+                params={**which, "symbolStatus": "TRADING"},
+            ),
+            answer,
             scope=scope,
-            endpoint="ticker/24hr",
-            cost=_WEIGHT,
-            # A symbol that does not trade keeps its last price forever.
-            params={**which, "symbolStatus": "TRADING"},
-            classify=answer,
         )
         tickers = answer.value
         prices = {}

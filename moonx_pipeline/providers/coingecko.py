@@ -17,6 +17,7 @@ from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.providers.bodies import Checked, by_row, read_time
 from moonx_pipeline.providers.errors import BatchTooLarge
 from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 
 _BATCH: Final = {True: 100, False: 30}  # with a paid plan, and without
@@ -111,19 +112,21 @@ class CoinGecko:
     def _ask(self, path: str, which: Mapping[str, str], scope: CallScope, chain_id: int | None) -> dict[str, Quote]:
         answer = Checked("coingecko", _decode, chain_id)
         self._http.send(
-            "GET",
-            f"{self._base_url}/{path}",
+            Request(
+                "GET",
+                f"{self._base_url}/{path}",
+                path.split("/")[1],
+                chain_id=chain_id,
+                params={
+                    **which,
+                    "vs_currencies": "usd",
+                    "include_24hr_change": "true",
+                    "include_last_updated_at": "true",
+                    "precision": "full",
+                },
+            ),
+            answer,
             scope=scope,
-            endpoint=path.split("/")[1],
-            chain_id=chain_id,
-            params={
-                **which,
-                "vs_currencies": "usd",
-                "include_24hr_change": "true",
-                "include_last_updated_at": "true",
-                "precision": "full",
-            },
-            classify=answer,
         )
         now = utc_now()
         quotes = {name.lower(): _quote(price, now) for name, price in answer.value.items()}

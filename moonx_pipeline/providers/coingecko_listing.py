@@ -11,6 +11,7 @@ from moonx_pipeline.domain.chains import KNOWN_CHAINS
 from moonx_pipeline.domain.token_list import COINGECKO_LIST, ListedToken, TokenList, fingerprint
 from moonx_pipeline.providers.bodies import Checked, by_row
 from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.providers.token_lists import bounded, listed_token, once_each
 
@@ -52,12 +53,9 @@ class CoinGeckoListing:
             ProviderError: CoinGecko did not answer, or not with a list of coins.
         """
         body = self._http.send(
-            "GET",
-            self._url,
+            Request("GET", self._url, "coins_list", params={"include_platform": "true"}),
+            Checked(self._http.provider, _decode),
             scope=scope,
-            endpoint="coins_list",
-            params={"include_platform": "true"},
-            classify=Checked(self._http.provider, _decode),
         )
         tokens = parse_listing(body)
         return TokenList(COINGECKO_LIST, fingerprint(tokens), tokens)

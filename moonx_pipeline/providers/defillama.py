@@ -17,6 +17,7 @@ from moonx_pipeline.domain.providers import DEFILLAMA
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.providers.bodies import Checked, by_row, read_time
 from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 
 TOKENS_A_CALL: Final = 60
@@ -79,11 +80,9 @@ class DefiLlama:
         names = {key: _name_of(key) for key in keys}
         answer = Checked("defillama", _decode)
         self._http.send(
-            "GET",
-            f"{self._url}/{','.join(dict.fromkeys(names.values()))}",
+            Request("GET", f"{self._url}/{','.join(dict.fromkeys(names.values()))}", "prices/current"),
+            answer,
             scope=scope,
-            endpoint="prices/current",
-            classify=answer,
         )
         now = utc_now()
         coins = {name.lower(): coin for name, coin in answer.value.coins.items()}

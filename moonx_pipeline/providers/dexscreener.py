@@ -14,6 +14,7 @@ from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.domain.pools import Pool
 from moonx_pipeline.providers.bodies import Checked, by_row, leniently
 from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 
 ADDRESSES_A_CALL: Final = 30
@@ -154,12 +155,14 @@ class DexScreener:
     def _ask(self, chain_id: int, addresses: Sequence[str], scope: CallScope) -> list[Pool]:
         answer = Checked("dexscreener", _decode, chain_id)
         self._http.send(
-            "GET",
-            f"{self._url}/{CHAIN_BY_ID[chain_id].dexscreener_slug}/{','.join(addresses)}",
+            Request(
+                "GET",
+                f"{self._url}/{CHAIN_BY_ID[chain_id].dexscreener_slug}/{','.join(addresses)}",
+                "tokens",
+                chain_id=chain_id,
+            ),
+            answer,
             scope=scope,
-            endpoint="tokens",
-            chain_id=chain_id,
-            classify=answer,
         )
         pools = [_pool(pair, chain_id) for pair in answer.value or ()]
         return [pool for pool in pools if pool is not None]

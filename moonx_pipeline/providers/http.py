@@ -35,6 +35,7 @@ from moonx_pipeline.providers.errors import (
     Unavailable,
 )
 from moonx_pipeline.providers.rate_limiter import NullRateLimiter, RateLimiter
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope, ProviderCall
 from moonx_pipeline.tracing import span
 
@@ -114,34 +115,13 @@ class HttpClient:
         """
         return self._rate_limiter.reserve(calls, compute_units=compute_units)
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        scope: CallScope,
-        endpoint: str,
-        classify: Classify,
-        chain_id: int | None = None,
-        cost: int = 1,
-        compute_units: int = 0,
-        params: Mapping[str, str] | None = None,
-        json: Any = None,
-        slot: datetime | None = None,
-    ) -> bytes:
+    def send(self, request: Request, classify: Classify, *, scope: CallScope, slot: datetime | None = None) -> bytes:
         """Sends a request, and repeats it within the deadline if that may succeed.
 
         Args:
-            method: ``GET`` or ``POST``.
-            url: The URL; never shown.
-            scope: Deadline and tally; each try is a call of it.
-            endpoint: Short name of the request, for the tally.
+            request: The request.
             classify: Gives the error of a response.
-            chain_id: The chain asked about, if it is one.
-            cost: What each try counts for in the provider's measure of requests.
-            compute_units: What each try costs.
-            params: Of the query.
-            json: Body.
+            scope: Deadline and tally; each try is a call of it.
             slot: A reserved slot; a repeat takes one of its own.
 
         Returns:
@@ -150,29 +130,32 @@ class HttpClient:
         Raises:
             ProviderError: The error of the last try.
         """
-        reserved, about = slot, {"moonx.provider": self.provider, "moonx.chain": chain_id}
+        reserved, about = slot, {"moonx.provider": self.provider, "moonx.chain": request.chain_id}
 
         def attempt() -> bytes:
-            with span(f"{self.provider} {endpoint}", about, kind="client"):
+            with span(f"{self.provider} {request.endpoint}", about, kind="client"):
                 return ask()
 
         def ask() -> bytes:
             nonlocal reserved
-            slot, reserved = reserved or self._rate_limiter.acquire(scope, cost=cost, compute_units=compute_units), None
-            started, outcome, units = time.monotonic(), _UNFORESEEN, compute_units
+            units = request.compute_units
+            slot = reserved or self._rate_limiter.acquire(scope, cost=request.cost, compute_units=units)
+            reserved, started, outcome = None, time.monotonic(), _UNFORESEEN
             try:
-                body = self._once(method, url, scope, chain_id, params, json, classify)
+                body = self._once(request, scope, classify)
                 outcome = "ok"
             except ProviderError as error:
                 outcome, effect = type(error).__name__, effect_of(error)
-                units = compute_units if effect.is_billed else 0
+                units = units if effect.is_billed else 0
                 if effect.block:
                     self._rate_limiter.refused(error, slot)
                 raise
             finally:
                 seconds = time.monotonic() - started
-                scope.calls.append(ProviderCall(self.provider, chain_id, endpoint, outcome, seconds, units))
-                count_call(self.provider, chain_id, outcome, seconds=seconds, compute_units=units)
+                scope.calls.append(
+                    ProviderCall(self.provider, request.chain_id, request.endpoint, outcome, seconds, units)
+                )
+                count_call(self.provider, request.chain_id, outcome, seconds=seconds, compute_units=units)
             return body
 
         jitter = wait_random_exponential(multiplier=self._retry_delay_s, max=_LONGEST_JITTER)
@@ -195,39 +178,36 @@ class HttpClient:
         )
         return retrying(attempt)
 
-    def _once(
-        self,
-        method: str,
-        url: str,
-        scope: CallScope,
-        chain_id: int | None,
-        params: Mapping[str, str] | None,
-        json: Any,
-        classify: Classify,
-    ) -> bytes:
+    def _once(self, request: Request, scope: CallScope, classify: Classify) -> bytes:
         budget = min(self._timeout_s, scope.remaining())
         if budget <= 0:
             raise DeadlineOver(
-                f"{self.provider} was not asked: the sync's time is over.", provider=self.provider, chain_id=chain_id
+                f"{self.provider} was not asked: the sync's time is over.",
+                provider=self.provider,
+                chain_id=request.chain_id,
             )
         end = time.monotonic() + budget
-        request = requests.PreparedRequest()
+        prepared = requests.PreparedRequest()
         try:
-            request.prepare(method, url, headers=self._headers, params=params, json=json)
+            prepared.prepare(
+                request.method, request.url, headers=self._headers, params=request.params, json=request.json
+            )
             with self._adapter.send(
-                request,
+                prepared,
                 stream=True,
                 timeout=urllib3.Timeout(total=budget),  # type: ignore[arg-type]  # stubs don't know it
-                **self._surroundings_of(url),
+                **self._surroundings_of(request.url),
             ) as response:
-                body = self._read(response, end, budget, chain_id)
+                body = self._read(response, end, budget, request.chain_id)
                 status, headers = response.status_code, response.headers
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
-            raise self._late(budget, chain_id) from None
+            raise self._late(budget, request.chain_id) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as problem:
             # Its text holds the URL, and so the key: only its kind is shown.
             raise Unavailable(
-                f"{self.provider} can't be reached ({_kind(problem)}).", provider=self.provider, chain_id=chain_id
+                f"{self.provider} can't be reached ({_kind(problem)}).",
+                provider=self.provider,
+                chain_id=request.chain_id,
             ) from None
         error = classify(status, headers, body)
         if error is not None:

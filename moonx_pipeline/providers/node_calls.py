@@ -14,6 +14,7 @@ from moonx_pipeline.providers.error_table import Meaning
 from moonx_pipeline.providers.errors import BatchTooLarge, CallTimeout, Malformed, ProviderError, RateLimited
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import Refusal, Response, decode_responses, refusal_of
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 
 Answer = str | Refusal
@@ -152,15 +153,17 @@ class NodeCalls:
             return self._problem(status, headers, body, batch)
 
         return self._http.send(
-            "POST",
-            self._endpoint.url,
+            Request(
+                "POST",
+                self._endpoint.url,
+                batch[-1].method,
+                chain_id=self._endpoint.chain_id,
+                compute_units=sum(self._endpoint.compute_units.get(call.method, 0) for call in batch),
+                # A single call is sent as an object, since some nodes accept no arrays at all.
+                json=requests if len(batch) > 1 else requests[0],
+            ),
+            problem,
             scope=scope,
-            endpoint=batch[-1].method,
-            chain_id=self._endpoint.chain_id,
-            compute_units=sum(self._endpoint.compute_units.get(call.method, 0) for call in batch),
-            # A single call is sent as an object, since some nodes accept no arrays at all.
-            json=requests if len(batch) > 1 else requests[0],
-            classify=problem,
             slot=slot,
         )
 

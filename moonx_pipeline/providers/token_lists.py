@@ -18,6 +18,7 @@ from moonx_pipeline.domain.token_list import ListedToken, TokenList
 from moonx_pipeline.providers.bodies import Checked, by_row, clean_text
 from moonx_pipeline.providers.errors import Oversized
 from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 
 MAX_ROWS: Final = 100_000
@@ -69,7 +70,7 @@ class TokenLists:
             ProviderError: It can't be read, or is no token list.
         """
         classify = Checked(self._http.provider, _decode)
-        body = self._http.send("GET", url, scope=scope, endpoint="token_list", classify=classify)
+        body = self._http.send(Request("GET", url, "token_list"), classify, scope=scope)
         version, tokens = parse_token_list(body)
         return TokenList(list_name(url), version, tokens)
 

@@ -23,6 +23,7 @@ from moonx_pipeline.providers.errors import (
     Unavailable,
 )
 from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline_tests.support.raw_server import answering, http
 
@@ -39,12 +40,9 @@ def ask(
         secrets=["sekret-key"],
     )
     return client.send(
-        "GET",
-        url,
+        Request("GET", url, "test", compute_units=7),
+        lambda status, headers, body: refusal("alchemy", status, headers, body),
         scope=scope or CallScope.lasting(10),
-        endpoint="test",
-        compute_units=7,
-        classify=lambda status, headers, body: refusal("alchemy", status, headers, body),
     )
 
 
@@ -256,10 +254,7 @@ def test_an_answer_after_hints_is_never_taken_for_that_of_the_next_call() -> Non
 
     client = HttpClient("alchemy", timeout_s=2, retries=1, retry_delay_s=0, max_body_bytes=1000)
     with answering(keep_alive) as url:
-        said = [
-            client.send("GET", url, scope=CallScope.lasting(5), endpoint="test", classify=lambda *_: None)
-            for _ in range(2)
-        ]
+        said = [client.send(Request("GET", url, "test"), lambda *_: None, scope=CallScope.lasting(5)) for _ in range(2)]
 
     assert said == [b"[1]", b"[2]"]
 
@@ -277,7 +272,7 @@ def test_a_fault_of_our_own_is_not_counted_as_a_good_call() -> None:
         raise StopIteration
 
     with answering(http(b"{}")) as url, pytest.raises(StopIteration):
-        client.send("GET", url, scope=scope, endpoint="test", classify=broken)
+        client.send(Request("GET", url, "test"), broken, scope=scope)
 
     assert [call.outcome for call in scope.calls] == ["Unforeseen"]
 
