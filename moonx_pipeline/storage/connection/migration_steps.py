@@ -18,7 +18,6 @@ from moonx_pipeline.storage.connection.migrations import RECORD, runs_with
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.connection.silence import KEEPALIVE, know
 
-
 # Who waits for a table lets nobody pass who comes later: not for long, then all of them before the next try. It is also
 # less than the second after which the server looks for a deadlock, so a migration gives way, never a sync.
 _LOCK_WAIT: Final = "500ms"
