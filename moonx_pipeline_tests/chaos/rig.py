@@ -32,7 +32,7 @@ ALCHEMY_CALLS_A_MINUTE: Final = 300
 """So few that a burst of requests meets the limit, and usual load does not."""
 
 CHAINS: Final = ("ethereum", "polygon", "optimism", "arbitrum", "base")
-_START_SECONDS: Final = 120
+_START_SECONDS: Final = 300
 
 _SETTINGS: Final = {
     **UNLIMITED,
