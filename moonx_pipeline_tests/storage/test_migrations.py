@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.storage.connection import migration_steps
 from moonx_pipeline.storage.connection.engine import open_engine
 from moonx_pipeline.storage.connection.migrations import (
     SQL_FOLDER,
@@ -146,6 +147,22 @@ def test_a_migration_that_waits_for_a_table_holds_up_nobody(empty: Engine, tmp_p
         assert migrating.result(30) == ("0002.column",)
 
     assert schema_state_of(empty, tmp_path) is SchemaStanding.CURRENT
+
+
+def test_a_table_that_is_never_free_is_told_in_a_sentence(
+    empty: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migration_steps, "TRIES_SECONDS", 1)
+    (tmp_path / "0001.table.sql").write_text("CREATE TABLE used ();")
+    migrate(empty, tmp_path)
+    (tmp_path / "0002.column.sql").write_text("ALTER TABLE used ADD COLUMN n int;")
+
+    with empty.connect() as other:
+        other.exec_driver_sql("LOCK TABLE used IN ROW EXCLUSIVE MODE")
+        with pytest.raises(OperatorError, match="somebody uses without a pause"):
+            migrate(empty, tmp_path)
+
+    assert schema_state_of(empty, tmp_path) is SchemaStanding.OLDER
 
 
 def waits_for(engine: Engine, table: str) -> None:
