@@ -13,7 +13,6 @@ import requests
 from kafka import KafkaProducer
 
 from moonx_pipeline.simulator.tokens import derived_address
-from moonx_pipeline.storage.portfolios.users import add_wallets
 from moonx_pipeline.sync.cancel import cancel_request
 from moonx_pipeline_tests.chaos.reading import CROWD, POISON
 from moonx_pipeline_tests.fixtures.gateway import token_of
@@ -125,8 +124,14 @@ def ten_thousand(chaos: Chaos) -> Iterator[None]:
     """An operator asks for the syncs of 10,000 people at once, and takes back what still waits in the end."""
     rig, people = chaos.rig, [f"{CROWD}{number}" for number in range(_CROWD)]
     with rig.engine.begin() as connection:
-        for person in people:
-            add_wallets(connection, person, [derived_address(f"wallet: {person}")])
+        connection.exec_driver_sql(
+            "INSERT INTO user_sync_status (user_id) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", (people,)
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO user_wallets (user_id, wallet_address) SELECT * FROM unnest(%s::text[], %s::text[]) "
+            "ON CONFLICT DO NOTHING",
+            (people, [derived_address(f"wallet: {person}") for person in people]),
+        )
     headers = {"Authorization": f"Bearer {token_of('operator', role='admin')}"}
     for begin in range(0, _CROWD, _BULK):
         url = f"{rig.gateway_url('gateway1')}/api/v1/sync/bulk"
