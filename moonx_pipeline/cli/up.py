@@ -7,24 +7,19 @@ import signal
 import socket
 import sys
 import threading
-from datetime import timedelta
 from pathlib import Path
 
 import click
 from sqlalchemy import Engine
 
-from moonx_pipeline.cli.terminal import echo
+from moonx_pipeline.cli.up_announcement import DEMO_USER, announce, graphql_url
 from moonx_pipeline.cli.up_processes import described, end, left_over, start_watch
 from moonx_pipeline.domain.show import visible
-from moonx_pipeline.errors import OperatorError, WrongUse
+from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings
 
 _DRAIN_MS = 4000
 """How long the worker may finish its runs; it hands back the rest. Ctrl-C takes ten seconds at most."""
-
-DEMO_USER = "demo"
-_SESSION = timedelta(hours=12)
-_ADMIN_SESSION = timedelta(hours=1)
 
 
 @click.command()
@@ -80,7 +75,7 @@ def up(replace: bool) -> None:
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: _terminate_self())  # honcho stops its processes on SIGTERM
     start_watch(settings.home)
-    threading.Thread(target=_announce, args=(settings, engine), daemon=True).start()
+    threading.Thread(target=announce, args=(settings, engine), daemon=True).start()
     manager.loop()
     # A process that ends by itself fails the whole; Ctrl-C does not.
     failed = manager.returncode not in (None, 0, 130, -2, -15)
@@ -103,11 +98,6 @@ def _end_earlier(home: Path, *, replace: bool) -> None:
     if not replace:
         raise OperatorError(f"{what} 'moonx up --replace' ends it first.")
     end(found)
-
-
-def graphql_url(port: int) -> str:
-    """The URL of Dagster's GraphQL on this machine."""
-    return f"http://127.0.0.1:{port}/graphql"
 
 
 def _has_source(settings: Settings) -> bool:
@@ -151,39 +141,3 @@ def _register_demo_user(engine: Engine) -> None:
     with engine.begin() as connection:
         if not wallets_of(connection, DEMO_USER):
             add_wallets(connection, DEMO_USER, (PLAIN_WALLET, POLYGON_WALLET))
-
-
-def _announce(settings: Settings, engine: Engine) -> None:
-    """Prints the pages' addresses once they answer."""
-    import requests
-    from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
-
-    @retry(retry=retry_if_exception_type(requests.RequestException), wait=wait_fixed(0.3), stop=stop_after_delay(90))
-    def answers(url: str) -> None:
-        requests.get(url, timeout=2).raise_for_status()
-
-    web, page = settings.service.webserver_port, f"http://127.0.0.1:{settings.gateway.port}"
-    answers(f"{page}/openapi.json")
-    answers(f"http://127.0.0.1:{web}/server_info")
-    # What is printed elsewhere than on a terminal is kept: by a service manager, in a file.
-    admin = sys.stdout.isatty() and _link(settings, engine, is_admin=True)
-    echo(
-        f"\nYour portfolio: {_link(settings, engine, is_admin=False) or f'{page}/'}\n"
-        f"For operators:  {admin or f'{page}/admin'}\n"
-        f"                A link signs in once, within a minute: 'moonx token {DEMO_USER} --link' prints a new one,\n"
-        f"                with '--admin' one for operators.\n"
-        f"Dagster:        http://127.0.0.1:{web}/assets/portfolio\n"
-        f"The API:        {page}/docs  (Ctrl-C stops everything)\n"
-        f"For commands in another terminal: export DAGSTER_GRAPHQL_URL={graphql_url(web)}\n"
-    )
-
-
-def _link(settings: Settings, engine: Engine, *, is_admin: bool) -> str | None:
-    """A link that signs the demo user in; ``None`` if tokens are issued elsewhere."""
-    from moonx_pipeline.cli.links import sign_in_link
-
-    try:
-        lifetime = _ADMIN_SESSION if is_admin else _SESSION
-        return sign_in_link(settings, engine, DEMO_USER, is_admin=is_admin, lifetime=lifetime)
-    except WrongUse:
-        return None

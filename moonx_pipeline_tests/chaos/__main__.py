@@ -97,11 +97,11 @@ def _rounds(
     waiting = next(chosen, None)
     while waiting is not None and time.monotonic() < until:
         # A server that does not start again, such as on a port that is taken now, is the rig's own trouble.
-        with _told_of_trouble(), running_rig(logs) as rig:
+        with _told_of_trouble(), running_rig(logs, brokers=_brokers(waiting)) as rig:
             chaos = Chaos(rig, seed=seed, users=users)
             try:
                 chaos.warm_up()
-                while waiting is not None and time.monotonic() < until:
+                while waiting is not None and _brokers(waiting) == len(rig.brokers) and time.monotonic() < until:
                     faults, waiting = waiting, next(chosen, None)
                     click.echo(f"         {' + '.join(fault.name for fault in faults)} …")
                     one = chaos.run(faults)
@@ -110,6 +110,10 @@ def _rounds(
                         break
             finally:
                 chaos.stop()
+
+
+def _brokers(faults: Sequence[Fault]) -> int:
+    return max(fault.brokers for fault in faults)
 
 
 @contextmanager

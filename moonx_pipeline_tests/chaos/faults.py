@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from moonx_pipeline_tests.chaos import database_faults, kafka_faults
 from moonx_pipeline_tests.chaos import special_faults as special
 from moonx_pipeline_tests.support.links import BOTH, Direction, Link
 
@@ -24,11 +25,13 @@ class Fault(NamedTuple):
         name: What, and how.
         seconds: How long it lasts.
         begin: Begins it, and ends it with the block.
+        brokers: How many of Kafka's the rig has to have.
     """
 
     name: str
     seconds: float
     begin: Begin
+    brokers: int = 1
 
 
 def _during(begin: Callable[[Rig], None], end: Callable[[Rig], None]) -> Begin:
@@ -117,9 +120,11 @@ FAULTS: Final = (
     Fault("postgres frozen", 15, _during(lambda rig: rig.postgres.freeze(), lambda rig: rig.postgres.thaw())),
     Fault("postgres restarted", 3, _once(lambda rig: rig.postgres.restart())),
     Fault("postgres killed", 3, _during(lambda rig: rig.postgres.kill(), lambda rig: rig.postgres.restart())),
-    Fault("postgres connections exhausted", 10, special.connections_exhausted),
-    Fault("postgres deadlocks", 10, special.deadlocks),
-    Fault("postgres disk full", 8, special.disk_full),
+    Fault("postgres connections exhausted", 10, database_faults.connections_exhausted),
+    Fault("postgres deadlocks", 10, database_faults.deadlocks),
+    Fault("postgres disk full", 8, database_faults.disk_full),
+    Fault("postgres failover", 8, database_faults.failover),
+    Fault("postgres migrated", 5, database_faults.migration),
     Fault("redis frozen", 15, _during(lambda rig: rig.redis.freeze(), lambda rig: rig.redis.thaw())),
     Fault("redis emptied", 3, _once(_empty_redis)),
     Fault(
@@ -131,7 +136,13 @@ FAULTS: Final = (
     Fault("redis frozen, then emptied", 12, _during(lambda rig: rig.redis.freeze(), _empty_redis)),
     Fault("kafka frozen", 15, _kafka_frozen),
     Fault("kafka stopped", 8, _during(lambda rig: rig.kafka.stop(), lambda rig: rig.kafka.start())),
-    Fault("kafka topic missing", 8, special.topic_missing),
+    Fault("kafka topic missing", 8, kafka_faults.topic_missing),
+    Fault("kafka password refused", 12, kafka_faults.password_refused),
+    Fault("kafka leader killed", 20, kafka_faults.killed(1), brokers=3),
+    Fault("kafka leader frozen", 25, kafka_faults.leader_frozen, brokers=3),
+    Fault("kafka majority killed", 15, kafka_faults.killed(2), brokers=3),
+    Fault("kafka restarted in turn", 3, kafka_faults.restarted_in_turn, brokers=3),
+    Fault("daemon away for an hour", 10, special.daemon_away),
     Fault("worker clock fast", 12, special.clock("worker1", 1200)),
     Fault("worker clock slow", 12, special.clock("worker1", -1200)),
     Fault("gateway clock fast", 12, special.clock("gateway1", 1200)),
@@ -139,6 +150,7 @@ FAULTS: Final = (
     Fault("poison event", 5, special.poison_event),
     Fault("poison token", 8, special.poison_token),
     Fault("burst of requests", 10, special.burst),
+    Fault("ten thousand requests", 15, special.ten_thousand),
     Fault("webhook flood", 8, special.webhook_flood),
     Fault("alchemy outage", 10, _provider("outage", "alchemy")),
     Fault("alchemy hangs", 12, _provider("hang", "alchemy")),
@@ -191,11 +203,16 @@ FIRST: Final = (
     "postgres connections exhausted",
     "postgres deadlocks",
     "postgres disk full",
+    "postgres failover",
+    "postgres migrated",
     "kafka stopped",
     "kafka topic missing",
+    "kafka password refused",
     "redis emptied",
     "redis memory full",
     "second daemon",
+    "daemon away for an hour",
+    "ten thousand requests",
     "worker clock fast",
     "poison event",
     "poison token",
@@ -206,6 +223,10 @@ FIRST: Final = (
     "worker-redis forgotten",
     "worker-providers cut down",
     "clients-gateway1 forgotten",
+    "kafka leader killed",
+    "kafka leader frozen",
+    "kafka restarted in turn",
+    "kafka majority killed",
 )
 """Those that matter most, in their order."""
 
@@ -220,4 +241,4 @@ def plan(seed: int) -> Iterator[Sequence[Fault]]:
     yield from ([BY_NAME[name]] for name in FIRST)
     yield from ([fault] for fault in rest)
     while True:
-        yield chance.sample(FAULTS, 2)
+        yield chance.sample([fault for fault in FAULTS if fault.brokers == 1], 2)

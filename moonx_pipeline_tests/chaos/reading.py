@@ -22,6 +22,9 @@ from moonx_pipeline_tests.support.syncs import violations
 POISON: Final = "poison"
 """Keys that begin so are of faults, not of users: what is in Kafka by them need not be committed."""
 
+CROWD: Final = "crowd"
+"""Users whose names begin so are many: the world they hold is not kept, so neither is what is stored of them."""
+
 _PARTITIONS: Final = 3
 _MORE_THREADS, _MORE_FILES, _MORE_SESSIONS = 60, 60, 25
 """How much more than at the start a part may hold: pools fill, a gateway's of 40 threads the most."""
@@ -31,7 +34,7 @@ class Topics:
     """All messages of all topics so far."""
 
     def __init__(self, rig: Rig) -> None:
-        self._kafka = rig.kafka
+        self._rig = rig
         self._next = {TopicPartition(topic, n): 0 for topic in TOPIC_NAMES for n in range(_PARTITIONS)}
         self.records: list[Record] = []
 
@@ -43,7 +46,7 @@ class Topics:
 
     def read(self) -> list[Record]:
         """Reads to the end of each partition."""
-        consumer = KafkaConsumer(bootstrap_servers=[self._kafka.bootstrap], enable_auto_commit=False)
+        consumer = KafkaConsumer(bootstrap_servers=self._rig.bootstrap, enable_auto_commit=False)
         try:
             consumer.assign(list(self._next))
             for partition, offset in self._next.items():
@@ -159,7 +162,8 @@ class Recorder:
     def _stored(self) -> list[Stored]:
         found = self._rig.rows(
             "SELECT sync_operation_id::text, wallet_address, chain_id, token_address, balance "
-            "FROM user_token_holdings_history ORDER BY created_at"
+            "FROM user_token_holdings_history WHERE user_id NOT LIKE %s ORDER BY created_at",
+            f"{CROWD}%",
         )
         return [Stored(operation, (wallet, chain, token), int(held)) for operation, wallet, chain, token, held in found]
 

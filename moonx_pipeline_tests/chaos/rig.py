@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from moonx_pipeline_tests.chaos.parts import Part, Supervisor, processes_of, sen
 from moonx_pipeline_tests.fixtures.dagster import ROOT, eventually
 from moonx_pipeline_tests.fixtures.database import running_postgres
 from moonx_pipeline_tests.fixtures.gateway import gateway_environment
-from moonx_pipeline_tests.fixtures.kafka import KafkaBroker, running_kafka
+from moonx_pipeline_tests.fixtures.kafka import PASSWORD, KafkaBroker, Links, running_cluster
 from moonx_pipeline_tests.fixtures.redis import RedisServer, running_redis
 from moonx_pipeline_tests.fixtures.simulator import UNLIMITED
 from moonx_pipeline_tests.support.database_proxy import database_socket, url_through
@@ -32,7 +32,7 @@ ALCHEMY_CALLS_A_MINUTE: Final = 300
 """So few that a burst of requests meets the limit, and usual load does not."""
 
 CHAINS: Final = ("ethereum", "polygon", "optimism", "arbitrum", "base")
-_START_SECONDS: Final = 120
+_START_SECONDS: Final = 300
 
 _SETTINGS: Final = {
     **UNLIMITED,
@@ -52,17 +52,28 @@ _SETTINGS: Final = {
 }
 """Waits short enough that what hangs ends within a round; deadlines of our own are the defaults."""
 
+KAFKA_USER: Final = "moonx"
+_KAFKA_LOGIN: Final = {
+    "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+    "KAFKA_SASL_USERNAME": KAFKA_USER,
+    "KAFKA_SASL_PASSWORD": PASSWORD,
+}
+
 
 class Postgres:
     """The database's server, which can be frozen, restarted and killed."""
 
-    def __init__(self, server: str, engine: Engine) -> None:
+    def __init__(self, engine: Engine) -> None:
         with engine.connect() as connection:
-            self._folder = Path(connection.exec_driver_sql("SHOW data_directory").scalar_one())
-        self._server = server
+            self.folder = Path(connection.exec_driver_sql("SHOW data_directory").scalar_one())
+
+    @property
+    def owner(self) -> int:
+        """The user id that the server runs as."""
+        return self.folder.stat().st_uid
 
     def processes(self) -> list[psutil.Process]:
-        return processes_of(int((self._folder / "postmaster.pid").read_text().split()[0]))
+        return processes_of(int((self.folder / "postmaster.pid").read_text().split()[0]))
 
     def freeze(self) -> None:
         send(self.processes(), signal.SIGSTOP)
@@ -79,8 +90,8 @@ class Postgres:
 
     def restart(self) -> None:
         """Stops it in order if it runs, and starts it with its data."""
-        release(self._folder.parent)
-        embedded_url(self._folder.parent)
+        release(self.folder.parent)
+        embedded_url(self.folder.parent)
 
 
 class Rig:
@@ -90,6 +101,8 @@ class Rig:
         engine: The database, straight.
         url: Its URL, straight.
         links: A proxy by the two parts that it connects, such as ``worker-database``.
+        kafka: The first of the brokers.
+        brokers: All of them; the links of Kafka lead to the first.
         parts: The product's processes by name.
         second_daemon: Dagster's daemon once more, which does not run.
     """
@@ -100,16 +113,18 @@ class Rig:
         folder: Path,
         url: str,
         links: Mapping[str, Link],
-        kafka: KafkaBroker,
+        brokers: Sequence[KafkaBroker],
+        listeners: Sequence[Links],
         redis: RedisServer,
         simulator: RunningSimulator,
         webserver_port: int,
     ) -> None:
         """Starts nothing yet; the folder is for logs and state."""
         self.folder, self.url, self.links = folder, url, links
-        self.kafka, self.redis, self.simulator = kafka, redis, simulator
+        self.brokers, self.kafka, self._listeners = brokers, brokers[0], listeners
+        self.redis, self.simulator = redis, simulator
         self.engine = open_engine(url)
-        self.postgres = Postgres(url, self.engine)
+        self.postgres = Postgres(self.engine)
         self.gateways = {name: free_port() for name in ("gateway1", "gateway2")}
         self.parts = self._parts(webserver_port)
         self.gateway_links = {name: Link(("127.0.0.1", port)) for name, port in self.gateways.items()}
@@ -121,7 +136,7 @@ class Rig:
         """The environment of a part behind its links."""
         role = {"relay": "moonx_relay", "gateway": "moonx_gateway"}.get(part, "moonx_worker")
         database = url_through(self.links[f"{part}-database"], self.url).set(username=role)
-        kafka = self.links.get(f"{part}-kafka")
+        kafka = [f"127.0.0.1:{one[part.upper()][1]}" for one in self._listeners if part.upper() in one]
         redis = self.links.get(f"{part}-redis")
         return {
             # Of a gateway's environment all parts need this: nothing of the machine's own settings.
@@ -132,7 +147,7 @@ class Rig:
             "DATABASE_URL": database.render_as_string(hide_password=False),
             "DAGSTER_HOME": str(ROOT),
             "DAGSTER_GRAPHQL_URL": f"http://127.0.0.1:{self.links['gateway-dagster'].port}/graphql",
-            **({"KAFKA_BROKERS": f"127.0.0.1:{kafka.port}"} if kafka else {}),
+            **({"KAFKA_BROKERS": ",".join(kafka), **_KAFKA_LOGIN} if kafka else {}),
             **({"CELERY_BROKER_URL": f"redis://127.0.0.1:{redis.port}/0"} if redis else {}),
             **more,
         }
@@ -200,6 +215,11 @@ class Rig:
 
     # The database, straight
 
+    @property
+    def bootstrap(self) -> str:
+        """Where all of Kafka's brokers are reached straight."""
+        return ",".join(broker.bootstrap for broker in self.brokers)
+
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
         with self.engine.connect() as connection:
             return list(connection.exec_driver_sql(sql, parameters))
@@ -213,13 +233,9 @@ class Rig:
         return f"http://127.0.0.1:{self.gateway_links[name].port}"
 
 
-def _kafka_ports(names: tuple[str, ...]) -> dict[str, int]:
-    return {name: free_port() for name in names}
-
-
 @contextmanager
-def running_rig(folder: Path | None = None) -> Iterator[Rig]:
-    """A rig that runs, until the block ends; ``folder`` keeps its logs."""
+def running_rig(folder: Path | None = None, *, brokers: int = 1) -> Iterator[Rig]:
+    """A rig that runs with so many of Kafka's brokers, until the block ends; ``folder`` keeps its logs."""
     with ExitStack() as stack:
         if folder is None:
             temporary = tempfile.TemporaryDirectory(prefix="moonx-chaos-", ignore_cleanup_errors=True)
@@ -229,7 +245,7 @@ def running_rig(folder: Path | None = None) -> Iterator[Rig]:
         redis = stack.enter_context(running_redis())
         simulator = stack.enter_context(running_simulator())
         webserver_port = free_port()
-        kafka_ports = _kafka_ports(("relay", "gateway", "worker"))
+        kafka_ports = {part: free_port() for part in ("relay", "gateway", "worker")}
         links = {
             **{f"{part}-database": Link(database_socket(server)) for part in ("worker", "relay", "gateway", "dagster")},
             **{f"{part}-redis": Link(("127.0.0.1", redis.port)) for part in ("worker", "dagster")},
@@ -237,9 +253,11 @@ def running_rig(folder: Path | None = None) -> Iterator[Rig]:
             "worker-providers": Link(("127.0.0.1", int(simulator.base_url.rsplit(":", 1)[1]))),
             "gateway-dagster": Link(("127.0.0.1", webserver_port)),
         }
-        listeners = {part.upper(): (port, links[f"{part}-kafka"].port) for part, port in kafka_ports.items()}
-        kafka = stack.enter_context(running_kafka(listeners))
-        kafka.create_topics(TOPIC_NAMES)
+        listeners = [{part.upper(): (port, links[f"{part}-kafka"].port) for part, port in kafka_ports.items()}]
+        listeners += [{name: (port := free_port(), port) for name in listeners[0]} for _ in range(1, brokers)]
+        cluster = stack.enter_context(running_cluster(*listeners))
+        cluster[0].create_topics(TOPIC_NAMES)
+        cluster[0].set_scram_user(KAFKA_USER, PASSWORD)
         admin = create_engine(server, isolation_level="AUTOCOMMIT")
         with admin.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {DATABASE} TEMPLATE template_moonx STRATEGY FILE_COPY")
@@ -249,7 +267,8 @@ def running_rig(folder: Path | None = None) -> Iterator[Rig]:
             folder=folder,
             url=url,
             links=links,
-            kafka=kafka,
+            brokers=cluster,
+            listeners=listeners,
             redis=redis,
             simulator=simulator,
             webserver_port=webserver_port,

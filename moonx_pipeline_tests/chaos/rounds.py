@@ -128,7 +128,7 @@ class Chaos:
         return None
 
     def _not_fresh(self) -> set[str]:
-        """The users who see a chain that is not fresh, and would click again, or who get no answer."""
+        """The users who would click again: their last sync failed, a chain is not fresh, or they get no answer."""
         for user in self.load.users:
             self.load.look(user, self._gateway())
         fresh = {
@@ -136,7 +136,11 @@ class Chaos:
             for viewed in self.load.viewed[-len(self.load.users) :]
             if all(chain["status"] == "fresh" for chain in viewed.data["chains"])
         }
-        return set(self.load.users) - fresh
+        failed = self.rig.rows(
+            "SELECT user_id FROM (SELECT DISTINCT ON (user_id) user_id, status FROM sync_operations "
+            "ORDER BY user_id, started_at DESC) AS last WHERE status NOT IN ('completed', 'partial')"
+        )
+        return set(self.load.users) - (fresh - {user for (user,) in failed})
 
     def _gateway(self) -> str:
         return self._random.choice(list(self.rig.gateways))

@@ -1,27 +1,21 @@
-"""Faults that are more than a signal or a link: of servers, of clocks, of data, and of too much at once."""
+"""Faults of processes, clocks and data, and of too much at once."""
 
 from __future__ import annotations
 
 import json
 import os
-import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-import psycopg2
 import requests
-from kafka import KafkaAdminClient, KafkaProducer
-from kafka.errors import KafkaError
-from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError
+from kafka import KafkaProducer
 
-from moonx_pipeline.domain.event_types import SYSTEM_ALERTS
-from moonx_pipeline_tests.chaos.reading import POISON
-from moonx_pipeline_tests.fixtures.dagster import eventually
-from moonx_pipeline_tests.support.full_disk import fill_disk
+from moonx_pipeline.simulator.tokens import derived_address
+from moonx_pipeline.sync.cancel import cancel_request
+from moonx_pipeline_tests.chaos.reading import CROWD, POISON
+from moonx_pipeline_tests.fixtures.gateway import token_of
 from moonx_pipeline_tests.support.outbox import event, put
 from moonx_pipeline_tests.support.webhook_deliveries import delivery, signature_of
 from moonx_pipeline_tests.support.wrong_clock import wrong_clock
@@ -31,6 +25,8 @@ if TYPE_CHECKING:
 
 _BURST = 400
 _DELIVERIES = 400
+_CROWD, _BULK = 10_000, 5_000
+_BULK_SECONDS = 60.0
 _SIZE_TOO_LARGE = 1_200_000
 
 
@@ -42,79 +38,6 @@ def child_frozen(chaos: Chaos) -> Iterator[None]:
         yield
     finally:
         thaw()
-
-
-@contextmanager
-def connections_exhausted(chaos: Chaos) -> Iterator[None]:
-    """Somebody else takes every connection that the database has left."""
-    url = make_url(chaos.rig.url)
-    taken = []
-    with suppress(psycopg2.OperationalError):
-        while True:
-            taken.append(psycopg2.connect(host=url.query["host"], user="moonx_worker", dbname=url.database))
-    try:
-        yield
-    finally:
-        for connection in taken:
-            connection.close()
-
-
-@contextmanager
-def deadlocks(chaos: Chaos) -> Iterator[None]:
-    """Two sessions take users' locks in opposite orders, again and again."""
-    stopped = threading.Event()
-
-    def take(order: str) -> None:
-        while not stopped.is_set():
-            with suppress(DBAPIError), chaos.rig.engine.begin() as connection:
-                users = connection.exec_driver_sql(f"SELECT user_id FROM user_sync_status ORDER BY user_id {order}")
-                for user in users.scalars().all():
-                    connection.exec_driver_sql("SELECT 1 FROM user_sync_status WHERE user_id = %s FOR UPDATE", (user,))
-                    time.sleep(0.05)
-
-    threads = [threading.Thread(target=take, args=(order,), daemon=True) for order in ("ASC", "DESC")]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        for thread in threads:
-            thread.join()
-
-
-@contextmanager
-def disk_full(chaos: Chaos) -> Iterator[None]:
-    """No holding can be written."""
-    fill_disk(chaos.rig.engine, "user_token_holdings")
-    try:
-        yield
-    finally:
-        with chaos.rig.engine.begin() as connection:
-            connection.exec_driver_sql("DROP FUNCTION no_space CASCADE")
-
-
-@contextmanager
-def topic_missing(chaos: Chaos) -> Iterator[None]:
-    """The topic of alerts is gone while an alert waits for it."""
-    topic = SYSTEM_ALERTS.name
-    chaos.recorder.topics.read()
-    admin = KafkaAdminClient(bootstrap_servers=[chaos.rig.kafka.bootstrap])
-    admin.delete_topics([topic])
-    admin.close()
-    put(chaos.rig.engine, event(POISON, 1, topic))
-    try:
-        yield
-    finally:
-        chaos.recorder.topics.forget(topic)
-        eventually(lambda: _create(chaos, topic))
-
-
-def _create(chaos: Chaos, topic: str) -> None:
-    try:
-        chaos.rig.kafka.create_topics((topic,))
-    except KafkaError as problem:  # it is still being deleted
-        raise AssertionError(str(problem)) from None
 
 
 # Clocks
@@ -147,7 +70,7 @@ def poison_event(chaos: Chaos) -> Iterator[None]:
     # Random, since Kafka weighs what is compressed.
     large.payload["data"]["filling"] = os.urandom(_SIZE_TOO_LARGE // 2).hex()
     put(chaos.rig.engine, large)
-    producer = KafkaProducer(bootstrap_servers=[chaos.rig.kafka.bootstrap])
+    producer = KafkaProducer(bootstrap_servers=chaos.rig.bootstrap)
     for value in (b"", b"\xff\xfe", b"[]", b"{", json.dumps({"eventId": 1, "data": None}).encode()):
         producer.send("sync.events", key=POISON.encode(), value=value)
     producer.flush(10)
@@ -194,3 +117,57 @@ def webhook_flood(chaos: Chaos) -> Iterator[None]:
         sent = senders.map(deliver, range(_DELIVERIES))
         yield
         list(sent)
+
+
+@contextmanager
+def ten_thousand(chaos: Chaos) -> Iterator[None]:
+    """An operator asks for the syncs of 10,000 people at once, and takes back what still waits in the end."""
+    rig, people = chaos.rig, [f"{CROWD}{number}" for number in range(_CROWD)]
+    with rig.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO user_sync_status (user_id) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", (people,)
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO user_wallets (user_id, wallet_address) SELECT * FROM unnest(%s::text[], %s::text[]) "
+            "ON CONFLICT DO NOTHING",
+            (people, [derived_address(f"wallet: {person}") for person in people]),
+        )
+    headers = {"Authorization": f"Bearer {token_of('operator', role='admin')}"}
+    for begin in range(0, _CROWD, _BULK):
+        url = f"{rig.gateway_url('gateway1')}/api/v1/sync/bulk"
+        body = {"userIds": people[begin : begin + _BULK]}
+        answer = requests.post(url, json=body, headers=headers, timeout=_BULK_SECONDS)
+        assert answer.status_code == 202, answer.text
+        asked = answer.json()["data"]["requests"]
+        chaos.load.accepted += [one["requestId"] for one in asked]
+    try:
+        yield
+    finally:
+        for (request,) in rig.rows(
+            "SELECT id FROM sync_requests WHERE status = 'pending' AND user_id LIKE %s", f"{CROWD}%"
+        ):
+            cancel_request(rig.engine, request, "Taken back by the operator.")
+
+
+# Away
+
+
+@contextmanager
+def daemon_away(chaos: Chaos) -> Iterator[None]:
+    """Dagster's daemon is away, and nobody else starts runs: what users asked meanwhile waits for an hour."""
+    rig = chaos.rig
+    rig.parts["daemon"].kill()
+    rig.links["gateway-dagster"].refuse()
+    try:
+        yield
+    finally:
+        with rig.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "UPDATE sync_requests SET created_at = created_at - interval '1 hour', "
+                "launched_at = launched_at - interval '1 hour', look_at = look_at - interval '1 hour' "
+                "WHERE status = 'pending'"
+            )
+            connection.exec_driver_sql("UPDATE dagster.job_ticks SET timestamp = timestamp - interval '1 hour'")
+            connection.exec_driver_sql("UPDATE dagster.daemon_heartbeats SET timestamp = timestamp - interval '1 hour'")
+        rig.links["gateway-dagster"].heal()
+        rig.parts["daemon"].start()

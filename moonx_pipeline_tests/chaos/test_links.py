@@ -129,3 +129,13 @@ def test_a_client_whose_server_is_away_is_refused() -> None:
     link = Link(away)
     assert is_refused(link)
     link.close()
+
+
+def test_a_link_that_leads_to_another_server_resets_connections_to_the_first(link: Link) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, connected(link) as old:
+        link.lead_to(other.getsockname()[:2])
+        with pytest.raises(ConnectionResetError):
+            old.recv(1)
+        with socket.create_connection(("127.0.0.1", link.port), timeout=5):
+            other.settimeout(5)
+            other.accept()[0].close()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+from typing import Any
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -44,6 +48,19 @@ def test_whatever_is_sent_is_answered_as_it_is_described(
         case.call_and_validate(base_url=gateway.url, headers=headers, checks=CHECKS)
 
     is_as_described()
+
+
+def test_every_reference_of_the_description_leads_to_a_part_of_it() -> None:
+    described = describe_api()
+
+    assert described["servers"] == [{"url": "/"}]
+    references = set(re.findall(r'"\$ref": "([^"]*)"', json.dumps(described)))
+    assert references
+    for reference in references:
+        assert reference.startswith("#/")
+        found: Any = described
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
 
 
 def test_it_says_where_amounts_are_texts_and_where_they_are_numbers() -> None:

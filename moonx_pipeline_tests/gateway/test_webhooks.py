@@ -66,6 +66,12 @@ def test_a_signed_body_that_can_not_be_read_is_said_to_be_so(gateway: GatewayPro
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
 
 
+@pytest.mark.parametrize("address", ["0x\0", "\0", "0x" + "e" * 39 + "\0"])
+def test_an_address_that_is_none_makes_nobody_due(gateway: GatewayProcess, ann: tuple[str, str], address: str) -> None:
+    assert deliver(gateway, delivery(address)).json()["data"] == {"usersDue": 0}
+    assert not is_due(gateway, ann[0])
+
+
 def test_the_notice_of_an_exhausted_plan_is_taken_without_anybody_being_due(gateway: GatewayProcess) -> None:
     answer = deliver(gateway, delivery("0x", event={"error": "Monthly capacity limit exceeded."}))
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.storage.connection import migration_steps
 from moonx_pipeline.storage.connection.engine import open_engine
 from moonx_pipeline.storage.connection.migrations import (
     SQL_FOLDER,
@@ -129,22 +130,39 @@ def test_several_processes_may_start_on_an_empty_database_at_once(empty: Engine,
     assert standing(empty) is SchemaStanding.CURRENT
 
 
-def test_a_migration_that_a_deadlock_ends_is_tried_again(empty: Engine, tmp_path: Path) -> None:
-    """As when syncs of the version before go on meanwhile."""
-    (tmp_path / "0001.tables.sql").write_text("CREATE TABLE one (); CREATE TABLE two ();")
+def test_a_migration_that_waits_for_a_table_holds_up_nobody(empty: Engine, tmp_path: Path) -> None:
+    """As when a sync of the version before, or somebody's query, takes its time."""
+    (tmp_path / "0001.table.sql").write_text("CREATE TABLE used ();")
     migrate(empty, tmp_path)
-    (tmp_path / "0002.columns.sql").write_text("ALTER TABLE one ADD COLUMN n int; ALTER TABLE two ADD COLUMN n int;")
+    (tmp_path / "0002.column.sql").write_text("ALTER TABLE used ADD COLUMN n int;")
 
-    with empty.connect() as other, ThreadPoolExecutor(1) as pool:
-        other.exec_driver_sql("SET deadlock_timeout = '60s'")  # the migration is to be the one that is ended
-        other.exec_driver_sql("LOCK TABLE two IN ROW EXCLUSIVE MODE")
+    with empty.connect() as other, empty.connect() as later, ThreadPoolExecutor(1) as pool:
+        other.exec_driver_sql("LOCK TABLE used IN ROW EXCLUSIVE MODE")
         migrating = pool.submit(migrate, empty, tmp_path)
-        eventually(lambda: waits_for(empty, "two"))
-        other.exec_driver_sql("LOCK TABLE one IN ROW EXCLUSIVE MODE")
+        eventually(lambda: waits_for(empty, "used"))
+        later.exec_driver_sql("SET statement_timeout = '5s'")
+        later.exec_driver_sql("SELECT FROM used")
+        later.commit()
         other.commit()
-        assert migrating.result(30) == ("0002.columns",)
+        assert migrating.result(30) == ("0002.column",)
 
     assert schema_state_of(empty, tmp_path) is SchemaStanding.CURRENT
+
+
+def test_a_table_that_is_never_free_is_told_in_a_sentence(
+    empty: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migration_steps, "TRIES_SECONDS", 1)
+    (tmp_path / "0001.table.sql").write_text("CREATE TABLE used ();")
+    migrate(empty, tmp_path)
+    (tmp_path / "0002.column.sql").write_text("ALTER TABLE used ADD COLUMN n int;")
+
+    with empty.connect() as other:
+        other.exec_driver_sql("LOCK TABLE used IN ROW EXCLUSIVE MODE")
+        with pytest.raises(OperatorError, match="somebody uses without a pause"):
+            migrate(empty, tmp_path)
+
+    assert schema_state_of(empty, tmp_path) is SchemaStanding.OLDER
 
 
 def waits_for(engine: Engine, table: str) -> None:

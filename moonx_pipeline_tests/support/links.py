@@ -135,6 +135,15 @@ class Link:
         """Resets all connections once; new ones pass."""
         _in_loop(lambda: self._reset(self._connections))
 
+    def lead_to(self, target: Address) -> None:
+        """Leads new connections to another server, and resets those to the one before."""
+
+        def lead() -> None:
+            self._target = target
+            self._reset(self._connections)
+
+        _in_loop(lead)
+
     def heal(self) -> None:
         """Passes all again. Both ends of lost connections learn of it, as keepalive tells them in time."""
         _in_loop(self._heal)
