@@ -35,7 +35,7 @@ class _Assets(StaticFiles):
         response = super().file_response(full_path, stat_result, scope, status_code)
         if isinstance(response, FileResponse) and scope["method"] == "GET" and _takes_gzip(scope):
             headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding", "ETag": response.headers["etag"]}
-            response = Response(_compressed(full_path), status_code, headers, response.media_type)
+            response = Response(_compressed(str(full_path)), status_code, headers, response.media_type)
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return response
 
@@ -45,7 +45,7 @@ def _takes_gzip(scope: Scope) -> bool:
 
 
 @cache
-def _compressed(path: StrPath) -> bytes:
+def _compressed(path: str) -> bytes:
     """A file of the page, which is the same as long as it has this name: compressed once, as well as can be."""
     return gzip.compress(Path(path).read_bytes(), mtime=0)
 
