@@ -23,7 +23,8 @@ from moonx_pipeline.settings import load_settings
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.balances.progress import trace_chain_end
 from moonx_pipeline.sync.pipeline import BatchFetch
-from moonx_pipeline.sync.spec import OpenSync, SyncRefused, SyncSpec
+from moonx_pipeline.sync.pricing.price_lines import refresh_quietly
+from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, OpenSync, SyncRefused, SyncSpec
 from moonx_pipeline.sync.store import StoredSync
 from moonx_pipeline.sync.value import ValuedSync
 
@@ -167,6 +168,11 @@ def publish_events(
     )
     if sent.problem:
         context.log.warning(sent.problem)
+    if ended.valued.sync.spec.trigger in PERSONAL_TRIGGERS:
+        # The user looks at it now; an hourly job reads everybody else's.
+        problem = refresh_quietly(runtime.value, ended.stored.user_id)
+        if problem:
+            context.log.warning(f"Price lines stay as they were: {problem}")
     metadata = {
         **outcome_metadata(ended.valued, ended.stored),
         "events_published": sent.published,

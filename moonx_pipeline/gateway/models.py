@@ -161,6 +161,24 @@ class History(Model):
     walletsAdded: list[WalletAdded] = Field(description="Within the range, of the wallets that are still there.")
 
 
+class PriceLine(Model):
+    """What one of a token was worth over the last seven days."""
+
+    chainId: int
+    tokenAddress: Address
+    source: str = Field(examples=["coingecko"])
+    endsAt: Time = Field(description="Its last price is of about this time, its first of seven days before.")
+    prices: list[DecimalText | None] = Field(
+        min_length=2, max_length=168, description="In USD, evenly spaced, oldest first; null where one was not read."
+    )
+
+
+class PriceLines(Model):
+    """Lines of what is held and counted, as far as a source has them."""
+
+    lines: list[PriceLine]
+
+
 class SyncTriggered(Model):
     """A sync that was asked for."""
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+StrPath = str | os.PathLike[str]
 
 STATIC: Final = Path(__file__).parent / "static"
 _VIEWS: Final = ("/", "/admin")
@@ -22,10 +29,25 @@ _NOT_BUILT: Final = (
 class _Assets(StaticFiles):
     """Files whose names change with their content."""
 
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
+    def file_response(
+        self, full_path: StrPath, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        if isinstance(response, FileResponse) and scope["method"] == "GET" and _takes_gzip(scope):
+            headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding", "ETag": response.headers["etag"]}
+            response = Response(_compressed(str(full_path)), status_code, headers, response.media_type)
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return response
+
+
+def _takes_gzip(scope: Scope) -> bool:
+    return "gzip" in Headers(scope=scope).get("accept-encoding", "")
+
+
+@cache
+def _compressed(path: str) -> bytes:
+    """A file of the page, which is the same as long as it has this name: compressed once, as well as can be."""
+    return gzip.compress(Path(path).read_bytes(), mtime=0)
 
 
 def serve_page(app: FastAPI) -> None:

@@ -15,6 +15,7 @@ from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.providers.bodies import Checked, by_row, read_time
+from moonx_pipeline.providers.coingecko_lines import PriceLine, read_price_lines
 from moonx_pipeline.providers.errors import BatchTooLarge
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.request import Request
@@ -108,6 +109,10 @@ class CoinGecko:
                 continue
             rest = rest[len(batch) :]
         return found
+
+    def price_lines(self, ids: Sequence[str], scope: CallScope) -> dict[str, PriceLine]:
+        """What coins were worth over the last seven days, by id; see ``read_price_lines``."""
+        return read_price_lines(self._http, self._base_url, ids, scope)
 
     def _ask(self, path: str, which: Mapping[str, str], scope: CallScope, chain_id: int | None) -> dict[str, Quote]:
         answer = Checked("coingecko", _decode, chain_id)

@@ -1,4 +1,4 @@
-"""CoinGecko's prices by coin and by contract, and its list of coins."""
+"""CoinGecko's prices by coin and by contract, its list of coins, and their markets."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ class CoinGeckoRoutes:
             Route("/coingecko/api/v3/simple/price", self.coins),
             Route("/coingecko/api/v3/simple/token_price/{platform}", self.contracts),
             Route("/coingecko/api/v3/coins/list", self.list_of_coins),
+            Route("/coingecko/api/v3/coins/markets", self.markets),
             Route("/coingecko/api/v3/ping", lambda _request: JSONResponse({"gecko_says": "(V3) To the Moon!"})),
         ]
 
@@ -98,6 +99,39 @@ class CoinGeckoRoutes:
             return json_answer(rows)
 
         return await answer(self._sim, "coingecko", "coins/list", good)
+
+    async def markets(self, request: Request) -> Response:
+        def good() -> Response:
+            if "vs_currency" not in request.query_params:
+                return JSONResponse({"error": "Missing parameter vs_currency"}, 422)
+            most = int(request.query_params.get("per_page", "100"))
+            asked = [coin for coin in request.query_params.get("ids", "").split(",") if coin][: min(most, 250)]
+            spoiled = self._sim.spoiled("coingecko", "coins/markets", _KINDS)
+            if spoiled.has("null_answer"):
+                return json_answer(None)
+            coins = {} if spoiled.has("empty_answer") else self._sim.world.catalogue.coins()
+            rows = [self._market(coin, coins[coin][0], request, spoiled) for coin in asked if coin in coins]
+            return json_answer([row for row in rows if row is not None])
+
+        return await answer(self._sim, "coingecko", "coins/markets", good)
+
+    def _market(self, coin: str, token: SimToken, request: Request, spoiled: Spoiled) -> dict[str, Any] | None:
+        quote = spoiled.quote(self._sim.world.quote("coingecko", token), token)
+        if quote is None:
+            return None
+        row: dict[str, Any] = {
+            "id": coin,
+            "symbol": str(token.symbol or "").lower(),
+            "name": token.name or "",
+            "current_price": None if spoiled.has("no_price", token) else quote.price,
+            "price_change_percentage_24h": quote.change_percent,
+            "last_updated": quote.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+        if request.query_params.get("sparkline") == "true":
+            # A steady climb by a tenth over the week, to the price of now.
+            points = [quote.price * (900 + hour * 100 // 167) / 1000 for hour in range(168)]
+            row["sparkline_in_7d"] = {"price": [] if spoiled.has("no_price", token) else points}
+        return row
 
     def _price(self, token: SimToken, request: Request, spoiled: Spoiled) -> dict[str, Any] | None:
         quote = spoiled.quote(self._sim.world.quote("coingecko", token), token)

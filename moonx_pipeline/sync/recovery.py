@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import structlog
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.domain.reasons import BROKEN_OFF, WORKER_LOST, Reason
@@ -29,7 +28,11 @@ from moonx_pipeline.sync.ending import Ending, count_endings, without_result, wr
 from moonx_pipeline.sync.protection.alerts import worker_lost_alert
 from moonx_pipeline.sync.runtime import Runtime, SyncPolicy
 
-_log = structlog.get_logger("recovery")
+
+def _log() -> Any:
+    import structlog  # with all that it draws on, a tenth of every start; few starts find something to tell
+
+    return structlog.get_logger("recovery")
 
 
 class Recovery(NamedTuple):
@@ -67,7 +70,7 @@ def recover_lost(runtime: Runtime, now: datetime) -> Recovery:
             forget_workers(connection, workers)
     count_endings(endings)
     for operation in lost:
-        _log.warning(
+        _log().warning(
             "sync closed, its worker is dead or has lost it",
             user=operation.ref.user_id,
             operation=str(operation.ref.operation_id),
@@ -151,7 +154,7 @@ def process_worker(runtime: Runtime, now: datetime, *, on_cancel: Callable[[str]
         presence.recovered(milliseconds)
         time_recovery(seconds)
     if found.operations:
-        _log.info("recovered", operations=len(found.operations), workers=len(found.workers), ms=milliseconds)
+        _log().info("recovered", operations=len(found.operations), workers=len(found.workers), ms=milliseconds)
     return presence.id
 
 

@@ -15,6 +15,8 @@ from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
+from moonx_pipeline.sync.pricing.price_lines import refresh_price_lines
+from moonx_pipeline.sync.runtime import open_runtime
 from moonx_pipeline.views.people import chain_sentence
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, token_of
@@ -192,3 +194,18 @@ def test_a_chain_that_failed_is_stale_in_the_answer_with_its_time(
     assert polygon["syncedAt"] < rfc3339(before)
     assert all(p["stale"] == (p["chainId"] == 137) for p in data["positions"])
     assert data["version"] == 2
+
+
+def test_the_price_lines_are_of_what_is_counted(gateway: GatewayProcess, settings: Settings, ann: str) -> None:
+    assert gateway.get("/portfolio/price-lines", ann) == {"lines": []}
+
+    refresh_price_lines(open_runtime(settings, gateway.engine), ann)
+
+    lines = gateway.get("/portfolio/price-lines", ann)["lines"]
+    positions = gateway.get("/portfolio", ann)["positions"]
+    counted = {(one["chainId"], one["tokenAddress"]): one for one in positions if one["isCounted"]}
+    assert len(lines) > 1
+    for line in lines:
+        held = counted[line["chainId"], line["tokenAddress"]]
+        assert Decimal(line["prices"][-1]) == Decimal(held["priceUsd"]) or held["priceSource"] != "coingecko"
+        assert len(line["prices"]) == 168

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useState } from "react";
 import styles from "./App.module.css";
 import type { Wallets } from "./api/schema";
 import { type Offer, openSession } from "./api/session";
@@ -21,13 +21,16 @@ import { WalletsDrawer } from "./wallets/WalletsDrawer";
 
 const AdminView = lazy(() => import("./admin/AdminView").then(({ AdminView: view }) => ({ default: view })));
 
-/** @param offer What the link that was followed brings, if anything. */
-export function App({ offer }: { offer: Offer | null }) {
-  const [session, setSession] = useState(() => (offer ? null : openSession()));
+/**
+ * @param begun The store of the session that the page begins with, if there is one.
+ * @param offer What the link that was followed brings, if that must be looked into before there is a session.
+ */
+export function App({ begun, offer }: { begun: Store | null; offer: Offer | null }) {
+  const [store, setStore] = useState(begun);
   const [isArriving, setArriving] = useState(offer !== null);
-  const store = useMemo(() => session && new Store(session), [session]);
   const arrived = useCallback(() => {
-    setSession(openSession());
+    const session = openSession();
+    setStore(session && new Store(session));
     setArriving(false);
   }, []);
   return (

@@ -14,7 +14,7 @@ from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.gateway.answers import SIGNED_IN, Answer, ApiError, answer
 from moonx_pipeline.gateway.callers import Gateway, Shared, SignedIn
 from moonx_pipeline.gateway.entity_tags import names, weak_entity_tag
-from moonx_pipeline.gateway.models import History, Holdings, Portfolio, QuickPortfolio
+from moonx_pipeline.gateway.models import History, Holdings, Portfolio, PriceLines, QuickPortfolio
 from moonx_pipeline.storage.portfolios.portfolio import (
     StoredPortfolio,
     portfolio_state,
@@ -23,12 +23,14 @@ from moonx_pipeline.storage.portfolios.portfolio import (
 )
 from moonx_pipeline.storage.portfolios.series import read_series
 from moonx_pipeline.storage.portfolios.users import wallets_added
+from moonx_pipeline.storage.tokens.price_lines import read_lines
 from moonx_pipeline.sync.requests.on_view import refresh_on_view
 from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.views.csv import positions_csv
 from moonx_pipeline.views.history import history_json
 from moonx_pipeline.views.people import portfolio_for_people
 from moonx_pipeline.views.portfolio import holdings_json, portfolio_json, quick_json
+from moonx_pipeline.views.price_lines import price_lines_json
 
 router = APIRouter(tags=["portfolio"])
 
@@ -103,6 +105,16 @@ def get_history(gateway: Shared, caller: SignedIn, days: Annotated[int, Query(ge
         series = read_series(connection, caller.user_id, days=days, now=now)
         added = wallets_added(connection, caller.user_id, now - timedelta(days=days))
     return answer(history_json(series, added))
+
+
+@router.get("/portfolio/price-lines", response_model=Answer[PriceLines], responses=SIGNED_IN)
+def get_price_lines(gateway: Shared, caller: SignedIn) -> Response:
+    """What each token that is counted was worth over the last seven days, where a source has that for many at once.
+
+    They are read anew at most once an hour.
+    """
+    with gateway.engine.connect() as connection:
+        return answer(price_lines_json(read_lines(connection, caller.user_id)))
 
 
 @router.get(

@@ -19,7 +19,6 @@ from uuid import uuid4
 
 import psutil
 import psycopg2
-import structlog
 from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver writes its class in lower case
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,8 +32,6 @@ CANCEL_CHANNEL: Final = "moonx_cancel"
 
 _RUN_LOCKS: Final = 0x72756E73  # class of the advisory locks of runs that are about to be taken
 _PAUSE_SECONDS = 1.0
-
-_log = structlog.get_logger("worker")
 
 
 class WorkerPresence:
@@ -123,7 +120,10 @@ class WorkerPresence:
                 select.select([self._connection], [], [], PING_SECONDS)
             except (psycopg2.Error, SQLAlchemyError, ValueError, OSError) as problem:
                 if hears and not self._left:
-                    _log.warning("the database is away, cancelled runs go on", worker=self.id, why=str(problem)[:200])
+                    import structlog  # with all that it draws on, a tenth of every start
+
+                    log = structlog.get_logger("worker")
+                    log.warning("the database is away, cancelled runs go on", worker=self.id, why=str(problem)[:200])
                 hears = False
                 time.sleep(_PAUSE_SECONDS)
 

@@ -86,6 +86,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/portfolio/price-lines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Price Lines
+         * @description What each token that is counted was worth over the last seven days, where a source has that for many at once.
+         *
+         *     They are read anew at most once an hour.
+         */
+        get: operations["get_price_lines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/portfolio.csv": {
         parameters: {
             query?: never;
@@ -694,6 +716,26 @@ export interface components {
              */
             success: true;
             data: components["schemas"]["Portfolio"];
+            /**
+             * Message
+             * @description For people, where there is something to add.
+             */
+            message: string | null;
+            /**
+             * Timestamp
+             * Format: date-time
+             * @description RFC 3339 in UTC.
+             */
+            timestamp: string;
+        };
+        /** Answer[PriceLines] */
+        Answer_PriceLines_: {
+            /**
+             * Success
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["PriceLines"];
             /**
              * Message
              * @description For people, where there is something to add.
@@ -1912,6 +1954,40 @@ export interface components {
             flags: string[];
         };
         /**
+         * PriceLine
+         * @description What one of a token was worth over the last seven days.
+         */
+        PriceLine: {
+            /** Chainid */
+            chainId: number;
+            /** Tokenaddress */
+            tokenAddress: string;
+            /**
+             * Source
+             * @example coingecko
+             */
+            source: string;
+            /**
+             * Endsat
+             * Format: date-time
+             * @description Its last price is of about this time, its first of seven days before.
+             */
+            endsAt: string;
+            /**
+             * Prices
+             * @description In USD, evenly spaced, oldest first; null where one was not read.
+             */
+            prices: (string | null)[];
+        };
+        /**
+         * PriceLines
+         * @description Lines of what is held and counted, as far as a source has them.
+         */
+        PriceLines: {
+            /** Lines */
+            lines: components["schemas"]["PriceLine"][];
+        };
+        /**
          * Problem
          * @description What a route answers that did not do what it was asked.
          */
@@ -2404,6 +2480,7 @@ export type AnswerNoted = components['schemas']['Answer_Noted_'];
 export type AnswerOperationDetail = components['schemas']['Answer_OperationDetail_'];
 export type AnswerPauseAnswer = components['schemas']['Answer_PauseAnswer_'];
 export type AnswerPortfolio = components['schemas']['Answer_Portfolio_'];
+export type AnswerPriceLines = components['schemas']['Answer_PriceLines_'];
 export type AnswerQuickPortfolio = components['schemas']['Answer_QuickPortfolio_'];
 export type AnswerSession = components['schemas']['Answer_Session_'];
 export type AnswerSignInCode = components['schemas']['Answer_SignInCode_'];
@@ -2453,6 +2530,8 @@ export type PauseState = components['schemas']['PauseState'];
 export type Portfolio = components['schemas']['Portfolio'];
 export type Position = components['schemas']['Position'];
 export type PositionEvidence = components['schemas']['PositionEvidence'];
+export type PriceLine = components['schemas']['PriceLine'];
+export type PriceLines = components['schemas']['PriceLines'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemError = components['schemas']['ProblemError'];
 export type QuickPortfolio = components['schemas']['QuickPortfolio'];
@@ -2686,6 +2765,62 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Answer_History_"];
+                };
+            };
+            /** @description No token, or one that is not accepted. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field can't be used; `details` says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Asked too often; `Retry-After` says when to ask again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database, or what tokens are checked by, is away for the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_price_lines: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer_PriceLines_"];
                 };
             };
             /** @description No token, or one that is not accepted. */

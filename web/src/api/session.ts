@@ -31,6 +31,17 @@ export function takeOffer(): Offer | null {
   return offer;
 }
 
+/** The session that the page begins with; or what a link brings, where that must be looked into first. */
+export function arrive(): { session: Session | null; offer: Offer | null } {
+  const offer = takeOffer();
+  if (!offer) return { session: openSession(), offer };
+  const session = "token" in offer ? readToken(offer.token) : null;
+  const known = knownUser();
+  if (!session || !isGood(session) || (known !== null && known !== session.userId)) return { session: null, offer };
+  beginSession(session);
+  return { session, offer: null };
+}
+
 /** The session of this tab, or null where it has none that could be good still. */
 export function openSession(now = Date.now()): Session | null {
   const token = sessionStorage.getItem(TOKEN);

@@ -46,6 +46,7 @@ export class Store {
   private readonly portfolioReads = new SingleFlight((fresh: boolean) => this.readPortfolio(fresh));
   private readonly statusReads = new SingleFlight<void>(() => this.readStatus());
   private readonly watchers = new Map<string, { count: number; read: SingleFlight<void> }>();
+  private begun: Promise<void> | null = null;
   private wasLive = false;
   /** Names the click that the server has not answered: asking again is the same request. */
   private unanswered: string | null = null;
@@ -75,6 +76,12 @@ export class Store {
     return () => this.listeners.delete(listener);
   };
 
+  /** Reads what is there, once, before anything shows it. */
+  readonly begin = (): Promise<void> => {
+    this.begun ??= this.refresh();
+    return this.begun;
+  };
+
   /** Reads what is there and follows what changes; answers how to stop. */
   readonly start = (): (() => void) => {
     const closeSocket = openSocket({
@@ -89,7 +96,7 @@ export class Store {
     const goes = () => this.change({ connection: "offline" });
     window.addEventListener("offline", goes);
     window.addEventListener("online", this.refresh);
-    this.refresh();
+    this.begin();
     return () => {
       closeSocket();
       clearInterval(timer);

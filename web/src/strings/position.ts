@@ -1,8 +1,9 @@
 /** All that is known of one position, and how it came to its price. */
 import type { Position, PositionEvidence } from "../api/schema";
-import { full, usd } from "../format/numbers";
+import { full, price, usd } from "../format/numbers";
 import { list } from "../format/text";
 import { ago, moment } from "../format/time";
+import type { Move } from "../portfolio/table/priceLine";
 import { notCountedShort, sourceName } from "./tokenLabels";
 
 export const FACTS = {
@@ -26,6 +27,12 @@ export function inSmallestUnit(balance: string): string {
 export function priceText(priceUsd: string, source: string | null, at: string | null, now: number): string {
   const when = at === null ? "" : `, ${moment(at, now)} (${ago(at, now)})`;
   return `$${full(priceUsd)} by ${sourceName(source)}${when}`;
+}
+export const PRICE_LINE = { day: "Price over 24 h", week: "Price over 7 days" };
+/** "+1.2%, between $2,400.00 and $2,512.10, by CoinGecko, 14:05". */
+export function moveText({ low, high, change }: Move, source: string, endsAt: string, now: number): string {
+  const range = `between ${price(low)} and ${price(high)}, by ${sourceName(source)}, ${moment(endsAt, now)}`;
+  return change === null ? range : `${change}, ${range}`;
 }
 /** Reasons as one sentence. */
 export function together(reasons: readonly string[]): string {

@@ -8,6 +8,7 @@ import { flagNote, notCountedReason, spamReason } from "../../strings/tokenLabel
 import { CopyText } from "../../ui/CopyText";
 import { EvidenceSection } from "./EvidenceSection";
 import { Fact, Facts } from "./Facts";
+import { PriceLineFacts } from "./PriceLineFacts";
 import styles from "./RowDetail.module.css";
 
 /** All that is known of one position. */
@@ -34,6 +35,7 @@ export function RowDetail({ position }: { position: Position }) {
         <Fact name={FACTS.price}>
           {priceUsd === null ? FACTS.noPrice : priceText(priceUsd, priceSource, priceAt, now)}
         </Fact>
+        <PriceLineFacts position={position} />
         {valueUsd !== null && <Fact name={FACTS.value}>{usd(valueUsd)}</Fact>}
         <Fact name={FACTS.contract}>
           {position.isNative ? (
