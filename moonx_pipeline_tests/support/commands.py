@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from tempfile import TemporaryFile
 
-from moonx_pipeline_tests.support.forked import start_module
+from moonx_pipeline_tests.support.forked import run_module
 
 ROOT = Path(__file__).parents[2]
 _OURS = ("ALCHEMY", "KAFKA", "DB_", "DATABASE", "MOONX", "DAGSTER", "BINANCE", "COINGECKO", "DEXSCREENER", "RPC_")
@@ -21,10 +20,4 @@ def environment_with(**environment: str) -> dict[str, str]:
 
 def moonx(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command's exit code and what it said, once it has ended."""
-    with TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
-        whole = environment_with(**environment)
-        process = start_module("moonx_pipeline", *arguments, env=whole, cwd=cwd, stdout=stdout, stderr=stderr)
-        code = process.wait()
-        stdout.seek(0)
-        stderr.seek(0)
-        return subprocess.CompletedProcess(("moonx", *arguments), code, stdout.read(), stderr.read())
+    return run_module("moonx_pipeline", *arguments, env=environment_with(**environment), cwd=cwd)

@@ -23,6 +23,7 @@ from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Lock
 from typing import IO, Any, Final
 
@@ -98,6 +99,15 @@ def start_module(*arguments: str, env: Mapping[str, str], cwd: Path | str, stdou
         stderr=stderr,
         start_new_session=True,
     )
+
+
+def run_module(*arguments: str, env: Mapping[str, str], cwd: Path | str) -> subprocess.CompletedProcess[str]:
+    """Runs ``python -m`` with arguments to its end; returns its exit code and what it said."""
+    with TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
+        code = start_module(*arguments, env=env, cwd=cwd, stdout=stdout, stderr=stderr).wait()
+        stdout.seek(0)
+        stderr.seek(0)
+        return subprocess.CompletedProcess(arguments, code, stdout.read(), stderr.read())
 
 
 def _of_python(environment: Mapping[str, str]) -> dict[str, str]:
