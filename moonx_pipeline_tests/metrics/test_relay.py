@@ -47,8 +47,12 @@ def test_what_kafka_takes_and_does_not_take_is_counted_and_told(
             assert found.total("kafka_publish_errors_total") == 0
 
         eventually(published)
-        ready = requests.get(f"{url}/health/ready", timeout=5)
-        assert (ready.status_code, sorted(ready.json()["dependencies"])) == (200, ["database", "kafka"])
+
+        def ready() -> None:
+            answer = requests.get(f"{url}/health/ready", timeout=5)
+            assert (answer.status_code, sorted(answer.json()["dependencies"])) == (200, ["database", "kafka"])
+
+        eventually(ready)
 
         kafka_topics.broker.stop()
         try:
