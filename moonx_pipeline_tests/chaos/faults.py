@@ -180,8 +180,7 @@ FAULTS: Final = (
 BOUNDED: Final = (
     ("kafka frozen", "alchemy outage"),
     ("redis frozen, then emptied", "burst of requests"),
-    ("gateway1 killed",),
-    ("worker-database forgotten",),
+    ("gateway1 killed", "worker-database forgotten"),
 )
 """The rounds of the bounded part: each invariant would be violated by one of them if it were not defended."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ import psutil
 import requests
 
 from moonx_pipeline_tests.fixtures.dagster import ROOT
+from moonx_pipeline_tests.support.forked import Process, start_module
 
 _STOP_SECONDS: Final = 15
 _LOOK_SECONDS: Final = 0.5
@@ -63,21 +63,15 @@ class Part:
         self._extra: dict[str, str] = {}
         self._folder = folder
         self._health = health
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._lock = threading.RLock()
 
     def start(self, **extra: str) -> None:
         """Starts it, with further variables until it is stopped."""
         with self._lock, self._log_path.open("ab") as log:
             self._extra = extra
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._arguments],
-                env={**self._environment, **extra},
-                cwd=ROOT,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            environment = {**self._environment, **extra}
+            self._process = start_module(*self._arguments, env=environment, cwd=ROOT, stdout=log, stderr=log)
 
     @property
     def _log_path(self) -> Path:

@@ -28,6 +28,7 @@ def test_plan_by_a_contracts_prices_has_their_total(tmp_path: Path) -> None:
     given = {"ALCHEMY_COMPUTE_UNIT_PRICES": "1"}
     ways = json.loads(moonx("plan", "1000", "--json", cwd=tmp_path, **given).stdout)
 
+    assert ways.keys() == {"in_bulk", "lists_only"}
     for way in ways.values():
         assert abs(float(way["usdAMonth"]) - int(way["computeUnitsAMonth"]) / 1_000_000) < 0.01
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.requests.pause import pause
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.support.commands import ROOT, environment_with
+from moonx_pipeline_tests.support.forked import start_module
 from moonx_pipeline_tests.support.syncs import register, sync
 
 HOSTILE = "\x1b]0;title\x07 \x9b31m \u202eDCBA\u2028 [/x] [inc-1]"
@@ -36,21 +38,15 @@ def on_terminal(database_url: str, tmp_path: Path) -> Callable[..., str]:
 
     def run(*arguments: str, columns: int = 200) -> str:
         ours, theirs = pty.openpty()
-        with subprocess.Popen(
-            [sys.executable, "-m", "moonx_pipeline", *arguments],
-            env=environment_with(DATABASE_URL=database_url, DAGSTER_HOME=str(ROOT), COLUMNS=str(columns), TERM="xterm"),
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            stdout=theirs,
-            stderr=theirs,
-        ):
-            os.close(theirs)
-            received = b""
-            try:
-                while part := os.read(ours, 65536):
-                    received += part
-            except OSError:  # Linux says so that the other side is closed
-                pass
+        environment = environment_with(
+            DATABASE_URL=database_url, DAGSTER_HOME=str(ROOT), COLUMNS=str(columns), TERM="xterm"
+        )
+        with os.fdopen(theirs, "wb") as screen:
+            start_module("moonx_pipeline", *arguments, env=environment, cwd=tmp_path, stdout=screen, stderr=screen)
+        received = b""
+        with suppress(OSError):  # Linux says so that the other side is closed
+            while part := os.read(ours, 65536):
+                received += part
         os.close(ours)
         return _COLOUR.sub("", received.decode()).replace("\r\n", "\n")
 

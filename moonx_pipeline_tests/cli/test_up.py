@@ -117,13 +117,12 @@ def test_runs_and_backfills_start_from_dagsters_pages_and_ctrl_c_stops_everythin
     assert psutil.wait_procs(children, timeout=5)[1] == []
 
 
-@pytest.mark.parametrize("ending", [signal.SIGHUP, signal.SIGKILL])
-def test_a_closed_terminal_or_a_kill_leaves_no_process_behind(system: System, ending: signal.Signals) -> None:
+def test_a_kill_leaves_no_process_behind(system: System) -> None:
     system.wait_until_ready()
     children = psutil.Process(system.process.pid).children(recursive=True)
     assert len(children) > 10
 
-    system.process.send_signal(ending)
+    system.process.kill()
 
     system.process.wait(30)
     assert psutil.wait_procs(children, timeout=30)[1] == []

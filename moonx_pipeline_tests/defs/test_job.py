@@ -14,6 +14,7 @@ from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline.storage.requests.queue import add_request
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.support.expected import expected
+from moonx_pipeline_tests.support.forked import run_module
 from moonx_pipeline_tests.support.listening import Listener
 from moonx_pipeline_tests.support.syncs import event_types, held, operation, portfolio, register, status
 
@@ -32,16 +33,9 @@ def environment(database_url: str, simulator: RunningSimulator) -> dict[str, str
 
 
 def execute(environment: dict[str, str], user_id: str, **tags: str) -> subprocess.CompletedProcess[str]:
-    command = ["-m", "dagster", "job", "execute", "-m", "moonx_pipeline.definitions", "-j", "portfolio_sync"]
+    command = ("dagster", "job", "execute", "-m", "moonx_pipeline.definitions", "-j", "portfolio_sync")
     run_tags = json.dumps({"dagster/partition": user_id, **tags})
-    return subprocess.run(
-        [sys.executable, *command, "--tags", run_tags],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
+    return run_module(*command, "--tags", run_tags, env=environment, cwd=ROOT)
 
 
 def test_dagsters_own_validation_finds_nothing_wrong(environment: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.monitoring.invariants import check_invariants
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
+from moonx_pipeline_tests.support.forked import run_module
 from moonx_pipeline_tests.support.syncs import register
 
 PORTFOLIO = dg.AssetKey("portfolio")
@@ -238,16 +239,9 @@ def test_each_subject_says_what_it_removed_and_one_that_fails_stops_no_other(
 
 
 def test_a_whole_run_in_a_process_of_its_own(engine: Engine, environment: dict[str, str]) -> None:
-    command = ["-m", "dagster", "job", "execute", "-m", "moonx_pipeline.definitions", "-j", "maintenance"]
+    command = ("dagster", "job", "execute", "-m", "moonx_pipeline.definitions", "-j", "maintenance")
 
-    done = subprocess.run(
-        [sys.executable, *command],
-        env={**os.environ, **environment},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_module(*command, env={**os.environ, **environment}, cwd=Path(__file__).parents[2])
 
     assert done.returncode == 0, done.stderr[-3000:]
     with engine.connect() as connection:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import moonx_pipeline
 from moonx_pipeline.simulator.server import free_port
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.support.commands import environment_with
+from moonx_pipeline_tests.support.forked import start_module
 
 QUERY = {"query": "{ version }"}
 FOREIGN = "http://foreign.example"
@@ -29,20 +28,18 @@ FOREIGN = "http://foreign.example"
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     folder, port = tmp_path_factory.mktemp("webserver"), free_port()
-    with subprocess.Popen(
-        [sys.executable, "-m", "moonx_pipeline", "webserver", "-h", "127.0.0.1", "-p", str(port), "--empty-workspace"],
-        env=environment_with(
-            DAGSTER_HOME=str(folder), GATEWAY_DAGSTER_URL="https://dagster.example", WEBSERVER_HOSTS="other"
-        ),
-        cwd=folder,
-        stdout=(folder / "log").open("wb"),
-        stderr=subprocess.STDOUT,
-    ) as process:
-        try:
-            eventually(lambda: requests.get(f"http://127.0.0.1:{port}/server_info", timeout=2), seconds=60)
-            yield port
-        finally:
-            process.terminate()
+    command = ("moonx_pipeline", "webserver", "-h", "127.0.0.1", "-p", str(port), "--empty-workspace")
+    environment = environment_with(
+        DAGSTER_HOME=str(folder), GATEWAY_DAGSTER_URL="https://dagster.example", WEBSERVER_HOSTS="other"
+    )
+    with (folder / "log").open("wb") as log:
+        process = start_module(*command, env=environment, cwd=folder, stdout=log, stderr=log)
+    try:
+        eventually(lambda: requests.get(f"http://127.0.0.1:{port}/server_info", timeout=2), seconds=60)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def asked(port: int, method: str = "POST", path: str = "/graphql", **headers: str) -> int:

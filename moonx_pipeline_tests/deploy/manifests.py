@@ -40,10 +40,11 @@ def of_kind(manifests: Iterable[Manifest], kind: str) -> dict[str, Manifest]:
 
 
 def pod_templates(manifests: Iterable[Manifest]) -> Iterator[tuple[str, Manifest]]:
-    """Every pod that is made, with the name of what makes it."""
-    for manifest in manifests:
-        if manifest["kind"] in ("Deployment", "Job"):
-            yield manifest["metadata"]["name"], manifest["spec"]["template"]
+    """Every pod that is made, with the name of what makes it; there is one at least."""
+    made = [manifest for manifest in manifests if manifest["kind"] in ("Deployment", "Job")]
+    assert made
+    for manifest in made:
+        yield manifest["metadata"]["name"], manifest["spec"]["template"]
 
 
 def selects(selector: Manifest, template: Manifest) -> bool:

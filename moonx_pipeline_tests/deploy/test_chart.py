@@ -173,7 +173,10 @@ def test_a_gateway_serves_on_until_nobody_is_sent_to_it() -> None:
 
 
 def test_a_new_version_takes_no_replica_away() -> None:
-    for deployment in of_kind(render(), "Deployment").values():
+    deployments = of_kind(render(), "Deployment")
+
+    assert deployments.keys() == {f"moonx-{part}" for part in PARTS}
+    for deployment in deployments.values():
         assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 
@@ -218,14 +221,17 @@ def test_whatever_selects_pods_selects_those_of_one_part(values: Any) -> None:
 def test_services_send_to_ports_that_are_open() -> None:
     manifests = render(values=EVERYTHING)
     pods = dict(pod_templates(manifests))
-    for name, service in of_kind(manifests, "Service").items():
+    services, monitors = of_kind(manifests, "Service"), of_kind(manifests, "ServiceMonitor")
+    assert services
+    assert monitors
+    for name, service in services.items():
         (port,) = service["spec"]["ports"]
         (container,) = pods[name.removesuffix("-metrics")]["spec"]["containers"]
         assert port["targetPort"] in {declared["name"] for declared in container["ports"]}
-    for monitor in of_kind(manifests, "ServiceMonitor").values():
+    for monitor in monitors.values():
         (service,) = (
             service
-            for service in of_kind(manifests, "Service").values()
+            for service in services.values()
             if selects(monitor["spec"]["selector"]["matchLabels"], service)
             and monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
         )

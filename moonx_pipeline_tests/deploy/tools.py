@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterable
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,11 +59,16 @@ _WARNING: Final = 5
 def render(
     *arguments: str, values: Any = None, kubernetes: str = KUBERNETES[-1], major: int = 3
 ) -> list[dict[str, Any]]:
-    """The chart's manifests with some values, as the release ``moonx``."""
+    """The chart's manifests with some values, as the release ``moonx``; whoever asks may change them."""
+    return deepcopy(_rendered(arguments, yaml.safe_dump(values or {}), kubernetes, major))
+
+
+@cache
+def _rendered(arguments: tuple[str, ...], values: str, kubernetes: str, major: int) -> list[dict[str, Any]]:
     options = ["-n", "moonx", "--kube-version", kubernetes, "-f", "-", *arguments]
     done = subprocess.run(
         [str(go_tool(*_HELM[major])), "template", "moonx", str(CHART), *options],
-        input=yaml.safe_dump(values or {}),
+        input=values,
         capture_output=True,
         text=True,
         check=False,

@@ -26,6 +26,7 @@ from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.support.database_proxy import database_proxy
+from moonx_pipeline_tests.support.forked import start_module
 from moonx_pipeline_tests.support.outbox import consume, event, put, unpublished_count
 from moonx_pipeline_tests.support.relays import running
 
@@ -169,7 +170,8 @@ def test_a_killed_relay_loses_nothing(
     environment = {**os.environ, **kafka_topics.environment, "DATABASE_URL": database_url}
     for number in range(2000):
         put(engine, event("ann", number), event(f"user{number % 7}", number))
-    relay = subprocess.Popen([sys.executable, "-m", "moonx_pipeline", "relay"], env=environment, cwd=tmp_path)
+    with (tmp_path / "log").open("wb") as log:
+        relay = start_module("moonx_pipeline", "relay", env=environment, cwd=tmp_path, stdout=log, stderr=log)
     try:
         some_published(engine)
     finally:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from moonx_pipeline_tests.fixtures.gateway import (
     running_gateway,
     token_of,
 )
+from moonx_pipeline_tests.support.forked import run_module
 
 
 @pytest.fixture
@@ -205,13 +204,7 @@ def test_health_tells_of_each_part_and_what_is_needed_of_them(database_url: str,
 
 def test_it_stops_in_order_and_a_taken_port_is_named(database_url: str, tmp_path: Path) -> None:
     with running_gateway(database_url, tmp_path) as running:
-        second = subprocess.run(
-            [sys.executable, "-m", "moonx_pipeline", "gateway"],
-            env=running.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        second = run_module("moonx_pipeline", "gateway", env=running.environment, cwd=tmp_path)
         assert second.returncode == 1
         assert f"can't listen at 127.0.0.1:{running.port}" in second.stderr
         assert "set GATEWAY_PORT" in second.stderr
@@ -222,12 +215,6 @@ def test_it_does_not_start_in_production_without_a_key(database_url: str, tmp_pa
     environment = gateway_environment(database_url, tmp_path, MOONX_ENV="production", ALCHEMY_API_KEY="k")
     del environment["JWT_SECRET"]
 
-    done = subprocess.run(
-        [sys.executable, "-m", "moonx_pipeline", "gateway"],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_module("moonx_pipeline", "gateway", env={**os.environ, **environment}, cwd=tmp_path)
 
     assert (done.returncode, "set JWT_SECRET" in done.stderr) == (1, True)

@@ -2,8 +2,6 @@
 
 import math
 import socket
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,6 +22,7 @@ from moonx_pipeline.storage.requests.pause import pause
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.gateway import GatewayProcess, gateway_environment, running_gateway, token_of
 from moonx_pipeline_tests.gateway.live.clients import connected
+from moonx_pipeline_tests.support.forked import run_module
 from moonx_pipeline_tests.support.live_events import started, tell
 from moonx_pipeline_tests.support.samples import Samples, samples
 from moonx_pipeline_tests.support.workers import ask
@@ -82,10 +81,7 @@ def test_a_gateway_whose_metrics_have_no_port_says_so_and_ends(database_url: str
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         environment = gateway_environment(database_url, tmp_path, GATEWAY_METRICS_PORT=str(port))
-        done = subprocess.run(
-            [sys.executable, "-m", "moonx_pipeline", "gateway"],
-            env=environment, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        done = run_module("moonx_pipeline", "gateway", env=environment, cwd=tmp_path)
 
     assert done.returncode == 1
     assert "GATEWAY_METRICS_PORT" in done.stderr

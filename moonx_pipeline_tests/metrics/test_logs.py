@@ -1,8 +1,6 @@
 """Log lines: JSON of one form from whoever writes them, and never a secret."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from moonx_pipeline.simulator.server import RunningSimulator, free_port
 from moonx_pipeline.simulator.world import POLYGON_WALLET
 from moonx_pipeline_tests.fixtures.dagster import System, eventually, running_system
 from moonx_pipeline_tests.fixtures.gateway import SECRET, WEBHOOK_KEY, gateway_environment, token_of
+from moonx_pipeline_tests.support.forked import start_module
 from moonx_pipeline_tests.support.workers import new_user
 
 SECRETS = {
@@ -117,12 +116,8 @@ def test_a_gateway_and_a_relay_write_no_secret(system: System, tmp_path: Path) -
     )
     relay, relay_log = system.start("moonx_pipeline", "relay")
     log = tmp_path / "gateway.log"
-    gateway = subprocess.Popen(
-        [sys.executable, "-m", "moonx_pipeline", "gateway"],
-        env=environment,
-        stdout=log.open("wb"),
-        stderr=subprocess.STDOUT,
-    )
+    with log.open("wb") as output:
+        gateway = start_module("moonx_pipeline", "gateway", env=environment, cwd=tmp_path, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"
     try:
         eventually(lambda: requests.get(f"{url}/health/live", timeout=5))

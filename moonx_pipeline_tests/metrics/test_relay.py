@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from moonx_pipeline.simulator.server import free_port
 from moonx_pipeline_tests.fixtures.dagster import ROOT, eventually
 from moonx_pipeline_tests.fixtures.database import as_role
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
+from moonx_pipeline_tests.support.forked import run_module, start_module
 from moonx_pipeline_tests.support.outbox import event, put
 from moonx_pipeline_tests.support.samples import samples
 
@@ -25,7 +25,8 @@ def relay(database_url: str, topics: KafkaTopics, port: int) -> Iterator[str]:
     environment = {**os.environ, **topics.environment, "DATABASE_URL": as_role(database_url, "moonx_relay")} | {
         "RELAY_METRICS_PORT": str(port)
     }
-    process = subprocess.Popen([sys.executable, "-m", "moonx_pipeline", "relay"], env=environment, cwd=ROOT)
+    output = sys.__stderr__
+    process = start_module("moonx_pipeline", "relay", env=environment, cwd=ROOT, stdout=output, stderr=output)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -46,8 +47,12 @@ def test_what_kafka_takes_and_does_not_take_is_counted_and_told(
             assert found.total("kafka_publish_errors_total") == 0
 
         eventually(published)
-        ready = requests.get(f"{url}/health/ready", timeout=5)
-        assert (ready.status_code, sorted(ready.json()["dependencies"])) == (200, ["database", "kafka"])
+
+        def ready() -> None:
+            answer = requests.get(f"{url}/health/ready", timeout=5)
+            assert (answer.status_code, sorted(answer.json()["dependencies"])) == (200, ["database", "kafka"])
+
+        eventually(ready)
 
         kafka_topics.broker.stop()
         try:
@@ -76,14 +81,8 @@ def test_a_port_that_is_taken_is_named_with_its_setting(
     with relay(database_url, kafka_topics, port) as url:
         eventually(lambda: requests.get(f"{url}/health/live", timeout=5))
         environment = {**os.environ, **kafka_topics.environment, "DATABASE_URL": as_role(database_url, "moonx_relay")}
-        second = subprocess.run(
-            [sys.executable, "-m", "moonx_pipeline", "relay"],
-            env={**environment, "RELAY_METRICS_PORT": str(port)},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environment["RELAY_METRICS_PORT"] = str(port)
+        second = run_module("moonx_pipeline", "relay", env=environment, cwd=tmp_path)
 
     assert second.returncode == 1
     assert f"127.0.0.1:{port}" in second.stderr

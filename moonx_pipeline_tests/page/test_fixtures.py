@@ -41,10 +41,16 @@ def validate(data: Any, schema: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator(whole, format_checker=_FORMATS).validate(data)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_fixture_answers_every_route_as_the_api_describes_it(name: str) -> None:
-    replies = {route: reply for route, reply in fixture(name)["replies"].items() if isinstance(reply, dict)}
+def replies_of(name: str) -> dict[str, Any]:
+    """What a fixture answers itself: others are like another one, or of a server that says nothing."""
+    return {route: reply for route, reply in fixture(name)["replies"].items() if isinstance(reply, dict)}
 
+
+@pytest.mark.parametrize("name", [name for name in NAMES if replies_of(name)])
+def test_fixture_answers_every_route_as_the_api_describes_it(name: str) -> None:
+    replies = replies_of(name)
+
+    assert replies
     for route, reply in replies.items():
         method, address = ("GET", "/api/v1/portfolio") if route == "*" else route.split(" ")
         content = described(method, address.split("?")[0], reply["status"])

@@ -76,6 +76,7 @@ steps = st.lists(
         st.sampled_from([None] * 6 + [1, 7, 70]),  # a block, instead of a call
         st.integers(0, 2),  # by which connection
     ),
+    min_size=1,
     max_size=40,
 )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+from moonx_pipeline_tests.support.forked import run_module
 
 ROOT = Path(__file__).parents[2]
 _OURS = ("ALCHEMY", "KAFKA", "DB_", "DATABASE", "MOONX", "DAGSTER", "BINANCE", "COINGECKO", "DEXSCREENER", "RPC_")
@@ -18,12 +19,5 @@ def environment_with(**environment: str) -> dict[str, str]:
 
 
 def moonx(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "moonx_pipeline", *arguments],
-        env=environment_with(**environment),
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    """A command's exit code and what it said, once it has ended."""
+    return run_module("moonx_pipeline", *arguments, env=environment_with(**environment), cwd=cwd)

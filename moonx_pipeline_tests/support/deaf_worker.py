@@ -9,6 +9,10 @@ from celery.signals import celeryd_init
 
 from moonx_pipeline.broker import QUEUE
 from moonx_pipeline.cli import main
+from moonx_pipeline.worker import stall
+
+# A fifth of what they are, in proportion.
+stall._NOTICED_SECONDS, stall._ENDS_SECONDS, stall._LOOK_SECONDS = 3.0, 9.0, 0.6
 
 
 class _CancelsItsQueue(bootsteps.StartStopStep):

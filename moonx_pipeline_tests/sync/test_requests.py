@@ -81,6 +81,7 @@ steps = st.lists(
         st.sampled_from(["high", "medium", "low"]),
         st.booleans(),
     ),
+    min_size=1,
     max_size=25,
 )
 

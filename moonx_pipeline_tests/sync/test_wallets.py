@@ -267,6 +267,7 @@ _steps = st.lists(
         st.tuples(st.just("sync while put"), _lists),
         st.tuples(st.just("outage"), st.booleans()),
     ),
+    min_size=1,
     max_size=10,
 )
 

@@ -30,6 +30,8 @@ from moonx_pipeline_tests.support.workers import (
 )
 
 MAX_JOBS = 6
+ON_ONE_BROKER = pytest.mark.parametrize("system", ["postgresql"], indirect=True)
+"""For what happens once a run was taken, in which the broker has no part."""
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +105,7 @@ def test_a_process_that_is_killed_fails_its_run_and_what_it_was_at_is_due_again(
     eventually(replaced)
 
 
+@ON_ONE_BROKER
 def test_processes_are_replaced_after_so_many_runs(system: System, worker: Worker, simulator: RunningSimulator) -> None:
     runs = [system.launch(new_user(system)) for _ in range(MAX_JOBS + 2)]
 
@@ -121,6 +124,7 @@ def test_processes_are_replaced_after_so_many_runs(system: System, worker: Worke
     eventually(replaced)
 
 
+@ON_ONE_BROKER
 def test_a_run_that_is_terminated_ends_at_once_and_stores_nothing(
     system: System, worker: Worker, simulator: RunningSimulator
 ) -> None:
@@ -144,6 +148,7 @@ def test_a_run_that_is_terminated_ends_at_once_and_stores_nothing(
     assert system.ended(system.launch(user)) == ["SUCCESS"]
 
 
+@ON_ONE_BROKER
 def test_a_sync_that_is_cancelled_by_its_id_ends_its_run(
     system: System, worker: Worker, simulator: RunningSimulator
 ) -> None:
@@ -212,6 +217,7 @@ def test_what_may_wait_waits_in_dagsters_queue_and_clicks_do_not(
 
 
 # The last one here: what hangs goes on holding its part of the process until it is given up.
+@ON_ONE_BROKER
 def test_a_source_of_prices_that_hangs_does_not_hold_up_the_end_of_a_run(
     system: System, worker: Worker, simulator: RunningSimulator
 ) -> None:

@@ -60,9 +60,9 @@ def test_a_worker_that_takes_no_run_is_not_ready_and_ends(system: System, simula
         assert "Runs wait and a process is free, but it has taken none" in (error or "")
 
     eventually(says_so)
-    assert time.monotonic() - waits_since < 15 + MARGIN_SECONDS
+    assert time.monotonic() - waits_since < 3 + MARGIN_SECONDS
     assert process.wait(90) == 1
-    assert time.monotonic() - waits_since < 45 + MARGIN_SECONDS
+    assert time.monotonic() - waits_since < 9 + MARGIN_SECONDS
     assert "start it again" in log.read_text()
 
     worker = system.start_worker(1)

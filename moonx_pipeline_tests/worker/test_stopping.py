@@ -25,11 +25,11 @@ from moonx_pipeline_tests.support.workers import (
 def test_a_worker_that_stops_finishes_or_hands_back_its_runs_and_leaves_the_others(
     system: System, simulator: RunningSimulator
 ) -> None:
-    worker = system.start_worker(2, CLUSTER_SHUTDOWN_TIMEOUT="4000").until_ready()
+    worker = system.start_worker(2, CLUSTER_SHUTDOWN_TIMEOUT="10000").until_ready()
     children = worker.children()
     request_id, hanging = launch_asked(system, stuck_user(system, simulator))
     in_the_middle(system, hanging)
-    simulator.simulation.faults.latency_ms["alchemy"] = 1000
+    simulator.simulation.faults.latency_ms["alchemy"] = 500
     slow = system.launch(new_user(system))
     carried_by = in_the_middle(system, slow)
     waiting_request, waiting = launch_asked(system, new_user(system))
