@@ -50,7 +50,8 @@ class InputsDigest:
         lines = []
         for wallet, chain_id, token, balance, of_balance, stale in held:
             facts = self._facts.get((chain_id, token)) or self._add(chain_id, token)
-            lines.append(f"{wallet} {chain_id} {token} {balance} {of_balance} {stale} {facts}")
+            line = f"{wallet} {chain_id} {token} {balance} {facts}"
+            lines.append(f"{line} {of_balance} {stale}" if of_balance or stale else line)
         lines += [f"{r.wallet} {r.chain_id} {r.is_current} {unread.get((r.wallet, r.chain_id), 0)}" for r in readings]
         lines.sort()
         lines.append(self._rules)
