@@ -137,8 +137,8 @@ def test_records_of_unchanged_syncs_go_with_the_operations_of_their_time(engine:
     for at in (CUT - timedelta(seconds=1), CUT, CUT + timedelta(days=1)):
         execute(
             engine,
-            "INSERT INTO unchanged_syncs (completed_at, syncs, total_ms, tokens, provider_calls, compute_units, chains) "
-            "VALUES (%s, 1, 1, 1, 1, 1, '[]')",
+            "INSERT INTO unchanged_syncs (completed_at, syncs, total_ms, tokens, provider_calls, compute_units, "
+            "chains) VALUES (%s, 1, 1, 1, 1, 1, '[]')",
             (at,),
         )
 

@@ -220,7 +220,7 @@ def test_a_total_from_before_the_range_goes_on_into_it(engine: Engine) -> None:
     made = series(engine)
 
     assert (made.before, {reading.total_value_usd for reading in made.readings}) == (
-        Reading(ago(days=2), Decimal(10), OMITTED),
+        Reading(ago(days=1) - timedelta(microseconds=1), Decimal(10), OMITTED),
         {10},
     )
     assert made.readings[-1].at == NOW
