@@ -157,6 +157,7 @@ def prune_operations(
         before = utc_now() - timedelta(days=settings.values.service.operation_days)
         work.remove("requests", retention.prune_requests(database.engine, before))
         work.remove("operations", retention.prune_operations(database.engine, before))
+        work.remove("batches", retention.prune_unchanged(database.engine, before))
 
 
 @dg.op(description="Forgets tokens that nobody holds, and users' limits and breakers that are out of use.")

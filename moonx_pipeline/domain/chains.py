@@ -198,6 +198,10 @@ _MIRRORS: Final = frozenset({ZERO_ADDRESS, "0xdeaddeaddeaddeaddeaddeaddeaddeadde
 ``LegacyERC20ETH``, whose ``balanceOf`` answers with the native balance."""
 
 
+MIRRORS: Final = {chain.id: _MIRRORS.union(chain.native_mirrors) for chain in KNOWN_CHAINS}
+"""Lower-case contracts by chain that show its native coin a second time, and so never count as money."""
+
+
 def is_native_mirror(chain_id: int, token: str) -> bool:
-    """Whether a lower-case contract shows the chain's native coin a second time, and so never counts as money."""
-    return token in _MIRRORS or token in CHAIN_BY_ID[chain_id].native_mirrors
+    """Whether a contract is one of ``MIRRORS``."""
+    return token in MIRRORS[chain_id]

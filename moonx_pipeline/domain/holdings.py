@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from moonx_pipeline.domain.chains import is_native_mirror
+from moonx_pipeline.domain.chains import MIRRORS
 from moonx_pipeline.domain.flags import BALANCE_UNKNOWN
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Coverage
 
@@ -65,18 +65,30 @@ def holdings_after(readings: Iterable[ChainBalances], stored: StoredBalances) ->
         holding
         for reading in readings
         for holding in _held(reading, stored.get((reading.wallet, reading.chain_id), {}))
-        if holding.balance > 0 and not is_native_mirror(holding.chain_id, holding.token)
     ]
 
 
 def _held(reading: ChainBalances, before: Mapping[str, int]) -> Iterable[Holding]:
     wallet, chain_id = reading.wallet, reading.chain_id
+    mirrors = MIRRORS[chain_id]
     if not reading.is_read:
         stale = not reading.is_current
-        return [Holding(wallet, chain_id, token, balance, stale=stale) for token, balance in before.items()]
-    held = [_new(Holding, (wallet, chain_id, token, balance, (), False)) for token, balance in reading.balances.items()]
+        return [
+            Holding(wallet, chain_id, token, balance, stale=stale)
+            for token, balance in before.items()
+            if balance > 0 and token not in mirrors
+        ]
+    held = [
+        _new(Holding, (wallet, chain_id, token, balance, (), False))
+        for token, balance in reading.balances.items()
+        if balance > 0 and token not in mirrors
+    ]
     if needs_stored(reading):
-        kept = (_kept(reading, token, balance) for token, balance in before.items() if token not in reading.balances)
+        kept = (
+            _kept(reading, token, balance)
+            for token, balance in before.items()
+            if token not in reading.balances and balance > 0 and token not in mirrors
+        )
         held += [holding for holding in kept if holding is not None]
     return held
 

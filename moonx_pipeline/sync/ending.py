@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from moonx_pipeline.domain.events import Event, SyncRef, sync_failed
+from moonx_pipeline.domain.events import Event, SyncRef, sync_failed, sync_started
 from moonx_pipeline.domain.reasons import Reason
 from moonx_pipeline.domain.schedule import Intervals, next_due
 from moonx_pipeline.metrics.syncs import count_sync
 from moonx_pipeline.storage.syncs.operations import ChainStatusRow, LockedUser, OperationEnd, end_operations
 from moonx_pipeline.storage.syncs.outbox import insert_events
+from moonx_pipeline.sync.spec import OpenSync
 
 ENDED_STATUSES = frozenset({"completed", "partial", "failed", "cancelled", "refused"})
 
@@ -41,6 +42,11 @@ class Ending(NamedTuple):
 def milliseconds(since: datetime, now: datetime) -> int:
     """Whole milliseconds between two times, never negative even if two processes' clocks differ."""
     return max(0, int((now - since).total_seconds() * 1000))
+
+
+def beginning(sync: OpenSync, user: LockedUser, chain_ids: Sequence[int]) -> tuple[Event, ...]:
+    """The event of a sync's start, if it was not told when the sync opened."""
+    return (sync_started(sync.ref, version=user.version, chains=chain_ids),) if sync.is_swept else ()
 
 
 def failed_event(

@@ -35,7 +35,7 @@ from moonx_pipeline.sync.ending import Ending, count_endings, failed_event, with
 from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers, report_breakers, user_key
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline.sync.selection import Candidate, Requested, Selection
+from moonx_pipeline.sync.selection import SWEEP, Candidate, Requested, Selection
 from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, TRIGGERS, OpenSync, SyncRefused, SyncSpec, TimeBudget
 
 _RECORDED: Final = (DISABLED, BREAKER_OPEN)
@@ -112,6 +112,7 @@ def open_syncs(
             candidate.tokens_held,
             candidate.unmoved_chains,
             candidate.is_new,
+            candidate.type == SWEEP,
             breakers,
             budget,
         )
@@ -142,6 +143,7 @@ def _begin(
         [
             sync_started(ref, version=one.version, chains=chain_ids)
             for one, (ref, _) in zip(candidates, opened, strict=True)
+            if one.type != SWEEP
         ],
     )
     return candidates, opened, replaced

@@ -16,7 +16,7 @@ from moonx_pipeline.domain.reasons import CHAINS_FAILED, NO_CHAIN_READ
 from moonx_pipeline.domain.schedule import Intervals, next_due
 from moonx_pipeline.domain.valuation import content_hash
 from moonx_pipeline.storage.syncs.operations import ChainStatusRow, LockedUser, OperationEnd
-from moonx_pipeline.sync.ending import Ending, milliseconds, without_result
+from moonx_pipeline.sync.ending import Ending, beginning, milliseconds, without_result
 from moonx_pipeline.sync.value import ValuedSync
 
 
@@ -49,7 +49,8 @@ def nothing_read(
     if becomes_stale:
         # No sync that reads a chain has this digest: the one that ends the outage is a change again.
         end = structs.replace(end, content_hash=content_hash((), stale))
-    return ended._replace(end=end, became_stale=becomes_stale)
+    events = (*beginning(valued.sync, user, _chain_ids(valued)), *ended.events)
+    return ended._replace(end=end, events=events, became_stale=becomes_stale)
 
 
 def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: datetime) -> Ending:
@@ -80,15 +81,17 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
         error_message=_unread_sentence(failed) if failed else None,
         stored_fence=valued.sync.fence,
         content_hash=digest,
+        inputs=valued.inputs,
         snapshot=snapshot,
         next_sync_at=next_due(now, 0, intervals),
         is_high_value=totals.value_usd >= intervals.high_value_usd,
-        balances=_balances_standing(valued),
+        balances=balances_standing(valued.readings),
         balances_read_at=valued.read_at,
         chains=_chain_report(valued),
         **_costs(valued),
     )
     events = [
+        *beginning(valued.sync, user, _chain_ids(valued)),
         sync_completed(
             ref,
             version=version,
@@ -98,7 +101,7 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
             tokens=len(valued.positions),
             chains_synced=end.chains_synced,
             failed=failed,
-        )
+        ),
     ]
     if changed:
         events.append(
@@ -114,20 +117,24 @@ def success(valued: ValuedSync, user: LockedUser, intervals: Intervals, now: dat
     return Ending(ref, end, tuple(events), changed, retry_at=_retry_at(valued))
 
 
+def _chain_ids(valued: ValuedSync) -> list[int]:
+    return list(dict.fromkeys(reading.chain_id for reading in valued.readings))
+
+
 def _retry_at(valued: ValuedSync) -> datetime | None:
     return min((reading.retry_at for reading in valued.unread if reading.retry_at), default=None)
 
 
-def _balances_standing(valued: ValuedSync) -> str:
+def balances_standing(readings: Sequence[ChainBalances]) -> str:
     """Whether the stored balances are all that is held; see ``OperationEnd``.
 
     If some chains were kept, the time of the last whole reading stands, so that its age stays bounded. The next sync
     still asks again for a chain that failed beside them: its webhook has not been alive since that whole reading (else
     the chain would have been kept, too), and a webhook that comes alive later keeps only what is read after that.
     """
-    if any(reading.outcome is ChainOutcome.KEPT for reading in valued.readings):
+    if any(reading.outcome is ChainOutcome.KEPT for reading in readings):
         return "kept"
-    return "whole" if all(is_whole(reading) for reading in valued.readings) else "open"
+    return "whole" if all(is_whole(reading) for reading in readings) else "open"
 
 
 def _costs(valued: ValuedSync) -> dict[str, Any]:
@@ -160,7 +167,7 @@ def _chain_report(valued: ValuedSync) -> list[dict[str, Any]]:
     ]
 
 
-def _is_list(reading: ChainBalances) -> bool:
+def is_list(reading: ChainBalances) -> bool:
     """Whether it is a list from its beginning to its end, and not an answer about known and received tokens."""
     return reading.outcome is ChainOutcome.OK and reading.way is not Way.BULK and not reading.is_resumed
 
@@ -179,7 +186,7 @@ def chain_statuses(valued: ValuedSync) -> list[ChainStatusRow]:
             error_code=r.error_code,
             source=r.source,
             way=r.way.value if r.way and r.is_read else None,
-            full_read_at=valued.read_at if _is_list(r) else None,
+            full_read_at=valued.read_at if is_list(r) else None,
             known_block=r.known_block if r.outcome is ChainOutcome.OK else None,
             coverage=r.coverage.value if r.is_read else None,
             unread=unread.get((r.wallet, r.chain_id), 0),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
@@ -29,12 +29,13 @@ from moonx_pipeline.sync.balances.known import known_pairs
 from moonx_pipeline.sync.balances.memory import StoredMemory
 from moonx_pipeline.sync.balances.progress import notify_chain_end
 from moonx_pipeline.sync.calls import ProviderCalls
+from moonx_pipeline.sync.confirm import confirm_syncs
 from moonx_pipeline.sync.open import open_requested
 from moonx_pipeline.sync.protection.breakers import report_breakers, user_key
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, OpenSync, SyncSpec
 from moonx_pipeline.sync.store import LAST_WORDS_SECONDS, StoredSync, fail_sync, store_syncs
-from moonx_pipeline.sync.value import Fetched, ReadSync, ValuedSync, value_syncs
+from moonx_pipeline.sync.value import Fetched, ReadSync, ValuedSync, appraise
 from moonx_pipeline.tracing import note_failure
 
 READ_BY: Final = 0.6
@@ -81,6 +82,18 @@ class BatchFetch:
             for sync in self.syncs
         ]
         return Fetched(reads, self.balances.quotes(), self.balances.calls, self.read_at)
+
+
+class Finished(NamedTuple):
+    """How the syncs of a batch ended.
+
+    Attributes:
+        unchanged: How many found nothing changed.
+        stored: The others that ended here, in any order.
+    """
+
+    unchanged: int
+    stored: list[StoredSync]
 
 
 class SyncPipeline:
@@ -164,8 +177,8 @@ class SyncPipeline:
         return BatchFetch(tuple(syncs), balances, read_at, chain_ids)
 
     def value(self, fetched: Fetched) -> list[ValuedSync]:
-        """Names and prices what was read; see ``value_syncs``."""
-        return value_syncs(self.runtime, fetched)
+        """Names, prices and values what was read; see ``appraise``."""
+        return appraise(self.runtime, fetched).values()
 
     def store(self, valued: Sequence[ValuedSync]) -> list[StoredSync]:
         """Stores syncs of a batch, all or none; see ``store_syncs``."""
@@ -201,29 +214,43 @@ class SyncPipeline:
             self.runtime.db.transaction(deadline, insert_events, alerts)
         return alerts
 
-    def finish(self, fetched: Fetched) -> list[StoredSync]:
-        """Values and stores a batch; one user's broken data never stop the others.
+    def finish(self, fetched: Fetched) -> Finished:
+        """Values and stores a sweep's batch; one user's broken data never stop the others.
 
-        Returns:
-            One result for each sync that ended here, in any order.
+        Users for whom nothing changed are not valued, and leave no row of their own.
 
         Raises:
             SQLAlchemyError: The database was away for longer than steps are retried.
         """
         try:
-            return self.store(self.value(fetched))
+            appraisal = appraise(self.runtime, fetched)
+            unchanged, changed = confirm_syncs(self.runtime, appraisal, self.clock())
         except Exception as error:
-            reason, message = what_broke(error)
-            if reason is DATABASE_AWAY:
-                raise
-            reads = fetched.reads
-            if reason is not INTERNAL_ERROR or len(reads) == 1:
-                failed = [self._fail(read.sync, reason, message) for read in reads]
-                return [ended for ended in failed if ended is not None]
-            # Halve the batch until the user with the broken data is alone.
-            half = len(reads) // 2
-            parts = (fetched._replace(reads=reads[:half]), fetched._replace(reads=reads[half:]))
-            return [ended for part in parts for ended in self.finish(part)]
+            return self._finish_halves(fetched, error)
+        for one in unchanged:
+            one.read.sync.breakers.record_success(user_key(one.read.sync.user_id))
+        if not changed:
+            return Finished(len(unchanged), [])
+        left = fetched._replace(reads=[one.read for one in changed])
+        try:
+            stored = self.store(replace(appraisal, syncs=changed).values())
+        except Exception as error:
+            rest = self._finish_halves(left, error)
+            return Finished(len(unchanged) + rest.unchanged, rest.stored)
+        return Finished(len(unchanged), stored)
+
+    def _finish_halves(self, fetched: Fetched, error: Exception) -> Finished:
+        """Halves a batch that broke until the user with the broken data is alone, and fails him."""
+        reason, message = what_broke(error)
+        if reason is DATABASE_AWAY:
+            raise error
+        reads = fetched.reads
+        if reason is not INTERNAL_ERROR or len(reads) == 1:
+            failed = [self._fail(read.sync, reason, message) for read in reads]
+            return Finished(0, [ended for ended in failed if ended is not None])
+        half = len(reads) // 2
+        first, second = (self.finish(fetched._replace(reads=part)) for part in (reads[:half], reads[half:]))
+        return Finished(first.unchanged + second.unchanged, [*first.stored, *second.stored])
 
     @contextmanager
     def recording_failure(self, sync: OpenSync) -> Iterator[None]:

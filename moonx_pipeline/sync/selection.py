@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 from uuid import uuid4
 
 from sqlalchemy import Connection
@@ -16,6 +16,9 @@ from moonx_pipeline.storage.syncs.claims import Claim, DueUser, lock_due
 from moonx_pipeline.storage.syncs.opening import lock_requested
 from moonx_pipeline.storage.syncs.webhooks import Webhooks, alive_since
 from moonx_pipeline.sync.spec import SyncRefused, SyncSpec
+
+SWEEP: Final = "sweep"
+"""The type of operations that sweeps open."""
 
 
 class Candidate(NamedTuple):
@@ -107,7 +110,7 @@ class Due:
         return [
             Candidate(
                 SyncSpec(uuid4(), user.user_id, "schedule", user.priority, run_id=self.run_id),
-                "sweep",
+                SWEEP,
                 user.version,
                 user.wallets,
                 user.tokens_held,

@@ -80,6 +80,7 @@ class OpenSync:
         tokens_held: How many tokens the user held at the last sync.
         unmoved_chains: Chains that need no reading: the chain's webhook reports movements, and reported none.
         is_new: Whether it is the user's first sync, or the first after weeks.
+        is_swept: Whether a sweep opened it: then its start is told with its end, if there is something to tell.
         breakers: The circuit breakers it respects, shared by all syncs that opened together.
         budget: Its time, shared likewise.
     """
@@ -92,6 +93,7 @@ class OpenSync:
     tokens_held: int
     unmoved_chains: frozenset[int]
     is_new: bool
+    is_swept: bool
     breakers: Breakers
     budget: TimeBudget
 

@@ -22,7 +22,7 @@ from moonx_pipeline.storage.portfolios.portfolio import fresh_chains, read_portf
 from moonx_pipeline.storage.syncs.evidence_log import SyncEvidence, keep_evidence
 from moonx_pipeline.storage.syncs.operations import LockedUser, lock_users
 from moonx_pipeline.storage.syncs.outbox import insert_events
-from moonx_pipeline.sync.ending import ENDED_STATUSES, Ending, count_endings, without_result, write_endings
+from moonx_pipeline.sync.ending import ENDED_STATUSES, Ending, beginning, count_endings, without_result, write_endings
 from moonx_pipeline.sync.outcome import chain_statuses, nothing_read, success
 from moonx_pipeline.sync.runtime import Runtime, SyncPolicy
 from moonx_pipeline.sync.spec import OpenSync
@@ -127,7 +127,7 @@ def fail_sync(runtime: Runtime, sync: OpenSync, reason: Reason, message: str, no
         now: When it failed.
     """
     deadline = max(sync.budget.deadline, time.monotonic() + LAST_WORDS_SECONDS)
-    ending = runtime.db.transaction(deadline, _fail, sync, reason, message, runtime.policy.intervals, now)
+    ending = runtime.db.transaction(deadline, _fail, sync, reason, message, runtime.policy, now)
     if ending is None:
         return None
     count_endings([ending])
@@ -135,13 +135,14 @@ def fail_sync(runtime: Runtime, sync: OpenSync, reason: Reason, message: str, no
 
 
 def _fail(
-    connection: Connection, sync: OpenSync, reason: Reason, message: str, intervals: Intervals, now: datetime
+    connection: Connection, sync: OpenSync, reason: Reason, message: str, policy: SyncPolicy, now: datetime
 ) -> Ending | None:
     users = [(sync.user_id, sync.operation_id)]
     user = lock_users(connection, users, seconds=LAST_WORDS_SECONDS).get(sync.user_id)
     if user is None or user.operation_status in ENDED_STATUSES:
         return None
-    ending = without_result(sync.ref, user, reason, message, now=now, intervals=intervals)
+    ending = without_result(sync.ref, user, reason, message, now=now, intervals=policy.intervals)
+    ending = ending._replace(events=(*beginning(sync, user, policy.chain_ids), *ending.events))
     write_endings(connection, [ending])
     return ending
 

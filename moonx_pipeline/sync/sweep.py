@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,14 +26,13 @@ from moonx_pipeline.storage.syncs.webhooks import NO_WEBHOOKS, Webhooks
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS
 from moonx_pipeline.sync.balances.known import SAMPLED_USERS
 from moonx_pipeline.sync.open import open_syncs
-from moonx_pipeline.sync.pipeline import BatchFetch, SyncPipeline
+from moonx_pipeline.sync.pipeline import BatchFetch, Finished, SyncPipeline
 from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.release import release_claims
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.selection import Due
 from moonx_pipeline.sync.spec import OpenSync, TimeBudget
-from moonx_pipeline.sync.store import StoredSync
 from moonx_pipeline.sync.value import Fetched, ReadSync
 from moonx_pipeline.tracing import note, span
 
@@ -102,7 +101,7 @@ class SweepReport:
     def users(self) -> int:
         return sum(self.statuses.values())
 
-    def add(self, fetch: BatchFetch, stored: list[StoredSync]) -> None:
+    def add(self, fetch: BatchFetch, finished: Sequence[Finished]) -> None:
         """Adds a batch."""
         scope = fetch.balances.calls.scope
         self.batches += 1
@@ -110,7 +109,10 @@ class SweepReport:
         self.new_users += [sync.user_id for sync in fetch.syncs if sync.is_new]
         self.provider_calls += len(scope.calls)
         self.compute_units += scope.compute_units
+        stored = [ended for part in finished for ended in part.stored]
         self.rows += max((sum(ended.rows) for ended in stored), default=0)
+        if unchanged := sum(part.unchanged for part in finished):
+            self.statuses["completed"] += unchanged
         for ended in stored:
             self.statuses[ended.status] += 1
             self.changed += ended.changed
@@ -197,11 +199,11 @@ class Sweep:
             release_claims(self._runtime.db, self._worker_id, self._clock(), operations)
             self._pipeline.report(syncs[0])
             return False
-        stored = [ended for part in _apart(fetch.result()) for ended in self._pipeline.finish(part)]
+        finished = [self._pipeline.finish(part) for part in _apart(fetch.result())]
         self._pipeline.report(syncs[0])
         self._pipeline.report_differences(fetch)
         with self._claiming:
-            self._report.add(fetch, stored)
+            self._report.add(fetch, finished)
         return True
 
     def _is_sample_due(self, users: int) -> bool:

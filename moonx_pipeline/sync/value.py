@@ -19,6 +19,7 @@ from moonx_pipeline.domain.holdings import (
     needs_stored,
     unread_after,
 )
+from moonx_pipeline.domain.inputs import InputsDigest
 from moonx_pipeline.domain.market import ALWAYS_KNOWN
 from moonx_pipeline.domain.portfolio import ChainBalances, Position, TokenKey
 from moonx_pipeline.domain.quotes import Quote
@@ -80,6 +81,7 @@ class ValuedSync:
         outages: Why price sources did not answer.
         scope: The provider calls, including other users' part of shared ones.
         costs: Its own part of them.
+        inputs: The digest of what the positions follow from; ``None`` if it is not known.
     """
 
     sync: OpenSync
@@ -92,12 +94,13 @@ class ValuedSync:
     outages: tuple[str, ...]
     scope: CallScope
     costs: Costs
+    inputs: bytes | None
 
     def based_on(self, stored: StoredState) -> ValuedSync:
         """The same sync over a newer stored state, if another sync was stored meanwhile."""
         unread = unread_after(self.readings, stored.balances, stored.unread)
         positions, totals = _value(holdings_after(self.readings, stored.balances), self.readings, unread, self.valuer)
-        return replace(self, positions=positions, totals=totals, stored=stored)
+        return replace(self, positions=positions, totals=totals, stored=stored, inputs=None)
 
     @property
     def unread_tokens(self) -> dict[Pair, int]:
@@ -129,15 +132,73 @@ class ValuedSync:
         return tuple(failed)
 
 
-def value_syncs(runtime: Runtime, fetched: Fetched) -> list[ValuedSync]:
-    """Values readings. A source that fails leaves gaps and never raises.
+class Appraised(NamedTuple):
+    """What one sync's portfolio follows from.
+
+    Attributes:
+        read: The sync with its readings.
+        holdings: What its user holds.
+        unread: The number of unread tokens by wallet and chain.
+        inputs: The digest of all of it and of the facts of its tokens.
+        costs: Its part of the provider calls.
+    """
+
+    read: ReadSync
+    holdings: Sequence[Holding]
+    unread: Mapping[Pair, int]
+    inputs: bytes
+    costs: Costs
+
+
+@dataclass(frozen=True, slots=True)
+class Appraisal:
+    """What the portfolios of a batch follow from, with the valuer of all of them.
+
+    Attributes:
+        syncs: One for each sync, in the order of the readings.
+        states: What was stored before, by user, where what is held depends on it.
+        valuer: Values the holdings.
+        outages: Why price sources did not answer.
+        scope: The provider calls so far.
+        read_at: When the reading began.
+    """
+
+    syncs: Sequence[Appraised]
+    states: Mapping[str, StoredState]
+    valuer: Valuer
+    outages: tuple[str, ...]
+    scope: CallScope
+    read_at: datetime
+
+    def values(self) -> list[ValuedSync]:
+        """The portfolios, in the order of the syncs."""
+        valued = []
+        for (sync, readings), holdings, unread, inputs, costs in self.syncs:
+            positions, totals = _value(holdings, readings, unread, self.valuer)
+            valued.append(
+                ValuedSync(
+                    sync,
+                    tuple(readings),
+                    positions,
+                    totals,
+                    self.read_at,
+                    self.states.get(sync.user_id),
+                    self.valuer,
+                    self.outages,
+                    self.scope,
+                    costs,
+                    inputs,
+                )
+            )
+        return valued
+
+
+def appraise(runtime: Runtime, fetched: Fetched) -> Appraisal:
+    """Names and prices what was read. A source that fails leaves gaps and never raises.
 
     Args:
         runtime: The database, the providers and the rules.
         fetched: Readings of at least one sync.
-
-    Returns:
-        One result for each sync, in the same order.
     """
     reads, budget = fetched.reads, fetched.reads[0].sync.budget
     calls = fetched.calls.until(budget.after(VALUED_BY))
@@ -158,25 +219,11 @@ def value_syncs(runtime: Runtime, fetched: Fetched) -> list[ValuedSync]:
         now=fetched.read_at,
     )
     valuer, outages = Enrichment(runtime, calls, demand, budget.deadline).value_by(book, read_at_start)
-    valued = []
-    for read, mine, cost in zip(reads, holdings, _costs(calls.scope, len(reads)), strict=True):
-        state = stored.get(read.sync.user_id)
-        positions, totals = _value(mine, read.readings, _unread_tokens(read.readings, state), valuer)
-        valued.append(
-            ValuedSync(
-                read.sync,
-                tuple(read.readings),
-                positions,
-                totals,
-                fetched.read_at,
-                state,
-                valuer,
-                outages,
-                calls.scope,
-                cost,
-            )
-        )
-    return valued
+    inputs, syncs = InputsDigest(valuer), []
+    for read, mine, costs in zip(reads, holdings, _costs(calls.scope, len(reads)), strict=True):
+        unread = _unread_tokens(read.readings, stored.get(read.sync.user_id))
+        syncs.append(Appraised(read, mine, unread, inputs.of(mine, read.readings, unread), costs))
+    return Appraisal(syncs, stored, valuer, outages, calls.scope, fetched.read_at)
 
 
 def _read_held(

@@ -1,4 +1,7 @@
-"""A sync has the same result whether the job, a sweep or the pipeline alone runs it, whatever a provider does."""
+"""A sync has the same result whether the job, a sweep or the pipeline alone runs it, whatever a provider does.
+
+A sweep is tried twice: once it values everything, and once it may find that nothing changed.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.connection.engine import ready_engine
 from moonx_pipeline.storage.protection.breaker_rows import breakers
+from moonx_pipeline.storage.syncs.evidence_log import read_explanation
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.sweep import Sweep, SweepSpec
 from moonx_pipeline_tests.support.syncs import age_prices, event_types, operation, portfolio, register, sync, violations
@@ -90,7 +94,16 @@ def test_a_fault_has_the_same_result_by_job_sweep_and_pipeline(
     def by_pipeline(user_id: str) -> None:
         sync(quick, user_id, trigger="schedule")
 
-    ways: dict[str, Callable[[str], None]] = {"job": by_job, "sweep": by_sweep, "pipeline": by_pipeline}
+    def by_full_sweep(user_id: str) -> None:
+        _execute(engine, "UPDATE user_sync_status SET inputs_hash = NULL WHERE user_id = %s", user_id)
+        by_sweep(user_id)
+
+    ways: dict[str, Callable[[str], None]] = {
+        "job": by_job,
+        "full sweep": by_full_sweep,
+        "pipeline": by_pipeline,
+        "sweep": by_sweep,
+    }
     for user_id in ways:
         register(engine, user_id, PLAIN_WALLET)
         sync(quick, user_id, trigger="schedule")
@@ -107,7 +120,18 @@ def test_a_fault_has_the_same_result_by_job_sweep_and_pipeline(
         simulator.simulation.faults.clear()
         results[user_id] = _result(engine, user_id)
 
-    assert results["job"] == results["sweep"] == results["pipeline"]
+    assert results["job"] == results["full sweep"] == results["pipeline"]
+    recorded = {"operation": results["sweep"].pop("operation"), "events": results["sweep"].pop("events")}
+    assert results["sweep"].items() <= results["job"].items()
+    if is_confirmed := _unchanged_syncs(engine) > 0:
+        assert results["job"]["operation"][0] == "completed"
+        assert results["job"]["events"] == ["sync.started", "sync.completed"]
+        assert recorded["events"] == []
+    else:
+        assert recorded.items() <= results["job"].items()
+    assert is_confirmed == (
+        "portfolio.updated" not in results["job"]["events"] and results["job"]["operation"][0] == "completed"
+    )
     assert violations(engine) == []
 
 
@@ -123,10 +147,36 @@ def _result(engine: Engine, user_id: str) -> dict[str, Any]:
             for p in stored.positions
         ],
         "totals": stored.totals,
+        "version": stored.version,
+        "explained": _explained(engine, user_id),
         "chains": [(chain.chain_id, chain.status) for chain in stored.chains],
         "events": event_types(engine, user_id)[3:],
         "breakers": opened,
     }
+
+
+def _explained(engine: Engine, user_id: str) -> Any:
+    """What a reader is told of each position, but times and ids."""
+    with engine.connect() as connection:
+        found = read_explanation(connection, user_id)
+    assert found is not None
+    return [
+        (
+            p["chainId"],
+            p["tokenAddress"],
+            p["balance"],
+            p["valueUsd"],
+            p["isCounted"],
+            p["notCountedReason"],
+            p["flags"],
+        )
+        for p in found["positions"]
+    ]
+
+
+def _unchanged_syncs(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return connection.exec_driver_sql("SELECT count(*) FROM unchanged_syncs").scalar_one()
 
 
 def _execute(engine: Engine, sql: str, *parameters: object) -> None:

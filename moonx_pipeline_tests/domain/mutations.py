@@ -57,6 +57,7 @@ class Outcome(NamedTuple):
 _TESTS: Final = {
     "evidence": ("test_evidence.py", "test_market.py"),
     "identity": ("test_identity.py", "test_market.py"),
+    "inputs": ("test_inputs.py",),
     "pools": ("test_pools.py",),
     "pricing": ("test_pricing.py", "test_contradictions.py"),
     "spam": ("test_spam.py", "test_valuation.py"),

@@ -18,6 +18,7 @@ from moonx_pipeline.storage.upkeep.retention import (
     prune_operations,
     prune_outbox,
     prune_requests,
+    prune_unchanged,
 )
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline_tests.support.rows import register
@@ -130,6 +131,19 @@ def test_what_ended_long_ago_goes_and_what_is_under_way_or_named_stays(engine: E
     assert len(rows(engine, "SELECT 1 FROM sync_requests")) == requests_left
     assert removed[1] == len(syncs) - len(operations_left)
     assert (sum(prune_requests(engine, CUT)), sum(prune_operations(engine, CUT))) == (0, 0)
+
+
+def test_records_of_unchanged_syncs_go_with_the_operations_of_their_time(engine: Engine) -> None:
+    for at in (CUT - timedelta(seconds=1), CUT, CUT + timedelta(days=1)):
+        execute(
+            engine,
+            "INSERT INTO unchanged_syncs (completed_at, syncs, total_ms, tokens, provider_calls, compute_units, "
+            "chains) VALUES (%s, 1, 1, 1, 1, 1, '[]')",
+            (at,),
+        )
+
+    assert sum(prune_unchanged(engine, CUT)) == 1
+    assert rows(engine, "SELECT count(*) FROM unchanged_syncs") == [(2,)]
 
 
 def test_many_that_ended_at_the_same_moment_all_go(engine: Engine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import count
+from itertools import count, pairwise
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -185,6 +185,57 @@ def test_a_sync_keeps_what_its_total_left_out_and_so_do_its_snapshots_total(
         connection.exec_driver_sql("DELETE FROM sync_operations")
     (point,) = history_json(series(engine, now=now, days=30))["points"]
     assert (Decimal(point["totalValueUsd"]), point["omitted"]) == (stored.total_value_usd, None)
+
+
+def ago(**time: int) -> datetime:
+    return NOW - timedelta(**time)
+
+
+def test_a_total_goes_on_as_long_as_syncs_found_it_unchanged(engine: Engine) -> None:
+    store(engine, "ann", [Stored(ago(hours=5), 10), Stored(ago(hours=2), 30, "cancelled"), Stored(ago(hours=1), 20)])
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE sync_operations SET previous_sync_at = %s WHERE total_value_usd = 20", (ago(hours=3),)
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO user_sync_status (user_id, last_sync_at) VALUES ('ann', %s)", (ago(minutes=10),)
+        )
+
+    made = series(engine)
+
+    spans = {total: [reading.at for reading in made.readings if reading.total_value_usd == total] for total in (10, 20)}
+    assert (min(spans[10]), max(spans[10])) == (ago(hours=5), ago(hours=3))
+    assert (min(spans[20]), max(spans[20])) == (ago(hours=1), ago(minutes=10))
+    assert len(spans[10]) + len(spans[20]) == len(made.readings) == 9 + 5
+    assert {reading.omitted["unpriced"] for reading in made.readings if reading.omitted} == {1}
+    gaps = [after.at - before.at for before, after in pairwise(made.readings)]
+    assert [gap for gap in gaps if gap > made.gap] == [timedelta(hours=2)]
+
+
+def test_a_total_from_before_the_range_goes_on_into_it(engine: Engine) -> None:
+    store(engine, "ann", [Stored(ago(days=2), 10)])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO user_sync_status (user_id, last_sync_at) VALUES ('ann', %s)", (NOW,))
+
+    made = series(engine)
+
+    assert (made.before, {reading.total_value_usd for reading in made.readings}) == (
+        Reading(ago(days=1) - timedelta(microseconds=1), Decimal(10), OMITTED),
+        {10},
+    )
+    assert made.readings[-1].at == NOW
+
+
+@pytest.mark.parametrize("status", ["failed", "completed"])
+def test_a_total_ends_where_a_later_sync_does_not_say_that_it_stood(engine: Engine, status: str) -> None:
+    store(engine, "ann", [Stored(ago(hours=5), 10), Stored(ago(hours=1), 20, status)])
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO user_sync_status (user_id, last_sync_at) VALUES ('ann', %s)", (ago(hours=1),)
+        )
+
+    assert ago(hours=5) in [reading.at for reading in series(engine).readings]
+    assert len(series(engine).readings) == (1 if status == "failed" else 2)
 
 
 def test_a_sync_that_failed_left_nothing_out(engine: Engine, runtime: Runtime, simulator: RunningSimulator) -> None:

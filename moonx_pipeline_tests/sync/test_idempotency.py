@@ -51,7 +51,9 @@ def valued(sync: OpenSync, balances: list[int]) -> ValuedSync:
     valuer = Valuer({}, MARKET)
     positions = valuer.positions(holdings_after(readings, {}))
     totals = totals_of(positions, ())
-    return ValuedSync(sync, readings, positions, totals, NOW, None, valuer, (), CallScope.lasting(1), Costs(1, 200))
+    return ValuedSync(
+        sync, readings, positions, totals, NOW, None, valuer, (), CallScope.lasting(1), Costs(1, 200), None
+    )
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
+
+from moonx_pipeline.storage.connection.statements import sql_beside
 
 
 class DayOfSyncs(NamedTuple):
@@ -23,17 +25,9 @@ class DayOfSyncs(NamedTuple):
 
 
 # Counts like the view sync_statistics_daily, but by the time of the end, which has an index.
-_DAYS = """
-SELECT (completed_at AT TIME ZONE 'UTC')::date AS day, count(*), count(*) FILTER (WHERE status = 'completed'),
-       count(*) FILTER (WHERE status = 'partial'), count(*) FILTER (WHERE status = 'failed'), count(DISTINCT user_id),
-       round(avg(duration_ms) FILTER (WHERE status IN ('completed', 'partial')))::bigint, sum(provider_calls),
-       sum(compute_units)
-FROM sync_operations
-WHERE completed_at >= date_trunc('day', now(), 'UTC') - make_interval(days => %s - 1)
-GROUP BY day ORDER BY day DESC
-"""
+_DAYS: Final = sql_beside(__file__, "days_of_syncs")
 
 
 def days_of_syncs(connection: Connection, days: int) -> list[DayOfSyncs]:
     """The last days, today included, newest first; a day without a sync is left out."""
-    return [DayOfSyncs(*row) for row in connection.exec_driver_sql(_DAYS, (days,))]
+    return [DayOfSyncs(*row) for row in connection.exec_driver_sql(_DAYS, {"days": days})]

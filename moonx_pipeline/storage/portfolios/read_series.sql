@@ -4,7 +4,8 @@ WITH buckets AS (
     SELECT greatest(b, %(since)s), b + %(bucket)s
     FROM generate_series(date_bin(%(bucket)s, %(since)s, %(epoch)s), %(now)s, %(bucket)s) AS b
 )
-SELECT b.since IS NULL, coalesce(o.at, h.at), coalesce(o.total, h.total), o.omitted
+SELECT b.since IS NULL, coalesce(CASE WHEN b.since IS NULL THEN greatest(o.at, c.at) END, o.at, h.at, c.at),
+       coalesce(o.total, h.total, c.total), coalesce(o.omitted, c.omitted)
 FROM buckets b
 LEFT JOIN LATERAL (
     SELECT o.completed_at AS at, o.total_value_usd AS total, o.omitted FROM sync_operations o
@@ -24,5 +25,23 @@ LEFT JOIN LATERAL (
             AND h.created_at >= coalesce(b.since, '-infinity')
           ORDER BY h.created_at DESC LIMIT 1) s
 ) h ON true
-WHERE coalesce(o.at, h.at) IS NOT NULL
+-- Syncs that found what an operation had stored have none of their own: the next one, or the user's status, says until
+-- when there were any.
+LEFT JOIN LATERAL (
+    SELECT least(x.until, b.until - interval '1 microsecond') AS at, p.total_value_usd AS total, p.omitted
+    FROM (SELECT started_at, completed_at, total_value_usd, omitted FROM sync_operations
+          WHERE user_id = %(user)s AND started_at < coalesce(b.since, b.until)
+            AND completed_at < coalesce(b.since, b.until)
+            AND status IN ('completed', 'partial', 'failed')
+          ORDER BY started_at DESC LIMIT 1) p
+    LEFT JOIN LATERAL (SELECT true AS is_there, previous_sync_at FROM sync_operations
+                       WHERE user_id = %(user)s AND started_at > p.started_at
+                         AND status IN ('completed', 'partial', 'failed')
+                       ORDER BY started_at LIMIT 1) n ON true
+    CROSS JOIN LATERAL (SELECT CASE WHEN n.is_there THEN n.previous_sync_at ELSE (
+                            SELECT last_sync_at FROM user_sync_status WHERE user_id = %(user)s) END AS until) x
+    WHERE (o.at IS NULL OR b.since IS NULL) AND h.at IS NULL AND p.total_value_usd IS NOT NULL
+      AND x.until >= coalesce(b.since, p.completed_at)
+) c ON true
+WHERE coalesce(o.at, h.at, c.at) IS NOT NULL
 ORDER BY b.until

@@ -58,6 +58,7 @@ def bucket_of(days: int) -> timedelta:
     return next((bucket for most, bucket in _BUCKETS if days <= most), _LONGEST_BUCKET)
 
 
+# An unchanged portfolio has the reading of the bucket before; see the statement.
 # A user's stored syncs ended in the order in which they began, so the index of start times finds the last one of a
 # bucket. If it is no longer kept, a snapshot may be: then its total is summed up.
 _SERIES: Final = sql_beside(__file__, "read_series")

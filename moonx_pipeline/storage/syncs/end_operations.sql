@@ -2,7 +2,7 @@ WITH ends AS (
     SELECT * FROM json_to_recordset(%(ends)s::json) AS x(
         operation_id uuid, user_id text, status text, completed_at timestamptz, duration_ms integer, version bigint,
         tokens integer, chains_synced integer, total_value_usd numeric, omitted jsonb, error_code text,
-        error_message text, stored_fence bigint, content_hash text, snapshot boolean, next_sync_at timestamptz,
+        error_message text, stored_fence bigint, content_hash text, inputs text, snapshot boolean, next_sync_at timestamptz,
         failures integer, chains jsonb, provider_calls integer, compute_units integer, began_at timestamptz,
         is_high_value boolean, balances text, balances_read_at timestamptz)
 ), statuses AS (
@@ -45,7 +45,8 @@ WITH ends AS (
     SET status = e.status, completed_at = e.completed_at, duration_ms = e.duration_ms, tokens_synced = e.tokens,
         chains_synced = e.chains_synced, total_value_usd = e.total_value_usd, omitted = e.omitted,
         error_code = e.error_code, error_message = e.error_message, portfolio_version = e.version, chains = e.chains,
-        provider_calls = e.provider_calls, compute_units = e.compute_units
+        provider_calls = e.provider_calls, compute_units = e.compute_units,
+        previous_sync_at = (SELECT s.last_sync_at FROM user_sync_status s WHERE s.user_id = e.user_id)
     FROM ends e WHERE o.id = e.operation_id AND o.completed_at IS NULL
 ), requests AS (
     UPDATE sync_requests r
@@ -73,6 +74,8 @@ SET sync_status = CASE WHEN e.status IN ('completed', 'partial', 'failed') THEN 
     total_value_usd = coalesce(e.total_value_usd, s.total_value_usd),
     portfolio_version = e.version,
     content_hash = coalesce(decode(e.content_hash, 'base64'), s.content_hash),
+    inputs_hash = CASE WHEN e.content_hash IS NULL THEN s.inputs_hash
+                       ELSE sha256(decode(e.content_hash, 'base64') || decode(e.inputs, 'base64')) END,
     stored_fence = coalesce(e.stored_fence, s.stored_fence),
     snapshot_at = CASE WHEN e.snapshot THEN e.completed_at ELSE s.snapshot_at END
 FROM ends e WHERE s.user_id = e.user_id

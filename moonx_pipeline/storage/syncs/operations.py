@@ -77,6 +77,7 @@ class OperationEnd(msgspec.Struct, frozen=True, gc=False):
         stored_fence: The fencing token under which the user's data is stored from now on; ``None`` leaves it.
         version: The portfolio's version from now on.
         content_hash: Of the stored positions; ``None`` leaves it.
+        inputs: The digest of what they follow from; ``None`` if it is not known.
         total_value_usd: Of the portfolio; ``None`` leaves it.
         omitted: What that total leaves out: ``unpriced``, ``spam``, ``flagged`` as counts, ``staleChains`` as ids.
         snapshot: Whether history was written.
@@ -103,6 +104,7 @@ class OperationEnd(msgspec.Struct, frozen=True, gc=False):
     error_message: str | None = None
     stored_fence: int | None = None
     content_hash: bytes | None = None
+    inputs: bytes | None = None
     snapshot: bool = False
     next_sync_at: datetime | None = None
     failures: int = 0

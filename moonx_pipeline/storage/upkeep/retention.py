@@ -24,6 +24,7 @@ CHANGING_TABLES: Final = (
     "outbox_events",
     "sync_requests",
     "user_sync_status",
+    "unchanged_syncs",
 )
 """Tables that change a lot in a day."""
 
@@ -92,6 +93,14 @@ def prune_operations(engine: Engine, before: datetime) -> Iterator[int]:
     The last one of each user stays, and those whose requests still exist.
     """
     yield from in_chunks(engine, _LONG_AGO, partial(_prune_by_end, statement=_OPERATIONS, before=before))
+
+
+_UNCHANGED: Final = _BY_END.format(table="unchanged_syncs", most=_SLICE, condition="true")
+
+
+def prune_unchanged(engine: Engine, before: datetime) -> Iterator[int]:
+    """Deletes batches' records of unchanged syncs that ended before a time; yields how many, by the chunk."""
+    yield from in_chunks(engine, _LONG_AGO, partial(_prune_by_end, statement=_UNCHANGED, before=before))
 
 
 def _prune_by_end(
