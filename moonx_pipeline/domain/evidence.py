@@ -8,7 +8,7 @@ until it is too old. Verdicts (what a price is, what is spam, what counts) are f
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -97,11 +97,9 @@ def merge(known: Evidence, new: Evidence) -> Evidence:
     )
 
 
-def with_market_of(evidence: Evidence, others: Sequence[Evidence]) -> Evidence:
-    """A token's evidence with that of tokens that are worth the same: the latest quote of each source, and a depth."""
-    quotes = _latest_quotes([*(other.quotes for other in others), evidence.quotes])
-    depths = (one.depth for one in (evidence, *reversed(others)))
-    return evidence._replace(quotes=quotes, depth=next(filter(None, depths), None))
+def with_quotes_of(evidence: Evidence, others: Iterable[Evidence]) -> Evidence:
+    """A token's evidence with the quotes of tokens that are worth the same, the latest of each source."""
+    return evidence._replace(quotes=_latest_quotes([*(other.quotes for other in others), evidence.quotes]))
 
 
 def _latest_quotes(parts: Iterable[Mapping[PriceSource, Quote]]) -> dict[PriceSource, Quote]:

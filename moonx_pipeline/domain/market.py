@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, KNOWN_CHAINS, NATIVE_TOKEN, ZERO_ADDRESS
-from moonx_pipeline.domain.evidence import NO_EVIDENCE, Accepted, DepthState, Evidence, merge, with_market_of
+from moonx_pipeline.domain.evidence import NO_EVIDENCE, Accepted, DepthState, Evidence, merge, with_quotes_of
 from moonx_pipeline.domain.flags import BLOCKING_FLAGS
 from moonx_pipeline.domain.identity import Identity, Listing, identify
 from moonx_pipeline.domain.pools import TrustedSide
@@ -122,7 +122,7 @@ class Market:
             return own
         # In a fixed order: if two differ at the same time, the one of the token's own chain always wins.
         others = sorted(self._coins.get(coin, set()) - {key}, key=lambda other: (other.chain_id == key.chain_id, other))
-        return with_market_of(own, [*map(self.own_evidence, others)])
+        return with_quotes_of(own, map(self.own_evidence, others))
 
     def learn(self, key: TokenKey, new: Evidence) -> None:
         """Adds a source's answer."""

@@ -261,11 +261,11 @@ class _Case:
 
     def has_say(self, quote: Quote) -> bool:
         """Whether a quote counts: the maker of a token without liquidity sets its DEX price at will."""
-        if quote.source in _LISTINGS:
+        if quote.source in _LISTINGS or self.identity.is_major:
             return True
         if quote.source is PriceSource.DEXSCREENER:
             return self.is_deep
-        return self.identity.is_major or not self.is_thin
+        return not self.is_thin
 
     def is_outdated(self, quote: Quote) -> bool:
         bound = self.limits.max_age * (STABLE_AGE_FACTOR if self.identity.is_dollar else 1)

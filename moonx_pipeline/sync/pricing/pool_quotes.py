@@ -103,9 +103,12 @@ class PoolQuotes:
             trusted = market.trusted_sides(key.chain_id, {pool.other_side(key.address) for pool in pools})
             floor = market.limits.liquidity_floor_usd
             quote, depth = judge_pools(key, pools, floor_usd=floor, trusted=trusted, read_at=market.now)
+            is_deep = depth is not None and depth.state is DepthState.DEEP
             if depth is not None and depth.state is DepthState.UNKNOWN:
                 unknown.append(key)
-            if is_cut and (depth is None or depth.state is not DepthState.DEEP):
+            if market.identity(key).is_major and not is_deep:
+                quote = None  # others depend on its price, and anybody can open a pool
+            if is_cut and not is_deep:
                 doubtful.append(key)
             else:
                 market.learn(key, found(PriceSource.DEXSCREENER, market.now, quote, depth))
