@@ -137,7 +137,7 @@ def test_trusted_is_a_major_or_what_is_listed_and_deep(what: Known, trusted: str
 
 
 def test_a_pool_may_be_quoted_in_any_trusted_token_or_in_the_native_coin_itself() -> None:
-    market = market_of({ETHER: evidence(quote("binance", "2500")), MINE: listed(DEEP_PRICE)})
+    market = market_of({ETHER: evidence(quote("binance", "2500"), depth=depth()), MINE: listed(DEEP_PRICE)})
     asked = {ZERO_ADDRESS, NATIVE_TOKEN, WETH.address, MINE.address, key_of(2).address}
     assert market.trusted_sides(1, asked) == {
         **dict.fromkeys((ZERO_ADDRESS, NATIVE_TOKEN, WETH.address), (Decimal(2500), None)),
