@@ -11,8 +11,9 @@ from moonx_pipeline.domain.chains import CHAIN_BY_ID, KNOWN_CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.evidence import NO_EVIDENCE, Accepted, DepthState, Evidence, merge, with_quotes_of
 from moonx_pipeline.domain.flags import BLOCKING_FLAGS
 from moonx_pipeline.domain.identity import Identity, Listing, identify
+from moonx_pipeline.domain.pools import TrustedSide
 from moonx_pipeline.domain.portfolio import TokenKey
-from moonx_pipeline.domain.pricing import Choice, PriceLimits, age_factor, choose_price
+from moonx_pipeline.domain.pricing import PAR, Choice, PriceLimits, age_factor, choose_price
 from moonx_pipeline.domain.quotes import PriceSource
 
 USDT_KEY: Final = TokenKey(1, "0xdac17f958d2ee523a2206206994597c13d831ec7")
@@ -24,7 +25,6 @@ COIN_KEYS: Final = frozenset(
 ALWAYS_KNOWN: Final = COIN_KEYS | {USDT_KEY}
 """Tokens whose evidence pricing needs even if the user holds none: others are quoted in them."""
 
-_PAR: Final = Decimal(1)
 WAITS_AT_MOST: Final = timedelta(hours=24)
 """The oldest usable price of a token that still waits for its turn to be asked for."""
 
@@ -210,27 +210,30 @@ class Market:
         return new.at - before.at > _ACCEPTED_ANEW or high > low * (1 + self.limits.disagreement_percent / 100)
 
     def usdt_rate(self) -> Decimal | None:
-        """The price of USDT in USD; ``None`` if no source has given one recently."""
-        quote = self.choice(USDT_KEY).quote
-        return quote.price_usd if quote else None
+        """The price of USDT in USD; ``None`` if no source has given one recently, or it is in doubt."""
+        return self._undoubted_price(USDT_KEY)
 
     def trusted_price(self, key: TokenKey) -> Decimal | None:
         """The price of a token trusted as the other side of a pool: it depends on the market, not on a wallet."""
         identity = self.identity(key)
         if not identity.is_major and not (self.is_listed(key) and self.is_deep(key)):
             return None
-        choice = self.choice(key)
-        if choice.quote is not None and BLOCKING_FLAGS.isdisjoint(choice.flags):
-            return choice.quote.price_usd
-        return _PAR if identity.is_dollar else None
+        price = self._undoubted_price(key)
+        return PAR if price is None and identity.is_dollar else price
 
-    def trusted_quotes(self, chain_id: int, others: Collection[str]) -> dict[str, Decimal]:
-        """Prices by contract of those tokens that are trusted as the other side of a chain's pools."""
+    def _undoubted_price(self, key: TokenKey) -> Decimal | None:
+        choice = self.choice(key)
+        return choice.quote.price_usd if choice.quote and BLOCKING_FLAGS.isdisjoint(choice.flags) else None
+
+    def trusted_sides(self, chain_id: int, others: Collection[str]) -> dict[str, TrustedSide]:
+        """Those tokens, by contract, that are trusted as the other side of a chain's pools."""
         trusted = {}
         for address in others:
-            price = self.trusted_price(other_side_key(chain_id, address))
+            key = other_side_key(chain_id, address)
+            price = self.trusted_price(key)
             if price is not None:
-                trusted[address] = price
+                depth = None if self.identity(key).is_major else self.own_evidence(key).depth
+                trusted[address] = TrustedSide(price, depth.usd if depth else None)
         return trusted
 
 

@@ -1,7 +1,8 @@
 """The price and the depth of a token from its DEX pools.
 
 Anyone can open a pool and set its price, so a pool counts by what it holds of *other*, trusted tokens: its own side
-costs its maker nothing. The deepest pool above the floor gives the price, unless it is far from the others. Depth needs
+costs its maker nothing. What it holds of a token that is no major is worth no more than that token's own pools could
+pay. The deepest pool above the floor gives the price, unless it is far from the others. Depth needs
 no price. If a pool's depth is not given, or its other token has no trusted price, it is unknown, which is not thin.
 """
 
@@ -56,6 +57,19 @@ class Pool(NamedTuple):
         return self.quote_address if token == self.base_address else self.base_address
 
 
+class TrustedSide(NamedTuple):
+    """A token trusted as the other side of a pool.
+
+    Attributes:
+        price_usd: Of one.
+        market_usd: What its own pools could pay for all of it, which is the most that a pool full of it is worth;
+            ``None`` for a major, which sells anywhere.
+    """
+
+    price_usd: Decimal
+    market_usd: Decimal | None = None
+
+
 class PoolFinding(NamedTuple):
     """What a token's pools give: a price, if one has it, and their depth."""
 
@@ -77,7 +91,7 @@ def judge_pools(
     pools: Iterable[Pool],
     *,
     floor_usd: Decimal,
-    trusted: Mapping[str, Decimal],
+    trusted: Mapping[str, TrustedSide],
     read_at: datetime,
 ) -> PoolFinding:
     """Judges a token's price and depth by its pools.
@@ -86,7 +100,7 @@ def judge_pools(
         token: The token.
         pools: Any pools; those of other tokens and chains are ignored.
         floor_usd: The least that a pool needs on its trusted side, in USD.
-        trusted: USD prices by contract of the tokens trusted as a pool's other side.
+        trusted: The tokens trusted as a pool's other side, by contract.
         read_at: When the pools were read.
     """
     sides = [
@@ -130,18 +144,21 @@ def _quote(sides: Sequence[_Side], read_at: datetime) -> Quote | None:
     return Quote(PriceSource.DEXSCREENER, best.price_usd, None, read_at, best.change_24h)
 
 
-def _side_of(token: TokenKey, pool: Pool, trusted: Mapping[str, Decimal]) -> _Side | None:
+def _side_of(token: TokenKey, pool: Pool, trusted: Mapping[str, TrustedSide]) -> _Side | None:
     """A pool seen from a token; ``None`` if it has other tokens."""
     if pool.chain_id != token.chain_id or token.address not in (pool.base_address, pool.quote_address):
         return None
     price, change = _price_in(token, pool)
     amount = pool.liquidity_quote if token.address == pool.base_address else pool.liquidity_base
-    worth = trusted.get(pool.other_side(token.address))
-    known = worth is not None and amount is not None and amount >= 0
-    depth = _DIVISION.multiply(amount, worth) if known and amount is not None and worth is not None else None
-    if depth is not None and pool.liquidity_usd is not None and pool.liquidity_usd > 0:
+    side = trusted.get(pool.other_side(token.address))
+    if side is None or amount is None or amount < 0:
+        return _Side(None, price, change, pool.address)
+    depth = _DIVISION.multiply(amount, side.price_usd)
+    if pool.liquidity_usd is not None and pool.liquidity_usd > 0:
         # One side is not worth more than both: the provider may give an amount in the token's smallest unit.
         depth = min(depth, pool.liquidity_usd)
+    if side.market_usd is not None:
+        depth = min(depth, side.market_usd)
     return _Side(depth, price, change, pool.address)
 
 

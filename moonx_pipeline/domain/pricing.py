@@ -43,6 +43,9 @@ from moonx_pipeline.domain.quotes import PriceSource, Quote
 REFERENCE_AGE: Final = timedelta(hours=24)
 """An older accepted price is no reference for a jump."""
 
+PAR: Final = Decimal(1)
+"""What a dollar is worth if no source says, and what its price is measured against if none was accepted."""
+
 STABLE_AGE_FACTOR: Final = 7
 """A stablecoin's price may be this many times older by its own source: it hardly trades while nothing moves."""
 
@@ -153,6 +156,7 @@ def choose_price(
     uses += [Use(quote, "refused") for quote in refused]
     # A doubt does not end by growing older than the price that it is about.
     witnesses = [quote for quote in too_old if case.has_say(quote) and voters[0].read_at - quote.read_at <= oldest]
+    witnesses += case.in_chorus(refused)
     best, rule, flags = _elect(case, voters, witnesses)
     others = [quote for quote in voters if quote is not best]
     agreeing = [quote for quote in others if case.agree(best, quote)]
@@ -176,7 +180,7 @@ def choose_price(
         next((quote.change_24h for quote in (best, *others) if quote.change_24h is not None), None),
         depth,
         tuple(uses),
-        is_open=bool(flags & {SOURCES_FAR_APART, UNCONFIRMED_PRICE, PRICE_JUMP, OLD_PRICE}),
+        is_open=rule == "single_source" or bool(flags & {SOURCES_FAR_APART, PRICE_JUMP, UNCONFIRMED_PRICE, OLD_PRICE}),
         is_acceptable=not flags & {SOURCES_FAR_APART, PRICE_JUMP},
     )
 
@@ -276,10 +280,18 @@ class _Case:
     def far_apart(self, one: Quote, other: Quote) -> bool:
         return _apart(one.price_usd, other.price_usd, self.limits.far_factor)
 
+    def in_chorus(self, refused: Sequence[Quote]) -> list[Quote]:
+        """Quotes that may set no price, and that raise a doubt since another source says the same."""
+        return [quote for quote in refused if any(self.agree(quote, other) for other in refused if other is not quote)]
+
     def jumped(self, quote: Quote, accepted: Accepted | None) -> bool:
-        if accepted is None or self.now - accepted.at > REFERENCE_AGE:
+        if accepted is not None and self.now - accepted.at <= REFERENCE_AGE:
+            reference = accepted.price_usd
+        elif self.identity.is_dollar:
+            reference = PAR
+        else:
             return False
-        return _apart(quote.price_usd, accepted.price_usd, self.limits.jump_factor)
+        return _apart(quote.price_usd, reference, self.limits.jump_factor)
 
     def name_of_trust(self, best: Quote, agreeing: Sequence[Quote]) -> str:
         """The kind of trust by which a quote was chosen."""

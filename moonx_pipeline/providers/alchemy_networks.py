@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from moonx_pipeline.domain.chains import KNOWN_CHAINS
@@ -16,6 +17,15 @@ CHAIN_OF_NETWORK: Final = {
 
 CHAIN_OF_WEBHOOK: Final = {name.upper().replace("-", "_"): chain_id for name, chain_id in CHAIN_OF_NETWORK.items()}
 """Chain ids by the names in a webhook's deliveries (``event.network``)."""
+
+_NAMED: Final = re.compile(r"\b[A-Za-z]+(?:[-_][A-Za-z]+)*[-_]mainnet\b", re.IGNORECASE)
+
+
+def chains_named_in(text: str) -> set[int]:
+    """The chains that a refusal names, as in a URL or as in a webhook's deliveries."""
+    names = (name.upper().replace("-", "_") for name in _NAMED.findall(text))
+    return {CHAIN_OF_WEBHOOK[name] for name in names if name in CHAIN_OF_WEBHOOK}
+
 
 # Alchemy's price list, in compute units (https://www.alchemy.com/docs/reference/compute-unit-costs).
 COMPUTE_UNITS: Final = {

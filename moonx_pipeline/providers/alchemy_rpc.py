@@ -21,6 +21,7 @@ from moonx_pipeline.providers.alchemy_rows import (
 from moonx_pipeline.providers.alchemy_values import parse_balance, read_metadata
 from moonx_pipeline.providers.bodies import Checked, leniently
 from moonx_pipeline.providers.bulk_balances import BulkBalances
+from moonx_pipeline.providers.contracts import ask_contracts
 from moonx_pipeline.providers.error_table import Meaning
 from moonx_pipeline.providers.errors import (
     DeadlineOver,
@@ -32,7 +33,6 @@ from moonx_pipeline.providers.errors import (
     RateLimited,
     Restricted,
 )
-from moonx_pipeline.providers.evm import ask_contracts
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import refusal_of
 from moonx_pipeline.providers.node_calls import Endpoint, NodeCalls

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from moonx_pipeline.providers.bodies import clean_text, leniently, read_time
 NOTHING: Final = msgspec.Raw(b"null")
 
 _CONTRACT: Final = re.compile("0x[0-9a-f]{40}")
+_HEX: Final = re.compile("0[xX][0-9a-fA-F]{1,64}")
 _WORD: Final = 64  # hex digits of 32 bytes
 _LONGEST_URL: Final = 2000
 
@@ -37,7 +39,7 @@ class _OddMetadata(msgspec.Struct, rename="camel"):
 
 class TokenPrice(msgspec.Struct, rename="camel"):
     currency: str
-    value: str
+    value: Decimal
     last_updated_at: str | float | None = None
 
 
@@ -47,7 +49,7 @@ _prices: Final[msgspec.json.Decoder[list[TokenPrice] | None]] = msgspec.json.Dec
 _odd_prices: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _price: Final = msgspec.json.Decoder(TokenPrice)
 _text: Final = msgspec.json.Decoder(str)
-_number: Final = msgspec.json.Decoder(int)
+_number: Final = msgspec.json.Decoder(Decimal)
 
 
 def read_text(raw: msgspec.Raw) -> str | None:
@@ -96,7 +98,18 @@ def _odd_info(raw: msgspec.Raw) -> TokenInfo | None:
     odd = leniently(_odd_metadata, raw)
     if odd is None:
         return None
-    return _info(read_text(odd.symbol), read_text(odd.name), leniently(_number, odd.decimals), read_text(odd.logo))
+    return _info(read_text(odd.symbol), read_text(odd.name), _read_decimals(odd.decimals), read_text(odd.logo))
+
+
+def _read_decimals(raw: msgspec.Raw) -> int | None:
+    """Decimals that are no integer in JSON: 18.0, a text of digits, or of hex ones."""
+    text = read_text(raw) or ""
+    if _HEX.fullmatch(text):
+        return int(text, 16)
+    number = leniently(_number, raw)
+    if number is None or not 0 <= number <= MAX_DECIMALS or number % 1:
+        return None
+    return int(number)
 
 
 def _info(symbol: str | None, name: str | None, decimals: int | None, logo: str | None) -> TokenInfo:
@@ -122,15 +135,5 @@ def _quote_of(prices: Iterable[TokenPrice], now: datetime) -> Quote | None:
         except ValueError:
             continue
         if usd:
-            return Quote(PriceSource.ALCHEMY, usd, _time_of(price.last_updated_at), now)
+            return Quote(PriceSource.ALCHEMY, usd, read_time(price.last_updated_at), now)
     return None
-
-
-def _time_of(said: str | float | None) -> datetime | None:
-    if not isinstance(said, str):
-        return read_time(said)
-    try:
-        at = datetime.fromisoformat(said)
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

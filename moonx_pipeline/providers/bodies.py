@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 import msgspec
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.providers.classification import refusal
 from moonx_pipeline.providers.errors import Malformed, ProviderError, storable
 
@@ -19,6 +20,10 @@ MAX_TEXT = 200
 
 _MILLISECONDS: Final = 1e11
 """Seconds beyond this are after the year 5138: such a number is in milliseconds."""
+
+_FIRST_COIN: Final = datetime(2009, 1, 3, tzinfo=UTC)
+_CLOCKS_DIFFER: Final = timedelta(hours=1)
+"""A source's clock may be ahead of ours by this."""
 
 T = TypeVar("T")
 
@@ -165,15 +170,24 @@ def _repaired_character(found: re.Match[str]) -> str:
     return "\ufffd" if is_half or len(text) == 1 else text
 
 
-def read_time(seconds: Decimal | float | None) -> datetime | None:
-    """A time given in seconds since 1970, or in milliseconds; ``None`` for what is no realistic time."""
-    if not seconds:
-        return None
+def read_time(said: Decimal | float | str | None) -> datetime | None:
+    """A time given in seconds since 1970, in milliseconds, or as ISO 8601 says; ``None`` for what no price can have.
+
+    A price is not older than the first coin, and not of the future: such a time is a default of somebody's program.
+    """
     try:
-        at = float(seconds)
-        return datetime.fromtimestamp(at / 1000 if at > _MILLISECONDS else at, UTC)
+        at = _time(said) if said else None
     except (ValueError, OverflowError, OSError):
         return None
+    return at if at is not None and _FIRST_COIN <= at <= utc_now() + _CLOCKS_DIFFER else None
+
+
+def _time(said: Decimal | float | str) -> datetime:
+    if isinstance(said, str):
+        at = datetime.fromisoformat(said)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    seconds = float(said)
+    return datetime.fromtimestamp(seconds / 1000 if seconds > _MILLISECONDS else seconds, UTC)
 
 
 def clean_text(text: str | None, most: int = MAX_TEXT) -> str | None:

@@ -18,7 +18,11 @@ _MESSAGE: Final = re.compile(rb'"(?:message|msg|error_message|reason|error)"\s*:
 _CODE: Final = re.compile(rb'"(?:code|error_code)"\s*:\s*(-?\d{1,6})')
 _SHOWN: Final = 160
 _SECONDS: Final = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
-_LONGEST: Final = timedelta(days=100)
+_LONGEST_BAN: Final = timedelta(days=3)
+"""The longest that Binance bans an address."""
+
+_LONGEST_WAIT: Final = timedelta(hours=1)
+"""Other refusals are tried again after that, whatever they say: one odd header would lock all users out for years."""
 
 
 def refusal(
@@ -57,16 +61,21 @@ def refusal(
         chain_id=chain_id,
         status=status,
         code=int(code[1]) if code else None,
-        retry_at=retry_time(headers, text) if rule.error in (RateLimited, Banned, Unavailable) else None,
+        retry_at=retry_time(headers, text, longest=_LONGEST_BAN if rule.error is Banned else _LONGEST_WAIT)
+        if rule.error in (RateLimited, Banned, Unavailable)
+        else None,
     )
 
 
-def retry_time(headers: Mapping[str, str], text: str = "") -> datetime | None:
-    """When a provider may be asked again: by its Retry-After (seconds or a date), or by its text."""
-    now = utc_now()
-    after = headers.get("Retry-After", "").strip()
+def retry_time(headers: Mapping[str, str], text: str = "", *, longest: timedelta = _LONGEST_WAIT) -> datetime | None:
+    """When a provider may be asked again: by its Retry-After (seconds or a date) or its text, within ``longest``."""
+    said, latest = _said_retry_time(headers.get("Retry-After", "").strip(), text), utc_now() + longest
+    return said and min(said, latest)
+
+
+def _said_retry_time(after: str, text: str) -> datetime | None:
     if _SECONDS.fullmatch(after):
-        return now + min(timedelta(seconds=float(after)), _LONGEST)
+        return utc_now() + timedelta(seconds=float(after))
     if after:
         try:
             return parsedate_to_datetime(after).astimezone(UTC)

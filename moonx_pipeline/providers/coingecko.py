@@ -14,9 +14,10 @@ from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.money import parse_change, parse_price
 from moonx_pipeline.domain.quotes import PriceSource, Quote
-from moonx_pipeline.providers.bodies import Checked, by_row, read_time
+from moonx_pipeline.providers.bodies import Checked, by_row, leniently, read_time
+from moonx_pipeline.providers.classification import refusal
 from moonx_pipeline.providers.coingecko_lines import PriceLine, read_price_lines
-from moonx_pipeline.providers.errors import BatchTooLarge
+from moonx_pipeline.providers.errors import BatchTooLarge, ProviderError
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
@@ -30,13 +31,43 @@ class _Price(msgspec.Struct):
     usd: Decimal | None = None
     usd_24h_change: Decimal | None = None
     last_updated_at: Decimal | None = None
+    error_code: Decimal | None = None  # only of the row "status" of a refusal
 
 
-_decode = by_row(
-    msgspec.json.Decoder(dict[str, _Price]),
-    msgspec.json.Decoder(dict[str, msgspec.Raw]),
-    msgspec.json.Decoder(_Price),
-)
+class _OddPrice(msgspec.Struct):
+    usd: Decimal | None = None
+    usd_24h_change: msgspec.Raw = msgspec.Raw(b"null")
+    last_updated_at: msgspec.Raw = msgspec.Raw(b"null")
+    error_code: Decimal | None = None
+
+
+_odd_price: Final = msgspec.json.Decoder(_OddPrice)
+_number: Final = msgspec.json.Decoder(Decimal)
+
+
+class _OddPrices:
+    """Rows that are not as documented: an unreadable change or time does not cost the price."""
+
+    def decode(self, raw: msgspec.Raw) -> _Price:
+        price = _odd_price.decode(raw)
+        change, at = leniently(_number, price.usd_24h_change), leniently(_number, price.last_updated_at)
+        return _Price(price.usd, change, at, price.error_code)
+
+
+_decode = by_row(msgspec.json.Decoder(dict[str, _Price]), msgspec.json.Decoder(dict[str, msgspec.Raw]), _OddPrices())
+
+
+class _Answer(Checked[dict[str, _Price]]):
+    """Classifies answers; a refusal may come with status 200, and its own status in the body."""
+
+    def __call__(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError | None:
+        error = super().__call__(status, headers, body)
+        # "status" alone is no refusal: it is the id of a coin.
+        row = None if error else self.value.get("status")
+        if row is None or row.error_code is None:
+            return error
+        said = int(row.error_code) if 400 <= row.error_code < 600 else 500
+        return refusal("coingecko", said, headers, body)
 
 
 def is_paid_host(base_url: str) -> bool:
@@ -115,7 +146,7 @@ class CoinGecko:
         return read_price_lines(self._http, self._base_url, ids, scope)
 
     def _ask(self, path: str, which: Mapping[str, str], scope: CallScope, chain_id: int | None) -> dict[str, Quote]:
-        answer = Checked("coingecko", _decode, chain_id)
+        answer = _Answer("coingecko", _decode, chain_id)
         self._http.send(
             Request(
                 "GET",

@@ -11,6 +11,7 @@ import msgspec
 from moonx_pipeline.domain.money import parse_price
 from moonx_pipeline.providers.bodies import Checked, by_row
 from moonx_pipeline.providers.http import HttpClient
+from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 
 MOST_POINTS: Final = 168
@@ -47,11 +48,10 @@ def read_price_lines(http: HttpClient, base_url: str, ids: Sequence[str], scope:
         ProviderError: CoinGecko did not answer.
     """
     answer = Checked(http.provider, _decode)
-    http.send(
+    request = Request(
         "GET",
         f"{base_url}/coins/markets",
-        scope=scope,
-        endpoint="markets",
+        "markets",
         params={
             "vs_currency": "usd",
             "ids": ",".join(ids),
@@ -59,8 +59,8 @@ def read_price_lines(http: HttpClient, base_url: str, ids: Sequence[str], scope:
             "sparkline": "true",
             "precision": "full",
         },
-        classify=answer,
     )
+    http.send(request, answer, scope=scope)
     wanted = set(ids)
     lines = {coin.id: _line(coin.sparkline_in_7d) for coin in answer.value if coin.id in wanted}
     return {coin: line for coin, line in lines.items() if line is not None}

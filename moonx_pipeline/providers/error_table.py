@@ -24,6 +24,7 @@ from moonx_pipeline.providers.errors import (
     DeadlineOver,
     KeyRejected,
     Malformed,
+    NetworkNotEnabled,
     Oversized,
     PartsRefused,
     ProviderError,
@@ -69,6 +70,13 @@ RULES: Final = (
     Rule(Banned, _status(418), meaning="it banned this machine's address for ignoring its limit"),
     Rule(RateLimited, _status(429), meaning="its rate limit is reached"),
     Rule(RateLimited, text="error code: 1015", meaning="its rate limit is reached"),
+    Rule(
+        NetworkNotEnabled,
+        _status(400, 499),
+        "alchemy",
+        "not enabled for this app",
+        meaning="the key's app does not have that network (enable it at the provider)",
+    ),
     # Whatever proxy is before a hosted node may refuse its key, in HTML or JSON.
     Rule(KeyRejected, _status(403), "rpc", meaning="the key is not allowed to ask this (check it at the provider)"),
     # A firewall refuses in HTML; a provider that refuses a key says so in JSON.

@@ -113,6 +113,10 @@ class KeyRejected(ProviderError):
     kind = "key_rejected"
 
 
+class NetworkNotEnabled(KeyRejected):
+    """The key is good; one network is not enabled for it, and a call that names that network is refused as a whole."""
+
+
 class Restricted(ProviderError):
     """The provider refuses this machine: a firewall rule or a geographic block."""
 

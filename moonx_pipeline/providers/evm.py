@@ -6,14 +6,18 @@ lists name can be searched.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
 from moonx_pipeline.domain.portfolio import MAX_BALANCE, ChainBalances, ChainOutcome, Coverage, TokenInfo, Way
 from moonx_pipeline.domain.providers import NODE
 from moonx_pipeline.providers import erc20
 from moonx_pipeline.providers.bulk_balances import BulkBalances
+from moonx_pipeline.providers.contracts import ask_contracts, eth_call
 from moonx_pipeline.providers.error_table import Meaning
 from moonx_pipeline.providers.errors import PartsRefused, ProviderError, Unavailable
 from moonx_pipeline.providers.http import HttpClient
@@ -23,12 +27,27 @@ from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.providers.token_search import TokenSearch
 
 _LATEST: Final = "latest"
+_NEWEST_BLOCK_AGE: Final = timedelta(hours=1)
+"""A node whose newest block is older is behind; longer than chains halt, but for a few times in their history."""
+
+_AGE_CHECKED_EVERY: Final = 60.0
+"""Seconds. A block comes with the hashes of its transactions, up to some 100 kB, so it is not asked for each time."""
+
+_TIME_OF_NEWEST: Final = Call("eth_getBlockByNumber", [_LATEST, False], field="timestamp")
+
 _ASKED_ALONE: Final = 20
 """The most tokens to ask for once more, one by one; if more are refused, single tokens are not the cause."""
 
 
 class WrongChain(ProviderError):
     """The node answers for another chain than it is configured for; its balances would be that chain's."""
+
+
+class NodeBehind(Unavailable):
+    """The node's newest block is old: it is being synced, or has lost its peers, and would tell yesterday's balances.
+
+    One that is synced anew answers for its first block, where nobody holds anything.
+    """
 
 
 class _Balances(NamedTuple):
@@ -70,6 +89,8 @@ class EvmNode:
         self._search = TokenSearch(self._calls)
         self._bulk = BulkBalances(self._calls)
         self._is_of_chain = False
+        self._age_checked_at = float("-inf")  # by the monotonic clock
+        self._newest = 0
 
     def balances(
         self, wallet: str, tokens: Sequence[str], scope: CallScope, *, listed: Sequence[str] = ()
@@ -172,7 +193,7 @@ class EvmNode:
 
     def _alone(self, wallet: str, token: str, block: str, scope: CallScope) -> Answer | None:
         try:
-            return self._calls.ask([_eth_call(token, erc20.balance_of(wallet), block)], scope)[0]
+            return self._calls.ask([eth_call(token, erc20.balance_of(wallet), block)], scope)[0]
         except Unavailable:  # some nodes refuse a call with a 5xx status
             return None
 
@@ -203,25 +224,54 @@ class EvmNode:
     def _read(self, wallet: str, tokens: Sequence[str], block: str, scope: CallScope) -> list[Answer]:
         question = erc20.balance_of(wallet)
         calls = [Call("eth_getBalance", [wallet, block])]
-        calls += [_eth_call(token, question, block) for token in tokens]
+        calls += [eth_call(token, question, block) for token in tokens]
         return self._calls.ask(calls, scope)
 
     def _newest_block(self, scope: CallScope) -> str:
-        """The newest block's number in hex; the first call also checks the node's chain."""
-        if self._is_of_chain:
-            (block,) = self._calls.ask([Call("eth_blockNumber", [])], scope)
-        else:
-            block, chain = self._calls.ask([Call("eth_blockNumber", []), Call("eth_chainId", [])], scope)
-            actual = self._quantity("eth_chainId", chain)
-            if actual != self.chain_id:
-                setting = f"RPC_URL_{CHAIN_BY_ID[self.chain_id].slug.upper()}"
-                raise WrongChain(
-                    f"{setting} answers for chain {actual}, not {self.chain_id}: set it to a node of the right chain.",
-                    provider=NODE.id,
-                    chain_id=self.chain_id,
-                )
-            self._is_of_chain = True
-        return hex(self._quantity("eth_blockNumber", block))
+        """The newest block's number in hex; the first call also checks the node's chain, and some how old the block is.
+
+        Raises:
+            WrongChain: It is of another chain.
+            NodeBehind: The block is old.
+            ProviderError: It did not answer.
+        """
+        calls, now = [Call("eth_blockNumber", [])], time.monotonic()
+        checks_age = now - self._age_checked_at > _AGE_CHECKED_EVERY
+        if checks_age:
+            calls.append(_TIME_OF_NEWEST)
+        if not self._is_of_chain:
+            calls.append(Call("eth_chainId", []))
+        block, *others = self._calls.ask(calls, scope)
+        if not self._is_of_chain:
+            self._check_chain(self._quantity("eth_chainId", others.pop()))
+        number = self._quantity("eth_blockNumber", block)
+        if not checks_age and number + CHAIN_BY_ID[self.chain_id].unsafe_blocks < self._newest:
+            others, checks_age = self._calls.ask([_TIME_OF_NEWEST], scope), True
+        if checks_age:
+            self._check_age(number, others.pop())
+            self._age_checked_at = now
+        self._newest = number
+        return hex(number)
+
+    def _check_chain(self, actual: int) -> None:
+        if actual != self.chain_id:
+            setting = f"RPC_URL_{CHAIN_BY_ID[self.chain_id].slug.upper()}"
+            raise WrongChain(
+                f"{setting} answers for chain {actual}, not {self.chain_id}: set it to a node of the right chain.",
+                provider=NODE.id,
+                chain_id=self.chain_id,
+            )
+        self._is_of_chain = True
+
+    def _check_age(self, number: int, timestamp: Answer) -> None:
+        """Refuses to read at an old block; a node that does not tell a block's time is believed."""
+        if isinstance(timestamp, Refusal):
+            return
+        seconds = self._quantity("eth_getBlockByNumber", timestamp)
+        age = utc_now().timestamp() - seconds
+        if age > _NEWEST_BLOCK_AGE.total_seconds():
+            since = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC" if seconds else "the chain's beginning"
+            raise self._calls.error(NodeBehind, f"is behind its chain: its newest block, {number}, is of {since}")
 
     def _quantity(self, method: str, answer: Answer) -> int:
         if isinstance(answer, Refusal):
@@ -235,37 +285,6 @@ class EvmNode:
         return number
 
 
-def ask_contracts(calls: NodeCalls, tokens: Sequence[str], scope: CallScope) -> dict[str, TokenInfo]:
-    """Asks contracts for their name, symbol and decimals.
-
-    Args:
-        calls: The calls of the node to ask.
-        tokens: Lower-case contract addresses.
-        scope: Deadline and tally.
-
-    Returns:
-        An entry for every token. What a contract does not give, or gives malformed, is ``None``.
-
-    Raises:
-        ProviderError: The node did not answer.
-    """
-    questions = (erc20.SYMBOL, erc20.NAME, erc20.DECIMALS)
-    asked = [_eth_call(token, question, _LATEST) for token in tokens for question in questions]
-    said = [None if isinstance(answer, Refusal) else answer for answer in calls.ask(asked, scope)]
-    return {
-        token: TokenInfo(
-            symbol=erc20.read_text(symbol or ""),
-            name=erc20.read_text(name or ""),
-            decimals=erc20.read_decimals(decimals or ""),
-        )
-        for token, symbol, name, decimals in zip(tokens, said[0::3], said[1::3], said[2::3], strict=True)
-    }
-
-
 def _is_of_node(answer: Answer) -> bool:
     """Whether the node refused, not the contract."""
     return isinstance(answer, Refusal) and answer.meaning is not Meaning.REVERT
-
-
-def _eth_call(contract: str, data: str, block: str) -> Call:
-    return Call("eth_call", [{"to": contract, "data": data}, block])

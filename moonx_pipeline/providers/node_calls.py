@@ -13,7 +13,7 @@ from moonx_pipeline.providers.classification import refusal, retry_time
 from moonx_pipeline.providers.error_table import Meaning
 from moonx_pipeline.providers.errors import BatchTooLarge, CallTimeout, Malformed, ProviderError, RateLimited
 from moonx_pipeline.providers.http import HttpClient
-from moonx_pipeline.providers.node_answers import Refusal, Response, decode_responses, refusal_of
+from moonx_pipeline.providers.node_answers import NO_RESULT, Refusal, Response, decode_responses, refusal_of
 from moonx_pipeline.providers.request import Request
 from moonx_pipeline.providers.scope import CallScope
 
@@ -31,10 +31,16 @@ _SHOWN: Final = 160
 
 
 class Call(NamedTuple):
-    """One call whose result is a hex string."""
+    """One call whose result is a hex string, or an object of which one field is wanted.
+
+    Attributes:
+        method, params: Of the call.
+        field: The field of the result, which then is the answer; ``None`` if the result itself is.
+    """
 
     method: str
     params: list[object]
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +145,9 @@ class NodeCalls:
     def _ask_together(self, batch: Sequence[Call], scope: CallScope) -> list[Answer]:
         said = decode_responses(self._send(batch, scope, None))
         if isinstance(said, Response):
-            return [said.answer] * len(batch)
-        answers = {response.number: response.answer for response in said}  # in any order
-        return [answers.get(number, _LEFT_OUT) for number in range(1, len(batch) + 1)]
+            return [_answer(said, call) for call in batch]
+        responses = {response.number: response for response in said}  # in any order
+        return [_answer(responses.get(number), call) for number, call in enumerate(batch, start=1)]
 
     def _send(self, batch: Sequence[Call], scope: CallScope, slot: datetime | None) -> bytes:
         requests = [
@@ -255,6 +261,15 @@ class NodeCalls:
         for secret in self._secrets:
             text = text.replace(secret, "…")
         return text
+
+
+def _answer(response: Response | None, call: Call) -> Answer:
+    if response is None:
+        return _LEFT_OUT
+    if call.field is None or not isinstance(response.result, dict):
+        return response.answer
+    value = response.result.get(call.field)
+    return value if isinstance(value, str) else NO_RESULT
 
 
 def _tenth(batch: Sequence[int]) -> int:

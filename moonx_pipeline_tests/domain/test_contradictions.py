@@ -16,8 +16,8 @@ from moonx_pipeline.domain.flags import (
 )
 from moonx_pipeline.domain.identity import UNLISTED, Identity
 from moonx_pipeline.domain.pricing import REFERENCE_AGE
-from moonx_pipeline_tests.support.choices import A_SECOND, AN_HOUR, MAJOR, NAMED, choose, said, use_of
-from moonx_pipeline_tests.support.examples import DEEP, FRESH, NOON, NOW, UNKNOWN, depth, evidence, quote
+from moonx_pipeline_tests.support.choices import A_SECOND, AN_HOUR, DOLLAR, MAJOR, NAMED, choose, said, use_of
+from moonx_pipeline_tests.support.examples import DEEP, FRESH, NOON, NOW, THIN, UNKNOWN, depth, evidence, quote
 
 # -- outvoted
 
@@ -61,6 +61,46 @@ def test_three_outvote_two() -> None:
 def test_those_who_have_no_say_have_no_vote() -> None:
     known = evidence(quote("coingecko", "1"), quote("dexscreener", "50"), quote("alchemy", "50"), depth=depth(UNKNOWN))
     assert said(choose(known, NAMED)) == ("coingecko", "listing", (SOURCES_DISAGREE, SOURCES_FAR_APART))
+
+
+@pytest.mark.parametrize(
+    ("others", "in_doubt"),
+    [
+        ({"dexscreener": "0.0001", "alchemy": "0.000101"}, True),
+        ({"dexscreener": "0.0001", "alchemy": "0.000101", "defillama": "0.000099"}, True),
+        ({"defillama": "0.09", "alchemy": "0.09"}, True),
+        ({"dexscreener": "0.0001"}, False),  # a pool that anybody may have opened
+        ({"alchemy": "0.0001"}, False),
+        ({"dexscreener": "0.0001", "alchemy": "0.5"}, False),
+        ({"dexscreener": "0.2", "alchemy": "0.2"}, False),
+    ],
+)
+def test_a_listing_is_in_doubt_if_all_that_trade_in_drained_pools_say_otherwise(
+    others: dict[str, str], in_doubt: bool
+) -> None:
+    drained = [quote(source, usd) for source, usd in others.items()]
+    choice = choose(evidence(quote("coingecko", "1"), *drained, depth=depth(THIN, "150")), NAMED)
+    assert said(choice) == ("coingecko", "listing", (SOURCES_FAR_APART,) if in_doubt else ())
+    assert choice.is_open is in_doubt
+
+
+@pytest.mark.parametrize(("usd", "jumps"), [("0.09", True), ("0.11", False), ("9.9", False), ("10.1", True)])
+def test_a_dollar_is_measured_against_a_dollar_if_no_price_was_accepted(usd: str, jumps: bool) -> None:
+    choice = choose(evidence(quote("coingecko", usd)), DOLLAR)
+    assert (PRICE_JUMP in choice.flags, choice.is_open) == (jumps, jumps)
+    assert PRICE_JUMP not in choose(evidence(quote("coingecko", usd)), NAMED).flags
+    confirmed = evidence(quote("coingecko", usd), quote("defillama", usd))
+    assert choose(confirmed, DOLLAR).flags == ()
+    assert choose(evidence(quote("coingecko", usd), accepted=(usd, AN_HOUR)), DOLLAR).flags == ()
+
+
+@pytest.mark.parametrize("identity", [NAMED, MAJOR, UNLISTED])
+@pytest.mark.parametrize("source", ["defillama", "alchemy"])
+def test_a_second_source_is_asked_about_a_single_ones_price(identity: Identity, source: str) -> None:
+    assert choose(evidence(quote(source, "3")), identity).is_open
+    other = "alchemy" if source == "defillama" else "defillama"
+    both = evidence(quote(source, "3"), quote(other, "3"), depth=depth())
+    assert not choose(both, identity).is_open
 
 
 # -- far_apart

@@ -12,7 +12,7 @@ from moonx_pipeline.domain.evidence import NO_EVIDENCE, Evidence, found
 from moonx_pipeline.domain.flags import OLD_PRICE
 from moonx_pipeline.domain.market import ALWAYS_KNOWN, USDT_KEY, WAITS_AT_MOST, Known
 from moonx_pipeline.domain.portfolio import TokenKey
-from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline_tests.support.choices import A_DAY, A_SECOND, AN_HOUR, OLD
 from moonx_pipeline_tests.support.examples import (
     FRESH,
@@ -137,13 +137,30 @@ def test_trusted_is_a_major_or_what_is_listed_and_deep(what: Known, trusted: str
 
 
 def test_a_pool_may_be_quoted_in_any_trusted_token_or_in_the_native_coin_itself() -> None:
-    market = market_of({ETHER: evidence(quote("binance", "2500")), MINE: listed(DEEP_PRICE)})
+    market = market_of({ETHER: evidence(quote("binance", "2500"), depth=depth()), MINE: listed(DEEP_PRICE)})
     asked = {ZERO_ADDRESS, NATIVE_TOKEN, WETH.address, MINE.address, key_of(2).address}
-    assert market.trusted_quotes(1, asked) == {
-        **dict.fromkeys((ZERO_ADDRESS, NATIVE_TOKEN, WETH.address), Decimal(2500)),
-        MINE.address: Decimal(7),
+    assert market.trusted_sides(1, asked) == {
+        **dict.fromkeys((ZERO_ADDRESS, NATIVE_TOKEN, WETH.address), (Decimal(2500), None)),
+        MINE.address: (Decimal(7), DEEP_PRICE.depth.usd),
     }
-    assert market.trusted_quotes(137, asked) == {}
+    assert market.trusted_sides(137, asked) == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "rate"),
+    [
+        ([quote("coingecko", "0.9987")], "0.9987"),
+        ([quote("coingecko", "0.12")], "0.12"),
+        ([quote("coingecko", "0.001")], None),
+        ([quote("coingecko", "1000")], None),
+        ([quote("coingecko", "0.05"), quote("defillama", "0.051")], "0.05"),
+        ([quote("coingecko", "0.05"), quote("defillama", "1")], None),
+        ([], None),
+    ],
+)
+def test_what_binance_quotes_is_not_converted_at_a_rate_in_doubt(said: list[Quote], rate: str | None) -> None:
+    market = market_of({USDT_KEY: listed(evidence(*said), "tether")})
+    assert market.usdt_rate() == (None if rate is None else Decimal(rate))
 
 
 # -- listed, deep, asked for

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from moonx_pipeline.domain.chains import KNOWN_CHAINS, NATIVE_TOKEN, ZERO_ADDRESS
 from moonx_pipeline.domain.evidence import DepthState
 from moonx_pipeline.domain.market import other_side_key
-from moonx_pipeline.domain.pools import OUTLIER_FACTOR, Pool, PoolFinding, judge_pools
+from moonx_pipeline.domain.pools import OUTLIER_FACTOR, Pool, PoolFinding, TrustedSide, judge_pools
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
 from moonx_pipeline_tests.support.examples import DEEP, NOON, THIN, UNKNOWN
 
 MINE, WETH, OTHER, STRANGE = (f"0x{letter * 40}" for letter in "abcd")
 TOKEN = TokenKey(8453, MINE)
-TRUSTED = {WETH: Decimal(2000), OTHER: Decimal("0.5")}
+TRUSTED = {WETH: TrustedSide(Decimal(2000)), OTHER: TrustedSide(Decimal("0.5"))}
 FLOOR = Decimal(10_000)
 
 
@@ -79,6 +79,19 @@ def test_deep_is_what_holds_enough_of_trusted_tokens(weth: str, state: DepthStat
 def test_its_own_side_is_worth_nothing() -> None:
     assert found(pool(weth="0.001", liquidity_base=Decimal(10**30), liquidity_usd=Decimal(10**30))) == ("1.5", THIN, 2)
     assert found(turned(weth="0.001")) == ("2", THIN, 2)
+
+
+@pytest.mark.parametrize(
+    ("market", "state", "usd"),
+    [(None, DEEP, 5_000_000), ("20000", DEEP, 20_000), ("9999", THIN, 9_999), ("0", THIN, 0)],
+)
+def test_a_pool_full_of_a_token_is_worth_what_that_tokens_own_pools_could_pay(
+    market: str | None, state: DepthState, usd: int
+) -> None:
+    side = TrustedSide(Decimal("0.5"), None if market is None else Decimal(market))
+    full = pool(quote_address=OTHER, weth="10000000")
+    finding = judge_pools(TOKEN, [full], floor_usd=FLOOR, trusted={OTHER: side}, read_at=NOON)
+    assert finding.depth == (state, usd, NOON)
 
 
 def test_thin_pools_together_are_still_thin() -> None:
@@ -157,7 +170,9 @@ def test_pools_may_name_the_native_coin_by_the_zero_address_or_its_mirror(chain)
 
 def test_a_pool_of_version_4_is_known_by_32_bytes_and_deep_like_any_other() -> None:
     native = pool(address="0x" + "4f" * 32, quote_address=ZERO_ADDRESS, weth="600")
-    finding = judge_pools(TOKEN, [native], floor_usd=FLOOR, trusted={ZERO_ADDRESS: Decimal(2000)}, read_at=NOON)
+    finding = judge_pools(
+        TOKEN, [native], floor_usd=FLOOR, trusted={ZERO_ADDRESS: TrustedSide(Decimal(2000))}, read_at=NOON
+    )
     assert finding.depth == (DEEP, 1_200_000, NOON)
 
 

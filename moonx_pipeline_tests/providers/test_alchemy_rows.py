@@ -155,8 +155,16 @@ def test_an_odd_field_of_a_token_costs_no_other_field(
         (b"77", 77),
         (b"78", None),
         (b"-1", None),
-        (b"18.0", None),
-        (b'"18"', None),
+        (b"18.0", 18),
+        (b"18.5", None),
+        (b'"18"', 18),
+        (b'"0x12"', 18),
+        (b'"0x4e"', None),
+        (b'"0x"', None),
+        (b'"1e1"', 10),
+        (b'"many"', None),
+        (b'"NaN"', None),
+        (b"1e999999999", None),
         (b"1.157920892373162e+77", None),
         (b"1e400", None),
         (b"9" * 78, None),
@@ -333,10 +341,17 @@ def test_an_odd_price_row_costs_no_other_price(
     assert quotes[TokenKey(1, GOOD)].price_usd == Decimal("2.5")
 
 
+@pytest.mark.parametrize("good", [b'"2.5"', b"2.5", b'"25e-1"'])
 def test_an_odd_price_beside_a_good_one_of_the_same_token_is_passed_over(
-    source: AlchemyPrices, server: Server, scope: CallScope
+    source: AlchemyPrices, server: Server, scope: CallScope, good: bytes
 ) -> None:
-    prices = b'[7,{"currency":"eur","value":"9"},{"currency":"usd","value":"many"},{"currency":"USD","value":"2.5"}]'
+    odd = [
+        b"7",
+        *(b'{"currency":"usd","value":' + value + b"}" for value in (b'"many"', b'"NaN"', b"null", b"-1", b"0")),
+    ]
+    prices = (
+        b"[" + b",".join([*odd, b'{"currency":"eur","value":"9"}', b'{"currency":"USD","value":' + good + b"}"]) + b"]"
+    )
     server.body = b'{"data":[' + encoded({"network": "eth-mainnet", "address": GOOD}, {"prices": prices}) + b"]}"
 
     assert source.prices([TokenKey(1, GOOD)], scope)[TokenKey(1, GOOD)].price_usd == Decimal("2.5")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Generic, TypeVar
 
 import msgspec
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonx_pipeline.providers.bodies import UNREADABLE, Checked, by_row, clean_text, leniently, repaired
+from moonx_pipeline.providers.bodies import UNREADABLE, Checked, by_row, clean_text, leniently, read_time, repaired
 from moonx_pipeline_tests.support.odd_json import encoded, odd_rows
 
 Row = TypeVar("Row")
@@ -107,3 +109,41 @@ def test_a_backslash_before_what_looks_like_half_a_pair_is_left_alone() -> None:
 def test_a_part_that_can_not_be_read_is_none() -> None:
     number = msgspec.json.Decoder(int)
     assert [leniently(number, raw) for raw in (b"7", b"7.5", b'"7"', b"1e400", b"")] == [7, None, None, None, None]
+
+
+NEW_YEAR = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("said", "at"),
+    [
+        (Decimal(1767268800), NEW_YEAR),
+        (1767268800.0, NEW_YEAR),
+        (1767268800000, NEW_YEAR),
+        ("2026-01-01T12:00:00Z", NEW_YEAR),
+        ("2026-01-01T12:00:00", NEW_YEAR),
+        ("2026-01-01T14:00:00+02:00", NEW_YEAR),
+        (None, None),
+        (0, None),
+        ("", None),
+        ("soon", None),
+        (float("nan"), None),
+        # What programs say where they know no time, or a wrong one.
+        (1, None),
+        (-62135596800, None),
+        ("0001-01-01T00:00:00Z", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("1970-01-01T00:00:00Z", None),
+        ("2099-01-01T00:00:00Z", None),
+        ("9999-12-31T23:59:59-12:00", None),
+        (Decimal(253402300799), None),
+        (Decimal("1e300"), None),
+    ],
+)
+def test_a_time_is_one_that_a_price_can_have(said: Decimal | float | str | None, at: datetime | None) -> None:
+    assert read_time(said) == at
+
+
+def test_a_source_whose_clock_is_a_little_ahead_is_believed() -> None:
+    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=30)
+    assert read_time(soon.timestamp()) == read_time(soon.isoformat()) == soon

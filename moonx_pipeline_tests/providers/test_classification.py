@@ -14,6 +14,7 @@ from moonx_pipeline.providers.errors import (
     DeadlineOver,
     KeyRejected,
     Malformed,
+    NetworkNotEnabled,
     Oversized,
     PartsRefused,
     ProviderError,
@@ -71,6 +72,8 @@ LIMIT_10012 = (
         ),
         ("coingecko", 400, LIMIT_10012, BatchTooLarge),
         ("coingecko", 414, HTML, BatchTooLarge),
+        ("alchemy", 403, b'{"error":{"message":"POLYGON_MAINNET is not enabled for this app."}}', NetworkNotEnabled),
+        ("alchemy", 400, b'{"error":{"message":"BASE_MAINNET is not enabled for this app."}}', NetworkNotEnabled),
         ("coingecko", 404, b'{"error":"coin not found"}', BadRequest),
         ("coingecko", 422, b'{"error":"Missing parameter vs_currencies"}', BadRequest),
         ("coingecko", 408, b"", Unavailable),
@@ -105,6 +108,7 @@ def test_each_refusal_means_one_thing(provider: str, status: int, body: bytes, m
         (Banned, False, True, "none", None),
         (QuotaExhausted, False, False, "quota_exhausted", 60),
         (KeyRejected, False, False, "key_rejected", 10),
+        (NetworkNotEnabled, False, False, "key_rejected", 10),
         (Restricted, False, False, "restricted", 60),
         (BadRequest, False, False, "none", None),
         (BatchTooLarge, False, False, "none", None),
@@ -180,7 +184,7 @@ def test_the_allowed_size_of_a_batch_is_read() -> None:
 def test_the_time_to_come_back_is_read_in_every_form() -> None:
     now = datetime.now(UTC)
     in_seconds = retry_time({"Retry-After": "30"})
-    as_date = retry_time({"Retry-After": "Wed, 21 Oct 2099 07:28:00 GMT"})
+    as_date = retry_time({"Retry-After": "Wed, 21 Oct 2099 07:28:00 GMT"}, longest=timedelta(days=99_999))
 
     assert in_seconds is not None
     assert timedelta(seconds=29) < in_seconds - now < timedelta(seconds=31)
@@ -191,6 +195,21 @@ def test_the_time_to_come_back_is_read_in_every_form() -> None:
     part_of_a_second = retry_time({"Retry-After": "0.5"})
     assert part_of_a_second is not None
     assert part_of_a_second - now < timedelta(seconds=2)
+
+
+@pytest.mark.parametrize("after", ["31536000", "7201", "Wed, 21 Oct 2099 07:28:00 GMT"])
+@pytest.mark.parametrize(
+    ("provider", "status", "longest"),
+    [("coingecko", 429, 1), ("alchemy", 429, 1), ("dexscreener", 503, 1), ("binance", 418, 72)],
+)
+def test_an_odd_header_does_not_keep_anybody_from_asking_again(
+    provider: str, status: int, longest: int, after: str
+) -> None:
+    error = refusal(provider, status, {"Retry-After": after}, b"")
+    hours = timedelta(hours=min(longest, 2) if after == "7201" else longest)
+    assert error is not None
+    assert error.retry_at is not None
+    assert abs(error.retry_at - datetime.now(UTC) - hours) < timedelta(minutes=1)
 
 
 def test_control_characters_that_a_provider_sends_are_spelled_out() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
 from moonx_pipeline.providers.errors import BadRequest, KeyRejected, Malformed, ProviderError, RateLimited
-from moonx_pipeline.providers.evm import EvmNode
+from moonx_pipeline.providers.evm import EvmNode, NodeBehind
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.simulator.evm_world import EvmWorld
@@ -193,3 +194,58 @@ def test_a_number_that_is_none_is_malformed(evm_world: EvmWorld, rpc: HttpClient
 
     with node_proxy(evm_world.chains[1].url, rule) as url, pytest.raises(Malformed, match="eth_getBalance with 'lots'"):
         EvmNode(1, url, http=rpc).balances(evm_world.wallets[0], [], scope)
+
+
+def of_age(hours: float | None, block: str | None = None) -> Rule:
+    """A node whose newest block is so old; ``None`` does not tell."""
+    seconds = 0 if hours == float("inf") else int(time.time() - (hours or 0) * 3600)
+
+    def rule(body: Any, forward: Forward) -> tuple[int, Any]:
+        answers = forward(body)
+        for call, answer in zip(body, answers, strict=True) if isinstance(body, list) else [(body, answers)]:
+            if call["method"] == "eth_getBlockByNumber":
+                if hours is None:
+                    answer |= refused(-32601, "the method does not exist")
+                    answer.pop("result", None)
+                else:
+                    answer["result"]["timestamp"] = hex(seconds)
+            if call["method"] == "eth_blockNumber" and block is not None:
+                answer["result"] = block
+        return 200, answers
+
+    return rule
+
+
+@pytest.mark.parametrize("hours", [0, 0.9, None])
+def test_a_node_of_now_or_that_tells_no_time_is_believed(
+    evm_world: EvmWorld, rpc: HttpClient, scope: CallScope, hours: float | None
+) -> None:
+    with node_proxy(evm_world.chains[1].url, of_age(hours)) as url:
+        reading = EvmNode(1, url, http=rpc).balances(evm_world.wallets[0], [], scope)
+    assert reading.balances[NATIVE_TOKEN] == 10**19
+
+
+@pytest.mark.parametrize(
+    ("hours", "since"),
+    [(1.1, r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"), (2400, r"\d{4}-.* UTC"), (float("inf"), "the chain's beginning")],
+)
+def test_a_node_that_is_behind_is_not_believed(
+    evm_world: EvmWorld, rpc: HttpClient, scope: CallScope, hours: float, since: str
+) -> None:
+    with node_proxy(evm_world.chains[1].url, of_age(hours)) as url:
+        node = EvmNode(1, url, http=rpc)
+        for _ in range(2):
+            with pytest.raises(NodeBehind, match=rf"its newest block, \d+, is of {since}\.$"):
+                node.balances(evm_world.wallets[0], [], scope)
+
+
+def test_a_node_that_begins_anew_between_two_readings_is_noticed(
+    evm_world: EvmWorld, rpc: HttpClient, scope: CallScope
+) -> None:
+    rules = [of_age(0, hex(10**6)), of_age(float("inf"), "0x0")]
+    with node_proxy(evm_world.chains[1].url, lambda body, forward: rules[0](body, forward)) as url:
+        node = EvmNode(1, url, http=rpc)
+        assert node.token_info([], scope) == {}
+        del rules[0]
+        with pytest.raises(NodeBehind):
+            node.balances(evm_world.wallets[0], [], scope)

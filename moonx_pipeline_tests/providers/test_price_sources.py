@@ -17,7 +17,7 @@ from moonx_pipeline.domain.quotes import PriceSource
 from moonx_pipeline.providers.binance import SYMBOLS_A_CALL
 from moonx_pipeline.providers.coingecko import COINS_A_CALL
 from moonx_pipeline.providers.defillama import LEAST_CONFIDENCE, TOKENS_A_CALL
-from moonx_pipeline.providers.errors import ProviderError
+from moonx_pipeline.providers.errors import KeyRejected, ProviderError, RateLimited, Unavailable
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.pools import Pool
@@ -316,3 +316,45 @@ def test_an_answer_without_a_price_is_no_error_and_no_price(
     simulator.fault(fault, provider)
     assert ASK[provider](runtime, scope) == {}
     assert {call.outcome for call in scope.calls} == {"ok"}
+
+
+# -- refusals and rows that are not as documented
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (b"429", RateLimited),
+        (b'"429"', RateLimited),
+        (b"401", KeyRejected),
+        (b"10002", Unavailable),
+        (b"0", Unavailable),
+    ],
+)
+def test_a_refusal_of_coingecko_with_status_200_is_no_answer(
+    engine: Engine, simulator: RunningSimulator, scope: CallScope, code: bytes, kind: type[ProviderError]
+) -> None:
+    body = b'{"status":{"error_code":' + code + b',"error_message":"You have exceeded the Rate Limit."}}'
+    with answering(http(body)) as url:
+        coingecko = opened(engine, simulator, COINGECKO_BASE_URL=url).providers.coingecko
+        with pytest.raises(kind):
+            coingecko.coin_prices(["ethereum"], scope)
+
+
+def test_a_coin_whose_id_is_status_has_a_price(engine: Engine, simulator: RunningSimulator, scope: CallScope) -> None:
+    with answering(http(b'{"status":{"usd":0.021,"last_updated_at":1767268800}}')) as url:
+        prices = opened(engine, simulator, COINGECKO_BASE_URL=url).providers.coingecko.coin_prices(["status"], scope)
+    assert prices["status"].price_usd == Decimal("0.021")
+
+
+@pytest.mark.parametrize(
+    "odd", [b'"usd_24h_change":"N/A"', b'"usd_24h_change":[]', b'"last_updated_at":{}', b'"last_updated_at":"now"']
+)
+def test_an_odd_change_or_time_does_not_cost_a_price(
+    engine: Engine, simulator: RunningSimulator, scope: CallScope, odd: bytes
+) -> None:
+    with answering(http(b'{"odd":{"usd":1.5,' + odd + b'},"good":{"usd":2},"none":{"usd":"many"}}')) as url:
+        coingecko = opened(engine, simulator, COINGECKO_BASE_URL=url).providers.coingecko
+        prices = coingecko.coin_prices(["odd", "good", "none"], scope)
+    assert {name: quote.price_usd for name, quote in prices.items()} == {"odd": Decimal("1.5"), "good": 2}
+    assert (prices["odd"].change_24h, prices["odd"].price_at) == (None, None)

@@ -116,3 +116,35 @@ def test_a_listed_token_that_alchemy_does_not_know_is_asked_itself(
     list_token(engine, token)
     simulator.fault(fault, params={"token": token.address})
     assert describe(runtime, token)[key(token)].info == WHOLE
+
+
+# -- decimals that an answer gives otherwise
+
+
+@pytest.mark.parametrize("wrong", [0, 8, 18])
+def test_decimals_that_differ_are_settled_by_the_contract(
+    engine: Engine, runtime: Runtime, world: World, wrong: int
+) -> None:
+    token = world.add_token("TKN", name="Token", decimals=6)
+    describe(runtime, token)
+    told = describe(runtime, token, came_along={token: WHOLE._replace(name="Renamed", decimals=wrong)})
+    assert told[key(token)].info == WHOLE._replace(name="Renamed")
+    assert stored(engine, {key(token)}).tokens[key(token)] == WHOLE._replace(name="Renamed")
+
+
+def test_decimals_that_were_wrong_at_first_are_put_right(engine: Engine, runtime: Runtime, world: World) -> None:
+    token = world.add_token("TKN", name="Token", decimals=6)
+    describe(runtime, token, came_along={token: WHOLE._replace(decimals=0)})
+    assert describe(runtime, token, came_along={token: WHOLE})[key(token)].info == WHOLE
+
+
+@pytest.mark.parametrize("fault", ["outage", "rate_limit"])
+def test_known_decimals_stay_while_the_contract_can_not_be_asked(
+    engine: Engine, runtime: Runtime, simulator, world: World, fault: str
+) -> None:
+    token, other = (world.add_token(symbol, name="Token", decimals=6) for symbol in ("TKN", "NEW"))
+    describe(runtime, token)
+    simulator.fault(fault, "alchemy", endpoint="eth_call")
+    wrong = TokenInfo("NEW", "Token", 0)
+    told = describe(runtime, token, other, came_along={token: WHOLE._replace(decimals=0), other: wrong})
+    assert {key: what.info.decimals for key, what in told.items()} == {key(token): 6, key(other): 0}

@@ -117,6 +117,15 @@ def test_majors_with_a_pair_are_asked_at_binance_others_by_id_and_none_for_pools
     assert made.pools == made.contracts == frozenset()
 
 
+def test_a_listing_that_failed_is_asked_again_though_no_pool_is_due() -> None:
+    runtime = opened(COINGECKO_API_KEY="key")
+    known = {key_of(1): evidence(asked=A_SECOND), key_of(2): listed("coin", evidence(asked=A_SECOND))}
+    made = plan(runtime, known)
+    assert (made.contracts, made.coins, made.pools) == ({key_of(1)}, {key_of(2)}, set())
+    without_key = plan(opened(), known)
+    assert (without_key.contracts, without_key.coins) == (set(), {key_of(2)})
+
+
 def test_a_listed_token_is_asked_for_by_its_id_and_for_its_pools(runtime: Runtime) -> None:
     made = plan(runtime, {key_of(1): listed("some-coin"), key_of(2): listed(None), key_of(3): NO_EVIDENCE})
     assert made.coins == {key_of(1)}
@@ -241,8 +250,9 @@ def test_a_suspected_token_is_asked_for_before_it_is_judged(runtime: Runtime) ->
         (None, evidence(asked=2 * AN_HOUR), True),
         (FORGED, listed(None, evidence(asked=2 * AN_HOUR)), True),
         (FORGED, evidence(quote("dexscreener", read=AN_HOUR), depth=depth(read=AN_HOUR)), True),
+        (FORGED, evidence(quote("alchemy", read=DUE), asked=DUE), True),
     ],
-    ids=["spam", "spam of yesterday", "thin spam", "thin", "unpriced", "without a name", "listed", "deep"],
+    ids=["spam", "spam of yesterday", "thin spam", "thin", "unpriced", "without a name", "listed", "deep", "priced"],
 )
 def test_spam_rests_for_a_day_and_nothing_else_does(runtime: Runtime, info, known, asked: bool) -> None:
     made = plan(runtime, {key_of(1): known}, tokens={key_of(1): info} if info else {})

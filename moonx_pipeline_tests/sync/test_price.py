@@ -27,7 +27,7 @@ from moonx_pipeline.simulator.tokens import TOKENS, SimToken
 from moonx_pipeline.simulator.world import World
 from moonx_pipeline.sync.pricing.plan import MAX_ASKED
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline_tests.support.quote_rounds import SIX_MINUTES, RoundResult, ask, key, list_token
+from moonx_pipeline_tests.support.quote_rounds import SIX_MINUTES, RoundResult, ask, key, list_token, second_opinion
 from moonx_pipeline_tests.support.syncs import age_prices
 
 ETHER, WETH = TokenKey(1, NATIVE_TOKEN), TokenKey(1, ETHEREUM.wrapped_native)
@@ -173,6 +173,22 @@ def test_a_native_coin_and_its_wrapped_form_have_one_price_where_no_listing_answ
         age_prices(engine, timedelta(minutes=40))
 
 
+@pytest.mark.parametrize(("depth_usd", "is_deep"), [(2_000_000, True), (2_000, False)])
+def test_a_coin_that_nobody_else_prices_is_worth_what_its_deep_pools_say(
+    engine: Engine, runtime: Runtime, simulator, world: World, depth_usd: int, is_deep: bool
+) -> None:
+    for provider, fault in (("binance", "geo_block"), ("coingecko", "rate_limit"), ("defillama", "outage")):
+        simulator.fault(fault, provider)
+    simulator.fault("outage", "alchemy", endpoint="prices/by-address")
+    weth = world.token(*WETH)
+    assert weth is not None
+    world.set_pools(weth, Pool(depth_usd, quote=world.named("USDC").address))
+
+    asked = ask(runtime, ETHER, WETH)
+
+    assert [asked.usd(token) for token in (ETHER, WETH)] == [world.usd(weth) if is_deep else None] * 2
+
+
 # -- another opinion
 
 
@@ -195,6 +211,32 @@ def test_a_price_that_stands_alone_is_confirmed_by_whoever_can(
     assert (asked.choice(token).rule, asked.choice(token).flags) == ("two_agree", (UNCONFIRMED_PRICE,))
     made = calls(simulator)
     assert (made["defillama"], made["alchemy"], made["dexscreener"]) == (1, 1, 1)
+
+
+def test_a_single_price_of_a_listed_token_is_contradicted_by_whoever_can(
+    engine: Engine, runtime: Runtime, simulator, world: World
+) -> None:
+    token = open_token(world, alchemy="3000000", defillama="3")
+    list_token(engine, token)
+
+    first = ask(runtime, token)
+
+    assert SOURCES_FAR_APART in first.choice(token).flags
+
+
+@pytest.mark.parametrize("source", ["defillama", "alchemy"])
+def test_a_token_without_a_price_is_asked_for_beside_many_that_have_one(
+    engine: Engine, runtime: Runtime, simulator, world: World, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    other = {"defillama": "alchemy", "alchemy": "defillama"}[source]
+    last = second_opinion(runtime, PriceSource(source))
+    monkeypatch.setattr(type(last), "most_a_sync", 4)
+    tokens = [open_token(world, **{source: None, other: "3"}) for _ in range(6)]
+    alone = open_token(world, **{source: "7", other: None})
+    for _ in range(4):
+        asked = ask(runtime, *tokens, alone)
+        age_prices(engine, SIX_MINUTES)
+    assert asked.usd(alone) == 7
 
 
 def test_who_has_answered_is_not_asked_again_before_it_is_due(

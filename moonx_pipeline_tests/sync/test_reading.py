@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -90,6 +91,44 @@ def test_a_network_left_out_and_not_read_by_any_way_is_stale_with_its_reason(
     assert "native coin" in error
     assert "Then: alchemy refused with status 503" in error
     assert violations(engine) == []
+
+
+def not_enabled(name: str) -> dict[str, Any]:
+    message = f"{name} is not enabled for this app. Visit this page to enable the network: https://dashboard.example"
+    return {"status": 403, "body": json.dumps({"error": {"message": message}})}
+
+
+@pytest.mark.parametrize("network", CHAIN_IDS)
+@pytest.mark.parametrize("is_named", [True, False], ids=["named", "not named"])
+def test_a_network_that_the_key_does_not_have_costs_no_other(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, network: str, is_named: bool
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    name = network.upper().replace("-", "_") if is_named else "A network"
+    simulator.fault("status", "alchemy", network=network, params=not_enabled(name))
+
+    assert [sync(runtime).status for _ in range(2)] == ["partial", "partial"]
+
+    missing = CHAIN_IDS[network]
+    assert held(engine) == {key: balance for key, balance in EVERYTHING.items() if key[0] != missing}
+    assert portfolio(engine).totals.stale_chains == (missing,)
+    assert "not enabled for this app" in chain_status(engine, missing).error
+    assert open_breakers(engine) == [f"alchemy:{missing}"]
+    assert violations(engine) == []
+
+
+def test_the_network_that_a_key_does_not_have_is_asked_for_once(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.fault("status", "alchemy", network="polygon-mainnet", params=not_enabled("POLYGON_MAINNET"))
+    sync(runtime)
+    assert simulator.requests("alchemy", endpoint="tokens/by-address") == 2
+
+    sync(runtime)
+
+    assert simulator.requests("alchemy", endpoint="tokens/by-address") == 3
+    assert simulator.requests("alchemy", endpoint="eth_getBalance") == 0
 
 
 @pytest.mark.parametrize("network", CHAIN_IDS)

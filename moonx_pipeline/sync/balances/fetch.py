@@ -25,7 +25,8 @@ from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKe
 from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_DATA
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.alchemy import Alchemy, BalanceReading, Group
-from moonx_pipeline.providers.errors import DeadlineOver, ProviderError, RateLimited
+from moonx_pipeline.providers.alchemy_networks import chains_named_in
+from moonx_pipeline.providers.errors import DeadlineOver, NetworkNotEnabled, ProviderError, RateLimited
 from moonx_pipeline.sync.balances.bulk import CALLS_A_CHAIN, BulkReader
 from moonx_pipeline.sync.balances.fallback import Memory, OtherWays, is_of_account
 from moonx_pipeline.sync.calls import ProviderCalls
@@ -225,12 +226,11 @@ class BalanceFetch:
         assert alchemy is not None  # noqa: S101 - it planned the group
         try:
             reading = self._ask_together(alchemy, group, slot)
+        except NetworkNotEnabled as error:
+            self._read_without(group, error)
         except ProviderError as error:
             for pair in pairs:
-                failed = ChainBalances(
-                    *pair, ChainOutcome.FAILED, reason=str(error), error_code=error.kind, retry_at=error.retry_at
-                )
-                self._go_on(failed, error)
+                self._go_on(_failed(pair, error), error)
         except BaseException as fault:
             for pair in pairs:
                 self._end(pair, fault)
@@ -242,12 +242,30 @@ class BalanceFetch:
             for pair in pairs:
                 self._go_on(reading.balances[pair], None)
 
+    def _read_without(self, group: Group, error: NetworkNotEnabled) -> None:
+        """Asks again without the network that the key does not have; the others are not to suffer from it."""
+        chain_ids = {chain_id for _, ids in group for chain_id in ids}
+        named = chains_named_in(str(error)) & chain_ids
+        for chain_id in named:
+            self.calls.breakers.record_error(ALCHEMY.breaker_of(chain_id), error)
+        left_out = named or chain_ids
+        for pair in [(wallet, chain_id) for wallet, ids in group for chain_id in ids if chain_id in left_out]:
+            # Without a name, JSON-RPC tells which network it is: there each has an address of its own.
+            self._go_on(_failed(pair, error), error if named else None)
+        rest = [(wallet, [chain_id for chain_id in ids if chain_id not in left_out]) for wallet, ids in group]
+        rest = [(wallet, ids) for wallet, ids in rest if ids]
+        if rest:
+            self._read_together(rest, None)
+
     def _ask_together(self, alchemy: Alchemy, group: Group, slot: datetime | None) -> BalanceReading:
         """Makes the call itself, and notes its result on the breakers of its chains and of their common key."""
         breakers = self.calls.breakers
         chain_ids = {chain_id for _, ids in group for chain_id in ids}
         try:
             reading = alchemy.read_balances(group, with_metadata=self._with_metadata, scope=self.calls.scope, slot=slot)
+        except NetworkNotEnabled:
+            breakers.record_success(ALCHEMY_DATA)
+            raise
         except ProviderError as error:
             for key in map(ALCHEMY.breaker_of, chain_ids) if is_of_account(error) else (ALCHEMY_DATA,):
                 breakers.record_error(key, error)
@@ -315,3 +333,7 @@ class BalanceFetch:
             error_code=refusal.kind,
             retry_at=refusal.retry_at,
         )
+
+
+def _failed(pair: Pair, error: ProviderError) -> ChainBalances:
+    return ChainBalances(*pair, ChainOutcome.FAILED, reason=str(error), error_code=error.kind, retry_at=error.retry_at)

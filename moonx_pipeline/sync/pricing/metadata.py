@@ -1,10 +1,14 @@
-"""Metadata of tokens: asked for once if the answer is complete, else again at growing intervals."""
+"""Metadata of tokens: asked for once if the answer is complete, else again at growing intervals.
+
+Decimals that an answer gives otherwise than they are known are settled by the contract: ten thousand tokens would
+become a trillion by one wrong answer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
 from moonx_pipeline.domain.market import Market
@@ -50,6 +54,7 @@ def fetch_metadata(
         most: The most tokens to ask about; the next syncs ask about the others.
     """
     described = _came_along(keys, book, readings)
+    disputed = [key for key, what in described.items() if _contradicts(what.info, book.tokens.get(key))]
     missing = [key for key in keys if _is_wanted(key, book, market) and not _is_whole(described.get(key))]
     with_market = {key for key in missing if market.is_listed(key) or market.choice(key).quote is not None}
     missing.sort(key=lambda key: (key not in with_market, key in book.incomplete, key))
@@ -60,7 +65,30 @@ def fetch_metadata(
         answers = _ask(chain_id, wanted, with_market, calls)
         for key, (info, source) in answers.items():
             described[key] = _joined(key, info, source, book, described.get(key))
-    return described
+    return described | _settled(disputed, described, book, calls)
+
+
+def _contradicts(info: TokenInfo, known: TokenInfo | None) -> bool:
+    """Whether the decimals differ from those known: one of both answers is wrong by powers of ten."""
+    return known is not None and known.decimals is not None and info.decimals != known.decimals
+
+
+def _settled(
+    disputed: Sequence[TokenKey], described: Mapping[TokenKey, FetchedMetadata], book: TokenStore, calls: ProviderCalls
+) -> dict[TokenKey, FetchedMetadata]:
+    """Tokens whose decimals are disputed, with those of their contracts; the known ones stay if these do not answer."""
+    decimals = {key: book.tokens[key].decimals for key in disputed}
+    for chain_id in sorted({key.chain_id for key in disputed}):
+        mine = [key.address for key in disputed[:MAX_CONTRACTS_ASKED] if key.chain_id == chain_id]
+        for way in _ways(chain_id, calls):
+            if mine and way.asks_contracts:
+                said = _said(way, mine)
+                decimals |= {
+                    TokenKey(chain_id, address): info.decimals
+                    for address, info in said.items()
+                    if info.decimals is not None
+                }
+    return {key: described[key]._replace(info=described[key].info._replace(decimals=decimals[key])) for key in disputed}
 
 
 def lacks_metadata(keys: Set[TokenKey], book: TokenStore, readings: Iterable[ChainBalances], market: Market) -> bool:
@@ -113,9 +141,30 @@ def _joined(
 
 
 _Answers = dict[TokenKey, tuple[TokenInfo, str]]
-_Way = tuple[str, Callable[[list[str]], dict[str, TokenInfo]], bool]
-"""A provider, the call that asks it about contracts, and whether it costs so much that only tokens with a market
-are asked about."""
+
+
+class _Way(NamedTuple):
+    """A way to metadata.
+
+    Attributes:
+        source: The provider.
+        ask: The call that asks it about contracts.
+        asks_contracts: Whether the contracts themselves answer, not the provider.
+        is_dear: Whether it costs so much that only tokens with a market are asked about.
+    """
+
+    source: str
+    ask: Callable[[list[str]], dict[str, TokenInfo]]
+    asks_contracts: bool = False
+    is_dear: bool = False
+
+
+def _said(way: _Way, contracts: Sequence[str]) -> dict[str, TokenInfo]:
+    """What a source says about contracts; nothing if it fails."""
+    try:
+        return way.ask(list(contracts))
+    except ProviderError:
+        return {}
 
 
 def _ask(
@@ -126,20 +175,14 @@ def _ask(
 ) -> _Answers:
     """Asks each source of a chain for what the ones before did not know."""
     answers: _Answers = {}
-    for source, ask, is_dear in _ways(chain_id, calls):
+    for way in _ways(chain_id, calls):
         left = [key for key in wanted if key not in answers or is_incomplete(answers[key][0])]
-        if is_dear:
+        if way.is_dear:
             left = [key for key in left if key in with_market][:MAX_CONTRACTS_ASKED]
-        if not left:
-            continue
-        try:
-            said = ask([key.address for key in left])
-        except ProviderError:
-            continue
-        for address, info in said.items():
+        for address, info in (_said(way, [key.address for key in left]) if left else {}).items():
             key = TokenKey(chain_id, address)
             if key not in answers or not is_incomplete(info):
-                answers[key] = (info, source)
+                answers[key] = (info, way.source)
     return answers
 
 
@@ -150,11 +193,18 @@ def _ways(chain_id: int, calls: ProviderCalls) -> list[_Way]:
     serves = alchemy is not None and alchemy.serves(chain_id)
     if alchemy is not None and serves:
         metadata, by_alchemy = alchemy.token_metadata, ALCHEMY.breaker_of(chain_id)
-        ways.append(("alchemy", lambda asked: calls.make(by_alchemy, metadata, chain_id, asked), False))
+        ways.append(_Way("alchemy", lambda asked: calls.make(by_alchemy, metadata, chain_id, asked)))
     if node is not None:
         token_info, by_node = node.token_info, NODE.breaker_of(chain_id)
-        ways.append((NODE.id, lambda asked: calls.make(by_node, token_info, asked), False))
+        ways.append(_Way(NODE.id, lambda asked: calls.make(by_node, token_info, asked), asks_contracts=True))
     elif alchemy is not None and serves:
         contract_info, by_alchemy = alchemy.contract_info, ALCHEMY.breaker_of(chain_id)
-        ways.append(("alchemy", lambda asked: calls.make(by_alchemy, contract_info, chain_id, asked), True))
+        ways.append(
+            _Way(
+                "alchemy",
+                lambda asked: calls.make(by_alchemy, contract_info, chain_id, asked),
+                asks_contracts=True,
+                is_dear=True,
+            )
+        )
     return ways

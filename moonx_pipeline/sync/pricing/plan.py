@@ -76,7 +76,13 @@ def plan_prices(
     """
     majors = {key for key in keys if market.identity(key).is_major}
     turn, waiting = _turns(
-        (key for key in keys if key not in majors), market, policy, tokens=tokens, quoted=quoted, syncs=syncs
+        (key for key in keys if key not in majors),
+        market,
+        policy,
+        has_coingecko_key=has_coingecko_key,
+        tokens=tokens,
+        quoted=quoted,
+        syncs=syncs,
     )
     # Pools quote in the native coin, and Binance in USDT: judging the others needs their prices.
     natives = {TokenKey(key.chain_id, NATIVE_TOKEN) for key in turn}
@@ -96,6 +102,7 @@ def _turns(
     market: Market,
     policy: SyncPolicy,
     *,
+    has_coingecko_key: bool,
     tokens: Mapping[TokenKey, TokenInfo],
     quoted: Collection[TokenKey],
     syncs: int,
@@ -108,7 +115,10 @@ def _turns(
             new.append((not market.is_listed(key), key not in quoted, key))
             continue
         overdue = market.overdue(key, PriceSource.DEXSCREENER)
-        if overdue > 1 and not _is_resting_spam(key, market, tokens):
+        has_listing = has_coingecko_key or market.identity(key).coingecko_id is not None
+        # The one that failed is asked again, though the other has answered.
+        is_due = overdue > 1 or (has_listing and market.is_due(key, PriceSource.COINGECKO))
+        if is_due and not _is_resting_spam(key, market, tokens):
             again.append((-overdue, key))
     new.sort()
     again.sort()
@@ -123,4 +133,6 @@ def _is_resting_spam(key: TokenKey, market: Market, tokens: Mapping[TokenKey, To
     answered = market.own_evidence(key).answered.get(PriceSource.DEXSCREENER)
     if answered is None or market.now - answered > JUDGED_AGAIN or market.is_listed(key) or market.is_deep(key):
         return False
+    if market.choice(key).rule not in ("none", "thin_pools"):
+        return False  # another source prices what is said to have no pool
     return key in tokens and bool(suspicions(tokens[key]))

@@ -100,12 +100,15 @@ class PoolQuotes:
         unknown: list[TokenKey] = []
         doubtful: list[TokenKey] = []
         for key, (pools, is_cut) in answered.items():
-            trusted = market.trusted_quotes(key.chain_id, {pool.other_side(key.address) for pool in pools})
+            trusted = market.trusted_sides(key.chain_id, {pool.other_side(key.address) for pool in pools})
             floor = market.limits.liquidity_floor_usd
             quote, depth = judge_pools(key, pools, floor_usd=floor, trusted=trusted, read_at=market.now)
+            is_deep = depth is not None and depth.state is DepthState.DEEP
             if depth is not None and depth.state is DepthState.UNKNOWN:
                 unknown.append(key)
-            if is_cut and (depth is None or depth.state is not DepthState.DEEP):
+            if market.identity(key).is_major and not is_deep:
+                quote = None  # others depend on its price, and anybody can open a pool
+            if is_cut and not is_deep:
                 doubtful.append(key)
             else:
                 market.learn(key, found(PriceSource.DEXSCREENER, market.now, quote, depth))
@@ -122,7 +125,9 @@ class PoolQuotes:
         unread = [key for key in sides if not market.knows(key)]
         if unread:
             market.take_in(self._read_known(unread))
-        wanted = sorted(key for key in sides if market.is_listed(key) and market.trusted_price(key) is None)
+        wanted = [key for key in sides if market.is_listed(key) and market.trusted_price(key) is None]
+        # In turns, so that those without a deep pool do not keep others out.
+        wanted.sort(key=lambda key: (-market.overdue(key, PriceSource.DEXSCREENER), key))
         wanted = wanted[:MAX_OTHER_SIDES]
         majors = [key for key in wanted if market.identity(key).is_major]
         direct = [key for key in majors if market.identity(key).binance_symbol]

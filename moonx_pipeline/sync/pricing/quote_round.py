@@ -7,16 +7,21 @@ earlier answers stay.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.market import Market
 from moonx_pipeline.domain.portfolio import TokenKey
+from moonx_pipeline.domain.quotes import PriceSource
 from moonx_pipeline.providers.price_source import PricesByContract
 from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.pricing.listings import Listings
 from moonx_pipeline.sync.pricing.lookups import Asking, in_parts
 from moonx_pipeline.sync.pricing.plan import PricePlan
 from moonx_pipeline.sync.pricing.pool_quotes import PoolQuotes, ReadKnown
+
+_UNPRICED_SHARE: Final = 0.25
+"""The share of a source's turns that tokens without any price get, if there are so many: it may be their only one."""
 
 
 class QuoteRound:
@@ -82,17 +87,35 @@ class QuoteRound:
         for source, part, call in calls:
             with self._ask.noting_outage():
                 self._ask.learn(source.source, part, call.result())
+        self._ask_pools_of_majors(contracts)
+
+    def _ask_pools_of_majors(self, contracts: Iterable[TokenKey]) -> None:
+        """Asks for pools of majors that nobody else prices: usually better sources do."""
+        market = self._ask.market
+        unpriced = [
+            key
+            for key in contracts
+            if market.identity(key).is_major
+            and market.choice(key).quote is None
+            and market.is_due(key, PriceSource.DEXSCREENER)
+        ]
+        if unpriced:
+            self._pools.judge(self._pools.start(unpriced))
 
     def _in_turn(self, keys: Iterable[TokenKey], source: PricesByContract) -> list[TokenKey]:
-        """The tokens to ask a source about: those with a price first, then the longest overdue."""
+        """The tokens to ask a source about: those with a price first, but for a part; the longest overdue first."""
         market = self._ask.market
         due = [
             (key, overdue)
             for key in keys
             if source.serves(key.chain_id) and (overdue := market.overdue(key, source.source)) > 1
         ]
-        due.sort(key=lambda one: (not market.evidence(one[0]).quotes, -one[1], one[0]))
-        return [key for key, _ in due[: source.most_a_sync * self._syncs]]
+        due.sort(key=lambda one: (-one[1], one[0]))
+        most = source.most_a_sync * self._syncs
+        priced = [key for key, _ in due if market.evidence(key).quotes]
+        others = [key for key, _ in due if not market.evidence(key).quotes]
+        priced = priced[: most - min(len(others), int(most * _UNPRICED_SHARE))]
+        return [*priced, *others[: most - len(priced)]]
 
 
 def _as_contract(key: TokenKey) -> TokenKey:
