@@ -15,8 +15,9 @@ from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET, initial_holdings
+from moonx_pipeline.sync.balances.bulk_round import GRACE_SECONDS
 from moonx_pipeline.sync.balances.fallback import PlaceInList
-from moonx_pipeline.sync.balances.fetch import GRACE_SECONDS, BalanceFetch
+from moonx_pipeline.sync.balances.fetch import BalanceFetch
 from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
