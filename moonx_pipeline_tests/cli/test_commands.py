@@ -166,7 +166,7 @@ def test_the_simulator_says_how_to_use_it_and_ends_at_once(tmp_path: Path) -> No
 
     process.send_signal(signal.SIGINT)
 
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
 
 

@@ -161,7 +161,7 @@ def test_a_signal_ends_a_command_as_ctrl_c_does(ending: signal.Signals, tmp_path
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(ending)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
 
     assert "Traceback" not in errors
     assert process.returncode in (0, 130)

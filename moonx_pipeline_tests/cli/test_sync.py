@@ -208,7 +208,7 @@ def test_it_says_when_nobody_serves_and_ctrl_c_leaves_the_requests(
     assert waiting.stderr is not None
     first = waiting.stderr.readline()
     waiting.send_signal(signal.SIGINT)
-    _, rest = waiting.communicate(timeout=20)
+    _, rest = waiting.communicate(timeout=60)
 
     assert first == "No worker process lives, so nobody serves it yet: 'make up' starts all, 'moonx worker' one.\n"
     assert waiting.returncode == 130, rest
@@ -226,7 +226,7 @@ def test_a_database_that_breaks_off_is_one_sentence_and_leaves_the_requests(
         )
         while not connection.exec_driver_sql(cut).scalar_one() and waiting.poll() is None:
             pass
-    _, said = waiting.communicate(timeout=20)
+    _, said = waiting.communicate(timeout=60)
 
     assert waiting.returncode == 1, said
     assert re.search(r"moonx: The database broke the connection, .* The requests stay, and are served: 'moonx", said)

@@ -167,7 +167,10 @@ def test_a_run_publishes_its_events_to_kafka(
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
 
-    done = execute({**environment, **kafka_topics.environment}, "ann")
+    # A busy machine's Kafka may take longer to answer than a sync would wait.
+    patient = {"KAFKA_REQUEST_TIMEOUT": "30000", "KAFKA_CONNECTION_TIMEOUT": "30000"}
+
+    done = execute({**environment, **kafka_topics.environment, **patient}, "ann")
 
     assert done.returncode == 0, done.stderr[-3000:]
     ((unpublished,),) = dagster_rows(engine, "SELECT count(*) FROM outbox_events WHERE published_at IS NULL")

@@ -93,7 +93,7 @@ def prometheus(system: System, gateway_port: int, tmp_path_factory: pytest.TempP
         yield running
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")

@@ -205,7 +205,7 @@ def test_a_relay_stops_when_it_is_told_to(database_url: str, kafka_topics: Kafka
 
     relay.send_signal(signal.SIGTERM)
 
-    assert relay.wait(20) == 0
+    assert relay.wait(60) == 0
     assert "Stopped" in relay.stdout.read()
 
 

@@ -215,7 +215,7 @@ def test_a_set_that_comes_byte_by_byte_is_given_up_in_time(monkeypatch: pytest.M
             keys.find("first")
         eventually(lambda: _assert_told(keys))
         ends.set()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
 
 
 def _assert_told(keys: published_keys.PublishedKeys) -> None:

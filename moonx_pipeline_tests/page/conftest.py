@@ -18,7 +18,7 @@ from moonx_pipeline_tests.page.site import Site, running_site
 from moonx_pipeline_tests.page.visits import Visits
 
 # How long a busy machine may take, not how long a user waits.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 _failed = pytest.StashKey[bool]()
 
 

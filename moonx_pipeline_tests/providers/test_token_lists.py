@@ -199,7 +199,7 @@ def test_a_list_without_end_is_cut_off_by_size_and_by_time(lists: ListServer) ->
 
     def drip(connection) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-        end = time.monotonic() + 5
+        end = time.monotonic() + 20
         while time.monotonic() < end:
             connection.sendall(b" ")
             time.sleep(0.05)
@@ -208,7 +208,7 @@ def test_a_list_without_end_is_cut_off_by_size_and_by_time(lists: ListServer) ->
         started = time.monotonic()
         with pytest.raises(CallTimeout):
             read(url, seconds=1)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10
 
 
 def test_a_list_that_breaks_off_is_not_taken_for_a_shorter_one() -> None:

@@ -100,9 +100,9 @@ def test_no_node_outlives_its_process(evm_toolchain: Toolchain, evm_cache: Path,
 
     if ending is not None:
         holder.send_signal(ending)
-    holder.communicate(timeout=10)
+    holder.communicate(timeout=60)
 
-    _, alive = psutil.wait_procs(nodes, timeout=10)
+    _, alive = psutil.wait_procs(nodes, timeout=60)
     assert alive == []
 
 

@@ -39,11 +39,11 @@ def test_delivered_messages_are_pruned_and_waiting_ones_stay(engine: Engine, dat
         for number in range(5):
             queue.put(number)
         for _ in range(3):
-            queue.get(timeout=10).ack()
+            queue.get(timeout=60).ack()
 
         assert prune_delivered(engine) == 3
 
-        assert [queue.get(timeout=10).payload for _ in range(2)] == [3, 4]
+        assert [queue.get(timeout=60).payload for _ in range(2)] == [3, 4]
         queue.channel.session.close()
 
 

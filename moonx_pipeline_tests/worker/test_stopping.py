@@ -39,7 +39,7 @@ def test_a_worker_that_stops_finishes_or_hands_back_its_runs_and_leaves_the_othe
     successor = system.start_worker(1)
 
     assert worker.process.wait(60) == 0
-    assert psutil.wait_procs(children, timeout=5)[1] == []
+    assert psutil.wait_procs(children, timeout=30)[1] == []
     assert system.ended(slow, hanging) == ["SUCCESS", "FAILURE"]
     assert system.run(slow).tags[run_tags.WORKER] == carried_by
     assert "died while it carried the run" in system.messages(hanging)[-1]
@@ -78,4 +78,4 @@ def test_an_idle_worker_that_is_told_twice_ends(system: System) -> None:
     for _ in range(2):
         worker.process.send_signal(signal.SIGTERM)
 
-    assert worker.process.wait(20) == 0
+    assert worker.process.wait(60) == 0

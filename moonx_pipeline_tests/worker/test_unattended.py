@@ -81,7 +81,7 @@ def test_a_sweep_whose_process_is_killed_fails_and_its_users_are_due(
         close_lost(system.runtime, system.instance, utc_now())
         assert system.run(run_id).is_finished
 
-    eventually(closed, seconds=15)
+    eventually(closed)
     assert system.status(run_id) == "FAILURE"
     assert {operation(system.engine, name).error_code for name in names} == {"sync_worker_lost"}
     simulator.simulation.faults.clear(hang)
