@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.simulator.server import RunningSimulator
-from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
+from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.tokens.price_lines import StoredLine, read_lines
 from moonx_pipeline.sync.pricing.price_lines import refresh_price_lines, refresh_quietly
 from moonx_pipeline.sync.runtime import Runtime
@@ -37,8 +37,8 @@ def age_lines(engine: Engine) -> None:
         )
 
 
-def held_by(runtime: Runtime, wallet: str = PLAIN_WALLET) -> None:
-    register(runtime.db.engine, "ann", wallet)
+def held_by(runtime: Runtime) -> None:
+    register(runtime.db.engine, "ann", PLAIN_WALLET)
     sync(runtime)
 
 
@@ -112,7 +112,7 @@ def test_a_failure_is_said_and_stops_nothing(runtime: Runtime, simulator: Runnin
 
 
 def test_what_is_not_counted_has_no_line(runtime: Runtime, engine: Engine) -> None:
-    held_by(runtime, SPAM_WALLET)
+    held_by(runtime)
     refresh_price_lines(runtime, "ann")
     assert lines(engine)
     with engine.begin() as connection:
