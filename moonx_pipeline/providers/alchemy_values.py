@@ -107,7 +107,7 @@ def _read_decimals(raw: msgspec.Raw) -> int | None:
     if _HEX.fullmatch(text):
         return int(text, 16)
     number = leniently(_number, raw)
-    if number is None or not 0 <= number <= MAX_DECIMALS or number % 1:
+    if number is None or not number.is_finite() or not 0 <= number <= MAX_DECIMALS or number % 1:
         return None
     return int(number)
 

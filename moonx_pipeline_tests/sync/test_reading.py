@@ -117,20 +117,6 @@ def test_a_network_that_the_key_does_not_have_costs_no_other(
     assert violations(engine) == []
 
 
-def test_the_network_that_a_key_does_not_have_is_asked_for_once(
-    engine: Engine, runtime: Runtime, simulator: RunningSimulator
-) -> None:
-    register(engine, "ann", PLAIN_WALLET)
-    simulator.fault("status", "alchemy", network="polygon-mainnet", params=not_enabled("POLYGON_MAINNET"))
-    sync(runtime)
-    assert simulator.requests("alchemy", endpoint="tokens/by-address") == 2
-
-    sync(runtime)
-
-    assert simulator.requests("alchemy", endpoint="tokens/by-address") == 3
-    assert simulator.requests("alchemy", endpoint="eth_getBalance") == 0
-
-
 @pytest.mark.parametrize("network", CHAIN_IDS)
 def test_a_node_reads_a_network_that_alchemy_leaves_out(
     engine: Engine, simulator: RunningSimulator, network: str
