@@ -217,7 +217,7 @@ class SyncPipeline:
     def finish(self, fetched: Fetched) -> Finished:
         """Values and stores a sweep's batch; one user's broken data never stop the others.
 
-        Users for whom nothing changed are not valued, and leave no row of their own.
+        Users without a change are not valued, and leave no row of their own.
 
         Raises:
             SQLAlchemyError: The database was away for longer than steps are retried.
@@ -240,7 +240,7 @@ class SyncPipeline:
         return Finished(len(unchanged), stored)
 
     def _finish_halves(self, fetched: Fetched, error: Exception) -> Finished:
-        """Halves a batch that broke until the user with the broken data is alone, and fails him."""
+        """Halves a batch that broke until the user with the broken data is alone, and fails that one."""
         reason, message = what_broke(error)
         if reason is DATABASE_AWAY:
             raise error

@@ -148,6 +148,10 @@ PRICED = evidence(quote("dexscreener", "1.5", change="2"), depth=depth(usd="5000
         Case([replace(READ, balances={token(1): 2_500_000})]),
         Case([replace(READ, outcome=ChainOutcome.FAILED)], stored={(WALLET, 1): READ.balances}),
         Case([replace(READ, unknown=frozenset({token(3)}))]),
+        Case(
+            [replace(READ, balances={token(1): 2_500_000}, unknown=frozenset({token(2)}))],
+            stored={(WALLET, 1): {token(2): 7}},
+        ),
         Case([READ, ChainBalances(WALLET, 10, ChainOutcome.OK)]),
         Case([READ], {**KNOWN, key_of(1): evidence(quote("dexscreener", "1.6", change="2"), depth=depth(usd="50000"))}),
         Case([READ], {**KNOWN, key_of(1): evidence(quote("dexscreener", "1.5", change="3"), depth=depth(usd="50000"))}),

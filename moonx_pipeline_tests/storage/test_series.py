@@ -206,7 +206,7 @@ def test_a_total_goes_on_as_long_as_syncs_found_it_unchanged(engine: Engine) -> 
     spans = {total: [reading.at for reading in made.readings if reading.total_value_usd == total] for total in (10, 20)}
     assert (min(spans[10]), max(spans[10])) == (ago(hours=5), ago(hours=3))
     assert (min(spans[20]), max(spans[20])) == (ago(hours=1), ago(minutes=10))
-    assert len(spans[10]) + len(spans[20]) == len(made.readings) == 9 + 5
+    assert len(spans[10]) + len(spans[20]) == len(made.readings) == 9 + 4
     assert {reading.omitted["unpriced"] for reading in made.readings if reading.omitted} == {1}
     gaps = [after.at - before.at for before, after in pairwise(made.readings)]
     assert [gap for gap in gaps if gap > made.gap] == [timedelta(hours=2)]

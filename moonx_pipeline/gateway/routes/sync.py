@@ -162,7 +162,7 @@ def get_operations(
     days: Annotated[int, Query(ge=1, le=90)] = 30,
     before: Annotated[UUID | None, Query(description="The last sync of the page before this one.")] = None,
 ) -> Response:
-    """The syncs of the last days, the newest first. What is older than a page is asked for by its last sync."""
+    """The syncs of the last days, the newest first. Scheduled ones that found nothing changed are not among them."""
     with gateway.engine.connect() as connection:
         last = read_operation(connection, caller.user_id, before) if before else None
         if before and last is None:

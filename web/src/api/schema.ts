@@ -217,7 +217,7 @@ export interface paths {
         };
         /**
          * Get Operations
-         * @description The syncs of the last days, the newest first. What is older than a page is asked for by its last sync.
+         * @description The syncs of the last days, the newest first. Scheduled ones that found nothing changed are not among them.
          */
         get: operations["get_operations"];
         put?: never;
