@@ -29,11 +29,10 @@ def lines(engine: Engine, user_id: str = "ann") -> dict[tuple[int, str], StoredL
         return {(line.chain_id, line.token): line for line in read_lines(connection, user_id)}
 
 
-def age_lines(engine: Engine) -> None:
+def age_lines(engine: Engine, by: timedelta = timedelta(hours=1, seconds=1)) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql(
-            "UPDATE price_lines SET asked_at = asked_at - %(by)s, read_at = read_at - %(by)s",
-            {"by": timedelta(hours=1, seconds=1)},
+            "UPDATE price_lines SET asked_at = asked_at - %(by)s, read_at = read_at - %(by)s", {"by": by}
         )
 
 
@@ -109,6 +108,23 @@ def test_a_failure_is_said_and_stops_nothing(runtime: Runtime, simulator: Runnin
 
     assert said is not None
     assert "coingecko" in said.lower()
+
+
+def test_a_call_that_failed_is_made_again_after_five_minutes(
+    runtime: Runtime, engine: Engine, simulator: RunningSimulator
+) -> None:
+    held_by(runtime)
+    simulator.fault("outage", provider="coingecko", endpoint=MARKETS)
+    refresh_quietly(runtime, "ann")
+    simulator.simulation.faults.clear()
+    before = calls(simulator)
+
+    age_lines(engine, timedelta(minutes=4))
+    assert refresh_price_lines(runtime, "ann") == 0
+    assert calls(simulator) == before
+
+    age_lines(engine, timedelta(minutes=2))
+    assert refresh_price_lines(runtime, "ann") > 0
 
 
 def test_what_is_not_counted_has_no_line(runtime: Runtime, engine: Engine) -> None:

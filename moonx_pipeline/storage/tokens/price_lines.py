@@ -14,9 +14,12 @@ from moonx_pipeline.domain.flags import BLOCKING_FLAGS
 from moonx_pipeline.storage.connection.statements import sql_beside
 
 ASKED_EVERY: Final = timedelta(hours=1)
+ASKED_AGAIN_AFTER: Final = timedelta(minutes=5)
+"""After a call that failed."""
 
 _CLAIM: Final = sql_beside(__file__, "claim_price_lines")
 _READ: Final = sql_beside(__file__, "read_price_lines")
+_GIVE_BACK: Final = "UPDATE price_lines SET asked_at = %s WHERE coingecko_id = ANY(%s)"
 _STORE: Final = "UPDATE price_lines SET read_at = %s, prices = %s::numeric[] WHERE coingecko_id = %s"
 
 _COINS: Final[dict[str, Any]] = {
@@ -54,6 +57,11 @@ def claim_due_lines(connection: Connection, user_id: str | None, now: datetime, 
     """
     parameters = {**_COINS, "user_id": user_id, "now": now, "before": now - ASKED_EVERY, "most": most}
     return list(connection.exec_driver_sql(_CLAIM, parameters).scalars())
+
+
+def give_back_lines(connection: Connection, coins: Sequence[str], now: datetime) -> None:
+    """Makes coins due again soon, since they could not be asked for."""
+    connection.exec_driver_sql(_GIVE_BACK, (now - ASKED_EVERY + ASKED_AGAIN_AFTER, list(coins)))
 
 
 def store_lines(connection: Connection, lines: Mapping[str, Sequence[Decimal | None]], now: datetime) -> None:

@@ -14,7 +14,7 @@ from moonx_pipeline.providers.coingecko import COINS_A_CALL
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.connection.causes import why_database_failed
-from moonx_pipeline.storage.tokens.price_lines import claim_due_lines, store_lines
+from moonx_pipeline.storage.tokens.price_lines import claim_due_lines, give_back_lines, store_lines
 from moonx_pipeline.sync.protection.breakers import load_breakers, report_breakers
 from moonx_pipeline.sync.runtime import Runtime
 
@@ -25,7 +25,7 @@ _SECONDS: Final = 10.0
 def refresh_price_lines(runtime: Runtime, user_id: str | None = None) -> int:
     """Reads the lines that are due, with one call to CoinGecko, or none.
 
-    A failure costs nothing but time: the lines stay as they were, and are due again after an hour.
+    A failure costs nothing but time: the lines stay as they were, and are due again after five minutes.
 
     Args:
         runtime: The database, the providers and the rules.
@@ -46,6 +46,9 @@ def refresh_price_lines(runtime: Runtime, user_id: str | None = None) -> int:
     try:
         ask = partial(runtime.providers.coingecko.price_lines, due)
         lines = breakers.call(COINGECKO.id, ask, CallScope.lasting(_SECONDS))
+    except ProviderError:
+        db.transaction(time.monotonic() + _SECONDS, give_back_lines, due, now)
+        raise
     finally:
         report_breakers(db, breakers)
     db.transaction(time.monotonic() + _SECONDS, store_lines, lines, now)

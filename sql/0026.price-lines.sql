@@ -11,5 +11,5 @@ CREATE TABLE price_lines (
 );
 
 COMMENT ON TABLE price_lines IS 'By CoinGecko. An answer without a line, or none, leaves the last one.';
-COMMENT ON COLUMN price_lines.asked_at IS 'When it was last asked for: that is done once an hour, whatever is answered.';
+COMMENT ON COLUMN price_lines.asked_at IS 'When it was last asked for: that is done once an hour. A call that fails sets it back, so that five minutes are left.';
 COMMENT ON COLUMN price_lines.prices IS 'In USD, evenly over the seven days before read_at, oldest first; NULL where one could not be read.';
