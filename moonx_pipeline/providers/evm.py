@@ -35,6 +35,10 @@ _AGE_CHECKED_EVERY: Final = 60.0
 
 _TIME_OF_NEWEST: Final = Call("eth_getBlockByNumber", [_LATEST, False], field="timestamp")
 
+_FIRST_BLOCK: Final = Call("eth_getBlockByNumber", ["0x0", False], field="hash")
+_ETHEREUMS_FIRST: Final = "0xd4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3"
+"""Ethereum's first block tells no time, as those of chains that somebody made for development do."""
+
 _ASKED_ALONE: Final = 20
 """The most tokens to ask for once more, one by one; if more are refused, single tokens are not the cause."""
 
@@ -248,7 +252,7 @@ class EvmNode:
         if not checks_age and number + CHAIN_BY_ID[self.chain_id].unsafe_blocks < self._newest:
             others, checks_age = self._calls.ask([_TIME_OF_NEWEST], scope), True
         if checks_age:
-            self._check_age(number, others.pop())
+            self._check_age(number, others.pop(), scope)
             self._age_checked_at = now
         self._newest = number
         return hex(number)
@@ -263,13 +267,15 @@ class EvmNode:
             )
         self._is_of_chain = True
 
-    def _check_age(self, number: int, timestamp: Answer) -> None:
-        """Refuses to read at an old block; a node that does not tell a block's time is believed."""
+    def _check_age(self, number: int, timestamp: Answer, scope: CallScope) -> None:
+        """Refuses to read at an old block; a node that tells no time is believed, and so is a chain of one's own."""
         if isinstance(timestamp, Refusal):
             return
         seconds = self._quantity("eth_getBlockByNumber", timestamp)
         age = utc_now().timestamp() - seconds
         if age > _NEWEST_BLOCK_AGE.total_seconds():
+            if number == seconds == self._newest == 0 and self._calls.ask([_FIRST_BLOCK], scope) != [_ETHEREUMS_FIRST]:
+                return
             since = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC" if seconds else "the chain's beginning"
             raise self._calls.error(NodeBehind, f"is behind its chain: its newest block, {number}, is of {since}")
 

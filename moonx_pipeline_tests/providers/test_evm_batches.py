@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
+from moonx_pipeline.domain.portfolio import ChainOutcome
 from moonx_pipeline.providers.errors import BadRequest, KeyRejected, Malformed, ProviderError, RateLimited
 from moonx_pipeline.providers.evm import EvmNode, NodeBehind
 from moonx_pipeline.providers.http import HttpClient
@@ -92,7 +93,7 @@ def test_many_tokens_go_in_batches_of_bounded_size(evm_world: EvmWorld, rpc: Htt
         reading = EvmNode(1, url, http=rpc).balances(evm_world.wallets[0], tokens, scope)
 
     assert reading.without_balance == set(tokens)
-    assert sizes == [2, 100, 100, 51]
+    assert sizes == [3, 100, 100, 51]
 
 
 def test_all_balances_are_of_one_block_though_a_transfer_falls_between_two_batches(
@@ -237,6 +238,30 @@ def test_a_node_that_is_behind_is_not_believed(
         for _ in range(2):
             with pytest.raises(NodeBehind, match=rf"its newest block, \d+, is of {since}\.$"):
                 node.balances(evm_world.wallets[0], [], scope)
+
+
+ETHEREUMS_FIRST = "0xd4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3"
+
+
+def test_a_chain_of_ones_own_is_read_at_its_first_block(evm_world: EvmWorld, rpc: HttpClient, scope: CallScope) -> None:
+    with node_proxy(evm_world.chains[1].url, of_age(float("inf"), "0x0")) as url:
+        reading = EvmNode(1, url, http=rpc).balances(evm_world.wallets[0], [], scope)
+    assert (reading.outcome, reading.block) == (ChainOutcome.OK, 0)
+
+
+def test_a_node_of_ethereum_that_has_only_its_first_block_is_behind(
+    evm_world: EvmWorld, rpc: HttpClient, scope: CallScope
+) -> None:
+    age = of_age(float("inf"), "0x0")
+
+    def rule(body: Any, forward: Forward) -> tuple[int, Any]:
+        status, answer = age(body, forward)
+        if not isinstance(body, list) and body["method"] == "eth_getBlockByNumber":
+            answer["result"]["hash"] = ETHEREUMS_FIRST
+        return status, answer
+
+    with node_proxy(evm_world.chains[1].url, rule) as url, pytest.raises(NodeBehind):
+        EvmNode(1, url, http=rpc).balances(evm_world.wallets[0], [], scope)
 
 
 def test_a_node_that_begins_anew_between_two_readings_is_noticed(
