@@ -240,13 +240,14 @@ class EvmNode:
             ProviderError: It did not answer.
         """
         calls, now = [Call("eth_blockNumber", [])], time.monotonic()
-        checks_age = now - self._age_checked_at > _AGE_CHECKED_EVERY
+        # Decided once: other threads ask, too, and change what it depends on.
+        checks_age, checks_chain = now - self._age_checked_at > _AGE_CHECKED_EVERY, not self._is_of_chain
         if checks_age:
             calls.append(_TIME_OF_NEWEST)
-        if not self._is_of_chain:
+        if checks_chain:
             calls.append(Call("eth_chainId", []))
         block, *others = self._calls.ask(calls, scope)
-        if not self._is_of_chain:
+        if checks_chain:
             self._check_chain(self._quantity("eth_chainId", others.pop()))
         number = self._quantity("eth_blockNumber", block)
         if not checks_age and number + CHAIN_BY_ID[self.chain_id].unsafe_blocks < self._newest:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -238,6 +240,29 @@ def test_a_node_that_is_behind_is_not_believed(
         for _ in range(2):
             with pytest.raises(NodeBehind, match=rf"its newest block, \d+, is of {since}\.$"):
                 node.balances(evm_world.wallets[0], [], scope)
+
+
+def test_two_first_readings_at_once_take_no_answer_for_another(
+    evm_world: EvmWorld, rpc: HttpClient, scope: CallScope
+) -> None:
+    asked, is_asked, other_is_done = [], threading.Event(), threading.Event()
+
+    def rule(body: Any, forward: Forward) -> tuple[int, Any]:
+        if "eth_chainId" in str(body):
+            asked.append(body)
+            if len(asked) == 1:
+                is_asked.set()
+                assert other_is_done.wait(20)
+        return 200, forward(body)
+
+    with node_proxy(evm_world.chains[1].url, rule) as url, ThreadPoolExecutor() as pool:
+        node = EvmNode(1, url, http=rpc)
+        first = pool.submit(node.balances, evm_world.wallets[0], [], scope)
+        assert is_asked.wait(20)
+        node.balances(evm_world.wallets[0], [], scope)
+        other_is_done.set()
+        assert first.result(20).balances[NATIVE_TOKEN] == 10**19
+    assert len(asked) == 2
 
 
 ETHEREUMS_FIRST = "0xd4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3"

@@ -95,10 +95,8 @@ def test_each_source_is_asked_by_the_age_of_its_own_last_answer(runtime: Runtime
         WETH: evidence(quote("binance", "2500", read=DUE)),
     }
     made = plan(runtime, tokens)
-    assert (made.binance, made.coins, made.pools) == ({WETH}, frozenset(), {key_of(2), key_of(3)})
+    assert (made.binance, made.coins, made.pools) == ({WETH}, {key_of(1)}, {key_of(2), key_of(3)})
     assert made.waiting == made.contracts == frozenset()
-    # A token's turn comes by its pools: what is listed is asked for along with them.
-    assert plan(runtime, {key_of(1): listed("some-coin", evidence(quote("coingecko", read=DUE), asked=DUE))}).coins
 
 
 def test_majors_with_a_pair_are_asked_at_binance_others_by_id_and_none_for_pools(runtime: Runtime) -> None:
