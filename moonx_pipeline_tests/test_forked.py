@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.support.forked import ForkedProcess, run_module, start_module
 
 pytestmark = pytest.mark.slow  # what it forks from imports all of the product first
@@ -38,13 +39,17 @@ def test_forked_process_has_arguments_environment_folder_output_and_exit_code(tm
     assert "4321" in json.dumps(json.loads(told.stdout))
 
 
+def _leads_its_session(pid: int) -> None:
+    assert os.getsid(pid) == pid
+
+
 def test_forked_process_is_signalled_and_waited_for(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
         process = start_module(*_ENDLESS, env=os.environ, cwd=tmp_path, stdout=log, stderr=log)
 
     assert isinstance(process, ForkedProcess)
     assert process.poll() is None
-    assert os.getsid(process.pid) == process.pid
+    eventually(lambda: _leads_its_session(process.pid))
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0)
     process.kill()

@@ -31,7 +31,7 @@ _SHOWN: Final = 160
 
 
 class Call(NamedTuple):
-    """One call whose result is a hex string, or an object of which one field is wanted.
+    """One call whose result is a hex string, or an object with one field that is wanted.
 
     Attributes:
         method, params: Of the call.

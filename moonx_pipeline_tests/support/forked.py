@@ -88,7 +88,9 @@ Process = ForkedProcess | subprocess.Popen[bytes]
 
 def start_module(*arguments: str, env: Mapping[str, str], cwd: Path | str, stdout: IO[Any], stderr: IO[Any]) -> Process:
     """Starts ``python -m`` with arguments, in a session of its own and without input."""
-    if _of_python(env) == _of_python(os.environ):
+    # Processes that share their metrics declare them after it is known where: not in the server.
+    shares_metrics = "worker" in arguments and bool(env.get("METRICS_PORT"))
+    if _of_python(env) == _of_python(os.environ) and not shares_metrics:
         return _server().fork(arguments, env, cwd, stdout, stderr)
     return subprocess.Popen(
         [sys.executable, "-m", *arguments],

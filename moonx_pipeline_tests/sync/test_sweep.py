@@ -174,17 +174,17 @@ class Day:
         now = start
         while now < end:
             if 9 <= now.hour < 17 or now.minute % 15 == 0:
-                before = self._ended()
+                before = self._read()
                 sweep(self._runtime, at=now)
-                for user_id, count in self._ended().items():
-                    for _ in range(count - before.get(user_id, 0)):
-                        self.synced.setdefault(user_id, []).append(now)
+                for user_id in [user_id for user_id, at in self._read().items() if at != before.get(user_id)]:
+                    self.synced.setdefault(user_id, []).append(now)
             now += timedelta(minutes=5)
 
-    def _ended(self) -> dict[str, int]:
+    def _read(self) -> dict[str, datetime]:
+        """When the wallets of each user were read last; a sync that finds nothing changed leaves no operation."""
         with self._runtime.db.engine.connect() as connection:
-            rows = connection.exec_driver_sql("SELECT user_id, count(*) FROM sync_operations GROUP BY user_id")
-            return dict(rows.all())
+            rows = "SELECT user_id, max(last_attempt_at) FROM user_chain_status GROUP BY user_id"
+            return dict(connection.exec_driver_sql(rows).all())
 
 
 def gaps(moments: list[datetime]) -> set[int]:

@@ -25,7 +25,7 @@ def read_in_bulk(bulk: BulkReader, chain_ids: Sequence[int], wait: Wait) -> dict
 
     Args:
         bulk: The reader.
-        chain_ids: The chains; those of which nothing is known are left out.
+        chain_ids: The chains; one without known wallets is left out.
         wait: Waits until the limit has room, or declines to.
 
     Returns:

@@ -144,7 +144,7 @@ class BalanceFetch:
         return ended
 
     def _groups(self) -> list[Group]:
-        """The shared calls for wallets with few tokens, of which nothing is done yet."""
+        """The shared calls for wallets with few tokens, except for what is done already."""
         few = [wallet for wallet in self._wallets if wallet not in self._many_tokens]
         done = self._quiet | (self._bulk_ended.keys() - self.in_full)
         return self._shared.plan(few, self._chain_ids, but=done)
