@@ -15,6 +15,7 @@ const fetchAbsolute = globalThis.fetch;
 
 export interface Visit {
   server: FixtureServer;
+  store: Store;
   user: UserEvent;
 }
 
@@ -49,5 +50,5 @@ export async function visit(
     globalThis.fetch = fetchAbsolute;
     await server.stop();
   });
-  return { server, user: userEvent.setup() };
+  return { server, store, user: userEvent.setup() };
 }

@@ -214,10 +214,12 @@ export class Store {
     const clicks = this.clicks;
     try {
       const status = await this.client.request<SyncStatus>("/sync/status");
+      const before = this.state.status?.lastSyncAt;
       this.change({ status });
       // A sync that finds nothing changed is told by nothing else.
       const asOf = this.state.portfolio?.asOf;
-      if (asOf && status.lastSyncAt && asOf < status.lastSyncAt) this.portfolioReads.run(true);
+      const after = status.lastSyncAt;
+      if (before && after && before < after && asOf && asOf < after) this.portfolioReads.run(true);
       if (status.runningOperation && this.state.progress.length === 0)
         this.change({ progress: allChains("reading", this.chainIds()) });
       // Ended while nobody listened, unless what was asked for since is not in this answer yet.
