@@ -12,7 +12,9 @@ test("a sync that found nothing changed is noticed by the status, and the portfo
   const { server, store } = await visit(null, "fresh", { [STATUS]: () => ok(status(null, { lastSyncAt })) });
   const reads = () => server.asked.filter(({ path }) => path.split("?")[0] === "/api/v1/portfolio").length;
   await store.begin();
-  await store.refreshStatus();
+  // Once it is connected it reads what it may have missed.
+  await expect.poll(() => store.read().connection).toBe("live");
+  await store.refresh();
   const before = reads();
   expect(before).toBeGreaterThan(0);
 
