@@ -11,6 +11,12 @@ MARKET_CLOSES: Final = 17
 ACTIVE_FOR: Final = timedelta(hours=24)
 """Sweeps skip users who were last active longer ago."""
 
+ORDINARY_SPACING: Final = timedelta(minutes=45)
+"""Unattended readings are at most a quarter of an hour apart; one that is two more quarters late is not missing yet.
+
+After a longer silence there is a gap that the chart shows, so the next sync has an operation even without a change.
+"""
+
 _MOST_DOUBLINGS: Final = 4
 _EARLY_SHARE: Final = 5
 _BUDGET_SHARE: Final = 0.9

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from moonx_pipeline.domain.holdings import Pair
 from moonx_pipeline.domain.portfolio import ChainBalances, TokenInfo
 from moonx_pipeline.providers.alchemy_data import (
     BalanceReading,
     Group,
-    Pair,
     balances_endpoint,
     plan_groups,
     read_group,

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
+from moonx_pipeline.domain.holdings import Pair
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenInfo, TokenKey, Way
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.alchemy_networks import CHAIN_OF_NETWORK, COMPUTE_UNITS, NETWORKS
@@ -24,8 +25,6 @@ from moonx_pipeline.providers.scope import CallScope
 
 Group = Sequence[tuple[str, Sequence[int]]]
 """Wallets, each with the chain ids to read; they fit into one call."""
-
-Pair = tuple[str, int]
 
 # Keyed by whether metadata is included.
 MAX_ADDRESSES: Final = {True: 2, False: 3}

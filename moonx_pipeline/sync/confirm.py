@@ -14,26 +14,26 @@ from moonx_pipeline.storage.syncs.unchanged import Batch, ChainReading, Unchange
 from moonx_pipeline.sync.ending import milliseconds
 from moonx_pipeline.sync.outcome import balances_standing, is_list
 from moonx_pipeline.sync.runtime import Runtime
-from moonx_pipeline.sync.value import Appraisal, Appraised
+from moonx_pipeline.sync.value import PricedBatch, PricedSync
 
 
-def confirm_syncs(runtime: Runtime, appraisal: Appraisal, now: datetime) -> tuple[list[Appraised], list[Appraised]]:
+def confirm_syncs(runtime: Runtime, priced: PricedBatch, now: datetime) -> tuple[list[PricedSync], list[PricedSync]]:
     """Ends a sweep's syncs that found nothing changed; see ``confirm_unchanged``.
 
     Args:
         runtime: The database, and the rules for when users are due again.
-        appraisal: What the portfolios of a batch follow from.
+        priced: What the portfolios of a batch follow from.
         now: When they end.
 
     Returns:
         The syncs that ended, and those left to be valued and stored.
     """
-    plain = [one for one in appraisal.syncs if all(map(_is_plain, one.read.readings))]
+    plain = [one for one in priced.syncs if all(map(_is_plain, one.read.readings))]
     if not plain:
-        return [], list(appraisal.syncs)
+        return [], list(priced.syncs)
     policy, first = runtime.policy, plain[0].read.sync
     batch = Batch(
-        read_at=appraisal.read_at,
+        read_at=priced.read_at,
         at=now,
         next_sync_at=next_due(now, 0, policy.intervals),
         high_value_usd=policy.intervals.high_value_usd,
@@ -44,9 +44,9 @@ def confirm_syncs(runtime: Runtime, appraisal: Appraisal, now: datetime) -> tupl
     deadline = first.budget.deadline
     confirm = partial(confirm_unchanged, seconds=deadline - time.monotonic())
     confirmed = runtime.db.transaction(deadline, confirm, batch, syncs, readings)
-    ended: list[Appraised] = []
-    left: list[Appraised] = []
-    for one in appraisal.syncs:
+    ended: list[PricedSync] = []
+    left: list[PricedSync] = []
+    for one in priced.syncs:
         (ended if one.read.sync.user_id in confirmed else left).append(one)
     for one in ended:
         ref = one.read.sync.ref
@@ -61,7 +61,7 @@ def _is_plain(reading: ChainBalances) -> bool:
     return reading.outcome is ChainOutcome.OK and not reading.unknown and not reading.is_resumed
 
 
-def _unchanged(one: Appraised) -> UnchangedSync:
+def _unchanged(one: PricedSync) -> UnchangedSync:
     sync = one.read.sync
     return UnchangedSync(
         sync.user_id,
@@ -76,7 +76,7 @@ def _unchanged(one: Appraised) -> UnchangedSync:
     )
 
 
-def _by_way(syncs: Iterable[Appraised]) -> Sequence[ChainReading]:
+def _by_way(syncs: Iterable[PricedSync]) -> Sequence[ChainReading]:
     """The readings of all users, those alike together: a batch has some dozen kinds."""
     kinds: dict[tuple[object, ...], ChainReading] = {}
     for one in syncs:

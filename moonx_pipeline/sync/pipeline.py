@@ -35,7 +35,7 @@ from moonx_pipeline.sync.protection.breakers import report_breakers, user_key
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, OpenSync, SyncSpec
 from moonx_pipeline.sync.store import LAST_WORDS_SECONDS, StoredSync, fail_sync, store_syncs
-from moonx_pipeline.sync.value import Fetched, ReadSync, ValuedSync, appraise
+from moonx_pipeline.sync.value import Fetched, ReadSync, ValuedSync, price_batch
 from moonx_pipeline.tracing import note_failure
 
 READ_BY: Final = 0.6
@@ -177,8 +177,8 @@ class SyncPipeline:
         return BatchFetch(tuple(syncs), balances, read_at, chain_ids)
 
     def value(self, fetched: Fetched) -> list[ValuedSync]:
-        """Names, prices and values what was read; see ``appraise``."""
-        return appraise(self.runtime, fetched).values()
+        """Names, prices and values what was read; see ``price_batch``."""
+        return price_batch(self.runtime, fetched).values()
 
     def store(self, valued: Sequence[ValuedSync]) -> list[StoredSync]:
         """Stores syncs of a batch, all or none; see ``store_syncs``."""
@@ -223,8 +223,8 @@ class SyncPipeline:
             SQLAlchemyError: The database was away for longer than steps are retried.
         """
         try:
-            appraisal = appraise(self.runtime, fetched)
-            unchanged, changed = confirm_syncs(self.runtime, appraisal, self.clock())
+            priced = price_batch(self.runtime, fetched)
+            unchanged, changed = confirm_syncs(self.runtime, priced, self.clock())
         except Exception as error:
             return self._finish_halves(fetched, error)
         for one in unchanged:
@@ -233,7 +233,7 @@ class SyncPipeline:
             return Finished(len(unchanged), [])
         left = fetched._replace(reads=[one.read for one in changed])
         try:
-            stored = self.store(replace(appraisal, syncs=changed).values())
+            stored = self.store(replace(priced, syncs=changed).values())
         except Exception as error:
             rest = self._finish_halves(left, error)
             return Finished(len(unchanged) + rest.unchanged, rest.stored)

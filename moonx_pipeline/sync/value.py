@@ -132,7 +132,7 @@ class ValuedSync:
         return tuple(failed)
 
 
-class Appraised(NamedTuple):
+class PricedSync(NamedTuple):
     """What one sync's portfolio follows from.
 
     Attributes:
@@ -151,7 +151,7 @@ class Appraised(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Appraisal:
+class PricedBatch:
     """What the portfolios of a batch follow from, with the valuer of all of them.
 
     Attributes:
@@ -163,7 +163,7 @@ class Appraisal:
         read_at: When the reading began.
     """
 
-    syncs: Sequence[Appraised]
+    syncs: Sequence[PricedSync]
     states: Mapping[str, StoredState]
     valuer: Valuer
     outages: tuple[str, ...]
@@ -193,7 +193,7 @@ class Appraisal:
         return valued
 
 
-def appraise(runtime: Runtime, fetched: Fetched) -> Appraisal:
+def price_batch(runtime: Runtime, fetched: Fetched) -> PricedBatch:
     """Names and prices what was read. A source that fails leaves gaps and never raises.
 
     Args:
@@ -222,8 +222,8 @@ def appraise(runtime: Runtime, fetched: Fetched) -> Appraisal:
     inputs, syncs = InputsDigest(valuer), []
     for read, mine, costs in zip(reads, holdings, _costs(calls.scope, len(reads)), strict=True):
         unread = _unread_tokens(read.readings, stored.get(read.sync.user_id))
-        syncs.append(Appraised(read, mine, unread, inputs.of(mine, read.readings, unread), costs))
-    return Appraisal(syncs, stored, valuer, outages, calls.scope, fetched.read_at)
+        syncs.append(PricedSync(read, mine, unread, inputs.of(mine, read.readings, unread), costs))
+    return PricedBatch(syncs, stored, valuer, outages, calls.scope, fetched.read_at)
 
 
 def _read_held(

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
+from moonx_pipeline.domain.schedule import ORDINARY_SPACING
 from moonx_pipeline.storage.connection.statements import sql_beside
 
 _BUCKETS: Final = (
@@ -16,9 +17,6 @@ _BUCKETS: Final = (
     (30, timedelta(hours=6)),
 )
 _LONGEST_BUCKET: Final = timedelta(days=1)
-
-ORDINARY_SPACING: Final = timedelta(minutes=45)
-"""Unattended readings are at most a quarter of an hour apart; one that is two more quarters late is not missing yet."""
 
 
 class Reading(NamedTuple):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection
 
+from moonx_pipeline.domain.schedule import ORDINARY_SPACING
 from moonx_pipeline.storage.connection.recordset import recordset
 from moonx_pipeline.storage.connection.statements import sql_beside
-
-LONGEST_SILENCE: Final = timedelta(minutes=45)
-"""Unattended readings are at most a quarter of an hour apart; after a longer silence, a sync has an operation."""
 
 
 class UnchangedSync(msgspec.Struct, frozen=True, gc=False):
@@ -117,7 +115,7 @@ def confirm_unchanged(
             "chains": msgspec.json.encode([_report(reading) for reading in readings]).decode(),
             "chain_ids": list(batch.chain_ids),
             "today": at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0),
-            "since": at - LONGEST_SILENCE,
+            "since": at - ORDINARY_SPACING,
         },
     )
     return set(rows.scalars())

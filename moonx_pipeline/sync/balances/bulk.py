@@ -19,6 +19,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
+from moonx_pipeline.domain.holdings import Pair
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Coverage, Way
 from moonx_pipeline.domain.providers import ALCHEMY, NODE
 from moonx_pipeline.providers.bulk_balances import BulkBalances, BulkReading
@@ -41,9 +42,6 @@ _ONLY_KNOWN: Final = (
     "Read from your node in bulk: the native coin, the tokens known before, and those received since. Other tokens are "
     "not seen."
 )
-
-Pair = tuple[str, int]
-"""A wallet and a chain."""
 
 
 class BulkWay(NamedTuple):

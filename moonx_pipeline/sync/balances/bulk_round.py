@@ -8,6 +8,7 @@ from concurrent import futures
 from datetime import datetime
 from typing import Final
 
+from moonx_pipeline.domain.holdings import Pair
 from moonx_pipeline.domain.portfolio import ChainBalances
 from moonx_pipeline.domain.providers import ALCHEMY
 from moonx_pipeline.providers.errors import RateLimited
@@ -17,7 +18,6 @@ GRACE_SECONDS: Final = 2.0
 """Seconds to wait beyond a scope's deadline, by which each call ends; one still running after that hangs."""
 
 Wait = Callable[[RateLimited], bool]
-Pair = tuple[str, int]
 
 
 def read_in_bulk(bulk: BulkReader, chain_ids: Sequence[int], wait: Wait) -> dict[Pair, ChainBalances] | None:

@@ -18,14 +18,14 @@ from functools import partial
 from typing import Final
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
-from moonx_pipeline.domain.holdings import is_whole
+from moonx_pipeline.domain.holdings import Pair, is_whole
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey, Way
 from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_DATA
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.alchemy import Group
 from moonx_pipeline.providers.errors import DeadlineOver, ProviderError
 from moonx_pipeline.sync.balances.bulk import BulkReader
-from moonx_pipeline.sync.balances.bulk_round import GRACE_SECONDS, Pair, Wait, read_in_bulk
+from moonx_pipeline.sync.balances.bulk_round import GRACE_SECONDS, Wait, read_in_bulk
 from moonx_pipeline.sync.balances.fallback import Memory, OtherWays
 from moonx_pipeline.sync.balances.shared_calls import SharedCalls
 from moonx_pipeline.sync.calls import ProviderCalls

@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from moonx_pipeline.domain.holdings import Pair
 from moonx_pipeline.domain.portfolio import Coverage
 from moonx_pipeline.providers.alchemy_networks import COMPUTE_UNITS
 from moonx_pipeline.storage.portfolios.known_tokens import KnownChain, known_chains
-from moonx_pipeline.sync.balances.bulk import CALLS_A_CHAIN, Pair, is_due_in_full
+from moonx_pipeline.sync.balances.bulk import CALLS_A_CHAIN, is_due_in_full
 from moonx_pipeline.sync.runtime import Providers, Runtime
 from moonx_pipeline.sync.spec import OpenSync
 

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
+from moonx_pipeline.domain.holdings import Pair
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
 from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_DATA
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.providers.alchemy import Alchemy, BalanceReading, Group
 from moonx_pipeline.providers.alchemy_networks import chains_named_in
 from moonx_pipeline.providers.errors import NetworkNotEnabled, ProviderError, RateLimited
-from moonx_pipeline.sync.balances.bulk_round import Pair, Wait
+from moonx_pipeline.sync.balances.bulk_round import Wait
 from moonx_pipeline.sync.balances.fallback import is_of_account
 from moonx_pipeline.sync.calls import ProviderCalls
 
-
-class GoOn(Protocol):
-    """Gets what a call says of a wallet and chain, in a provider thread: a reading, or a fault of ours."""
-
-    def __call__(self, pair: Pair, said: ChainBalances | BaseException, error: ProviderError | None) -> None: ...
+GoOn = Callable[[Pair, ChainBalances | BaseException, ProviderError | None], None]
+"""Gets what a call says of a wallet and chain, in a provider thread: a reading, or a fault of ours; and its error."""
 
 
 @dataclass(slots=True)
