@@ -4,14 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from moonx_pipeline.errors import OperatorError
-from moonx_pipeline.storage.connection import migration_steps
+from moonx_pipeline.storage.connection import migration_steps, migrations
 from moonx_pipeline.storage.connection.engine import open_engine
 from moonx_pipeline.storage.connection.migrations import (
     SQL_FOLDER,
@@ -163,6 +166,40 @@ def test_a_table_that_is_never_free_is_told_in_a_sentence(
             migrate(empty, tmp_path)
 
     assert schema_state_of(empty, tmp_path) is SchemaStanding.OLDER
+
+
+@contextmanager
+def another_migrates(engine: Engine) -> Iterator[None]:
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (migrations._MIGRATION_LOCK,))
+        yield
+
+
+@pytest.mark.parametrize("begin", [migrate, partial(ensure_schema, is_embedded=False)], ids=["migrate", "start"])
+def test_who_comes_second_waits_longer_than_a_session_for_a_lock(
+    empty: Engine, empty_database_url: str, begin: Callable[[Engine], object]
+) -> None:
+    """The first may itself wait two minutes for a table."""
+    second = open_engine(empty_database_url)
+    event.listen(second, "connect", lambda connection, _: connection.cursor().execute("SET lock_timeout = '50ms'"))
+    with ThreadPoolExecutor(1) as pool:
+        with another_migrates(empty):
+            waiting = pool.submit(begin, second)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.5)
+        waiting.result(60)
+    second.dispose()
+
+    assert standing(empty) is SchemaStanding.CURRENT
+
+
+def test_a_migration_of_another_that_does_not_end_is_told_in_a_sentence(
+    empty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "WAIT_SECONDS", 0.3)
+
+    with another_migrates(empty), pytest.raises(OperatorError, match="Another process has migrated this database"):
+        migrate(empty)
 
 
 def waits_for(engine: Engine, table: str) -> None:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,6 +31,10 @@ _DECLARATION = re.compile(r"-- Runs with code from: (\S+)")
 _PACKAGE = Path(moonx_pipeline.__file__).parent
 _INSTALLED = _PACKAGE / "sql"
 _CHECKOUT = _PACKAGE.parent / "sql"
+WAIT_SECONDS: Final = 180
+"""How long to wait for another process that migrates; it may itself wait two minutes for a table."""
+
+_LOOK_SECONDS: Final = 0.2
 SQL_FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
@@ -97,28 +103,45 @@ def migrate(engine: Engine, folder: Path = SQL_FOLDER) -> tuple[str, ...]:
         The ids of the applied migrations; empty if the schema is current, or newer and this version runs with it.
 
     Raises:
-        OperatorError: The database is newer than this version can run with.
+        OperatorError: The database is newer than this version can run with, or another process migrates for long.
     """
-    with autocommit(engine) as connection:
-        connection.exec_driver_sql("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
-        try:
-            state = schema_state(connection, folder)
-            if state.standing is SchemaStanding.NEWER:
-                raise OperatorError(_newer(state))
-            if state.standing in (SchemaStanding.EMPTY, SchemaStanding.OLDER):
-                # yoyo takes a twentieth of a start, and few starts migrate.
-                from moonx_pipeline.storage.connection.migration_steps import apply_missing
+    with autocommit(engine) as connection, _alone(connection):
+        state = schema_state(connection, folder)
+        if state.standing is SchemaStanding.NEWER:
+            raise OperatorError(_newer(state))
+        if state.standing in (SchemaStanding.EMPTY, SchemaStanding.OLDER):
+            # yoyo takes a twentieth of a start, and few starts migrate.
+            from moonx_pipeline.storage.connection.migration_steps import apply_missing
 
-                apply_missing(engine, folder)
-            for schema in ("dagster", "celery"):
-                connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            if connection.exec_driver_sql("SELECT to_regproc('ensure_history_partitions')").scalar():
-                connection.exec_driver_sql("SELECT ensure_history_partitions()")
-            if state.standing is not SchemaStanding.AHEAD:  # else its lists are newer, too
-                _load_shipped_lists(engine)
-        finally:
-            connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
+            apply_missing(engine, folder)
+        for schema in ("dagster", "celery"):
+            connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        if connection.exec_driver_sql("SELECT to_regproc('ensure_history_partitions')").scalar():
+            connection.exec_driver_sql("SELECT ensure_history_partitions()")
+        if state.standing is not SchemaStanding.AHEAD:  # else its lists are newer, too
+            _load_shipped_lists(engine)
         return () if state.standing is SchemaStanding.AHEAD else state.difference
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Holds the lock of migrations; ``connection`` commits each statement.
+
+    It asks again and again: a statement that waits would be ended by the session's own limits, long before the other
+    process is.
+    """
+    end = time.monotonic() + WAIT_SECONDS
+    while not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (_MIGRATION_LOCK,)).scalar_one():
+        if time.monotonic() > end:
+            raise OperatorError(
+                f"Another process has migrated this database for more than {WAIT_SECONDS} s. Wait until it ends, and "
+                "run 'moonx migrate' again."
+            )
+        time.sleep(_LOOK_SECONDS)
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
 
 
 def _load_shipped_lists(engine: Engine) -> None:
@@ -135,12 +158,12 @@ def ensure_schema(engine: Engine, *, is_embedded: bool, folder: Path = SQL_FOLDE
     Raises:
         OperatorError: The schema is older than this version needs, or newer than it can run with.
     """
-    with engine.connect() as connection:
+    with autocommit(engine) as connection:
         state = schema_state(connection, folder)
         if state.standing is SchemaStanding.OLDER:
             # Another process may be setting it up: look again once it is done.
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
-            state = schema_state(connection, folder)
+            with _alone(connection):
+                state = schema_state(connection, folder)
     if state.standing is SchemaStanding.NEWER:
         raise OperatorError(_newer(state))
     if state.standing is SchemaStanding.OLDER and not is_embedded:
