@@ -17,7 +17,7 @@ from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.flags import not_counted_reason
 from moonx_pipeline.domain.money import amount_of, plain, value_of
 from moonx_pipeline.domain.portfolio import ChainBalances, Position, TokenKey
-from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.domain.quotes import ASKED_SOURCES
 from moonx_pipeline.domain.valuation import TokenFacts, Valuer
 
 _encode: Final = msgspec.json.Encoder(decimal_format="string").encode
@@ -180,7 +180,7 @@ def explain_token(key: TokenKey, valuer: Valuer) -> dict[str, Any]:
         "answeredNothing": [
             {"source": source.value, "at": at} for source, at in answered.items() if source not in said
         ],
-        "notAsked": [source.value for source in PriceSource if source not in answered and source not in said],
+        "notAsked": [source.value for source in ASKED_SOURCES if source not in answered and source not in said],
         "depth": None
         if depth is None
         else {

@@ -22,7 +22,7 @@ LOW_LIQUIDITY: Final = "low_liquidity"  # its pools are known and none is deep e
 OUTDATED_PRICE: Final = "outdated_price"  # the source itself says that its price is old
 SOURCES_FAR_APART: Final = "sources_far_apart"  # two sources contradict each other, and no third decides
 PRICE_JUMP: Final = "price_jump"  # moved beyond the bound within a day and no second source confirms it
-EXCEEDS_LIQUIDITY: Final = "exceeds_liquidity"  # worth more than its market could pay, and no list names it
+EXCEEDS_LIQUIDITY: Final = "exceeds_liquidity"  # worth more than its market or vault could pay; no list names it
 UNCONFIRMED_PRICE: Final = (
     "unconfirmed_price"  # one source of unknown liquidity, beyond the bound for all such positions
 )

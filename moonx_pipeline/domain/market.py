@@ -11,10 +11,12 @@ from moonx_pipeline.domain.chains import CHAIN_BY_ID, KNOWN_CHAINS, NATIVE_TOKEN
 from moonx_pipeline.domain.evidence import NO_EVIDENCE, Accepted, DepthState, Evidence, merge, with_quotes_of
 from moonx_pipeline.domain.flags import BLOCKING_FLAGS
 from moonx_pipeline.domain.identity import Identity, Listing, identify
+from moonx_pipeline.domain.money import value_of
 from moonx_pipeline.domain.pools import TrustedSide
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.pricing import PAR, Choice, PriceLimits, age_factor, choose_price
-from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.domain.quotes import PriceSource, Quote
+from moonx_pipeline.domain.vault_shares import Redemption
 
 USDT_KEY: Final = TokenKey(1, "0xdac17f958d2ee523a2206206994597c13d831ec7")
 """The token whose price converts quotes from USDT to USD."""
@@ -31,6 +33,9 @@ WAITS_AT_MOST: Final = timedelta(hours=24)
 JUDGED_AGAIN: Final = timedelta(hours=24)
 """How often a spam token is asked for again."""
 
+
+MOST_NESTED: Final = 2
+"""A share may be redeemable for another share, and that one for a token; the chain is followed no further."""
 
 _ACCEPTED_ANEW: Final = timedelta(hours=1)
 """How long before a price that hardly moved is written again."""
@@ -84,6 +89,8 @@ class Market:
         self._coins: dict[str, set[TokenKey]] = {}
         self._worth: Mapping[TokenKey, Decimal] = {}
         self._choices: dict[TokenKey, Choice] = {}
+        self._redemptions: Mapping[TokenKey, Redemption] = {}
+        self._underlyings: frozenset[TokenKey] = frozenset()
         self.take_in(known)
 
     def take_in(self, known: Mapping[TokenKey, Known]) -> None:
@@ -98,6 +105,12 @@ class Market:
     def weigh(self, worth: Mapping[TokenKey, Decimal]) -> None:
         """Sets the USD value of each token's largest holding, which decides how old its price may be."""
         self._worth = worth
+        self._choices.clear()
+
+    def redeem(self, redemptions: Mapping[TokenKey, Redemption]) -> None:
+        """Sets what shares are redeemable for."""
+        self._redemptions = redemptions
+        self._underlyings = frozenset(redemption.underlying for redemption in redemptions.values())
         self._choices.clear()
 
     def knows(self, key: TokenKey) -> bool:
@@ -115,8 +128,13 @@ class Market:
         return self._known.get(key, NOTHING_KNOWN).evidence
 
     def evidence(self, key: TokenKey) -> Evidence:
-        """What is known about a token: a native coin, its wrapped form and its listings price each other."""
+        """What is known about a token: a native coin, its wrapped form and its listings price each other.
+
+        A share's has a price by what it is redeemable for, too, which is never stored.
+        """
         own = self.own_evidence(key)
+        if key in self._redemptions and (quote := self._redemption_quote(key)) is not None:
+            own = own._replace(quotes={**own.quotes, PriceSource.REDEMPTION: quote})
         coin = self.identity(key).coin
         if coin is None:
             return own
@@ -130,7 +148,7 @@ class Market:
         merged = merge(known.evidence, new)
         self._known[key] = known._replace(evidence=merged)
         self.learned[key] = merged
-        if self.identity(key).coin:
+        if self.identity(key).coin or self._underlyings:
             self._choices.clear()
         else:
             self._choices.pop(key, None)
@@ -208,6 +226,44 @@ class Market:
     def _is_news(self, new: Accepted, before: Accepted) -> bool:
         low, high = sorted((new.price_usd, before.price_usd))
         return new.at - before.at > _ACCEPTED_ANEW or high > low * (1 + self.limits.disagreement_percent / 100)
+
+    def redeemable_usd(self, key: TokenKey) -> Decimal | None:
+        """What a share's vault itself holds of what it redeems, in USD; ``None`` if either is unknown."""
+        redemption = self._redemptions.get(key)
+        if redemption is None or redemption.held is None:
+            return None
+        price = self._undoubted_price(redemption.underlying)
+        return None if price is None else value_of(redemption.held, price)
+
+    def _redemption_quote(self, key: TokenKey) -> Quote | None:
+        """A share's price by what it is redeemable for; ``None`` if it rests on anything doubtful.
+
+        The token that it is redeemable for must be listed: the worth of any other is bounded by its pools, and a vault
+        could hold any amount of it. If no list names the share, it must be known what the vault itself holds.
+        """
+        redemption = self._redemptions[key]
+        if not self._is_followed(key) or not self.is_listed(redemption.underlying):
+            return None
+        if redemption.held is None and not self.is_listed(key):
+            return None
+        choice = self.choice(redemption.underlying)
+        if choice.quote is None or not BLOCKING_FLAGS.isdisjoint(choice.flags):
+            return None
+        return Quote(
+            PriceSource.REDEMPTION,
+            value_of(redemption.rate, choice.quote.price_usd),
+            choice.quote.price_at,
+            choice.quote.read_at,
+            at_par=choice.quote.at_par,
+        )
+
+    def _is_followed(self, key: TokenKey) -> bool:
+        """Whether what a share is redeemable for ends soon in a token that is no share: vaults may name each other."""
+        for _ in range(MOST_NESTED):
+            key = self._redemptions[key].underlying
+            if key not in self._redemptions:
+                return True
+        return False
 
     def usdt_rate(self) -> Decimal | None:
         """The price of USDT in USD; ``None`` if no source has given one recently, or it is in doubt."""

@@ -7,6 +7,8 @@ rule                  what it does
 ``outdated``          a quote that its own source dates as old is shown only if there is no other, and not counted
 ``thin``              DEX prices are ignored for a token whose pools are all thin (shown as low liquidity, not
                       counted), and so is the price of a pool of unknown depth
+``redeemable``        what a share is redeemable for is not used if a listing prices it, or, of a share that no list
+                      names, if anybody does
 ``trust``             the most trusted of the others is chosen: a listing, then a price of known depth, then the rest
 ``outvoted``          two that agree outvote one that is far apart from them
 ``far_apart``         one against one, far apart: not counted
@@ -54,6 +56,7 @@ _LISTINGS: Final = frozenset({PriceSource.BINANCE, PriceSource.COINGECKO})
 _TRUST_MAJORS: Final = (
     PriceSource.BINANCE,
     PriceSource.COINGECKO,
+    PriceSource.REDEMPTION,
     PriceSource.DEFILLAMA,
     PriceSource.ALCHEMY,
     PriceSource.DEXSCREENER,
@@ -89,7 +92,7 @@ class Use(NamedTuple):
 
     Attributes:
         quote: The quote.
-        use: ``chosen``, ``agrees``, ``differs``, ``far_apart``, ``outdated``, ``too_old`` or ``refused``.
+        use: ``chosen``, ``agrees``, ``differs``, ``far_apart``, ``outdated``, ``too_old``, ``refused`` or ``unneeded``.
     """
 
     quote: Quote
@@ -101,8 +104,8 @@ class Choice(NamedTuple):
 
     Attributes:
         quote: The chosen quote; ``None`` if none may be shown.
-        rule: Why it was chosen: ``listing``, ``deep_pools``, ``two_agree``, ``single_source``, ``outvoted``,
-            ``thin_pools``, ``outdated`` or ``none``.
+        rule: Why it was chosen: ``listing``, ``redeemable``, ``deep_pools``, ``two_agree``, ``single_source``,
+            ``outvoted``, ``thin_pools``, ``outdated`` or ``none``.
         flags: Its flags, sorted.
         change_24h: In percent, from the most trusted source that gives one.
         depth: The depth of its pools, if still believed.
@@ -154,8 +157,15 @@ def choose_price(
     if not voters:
         return _without_voters(case, refused, outdated, uses)
     uses += [Use(quote, "refused") for quote in refused]
+    unneeded = case.unneeded(voters)
+    voters = [quote for quote in voters if quote is not unneeded]
+    uses += [Use(unneeded, "unneeded")] if unneeded else []
     # A doubt does not end by growing older than the price that it is about.
-    witnesses = [quote for quote in too_old if case.has_say(quote) and voters[0].read_at - quote.read_at <= oldest]
+    witnesses = [
+        quote
+        for quote in too_old
+        if case.has_say(quote) and voters[0].read_at - quote.read_at <= oldest and not _is_redemption(quote)
+    ]
     witnesses += case.in_chorus(refused)
     best, rule, flags = _elect(case, voters, witnesses)
     others = [quote for quote in voters if quote is not best]
@@ -263,9 +273,17 @@ class _Case:
         """Whether a quote counts: the maker of a token without liquidity sets its DEX price at will."""
         if quote.source in _LISTINGS or self.identity.is_major:
             return True
+        if _is_redemption(quote):  # by what the vault pays, whatever pools do
+            return True
         if quote.source is PriceSource.DEXSCREENER:
             return self.is_deep
         return not self.is_thin
+
+    def unneeded(self, voters: Sequence[Quote]) -> Quote | None:
+        """A vault's word where others are to be heard: against a listing, or at all if no list names the share."""
+        others = [quote for quote in voters if not _is_redemption(quote)]
+        is_heard = self.identity.is_listed and not any(quote.source in _LISTINGS for quote in others)
+        return None if is_heard or not others else next(filter(_is_redemption, voters), None)
 
     def is_outdated(self, quote: Quote) -> bool:
         bound = self.limits.max_age * (STABLE_AGE_FACTOR if self.identity.is_dollar else 1)
@@ -297,6 +315,8 @@ class _Case:
         """The kind of trust by which a quote was chosen."""
         if best.source in _LISTINGS:
             return "listing"
+        if _is_redemption(best) and self.identity.is_listed:
+            return "redeemable"
         if self.is_deep:
             return "deep_pools"
         return "two_agree" if agreeing else "single_source"
@@ -305,6 +325,10 @@ class _Case:
         if self.far_apart(best, quote):
             return "far_apart"
         return "agrees" if self.agree(best, quote) else "differs"
+
+
+def _is_redemption(quote: Quote) -> bool:
+    return quote.source is PriceSource.REDEMPTION
 
 
 def _apart(one: Decimal, other: Decimal, factor: Decimal) -> bool:

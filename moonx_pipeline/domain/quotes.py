@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class PriceSource(enum.Enum):
@@ -14,8 +14,13 @@ class PriceSource(enum.Enum):
     BINANCE = "binance"  # a direct quote of a large asset
     COINGECKO = "coingecko"  # listed coins, by the registry's id or by contract
     DEXSCREENER = "dexscreener"  # DEX pools, with their liquidity
+    REDEMPTION = "redemption"  # what a share is redeemable for, by its vault's own word: asked of nobody else
     DEFILLAMA = "defillama"  # by contract, from listings and pools that DefiLlama checks
     ALCHEMY = "alchemy"  # a DEX price by contract, without its liquidity
+
+
+ASKED_SOURCES: Final = tuple(source for source in PriceSource if source is not PriceSource.REDEMPTION)
+"""Those that are asked about a token, and whose quotes are stored; a redemption price follows from another token's."""
 
 
 class Quote(NamedTuple):

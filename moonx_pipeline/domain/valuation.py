@@ -26,6 +26,7 @@ from moonx_pipeline.domain.market import Market
 from moonx_pipeline.domain.money import amount_of, total_of, value_of, without_zeros
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, Position, TokenInfo, TokenKey
 from moonx_pipeline.domain.pricing import Choice
+from moonx_pipeline.domain.quotes import PriceSource
 from moonx_pipeline.domain.spam import judge_spam, suspicions
 
 _NO_VALUE: Final = Decimal(-1)
@@ -119,8 +120,8 @@ class TokenFacts(NamedTuple):
         spam_reasons: Why it is spam; empty if it is not.
         flags: Its flags.
         choice: Its price and how it was found.
-        market_usd: What its deep pools could pay for all of it together, which bounds a token that no list names;
-            ``None`` if it has none.
+        market_usd: What its deep pools, or the vault that it is a share of, could pay for all of it together, which
+            bounds a token that no list names; ``None`` if it has neither.
     """
 
     info: TokenInfo
@@ -149,6 +150,8 @@ def token_facts(key: TokenKey, info: TokenInfo | None, market: Market) -> TokenF
     # The last read depth of its pools is the bound, however old.
     depth = market.own_evidence(key).depth
     market_usd = depth.usd if depth is not None and depth.state is DepthState.DEEP else None
+    if choice.quote is not None and choice.quote.source is PriceSource.REDEMPTION:
+        market_usd = market.redeemable_usd(key)
     return TokenFacts(
         market.identity(key).described(info or UNKNOWN_TOKEN, key.chain_id),
         is_listed,

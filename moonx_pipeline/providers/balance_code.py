@@ -1,4 +1,4 @@
-"""EVM code that reads many balances at one block, run by a node without deploying it.
+"""EVM code that reads many balances, and other numbers of contracts, at one block, run by a node without deploying it.
 
 ``eth_call`` takes code for an address as its third parameter, a state override: Geth, Erigon, Nethermind, Besu, Reth,
 Nitro, Anvil and hosted nodes do. Ours reads one balance after the other, each with a bound on its gas: no contract can
@@ -26,10 +26,12 @@ _RESERVE: Final = _TOKEN_GAS * 64 // 63 + 20_000
 CODE_ADDRESS: Final = "0x6d6f6f6e782e746f6b656e2e73656172636800ff"
 """Where our code stands for the time of a call; no contract is there."""
 
-ANSWERED, SHORT, REFUSED, BURNT = 1, 2, 0, 3
-"""The contract answered 32 bytes or more; fewer; its call failed; and it took nearly all the gas that it was given."""
+ANSWERED, SHORT, REFUSED, BURNT, UNREAD = 1, 2, 0, 3, 4
+"""The contract answered 32 bytes or more; fewer; its call failed; it took nearly all the gas that it was given; and,
+where a node is read without this code, the node did not answer for it."""
 
-# The call data is pairs of 20-byte addresses, a wallet and a token; token 0 is the native coin. The answer is the
+# The call data is pairs of 20-byte addresses, a wallet and a token; token 0 is the native coin. Token 1 is no token:
+# after it contracts are asked by the selector that stands in its wallet's place, not for balances. The answer is the
 # block's number and its parent's hash, 32 bytes each, then a row of 33 bytes a pair: a status and the first word of the
 # contract's answer. Arbitrum's NUMBER is a block of Ethereum: its own is known to a contract at 0x64, which no other
 # chain has, or has with another function.
@@ -50,7 +52,11 @@ next: JUMPDEST
     DUP2 0x14 ADD CALLDATALOAD 0x60 SHR       ; the token
     DUP1 :token JUMPI
     POP BALANCE 0x01 :row JUMP
+select: JUMPDEST
+    POP 0xe0 SHL 0x00 MSTORE
+    0x28 ADD :next JUMP
 token: JUMPDEST
+    0x01 DUP2 EQ :select JUMPI
     SWAP1 0x04 MSTORE
     0x00 0x40 MSTORE
     GAS SWAP1                                 ; stack: token, gas before
@@ -84,6 +90,29 @@ _WORD, _ROW = 32, 33
 _HEAD: Final = 2 * _WORD
 _COIN: Final = "0" * 40
 
+SELECTS: Final = f"0x{1:040x}"
+"""In a contract's place it sets the function that is asked from there on; whose address it is can't be asked."""
+
+
+class Question(NamedTuple):
+    """A question to a contract whose answer is a number of 32 bytes.
+
+    Attributes:
+        contract: Lower case.
+        selector: Of the function, eight digits in hex.
+        argument: Its only argument, below 2^160; a function without one ignores it.
+    """
+
+    contract: str
+    selector: str
+    argument: int = 0
+
+
+BALANCE_OF: Final = "70a08231"
+
+Pair = tuple[str, str]
+"""A wallet and a token, lower case; ``NATIVE_TOKEN`` is the native coin."""
+
 
 def assembled(text: str) -> bytes:
     """EVM code from mnemonics, numbers to push in hex, ``label:`` and ``:label``; fewer than 256 bytes."""
@@ -114,8 +143,8 @@ class Rows(NamedTuple):
     Attributes:
         block: The number of the block.
         parent: The hash of the block before it; tells apart two blocks of the same number.
-        rows: A status and a number for each pair that it came to, in their order; the number is a balance only if the
-            status is ``ANSWERED``.
+        rows: A status and a number for each pair or question that it came to, in their order; the number is an answer
+            only if the status is ``ANSWERED``.
     """
 
     block: int
@@ -123,15 +152,26 @@ class Rows(NamedTuple):
     rows: list[tuple[int, int]]
 
 
-def balance_call(pairs: Sequence[tuple[str, str]], block: str) -> Call:
-    """The call that reads the balances of pairs of a wallet and a token, in lower case.
+def balance_call(asked: Sequence[Pair | Question], block: str) -> Call:
+    """The call that reads the balances of pairs of a wallet and a token, and asks questions.
 
     Args:
-        pairs: Of ``NATIVE_TOKEN``, the native coin's balance is read.
+        asked: Of ``NATIVE_TOKEN``, the native coin's balance is read. Questions of one selector stand together; none is
+            to the contract ``SELECTS``.
         block: As ``eth_call`` takes it.
     """
-    data = "".join(wallet[2:] + (_COIN if token == NATIVE_TOKEN else token[2:]) for wallet, token in pairs)
-    return Call("eth_call", [{"to": CODE_ADDRESS, "data": f"0x{data}"}, block, _OVERRIDE])
+    parts, selector = [], BALANCE_OF
+    for one in asked:
+        wanted = one.selector if isinstance(one, Question) else BALANCE_OF
+        if wanted != selector:
+            parts.append(f"{wanted:0>40}{SELECTS[2:]}")
+            selector = wanted
+        if isinstance(one, Question):
+            parts.append(f"{one.argument:040x}{one.contract[2:]}")
+        else:
+            wallet, token = one
+            parts.append(wallet[2:] + (_COIN if token == NATIVE_TOKEN else token[2:]))
+    return Call("eth_call", [{"to": CODE_ADDRESS, "data": f"0x{''.join(parts)}"}, block, _OVERRIDE])
 
 
 def read_rows(answer: str) -> Rows | None:

@@ -24,7 +24,7 @@ from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.node_answers import Refusal
 from moonx_pipeline.providers.node_calls import Answer, Call, Endpoint, NodeCalls
 from moonx_pipeline.providers.scope import CallScope
-from moonx_pipeline.providers.token_search import TokenSearch
+from moonx_pipeline.providers.transfer_logs import NotOffered
 
 _LATEST: Final = "latest"
 _NEWEST_BLOCK_AGE: Final = timedelta(hours=1)
@@ -90,7 +90,6 @@ class EvmNode:
         self.chain_id = chain_id
         endpoint = Endpoint(chain_id, url, NODE.id, f"The node of chain {chain_id}", {})
         self._calls = NodeCalls(endpoint, http=http, batch_size=batch_size)
-        self._search = TokenSearch(self._calls)
         self._bulk = BulkBalances(self._calls)
         self._is_of_chain = False
         self._age_checked_at = float("-inf")  # by the monotonic clock
@@ -111,8 +110,8 @@ class EvmNode:
             tokens: Lower-case contract addresses. ``NATIVE_TOKEN`` and contracts that mirror the native coin are
                 skipped: they are the native balance again.
             scope: Deadline and tally.
-            listed: Contracts that the wallet may hold, thousands; see ``TokenSearch``. If the search fails, the rest is
-                read all the same.
+            listed: Contracts that the wallet may hold, thousands, read in bulk. If that fails, the rest is read all the
+                same. It finds tokens, and proves of none that it is not held.
 
         Returns:
             An ``OK`` reading: every token is in ``balances``, zeros included, in ``without_balance`` if its
@@ -160,11 +159,13 @@ class EvmNode:
         if not listed:
             return _Searched({}, f"{unseen}.")
         try:
-            held = self._search.held(wallet, listed, block, scope)
+            at = None if block == _LATEST else int(block, 16)
+            reading = self._bulk.read([(wallet, token) for token in listed], scope, block=at)
+        except NotOffered:
+            return _Searched({}, f"{unseen}, since it does not run code that it is given.")
         except ProviderError as error:
             return _Searched({}, f"{unseen}, since the search for them failed: {error}")
-        if held is None:
-            return _Searched({}, f"{unseen}, since it does not run code that it is given.")
+        held = {token: balance for (_, token), balance in reading.balances.items() if balance}
         return _Searched(
             held, f"of tokens that are new to this wallet, only the {len(listed)} that lists name are seen."
         )

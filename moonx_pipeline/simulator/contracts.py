@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from moonx_pipeline.simulator.world import World
@@ -10,6 +11,8 @@ BALANCE_OF: Final = "0x70a08231"
 _DECIMALS: Final = "0x313ce567"
 _NAME: Final = "0x06fdde03"
 _SYMBOL: Final = "0x95d89b41"
+_ASSET: Final = "0x38d52e0f"  # of ERC-4626
+_CONVERT_TO_ASSETS: Final = "0x07a2d13a"
 _WORD: Final = 64
 
 
@@ -36,6 +39,12 @@ def contract_answer(world: World, chain_id: int, contract: str, data: str) -> st
         return _number(world.ledger.balance(wallet_of(data), chain_id, contract))
     if selector == _DECIMALS and isinstance(token.decimals, int) and token.decimals >= 0:
         return _number(token.decimals)
+    if (vault := world.vaults.get((chain_id, contract))) is not None and selector in (_ASSET, _CONVERT_TO_ASSETS):
+        underlying, rate = vault
+        if selector == _ASSET:
+            return _number(int(underlying.address, 16))
+        shares = int(data[10 : 10 + _WORD], 16)
+        return _number(int(shares * rate * Decimal(10) ** ((underlying.decimals or 0) - (token.decimals or 0))))
     text = {_NAME: token.name, _SYMBOL: token.symbol}.get(selector)
     if not isinstance(text, str):
         raise Reverted

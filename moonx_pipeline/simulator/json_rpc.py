@@ -18,7 +18,7 @@ from moonx_pipeline.simulator.alchemy_values import (
     three_words,
 )
 from moonx_pipeline.simulator.answering import Simulation, answer
-from moonx_pipeline.simulator.bulk_calls import bulk_answer, pairs_of, transfer_logs
+from moonx_pipeline.simulator.bulk_calls import asked_in, bulk_answer, pairs_in, transfer_logs
 from moonx_pipeline.simulator.contracts import BALANCE_OF, Reverted, contract_answer, wallet_of
 from moonx_pipeline.simulator.encoding import json_answer
 from moonx_pipeline.simulator.faults import NAME_FAULTS, ROW_FAULTS
@@ -118,9 +118,9 @@ class RpcRoutes:
             held = world.holdings(params[0].lower(), chain_id)
             return _result(call, hex(sum(h.balance for h in held if h.token.is_native)))
         if method == "eth_call":
-            pairs = pairs_of(call)
-            if pairs is not None:
-                return _result(call, bulk_answer(world, chain_id, pairs))
+            asked = asked_in(call)
+            if asked is not None:
+                return _result(call, bulk_answer(world, chain_id, asked))
             return self._contract(chain_id, call, spoiled)
         if method == "eth_getLogs":
             return _result(call, transfer_logs(world, chain_id, params[0]))
@@ -192,7 +192,7 @@ def _first(body: Any) -> dict[str, Any]:
 
 
 def _wallets(call: dict[str, Any]) -> list[str]:
-    params, pairs = call.get("params") or [""], pairs_of(call)
+    params, pairs = call.get("params") or [""], pairs_in(call)
     if pairs is not None:
         return [wallet for wallet, _ in pairs]
     if isinstance(params[0], dict):
@@ -203,7 +203,7 @@ def _wallets(call: dict[str, Any]) -> list[str]:
 def _contracts(call: dict[str, Any]) -> list[str] | None:
     """The contracts that a call names; ``None`` if its answer decides them."""
     method, params = call["method"], call.get("params") or [""]
-    pairs = pairs_of(call)
+    pairs = pairs_in(call)
     if pairs is not None:
         return [token for _, token in pairs]
     if method == "eth_call":

@@ -72,6 +72,7 @@ class World:
         ledger: The holdings.
         market: The prices, by market and source.
         price_time: When the prices last changed.
+        vaults: What shares of vaults are redeemable for: a token and how many whole ones, by chain and contract.
     """
 
     def __init__(self) -> None:
@@ -79,6 +80,7 @@ class World:
         self.ledger = Ledger(self.catalogue)
         self.market = Market({name: Decimal(price) for name, price in {**PRICES, **RARE_PRICES}.items()})
         self.price_time = datetime.now(UTC).replace(microsecond=0)
+        self.vaults: dict[tuple[int, str], tuple[SimToken, Decimal]] = {}
 
     @property
     def prices(self) -> dict[str, Decimal]:
@@ -170,6 +172,10 @@ class World:
     def set_pools(self, token: SimToken, *pools: Pool) -> None:
         """Replaces a token's pools; without arguments it has none. DefiLlama's price stays."""
         self.catalogue.put(self.catalogue.now(token), pools)
+
+    def set_vault(self, share: SimToken, underlying: SimToken, rate: str | Decimal) -> None:
+        """Makes a token the share of a vault (ERC-4626), redeemable for so many whole tokens of another one."""
+        self.vaults[share.chain_id, share.address] = (underlying, Decimal(rate))
 
     def token(self, chain_id: int, address: str) -> SimToken | None:
         """A token by its lower-case contract, spam included."""

@@ -81,7 +81,9 @@ class BatchFetch:
             )
             for sync in self.syncs
         ]
-        return Fetched(reads, self.balances.quotes(), self.balances.calls, self.read_at)
+        bulk = self.balances.bulk
+        shares = dict(bulk.shares) if bulk is not None else {}
+        return Fetched(reads, self.balances.quotes(), self.balances.calls, self.read_at, shares)
 
 
 class Finished(NamedTuple):
@@ -169,7 +171,7 @@ class SyncPipeline:
                 searches=first.with_metadata or first.spec.trigger in PERSONAL_TRIGGERS,
                 gaps=known.gaps if known else frozenset(),
             ),
-            bulk=BulkReader(calls, known.pairs, known.gaps) if known and known.pairs else None,
+            bulk=BulkReader(calls, known.pairs, known.gaps, known.shares) if known and known.pairs else None,
             in_full=known.in_full if known else frozenset(),
             quiet={(wallet, chain_id) for wallet in owners for chain_id in chain_ids} - needed,
             on_chain_end=(lambda *end: notify_chain_end(runtime.db.engine, first, *end)) if announce else None,

@@ -24,9 +24,11 @@ from moonx_pipeline.domain.market import ALWAYS_KNOWN
 from moonx_pipeline.domain.portfolio import ChainBalances, Position, TokenKey
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.domain.valuation import Totals, Valuer, totals_of
+from moonx_pipeline.domain.vault_shares import ShareAnswer, taken_in
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.portfolios.holdings import StoredState, stored_states
 from moonx_pipeline.storage.tokens.token_store import TokenStore, read_tokens
+from moonx_pipeline.storage.tokens.vault_shares import AskedShare, read_vault_shares, write_vault_shares
 from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.pricing.enrich import Enrichment, TokenDemand
 from moonx_pipeline.sync.runtime import Runtime
@@ -51,12 +53,14 @@ class Fetched(NamedTuple):
         quotes: Prices that came with the balances.
         calls: The calls to providers.
         read_at: When the reading began.
+        shares: What contracts said that were asked what they are redeemable for; ``None`` of one that is no share.
     """
 
     reads: Sequence[ReadSync]
     quotes: Mapping[TokenKey, Quote]
     calls: ProviderCalls
     read_at: datetime
+    shares: Mapping[TokenKey, ShareAnswer | None]
 
 
 class Costs(NamedTuple):
@@ -208,9 +212,12 @@ def price_batch(runtime: Runtime, fetched: Fetched) -> PricedBatch:
         if (pairs := [(reading.wallet, reading.chain_id) for reading in read.readings if needs_stored(reading)])
     }
     read_at_start = time.monotonic()
-    stored, holdings, keys, book = runtime.db.read(budget.deadline, _read_held, reads, wanting)
+    stored, holdings, shares, keys, book = runtime.db.read(budget.deadline, _read_held, fetched, wanting)
+    if news := {key: shares[key] for key in fetched.shares}:
+        runtime.db.transaction(budget.deadline, write_vault_shares, shares=news)
     demand = TokenDemand(
         keys,
+        shares={key: one.share for key, one in shares.items() if one.share is not None},
         holdings=[holding for mine in holdings for holding in mine],
         readings=[reading for read in reads for reading in read.readings],
         quotes=fetched.quotes,
@@ -226,14 +233,34 @@ def price_batch(runtime: Runtime, fetched: Fetched) -> PricedBatch:
     return PricedBatch(syncs, stored, valuer, outages, calls.scope, fetched.read_at)
 
 
-def _read_held(
-    connection: Connection, reads: Sequence[ReadSync], wanting: Mapping[str, Sequence[Pair]]
-) -> tuple[dict[str, StoredState], list[list[Holding]], set[TokenKey], TokenStore]:
+class _Held(NamedTuple):
+    """What users hold after their readings, and what is stored about it."""
+
+    stored: dict[str, StoredState]
+    holdings: list[list[Holding]]
+    shares: dict[TokenKey, AskedShare]
+    keys: set[TokenKey]
+    book: TokenStore
+
+
+def _read_held(connection: Connection, fetched: Fetched, wanting: Mapping[str, Sequence[Pair]]) -> _Held:
     stored = stored_states(connection, wanting)
-    holdings = [holdings_after(read.readings, _balances(stored, read.sync)) for read in reads]
+    holdings = [holdings_after(read.readings, _balances(stored, read.sync)) for read in fetched.reads]
     held = {(holding.chain_id, holding.token) for mine in holdings for holding in mine}
     keys = {TokenKey(*token) for token in held}
-    return stored, holdings, keys, read_tokens(connection, keys | ALWAYS_KNOWN)
+    shares = _with_answers(read_vault_shares(connection, {*keys, *fetched.shares}), fetched)
+    # A share's price is that of another token, which nobody need hold.
+    keys |= {TokenKey(key.chain_id, one.share.underlying) for key, one in shares.items() if one.share is not None}
+    return _Held(stored, holdings, shares, keys, read_tokens(connection, keys | ALWAYS_KNOWN))
+
+
+def _with_answers(shares: dict[TokenKey, AskedShare], fetched: Fetched) -> dict[TokenKey, AskedShare]:
+    """What is known of shares after the answers of a reading; an answer that says nothing erases nothing."""
+    now = fetched.read_at
+    for key, said in fetched.shares.items():
+        before = shares[key].share if key in shares else None
+        shares[key] = AskedShare(now, before if said is None else taken_in(before, said, now))
+    return shares
 
 
 def _costs(scope: CallScope, syncs: int) -> list[Costs]:

@@ -12,6 +12,7 @@ from moonx_pipeline.domain.show import safe_text
 
 _CHOSEN: Final = {
     "listing": "chosen: a listing is trusted most",
+    "redeemable": "chosen: its vault redeems it for so much of a listed token",
     "deep_pools": "chosen: its pools hold enough of trusted tokens",
     "two_agree": "chosen: another source agrees",
     "single_source": "chosen: nobody else has a price",
@@ -25,6 +26,7 @@ _USES: Final = {
     "far_apart": "contradicts the chosen one",
     "outdated": "not used: by its own account it is of long ago",
     "too_old": "not used: it was read too long ago",
+    "unneeded": "not used: somebody else prices it, and a vault's own word counts where nobody does",
     "refused": "not used: nothing stands behind it, since its pools are thin or unknown",
 }
 _NOT_COUNTED: Final = {
@@ -35,7 +37,7 @@ _NOT_COUNTED: Final = {
     "outdated_price": "its only price is of long ago by its source's own account",
     "sources_far_apart": "two sources contradict each other, and no third decides",
     "price_jump": "its price moved far within a day, and no second source confirms it",
-    "exceeds_liquidity": "it is worth more than its market could pay, and no list names it",
+    "exceeds_liquidity": "it is worth more than its market or vault could pay, and no list names it",
     "unconfirmed_price": "nobody confirms its price, and such positions count together only up to a limit",
 }
 

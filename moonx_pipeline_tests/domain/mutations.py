@@ -59,11 +59,18 @@ _TESTS: Final = {
     "identity": ("test_identity.py", "test_market.py"),
     "inputs": ("test_inputs.py",),
     "pools": ("test_pools.py",),
-    "pricing": ("test_pricing.py", "test_contradictions.py"),
+    "pricing": ("test_pricing.py", "test_contradictions.py", "test_vault_shares.py"),
     "spam": ("test_spam.py", "test_valuation.py"),
-    "market": ("test_market.py", "test_valuation.py"),
-    "valuation": ("test_valuation.py", "test_bounds.py", "test_totals.py", "test_content_hash.py"),
+    "market": ("test_market.py", "test_valuation.py", "test_vault_shares.py"),
+    "valuation": (
+        "test_valuation.py",
+        "test_bounds.py",
+        "test_vault_shares.py",
+        "test_totals.py",
+        "test_content_hash.py",
+    ),
     "flags": ("test_totals.py", "test_valuation.py"),
+    "vault_shares": ("test_vault_shares.py",),
 }
 
 MUTATIONS: Final = tuple(

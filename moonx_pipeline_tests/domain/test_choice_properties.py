@@ -37,7 +37,7 @@ from moonx_pipeline_tests.support.examples import (
 
 identities = st.sampled_from([UNLISTED, NAMED, MAJOR, DOLLAR])
 LISTINGS = {PriceSource.BINANCE, PriceSource.COINGECKO}
-USES = {"chosen", "agrees", "differs", "far_apart", "outdated", "too_old", "refused"}
+USES = {"chosen", "agrees", "differs", "far_apart", "outdated", "too_old", "refused", "unneeded"}
 
 
 def was_asked_for(known: Evidence) -> Evidence:
@@ -141,10 +141,11 @@ def test_a_dex_price_of_an_unlisted_token_counts_only_with_depth_or_a_second_sou
 
 
 @given(evidences)
-def test_a_token_with_thin_pools_counts_only_by_a_listing(known: Evidence) -> None:
+def test_a_token_with_thin_pools_counts_only_by_a_listing_or_as_a_share(known: Evidence) -> None:
     choice = choose(known._replace(depth=depth(THIN, "60")), NAMED)
-    assert not counts(choice) or (choice.quote is not None and choice.quote.source in LISTINGS)
-    if choice.quote is not None and choice.quote.source not in LISTINGS and choice.rule != "outdated":
+    needs_no_pool = {*LISTINGS, PriceSource.REDEMPTION}
+    assert not counts(choice) or (choice.quote is not None and choice.quote.source in needs_no_pool)
+    if choice.quote is not None and choice.quote.source not in needs_no_pool and choice.rule != "outdated":
         assert LOW_LIQUIDITY in choice.flags
 
 

@@ -207,7 +207,7 @@ def _evidence_of(choices: bytes) -> Evidence:
 
 
 # Drawn as one, since an example that takes many draws takes long.
-evidences = st.binary(min_size=34, max_size=34).map(_evidence_of)
+evidences = st.binary(min_size=40, max_size=40).map(_evidence_of)
 knowns = st.builds(
     Known,
     st.sampled_from([None, None, LISTED, LISTED._replace(coingecko_id="usd-coin")]),

@@ -15,7 +15,7 @@ from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.explanation import unpack
 from moonx_pipeline.domain.flags import not_counted_reason
 from moonx_pipeline.domain.money import plain
-from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.domain.quotes import ASKED_SOURCES
 from moonx_pipeline.storage.connection.recordset import recordset
 from moonx_pipeline.storage.upkeep.chunks import with_lock_timeout
 
@@ -161,7 +161,7 @@ def _unsaid(
         "answeredNothing": [
             {"source": source, "at": rfc3339(datetime.fromisoformat(at))} for source, at in sorted(asked.items())
         ],
-        "notAsked": [source.value for source in PriceSource if source.value not in asked],
+        "notAsked": [source.value for source in ASKED_SOURCES if source.value not in asked],
         "depth": None,
         "listing": {"coingeckoId": coin, "lists": lists or []} if is_listed else None,
         "suspicions": suspicions,

@@ -31,7 +31,7 @@ class PrunedTokens(NamedTuple):
 
 def prune_tokens(engine: Engine, before: datetime) -> PrunedTokens:
     """Deletes evidence of tokens that nobody holds and no source answered about since a time, then their metadata; and
-    price lines that nobody asked for since then.
+    what vaults said, and price lines that nobody asked for since then.
 
     It is read anew if a user holds the token again.
     """
@@ -44,6 +44,7 @@ def prune_tokens(engine: Engine, before: datetime) -> PrunedTokens:
             "WHERE p.chain_id = t.chain_id AND p.token_address = t.token_address)",
             (before,),
         )
+        connection.exec_driver_sql("DELETE FROM vault_shares WHERE asked_at < %s", (before,))
         # Of what is held, a line is asked for every hour.
         connection.exec_driver_sql("DELETE FROM price_lines WHERE asked_at < %s", (before,))
         return PrunedTokens(evidence.rowcount, metadata.rowcount)

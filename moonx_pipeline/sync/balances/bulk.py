@@ -13,20 +13,22 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN, is_native_mirror
 from moonx_pipeline.domain.holdings import Pair
-from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Coverage, Way
+from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Coverage, TokenKey, Way
 from moonx_pipeline.domain.providers import ALCHEMY, NODE
+from moonx_pipeline.domain.vault_shares import ShareAnswer
 from moonx_pipeline.providers.bulk_balances import BulkBalances, BulkReading
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.providers.transfer_logs import NotOffered
 from moonx_pipeline.storage.portfolios.known_tokens import KnownChain
+from moonx_pipeline.sync.balances.share_questions import DueShares, questions_for, questions_of_held, share_answers
 from moonx_pipeline.sync.calls import ProviderCalls
 
 CALLS_A_CHAIN: Final = ("eth_call", "eth_getLogs")
@@ -70,11 +72,15 @@ class BulkReader:
         calls: Calls to providers.
         known: What is known of each wallet and chain that may be read in bulk.
         gaps: Gets those whose blocks to look through are more than the logs reach back to.
+        due_shares: Contracts to be asked, with the balances, what their shares are redeemable for.
+        shares: Gets what they said; ``None`` of one that is no share.
     """
 
     calls: ProviderCalls
     known: Mapping[Pair, KnownChain]
     gaps: set[Pair]
+    due_shares: DueShares
+    shares: dict[TokenKey, ShareAnswer | None] = field(default_factory=dict)
 
     def providers(self, chain_id: int) -> list[str]:
         """Who is asked about a chain, in this order: a node of one's own costs nothing a call."""
@@ -133,7 +139,9 @@ class BulkReader:
         known = {wallet: self.known[wallet, chain_id] for wallet in wallets}
         asked = {wallet: {NATIVE_TOKEN, *one.tokens} for wallet, one in known.items()}
         pairs = [(wallet, token) for wallet, tokens in asked.items() for token in tokens]
-        first = node.read(pairs, scope, slot=slot)
+        asked_shares = questions_for(chain_id, self.due_shares, len(pairs))
+        questions = [question for some in asked_shares.values() for question in some]
+        first = node.read(pairs, scope, slot=slot, questions=questions)
         last = first.block
         if (newest := max(one.block for one in known.values())) > last + unsafe:
             message = f"It answers for block {last}, and block {newest} was read before."
@@ -151,7 +159,10 @@ class BulkReader:
             for token in tokens - asked[wallet]
             if not is_native_mirror(chain_id, token)
         ]
-        second = node.read(new, scope, block=last) if new else None
+        # Of a share that was not known before, it is only now known what its vault may hold.
+        further = questions_of_held(share_answers(asked_shares, first.answers), asked_shares)
+        second = node.read(new, scope, block=last, questions=further) if new or further else None
+        self.shares.update(share_answers(asked_shares, {**first.answers, **(second.answers if second else {})}))
         return self._sorted(provider, chain_id, reached, [one for one in (first, second) if one is not None], last)
 
     def _sorted(

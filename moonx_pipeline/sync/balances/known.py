@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.holdings import Pair
-from moonx_pipeline.domain.portfolio import Coverage
+from moonx_pipeline.domain.portfolio import Coverage, TokenKey
 from moonx_pipeline.providers.alchemy_networks import COMPUTE_UNITS
 from moonx_pipeline.storage.portfolios.known_tokens import KnownChain, known_chains
+from moonx_pipeline.storage.tokens.vault_shares import read_vault_shares
 from moonx_pipeline.sync.balances.bulk import CALLS_A_CHAIN, is_due_in_full
+from moonx_pipeline.sync.balances.share_questions import DueShares, due_shares
 from moonx_pipeline.sync.runtime import Providers, Runtime
 from moonx_pipeline.sync.spec import OpenSync
 
@@ -34,11 +36,13 @@ class KnownPairs(NamedTuple):
         pairs: Those that may be read in bulk.
         in_full: Those of them that are read in full besides: it is time, or they are the sweep's sample.
         gaps: Those that only a node can read, where it is not known what the wallet received.
+        shares: Contracts to be asked what their shares are redeemable for.
     """
 
     pairs: Mapping[Pair, KnownChain]
     in_full: frozenset[Pair]
     gaps: set[Pair]
+    shares: DueShares
 
 
 def known_pairs(runtime: Runtime, syncs: Sequence[OpenSync], now: datetime, *, with_sample: bool) -> KnownPairs | None:
@@ -74,10 +78,13 @@ def known_pairs(runtime: Runtime, syncs: Sequence[OpenSync], now: datetime, *, w
     due = {wallet for (wallet, _), one in listed.items() if is_due_in_full(wallet, one, policy.full_read_every, now)}
     if with_sample and not due:
         due = set(sorted({wallet for wallet, _ in listed})[:SAMPLE])
+    held = {TokenKey(chain_id, token) for (_, chain_id), one in pairs.items() for token in one.tokens}
+    asked = runtime.db.read(syncs[0].budget.deadline, read_vault_shares, held) if held else {}
     return KnownPairs(
         pairs,
         frozenset(pair for pair in listed if pair[0] in due),
         {pair for pair in unknown if not _lists(providers, pair[1])},
+        due_shares(held, asked, now),
     )
 
 

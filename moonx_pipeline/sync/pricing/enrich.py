@@ -17,6 +17,7 @@ from moonx_pipeline.domain.money import amount_of, value_of
 from moonx_pipeline.domain.portfolio import ChainBalances, TokenKey
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.domain.valuation import Valuer
+from moonx_pipeline.domain.vault_shares import VaultShare, redemption_of
 from moonx_pipeline.storage.tokens.token_store import TokenStore, read_tokens, write_tokens
 from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.pricing.metadata import fetch_metadata, lacks_metadata
@@ -33,7 +34,8 @@ class TokenDemand:
     """The tokens whose names and prices syncs need.
 
     Attributes:
-        keys: The tokens.
+        keys: The tokens, with those that shares among them are redeemable for.
+        shares: Shares among them.
         holdings: Who holds how much of them; prices of small holdings may be older.
         readings: Readings with the metadata that came with the balances.
         quotes: Prices that came with the balances.
@@ -43,6 +45,7 @@ class TokenDemand:
     """
 
     keys: Collection[TokenKey]
+    shares: Mapping[TokenKey, VaultShare]
     holdings: Sequence[Holding]
     readings: Sequence[ChainBalances]
     quotes: Mapping[TokenKey, Quote]
@@ -115,6 +118,13 @@ class Enrichment:
             old_after=policy.fresh_for,
         )
         market.weigh(_worth(demand.holdings, book, market, fresh_for))
+        market.redeem(
+            {
+                key: redemption
+                for key, share in demand.shares.items()
+                if (redemption := redemption_of(key, share, book.tokens, demand.now)) is not None
+            }
+        )
         for key, quote in demand.quotes.items():
             if key in book.known:
                 market.learn(key, found(quote.source, demand.now, quote))

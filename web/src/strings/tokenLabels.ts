@@ -55,6 +55,7 @@ const SOURCES: Record<string, string> = {
   defillama: "DefiLlama",
   alchemy: "Alchemy",
   dexscreener: "DexScreener",
+  redemption: "its vault",
   rpc: "a node of the chain",
   moonx: "our own list",
   aave: "Aave",
@@ -69,12 +70,14 @@ const USES: Record<string, string> = {
   far_apart: "Very different",
   outdated: "Too old by the source’s own account",
   too_old: "Too long ago",
+  unneeded: "Not used: another source has a price",
   refused: "Not used: too little is known to be traded at it",
 };
 
 /** By which rule the one that is used was chosen. */
 const RULES: Record<string, string> = {
   listing: "Used: it lists this very token",
+  redeemable: "Used: it can be redeemed for this",
   deep_pools: "Used: enough is traded at it",
   two_agree: "Used: another source agrees",
   single_source: "Used: no other source has one",
