@@ -18,7 +18,7 @@ from moonx_pipeline.domain.evidence import Evidence, found, merge
 from moonx_pipeline.domain.identity import Listing
 from moonx_pipeline.domain.market import Known
 from moonx_pipeline.domain.portfolio import TokenInfo, TokenKey
-from moonx_pipeline.domain.quotes import PriceSource
+from moonx_pipeline.domain.quotes import ASKED_SOURCES, PriceSource
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.tokens.token_store import (
     FetchedMetadata,
@@ -35,9 +35,9 @@ from moonx_pipeline_tests.support.examples import (
     UNKNOWN,
     depth,
     evidence,
-    evidences,
     key_of,
     quote,
+    stored_evidences,
 )
 
 MINE = key_of(7)
@@ -138,9 +138,9 @@ def test_what_lists_say_comes_along(engine: Engine) -> None:
 
 def test_an_answer_without_a_price_erases_none(engine: Engine) -> None:
     write(engine, FULL)
-    for source in PriceSource:
+    for source in ASKED_SOURCES:
         write(engine, found(source, NOON + AN_HOUR))
-    assert read(engine) == FULL._replace(answered=dict.fromkeys(PriceSource, NOON + AN_HOUR))
+    assert read(engine) == FULL._replace(answered=dict.fromkeys(ASKED_SOURCES, NOON + AN_HOUR))
 
 
 def test_what_was_read_before_does_not_replace_what_was_read_after(engine: Engine) -> None:
@@ -191,7 +191,7 @@ def _at_a_time_of_its_own(part: Evidence, n: int) -> Evidence:
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(evidences, min_size=2, max_size=3))
+@given(st.lists(stored_evidences, min_size=2, max_size=3))
 def test_the_server_merges_as_the_domain_does(engine: Engine, parts: list[Evidence]) -> None:
     parts = [_at_a_time_of_its_own(part, n) for n, part in enumerate(parts)]
     key = key_of(next(_numbers))
