@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
+from moonx_pipeline.providers.balance_code import BALANCE_OF, SELECTS, Question
 from moonx_pipeline.providers.bulk_balances import PAIRS_A_CALL, BulkBalances
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.providers.http import HttpClient
@@ -25,6 +26,7 @@ from moonx_pipeline_tests.support.odd_contracts import (
     REVERTS,
     UNDERFLOWS,
     answering,
+    answering_by,
 )
 
 ANYBODY = [f"0x{number:040x}" for number in range(0x1000, 0x1000 + PAIRS_A_CALL)]
@@ -102,6 +104,25 @@ def test_contracts_that_answer_oddly_are_told_apart_and_cost_no_other_its_balanc
         again.read([(wallet, token) for token in asked], scope)
     assert hungry[0][2:] in sent[0]["params"][0]["data"]
     assert hungry[0][2:] not in sent[1]["params"][0]["data"], "who burns gas is not asked a second time"
+
+
+def test_questions_beside_balances_are_answered_and_none_sets_another_function(
+    evm_world: EvmWorld, chain: EvmChain, rpc: HttpClient, scope: CallScope
+) -> None:
+    wallet, usdc = evm_world.wallets[0], evm_world.tokens[1]["usdc"]
+    vault = put(chain, 1, answering_by({"38d52e0f": 7, "07a2d13a": 8}))
+    told = {Question(vault, "38d52e0f"): 7, Question(vault, "07a2d13a", 10**24): 8, Question(vault, "b16a19de"): None}
+    posing = [Question(SELECTS, BALANCE_OF, 5), Question(SELECTS, "38d52e0f")]
+    bulk = reader(chain.url, rpc)
+
+    reading = bulk.read([(wallet, SELECTS), (wallet, usdc)], scope, questions=[*posing, *told])
+
+    assert reading.balances == {(wallet, usdc): evm_world.balance(1, usdc, wallet)}
+    assert reading.unread == {(wallet, SELECTS)}
+    assert reading.answers == told | dict.fromkeys(posing)
+    alone = bulk.read([], scope, block=reading.block, questions=posing)
+    assert alone.answers == dict.fromkeys(posing)
+    assert len(scope.calls) == 1
 
 
 def test_a_contract_among_a_thousand_that_burns_all_gas_takes_no_other_with_it(
