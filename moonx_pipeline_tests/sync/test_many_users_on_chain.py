@@ -106,7 +106,8 @@ def test_sweeps_of_two_thousand_users_end_with_what_the_chain_says(
         chain.rpc("anvil_setBalance", address, hex(10**19))
         chain.rpc("anvil_impersonateAccount", address)
     prices = {name: value for name, value in simulator.environment().items() if "ALCHEMY" not in name}
-    own = {"CHAINS": "ethereum", "RPC_URL_ETHEREUM": chain.url, "WORKER_RETRY_DELAY": "20"}
+    # A sync has the time that a busy machine may need.
+    own = {"CHAINS": "ethereum", "RPC_URL_ETHEREUM": chain.url, "WORKER_RETRY_DELAY": "20", "WORKER_TIMEOUT": "120000"}
     runtime = open_runtime(Settings.from_environment({**prices, **own}), engine)
     swept(runtime)
 
