@@ -148,7 +148,7 @@ class Market:
         merged = merge(known.evidence, new)
         self._known[key] = known._replace(evidence=merged)
         self.learned[key] = merged
-        if self.identity(key).coin or self._underlyings:
+        if self.identity(key).coin or key in self._underlyings:
             self._choices.clear()
         else:
             self._choices.pop(key, None)
