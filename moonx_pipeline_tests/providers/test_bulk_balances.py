@@ -12,21 +12,20 @@ from moonx_pipeline.providers.balance_code import BALANCE_OF, SELECTS, Question
 from moonx_pipeline.providers.bulk_balances import PAIRS_A_CALL, BulkBalances
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.providers.http import HttpClient
-from moonx_pipeline.providers.node_calls import Endpoint, NodeCalls
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.providers.transfer_logs import NotOffered
 from moonx_pipeline.simulator.evm_chain import EvmChain
 from moonx_pipeline.simulator.evm_world import EvmToken, EvmWorld
-from moonx_pipeline_tests.support.node_proxy import Forward, node_proxy
+from moonx_pipeline_tests.support.bulk_reading import bulk_reader
+from moonx_pipeline_tests.support.node_proxy import Forward, brings_code, node_error, node_proxy
 from moonx_pipeline_tests.support.odd_contracts import (
     BURNS,
     COUNTS_BLOCKS,
     INVALID,
-    MOST,
-    REVERTS,
     UNDERFLOWS,
-    answering,
     answering_by,
+    put_answering,
+    put_code,
 )
 
 ANYBODY = [f"0x{number:040x}" for number in range(0x1000, 0x1000 + PAIRS_A_CALL)]
@@ -43,31 +42,13 @@ def chain(evm_world: EvmWorld) -> EvmChain:
     return evm_world.chains[1]
 
 
-def reader(url: str, rpc: HttpClient) -> BulkBalances:
-    return BulkBalances(NodeCalls(Endpoint(1, url, "rpc", "The node", {}), http=rpc, batch_size=100))
-
-
-def put(chain: EvmChain, number: int, code: str) -> str:
-    address = f"0x{0xC0DE0000 + number:040x}"
-    chain.rpc("anvil_setCode", address, code)
-    return address
-
-
-def is_bulk(call: Any) -> bool:
-    return isinstance(call, dict) and call["method"] == "eth_call" and len(call["params"]) == 3
-
-
-def refused(call: Any, code: int, message: str) -> tuple[int, Any]:
-    return 200, {"jsonrpc": "2.0", "id": call["id"], "error": {"code": code, "message": message}}
-
-
 def test_native_coins_and_tokens_of_many_wallets_are_read_at_one_block_in_one_call(
     evm_world: EvmWorld, chain: EvmChain, rpc: HttpClient, scope: CallScope
 ) -> None:
     tokens = [NATIVE_TOKEN, *evm_world.tokens[1].values()]
     pairs = [(wallet, token) for wallet in (*evm_world.wallets, *ANYBODY[:20]) for token in tokens]
 
-    reading = reader(chain.url, rpc).read(pairs, scope)
+    reading = bulk_reader(chain.url, rpc).read(pairs, scope)
 
     assert reading.balances == {(wallet, token): evm_world.balance(1, token, wallet) for wallet, token in pairs}
     assert reading.block == int(chain.rpc("eth_blockNumber"), 16)
@@ -79,12 +60,10 @@ def test_contracts_that_answer_oddly_are_told_apart_and_cost_no_other_its_balanc
     evm_world: EvmWorld, chain: EvmChain, rpc: HttpClient, scope: CallScope
 ) -> None:
     wallet, usdc = evm_world.wallets[0], evm_world.tokens[1]["usdc"]
-    good = {put(chain, 1, answering(7, 32)): 7, put(chain, 2, answering(MOST, 32)): MOST}
-    good[put(chain, 3, answering(9, 96))] = 9
-    bad = [put(chain, 10, REVERTS), put(chain, 11, answering(7, 0)), put(chain, 12, answering(7, 31)), ANYBODY[0]]
-    hungry = [put(chain, 20, BURNS), put(chain, 21, INVALID), put(chain, 22, UNDERFLOWS)]
+    good, bad = put_answering(chain)
+    hungry = [put_code(chain, 20, BURNS), put_code(chain, 21, INVALID), put_code(chain, 22, UNDERFLOWS)]
     asked = [NATIVE_TOKEN, *bad, *hungry, *good, usdc]
-    bulk = reader(chain.url, rpc)
+    bulk = bulk_reader(chain.url, rpc)
 
     reading = bulk.read([(wallet, token) for token in asked], scope)
 
@@ -99,7 +78,7 @@ def test_contracts_that_answer_oddly_are_told_apart_and_cost_no_other_its_balanc
         return 200, forward(call)
 
     with node_proxy(chain.url, rule) as url:
-        again = reader(url, rpc)
+        again = bulk_reader(url, rpc)
         again.read([(wallet, token) for token in asked], scope)
         again.read([(wallet, token) for token in asked], scope)
     assert hungry[0][2:] in sent[0]["params"][0]["data"]
@@ -110,10 +89,10 @@ def test_questions_beside_balances_are_answered_and_none_sets_another_function(
     evm_world: EvmWorld, chain: EvmChain, rpc: HttpClient, scope: CallScope
 ) -> None:
     wallet, usdc = evm_world.wallets[0], evm_world.tokens[1]["usdc"]
-    vault = put(chain, 1, answering_by({"38d52e0f": 7, "07a2d13a": 8}))
+    vault = put_code(chain, 1, answering_by({"38d52e0f": 7, "07a2d13a": 8}))
     told = {Question(vault, "38d52e0f"): 7, Question(vault, "07a2d13a", 10**24): 8, Question(vault, "b16a19de"): None}
     posing = [Question(SELECTS, BALANCE_OF, 5), Question(SELECTS, "38d52e0f")]
-    bulk = reader(chain.url, rpc)
+    bulk = bulk_reader(chain.url, rpc)
 
     reading = bulk.read([(wallet, SELECTS), (wallet, usdc)], scope, questions=[*posing, *told])
 
@@ -128,11 +107,11 @@ def test_questions_beside_balances_are_answered_and_none_sets_another_function(
 def test_a_contract_among_a_thousand_that_burns_all_gas_takes_no_other_with_it(
     evm_world: EvmWorld, chain: EvmChain, rpc: HttpClient, scope: CallScope
 ) -> None:
-    wallet, usdc, burner = evm_world.wallets[0], evm_world.tokens[1]["usdc"], put(chain, 20, BURNS)
+    wallet, usdc, burner = evm_world.wallets[0], evm_world.tokens[1]["usdc"], put_code(chain, 20, BURNS)
     pairs = [(one, usdc) for one in (*ANYBODY[:500], wallet, *ANYBODY[500:1000])]
     pairs.insert(1, (wallet, burner))
 
-    reading = reader(chain.url, rpc).read(pairs, scope)
+    reading = bulk_reader(chain.url, rpc).read(pairs, scope)
 
     assert reading.unread == {(wallet, burner)}
     assert len(reading.balances) == 1001
@@ -143,7 +122,7 @@ def test_a_contract_among_a_thousand_that_burns_all_gas_takes_no_other_with_it(
 def test_more_pairs_than_one_call_takes_are_read_at_the_block_of_the_first(
     evm_world: EvmWorld, chain: EvmChain, rpc: HttpClient, scope: CallScope
 ) -> None:
-    wallet, counting = evm_world.wallets[0], put(chain, 30, COUNTS_BLOCKS)
+    wallet, counting = evm_world.wallets[0], put_code(chain, 30, COUNTS_BLOCKS)
 
     def rule(call: Any, forward: Forward) -> tuple[int, Any]:
         answer = forward(call)
@@ -151,7 +130,7 @@ def test_more_pairs_than_one_call_takes_are_read_at_the_block_of_the_first(
         return 200, answer
 
     with node_proxy(chain.url, rule) as url:
-        reading = reader(url, rpc).read([(one, counting) for one in (*ANYBODY, *evm_world.wallets)], scope)
+        reading = bulk_reader(url, rpc).read([(one, counting) for one in (*ANYBODY, *evm_world.wallets)], scope)
 
     assert set(reading.balances.values()) == {reading.block}
     assert len(reading.balances) == len(ANYBODY) + 2
@@ -162,7 +141,9 @@ def test_more_pairs_than_one_call_takes_are_read_at_the_block_of_the_first(
     "answer",
     [
         lambda call, forward: (
-            refused(call, -32602, "too many arguments, want at most 2") if is_bulk(call) else (200, forward(call))
+            node_error(call, -32602, "too many arguments, want at most 2")
+            if brings_code(call)
+            else (200, forward(call))
         ),
         lambda call, forward: (200, forward({**call, "params": call["params"][:2]})),
     ],
@@ -172,7 +153,7 @@ def test_a_node_that_takes_no_code_says_so_and_is_not_asked_again(
     chain: EvmChain, rpc: HttpClient, scope: CallScope, answer: Callable[[Any, Forward], tuple[int, Any]]
 ) -> None:
     with node_proxy(chain.url, answer) as url:
-        bulk = reader(url, rpc)
+        bulk = bulk_reader(url, rpc)
         for _ in range(2):
             with pytest.raises(NotOffered, match="does not run code"):
                 bulk.read([(ANYBODY[0], NATIVE_TOKEN)], scope)
@@ -186,10 +167,10 @@ def test_a_node_that_refuses_large_calls_is_asked_in_smaller_ones(
     wallet = evm_world.wallets[0]
 
     def rule(call: Any, forward: Forward) -> tuple[int, Any]:
-        return refused(call, *refusal) if len(call["params"][0]["data"]) > 2 + 80 * 300 else (200, forward(call))
+        return node_error(call, *refusal) if len(call["params"][0]["data"]) > 2 + 80 * 300 else (200, forward(call))
 
     with node_proxy(chain.url, rule) as url:
-        bulk = reader(url, rpc)
+        bulk = bulk_reader(url, rpc)
         pairs = [(one, NATIVE_TOKEN) for one in (*ANYBODY[:900], wallet)]
         assert bulk.read(pairs, scope).balances[wallet, NATIVE_TOKEN] == chain.balance(wallet)
         scope.calls.clear()
@@ -205,10 +186,10 @@ def test_chunks_that_a_node_refuses_are_unread_and_not_zero(
     def rule(call: Any, forward: Forward) -> tuple[int, Any]:
         calls.append(call)
         named = call["params"][1] != "latest"
-        return refused(call, -32000, "header not found") if named else (200, forward(call))
+        return node_error(call, -32000, "header not found") if named else (200, forward(call))
 
     with node_proxy(chain.url, rule) as url:
-        reading = reader(url, rpc).read([(one, NATIVE_TOKEN) for one in (*ANYBODY, *evm_world.wallets)], scope)
+        reading = bulk_reader(url, rpc).read([(one, NATIVE_TOKEN) for one in (*ANYBODY, *evm_world.wallets)], scope)
 
     assert reading.unread == {(wallet, NATIVE_TOKEN) for wallet in evm_world.wallets}
     assert len(reading.balances) == len(ANYBODY)
@@ -225,14 +206,14 @@ def test_a_node_with_another_block_of_the_same_number_is_not_mixed_with_the_firs
         return 200, answer
 
     with node_proxy(chain.url, rule) as url:
-        reading = reader(url, rpc).read([(one, NATIVE_TOKEN) for one in (*ANYBODY, *evm_world.wallets)], scope)
+        reading = bulk_reader(url, rpc).read([(one, NATIVE_TOKEN) for one in (*ANYBODY, *evm_world.wallets)], scope)
 
     assert {wallet for wallet, _ in reading.unread} == set(evm_world.wallets)
 
 
 def test_a_node_that_fails_raises_and_reads_nothing(chain: EvmChain, rpc: HttpClient, scope: CallScope) -> None:
     with node_proxy(chain.url, lambda *_: (503, "away")) as url, pytest.raises(ProviderError):
-        reader(url, rpc).read([(ANYBODY[0], NATIVE_TOKEN)], scope)
+        bulk_reader(url, rpc).read([(ANYBODY[0], NATIVE_TOKEN)], scope)
 
 
 def transfers(bulk: BulkBalances, wallets: list[str], first: int, last: int, scope: CallScope) -> dict[str, set[str]]:
@@ -263,7 +244,7 @@ def test_tokens_received_in_a_range_of_blocks_are_found_by_wallet(
     moved: tuple[int, int, dict[str, set[str]]],
 ) -> None:
     first, last, expected = moved
-    assert transfers(reader(chain.url, rpc), [*ANYBODY[:1500], *evm_world.wallets], first, last, scope) == expected
+    assert transfers(bulk_reader(chain.url, rpc), [*ANYBODY[:1500], *evm_world.wallets], first, last, scope) == expected
     assert len(scope.calls) == 2  # at most a thousand receivers each
 
 
@@ -291,11 +272,11 @@ def test_a_node_with_a_limit_of_blocks_is_asked_in_ranges_that_are_remembered(
     def rule(call: Any, forward: Forward) -> tuple[int, Any]:
         wanted = call["params"][0]
         if int(wanted["toBlock"], 16) - int(wanted["fromBlock"], 16) >= limit:
-            return 400, refused(call, code, message)[1]
+            return 400, node_error(call, code, message)[1]
         return 200, forward(call)
 
     with node_proxy(chain.url, rule) as url:
-        bulk = reader(url, rpc)
+        bulk = bulk_reader(url, rpc)
         if limit == 10:
             with pytest.raises(NotOffered, match="too few"):
                 transfers(bulk, [*evm_world.wallets], first, last, scope)
@@ -309,8 +290,8 @@ def test_a_node_with_a_limit_of_blocks_is_asked_in_ranges_that_are_remembered(
 
 
 def test_a_node_without_logs_says_so(chain: EvmChain, rpc: HttpClient, scope: CallScope) -> None:
-    with node_proxy(chain.url, lambda call, _: refused(call, -32601, "the method does not exist")) as url:
-        bulk = reader(url, rpc)
+    with node_proxy(chain.url, lambda call, _: node_error(call, -32601, "the method does not exist")) as url:
+        bulk = bulk_reader(url, rpc)
         with pytest.raises(NotOffered, match="no logs"):
             transfers(bulk, ANYBODY[:1], 0, 1, scope)
     assert bulk.logs.reach == 0
@@ -331,4 +312,4 @@ def test_an_nft_with_four_topics_is_no_token(
     chain.send(one, usdc, "transfer(address,uint256)", [other, 5])
     block = int(chain.rpc("eth_blockNumber"), 16)
     with node_proxy(chain.url, rule) as url:
-        assert transfers(reader(url, rpc), [other], block, block, scope) == {other: {usdc}}
+        assert transfers(bulk_reader(url, rpc), [other], block, block, scope) == {other: {usdc}}

@@ -13,7 +13,7 @@ from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.simulator.evm_world import EvmToken, EvmWorld
-from moonx_pipeline_tests.support.node_proxy import Forward, node_proxy
+from moonx_pipeline_tests.support.node_proxy import Forward, brings_code, node_error, node_proxy
 
 BALANCE, REVERT, NOTHING, TOO_SHORT, OUT_OF_GAS = range(5)
 NOBODY = [f"0x{number:040x}" for number in range(0x1000, 0x1000 + 3000)]
@@ -22,14 +22,6 @@ NOBODY = [f"0x{number:040x}" for number in range(0x1000, 0x1000 + 3000)]
 @pytest.fixture
 def scope() -> CallScope:
     return CallScope.lasting(30)
-
-
-def is_search(call: Any) -> bool:
-    return isinstance(call, dict) and call["method"] == "eth_call" and len(call["params"]) == 3
-
-
-def refused(code: int, message: str, call: Any) -> tuple[int, Any]:
-    return 200, {"jsonrpc": "2.0", "id": call["id"], "error": {"code": code, "message": message}}
 
 
 def test_every_listed_token_that_is_held_is_found_at_the_block_of_the_rest(
@@ -93,11 +85,11 @@ def test_a_node_that_takes_no_code_is_read_as_before_and_not_asked_again(
     searches = []
 
     def rule(call: Any, forward: Forward) -> tuple[int, Any]:
-        if not is_search(call):
+        if not brings_code(call):
             return 200, forward(call)
         searches.append(call)
         if kind == "refuses":
-            return refused(-32602, "too many arguments, want at most 2", call)
+            return node_error(call, -32602, "too many arguments, want at most 2")
         return 200, forward({**call, "params": call["params"][:2]})
 
     with node_proxy(evm_world.chains[1].url, rule) as url:
@@ -118,8 +110,8 @@ def test_a_node_that_refuses_large_calls_is_asked_in_smaller_ones(
     wallet, points = evm_world.wallets[0], evm_world.tokens[1]["points"]
 
     def rule(call: Any, forward: Forward) -> tuple[int, Any]:
-        if is_search(call) and len(call["params"][0]["data"]) > 2 + 80 * 300:
-            return refused(-32000, "out of gas", call)
+        if brings_code(call) and len(call["params"][0]["data"]) > 2 + 80 * 300:
+            return node_error(call, -32000, "out of gas")
         return 200, forward(call)
 
     with node_proxy(evm_world.chains[1].url, rule) as url:
@@ -134,7 +126,7 @@ def test_a_search_that_fails_costs_nothing_but_itself(evm_world: EvmWorld, rpc: 
     wallet, tokens = evm_world.wallets[0], evm_world.tokens[1]
 
     def rule(call: Any, forward: Forward) -> tuple[int, Any]:
-        return refused(-32000, "execution timeout", call) if is_search(call) else (200, forward(call))
+        return node_error(call, -32000, "execution timeout") if brings_code(call) else (200, forward(call))
 
     with node_proxy(evm_world.chains[1].url, rule) as url:
         reading = EvmNode(1, url, http=rpc).balances(wallet, [tokens["usdc"]], scope, listed=[*tokens.values()])

@@ -18,6 +18,16 @@ Rule = Callable[[Any, Forward], tuple[int, Any] | tuple[int, Any, dict[str, str]
 """From a request's JSON-RPC body to a status, a body (text as it is, all else as JSON) and, where wanted, headers."""
 
 
+def node_error(call: Any, code: int, message: str) -> tuple[int, Any]:
+    """An answer of a node that refuses one call: HTTP status 200, and an error of JSON-RPC."""
+    return 200, {"jsonrpc": "2.0", "id": call["id"], "error": {"code": code, "message": message}}
+
+
+def brings_code(call: Any) -> bool:
+    """Whether a body is one ``eth_call`` with a state override."""
+    return isinstance(call, dict) and call["method"] == "eth_call" and len(call["params"]) == 3
+
+
 @contextmanager
 def node_proxy(node_url: str, rule: Rule, *, path: str = "") -> Iterator[str]:
     """Runs the server, and gives its URL with ``path`` at the end."""

@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import requests
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
-from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.evm_chain import EvmChain
 from moonx_pipeline.simulator.evm_world import EvmToken, EvmWorld
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
-from moonx_pipeline_tests.support.node_proxy import Forward, Rule, node_proxy
+from moonx_pipeline_tests.support.node_proxy import Forward, Rule, node_error, node_proxy
 from moonx_pipeline_tests.support.odd_contracts import BURNS, COUNTS_BLOCKS, NO_CODE, REVERTS
+from moonx_pipeline_tests.support.own_node import held_on_chain, node_settings
 from moonx_pipeline_tests.support.sweeps import make_due, sweep, wallet
 from moonx_pipeline_tests.support.syncs import held, register, violations
 
@@ -39,33 +38,11 @@ def tokens(evm_world: EvmWorld) -> list[str]:
     return [evm_world.deploy(ETHEREUM, token) for token in made]
 
 
-def settings(simulator: RunningSimulator, url: str, **more: str) -> Settings:
-    prices = {name: value for name, value in simulator.environment().items() if "ALCHEMY" not in name}
-    own = {"CHAINS": "ethereum", "RPC_URL_ETHEREUM": url, "ALCHEMY_RETRY_DELAY": "1", "WORKER_RETRY_DELAY": "20"}
-    return Settings.from_environment({**prices, **own, **more})
-
-
 def on_chain(chain: EvmChain, wallets: Sequence[str], tokens: Sequence[str]) -> dict[str, dict[tuple[int, str], int]]:
-    """What each wallet holds by the chain's own answers, by single calls in a batch."""
-    asked = [(one, token) for one in wallets for token in (NATIVE_TOKEN, *tokens)]
-    body = [
-        {"jsonrpc": "2.0", "id": number, "method": "eth_getBalance", "params": [one, "latest"]}
-        if token == NATIVE_TOKEN
-        else {
-            "jsonrpc": "2.0",
-            "id": number,
-            "method": "eth_call",
-            "params": [{"to": token, "data": f"0x70a08231{one[2:]:0>64}"}, "latest"],
-        }
-        for number, (one, token) in enumerate(asked)
-    ]
-    with requests.Session() as http:
-        http.trust_env = False
-        said = {answer["id"]: answer["result"] for answer in http.post(chain.url, json=body, timeout=30).json()}
+    """What each wallet holds by the chain's own answers."""
     holdings: dict[str, dict[tuple[int, str], int]] = {one: {} for one in wallets}
-    for number, (one, token) in enumerate(asked):
-        if balance := int(said[number], 16):
-            holdings[one][ETHEREUM, token] = balance
+    for (one, token), balance in held_on_chain(chain, wallets, tokens).items():
+        holdings[one][ETHEREUM, token] = balance
     return holdings
 
 
@@ -89,7 +66,7 @@ def test_random_movements_of_many_users_end_as_on_the_chain_at_every_block(
         register(engine, f"user{number:03}", address)
         chain.rpc("anvil_setBalance", address, hex(10**19))
         chain.rpc("anvil_impersonateAccount", address)
-    runtime = open_runtime(settings(simulator, chain.url), engine)
+    runtime = open_runtime(node_settings(simulator, chain.url), engine)
     sweep(runtime)
     assert ways(engine) == {"node"}
     payer = chain.accounts()[0]
@@ -119,7 +96,7 @@ def test_a_reorganisation_takes_back_what_it_undid_and_finds_what_it_moved(
     payer, (undone, moved, late) = chain.accounts()[0], tokens[:3]
     ann = wallet(1)
     register(engine, "ann", ann)
-    runtime = open_runtime(settings(simulator, chain.url), engine)
+    runtime = open_runtime(node_settings(simulator, chain.url), engine)
     sweep(runtime)
     chain.send(payer, undone, "mint(address,uint256)", [ann, 5])
     chain.send(payer, moved, "mint(address,uint256)", [ann, 6])
@@ -142,7 +119,7 @@ def test_tokens_that_begin_to_fail_keep_their_last_balance_and_others_are_exact(
 ) -> None:
     payer, ann = chain.accounts()[0], wallet(1)
     register(engine, "ann", ann)
-    runtime = open_runtime(settings(simulator, chain.url), engine)
+    runtime = open_runtime(node_settings(simulator, chain.url), engine)
     sweep(runtime)
     for amount, token in enumerate(tokens, 5):
         chain.send(payer, token, "mint(address,uint256)", [ann, amount])
@@ -162,10 +139,6 @@ def test_tokens_that_begin_to_fail_keep_their_last_balance_and_others_are_exact(
         assert set(flagged.scalars()) == set(tokens[:3])
 
 
-def error(call: Any, code: int, message: str) -> tuple[int, Any]:
-    return 200, {"jsonrpc": "2.0", "id": call["id"], "error": {"code": code, "message": message}}
-
-
 def with_limit(blocks: int) -> Rule:
     """A node that tells logs of so many blocks a call."""
 
@@ -173,7 +146,7 @@ def with_limit(blocks: int) -> Rule:
         if isinstance(call, dict) and call["method"] == "eth_getLogs":
             first, last = (int(call["params"][0][name], 16) for name in ("fromBlock", "toBlock"))
             if last - first >= blocks:
-                return error(call, -32000, f"exceed maximum block range: {blocks}")
+                return node_error(call, -32000, f"exceed maximum block range: {blocks}")
         return 200, forward(call)
 
     return rule
@@ -181,13 +154,13 @@ def with_limit(blocks: int) -> Rule:
 
 def without_override(call: Any, forward: Forward) -> tuple[int, Any]:
     if isinstance(call, dict) and call["method"] == "eth_call" and len(call["params"]) == 3:
-        return error(call, -32602, "too many arguments, want at most 2")
+        return node_error(call, -32602, "too many arguments, want at most 2")
     return 200, forward(call)
 
 
 def without_logs(call: Any, forward: Forward) -> tuple[int, Any]:
     if isinstance(call, dict) and call["method"] == "eth_getLogs":
-        return error(call, -32601, "the method eth_getLogs does not exist/is not available")
+        return node_error(call, -32601, "the method eth_getLogs does not exist/is not available")
     return 200, forward(call)
 
 
@@ -198,7 +171,7 @@ def test_a_node_with_a_limit_of_blocks_finds_all_that_moved(
     payer, ann = chain.accounts()[0], wallet(1)
     register(engine, "ann", ann)
     with node_proxy(chain.url, with_limit(blocks)) as url:
-        runtime = open_runtime(settings(simulator, url), engine)
+        runtime = open_runtime(node_settings(simulator, url), engine)
         sweep(runtime)
         for amount, token in enumerate(tokens, 5):
             chain.send(payer, token, "mint(address,uint256)", [ann, amount])
@@ -216,7 +189,7 @@ def test_a_node_that_can_not_read_in_bulk_is_read_as_before(
     for number, address in enumerate(wallets):
         register(engine, f"user{number}", address)
     with node_proxy(chain.url, rule) as url:
-        runtime = open_runtime(settings(simulator, url), engine)
+        runtime = open_runtime(node_settings(simulator, url), engine)
         sweep(runtime)
         for address in wallets:
             chain.send(payer, address, wei=10**15)
@@ -236,11 +209,11 @@ def test_a_node_behind_a_balancer_with_different_heads_loses_nothing_for_long(
         """Every other call that names a block meets a node that does not have it yet."""
         names_block = isinstance(call, dict) and call["method"] in ("eth_call", "eth_getLogs")
         if names_block and "latest" not in json.dumps(call["params"]) and next(asked) % 3:
-            return error(call, -32000, "header not found")
+            return node_error(call, -32000, "header not found")
         return 200, forward(call)
 
     with node_proxy(chain.url, rule) as url:
-        runtime = open_runtime(settings(simulator, url), engine)
+        runtime = open_runtime(node_settings(simulator, url), engine)
         sweep(runtime)
         for amount, token in enumerate(tokens, 5):
             chain.send(payer, token, "mint(address,uint256)", [ann, amount])
@@ -259,7 +232,7 @@ def test_a_gap_beyond_the_logs_is_closed_by_a_search_and_bulk_goes_on_after_it(
     register(engine, "ann", ann)
 
     with node_proxy(chain.url, with_limit(30)) as url:
-        runtime = open_runtime(settings(simulator, url), engine)
+        runtime = open_runtime(node_settings(simulator, url), engine)
         sweep(runtime)
         again(runtime)
         chain.send(payer, tokens[0], "mint(address,uint256)", [ann, 5])

@@ -8,16 +8,15 @@ import time
 from typing import Final
 
 import pytest
-import requests
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
-from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.evm_chain import EvmChain
 from moonx_pipeline.simulator.evm_world import EvmToken, EvmWorld
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.storage.portfolios.users import add_wallets
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline_tests.support.own_node import held_on_chain, node_settings
 from moonx_pipeline_tests.support.sweeps import make_due, sweep, wallet
 from moonx_pipeline_tests.support.syncs import violations
 
@@ -26,7 +25,6 @@ pytestmark = pytest.mark.slow
 USERS: Final = 2000
 MOVING_SECONDS: Final = 6
 ETHEREUM: Final = 1
-_CALLS_A_BATCH: Final = 2000
 
 Holdings = dict[tuple[str, str], int]
 """Balances above zero by wallet and token."""
@@ -41,31 +39,6 @@ def chain(evm_world: EvmWorld) -> EvmChain:
 def tokens(evm_world: EvmWorld) -> list[str]:
     made = [EvmToken("StandardToken", ("string", "string", "uint8"), (f"Token {n}", f"T{n}", 6)) for n in range(4)]
     return [evm_world.deploy(ETHEREUM, token) for token in made]
-
-
-def on_chain(chain: EvmChain, wallets: list[str], tokens: list[str]) -> Holdings:
-    """What all wallets hold by the chain's own answers, by a call each."""
-    asked = [(one, token) for one in wallets for token in (NATIVE_TOKEN, *tokens)]
-    found: Holdings = {}
-    with requests.Session() as http:
-        http.trust_env = False
-        for start in range(0, len(asked), _CALLS_A_BATCH):
-            part = asked[start : start + _CALLS_A_BATCH]
-            body = [
-                {"jsonrpc": "2.0", "id": number, "method": "eth_getBalance", "params": [one, "latest"]}
-                if token == NATIVE_TOKEN
-                else {
-                    "jsonrpc": "2.0",
-                    "id": number,
-                    "method": "eth_call",
-                    "params": [{"to": token, "data": f"0x70a08231{one[2:]:0>64}"}, "latest"],
-                }
-                for number, (one, token) in enumerate(part)
-            ]
-            for answer in http.post(chain.url, json=body, timeout=60).json():
-                if balance := int(answer["result"], 16):
-                    found[part[answer["id"]]] = balance
-    return found
 
 
 def stored(engine: Engine) -> Holdings:
@@ -105,10 +78,8 @@ def test_sweeps_of_two_thousand_users_end_with_what_the_chain_says(
     for address in wallets:
         chain.rpc("anvil_setBalance", address, hex(10**19))
         chain.rpc("anvil_impersonateAccount", address)
-    prices = {name: value for name, value in simulator.environment().items() if "ALCHEMY" not in name}
     # A sync has the time that a busy machine may need.
-    own = {"CHAINS": "ethereum", "RPC_URL_ETHEREUM": chain.url, "WORKER_RETRY_DELAY": "20", "WORKER_TIMEOUT": "120000"}
-    runtime = open_runtime(Settings.from_environment({**prices, **own}), engine)
+    runtime = open_runtime(node_settings(simulator, chain.url, WORKER_TIMEOUT="120000"), engine)
     swept(runtime)
 
     rounds, until = 0, time.monotonic() + MOVING_SECONDS
@@ -127,7 +98,7 @@ def test_sweeps_of_two_thousand_users_end_with_what_the_chain_says(
             is_over.set()
             moving.join()
         swept(runtime)
-        assert stored(engine) == on_chain(chain, wallets, tokens)
+        assert stored(engine) == held_on_chain(chain, wallets, tokens)
         rounds += 1
 
     with engine.connect() as connection:

@@ -12,12 +12,12 @@ from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.money import amount_of, value_of
 from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.domain.vault_shares import UNITS_ASKED
-from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.evm_chain import EvmChain
 from moonx_pipeline.simulator.evm_world import EvmToken, EvmWorld
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline_tests.support.odd_contracts import INVALID, MOST, REVERTS, answering, answering_by
+from moonx_pipeline_tests.support.own_node import node_settings
 from moonx_pipeline_tests.support.sweeps import execute, make_due, sweep
 from moonx_pipeline_tests.support.syncs import portfolio, register, violations
 
@@ -46,9 +46,7 @@ def ann(evm_world: EvmWorld) -> str:
 @pytest.fixture
 def runtime(engine: Engine, simulator: RunningSimulator, chain: EvmChain, ann: str) -> Runtime:
     """With one user, whose wallet is known."""
-    prices = {name: value for name, value in simulator.environment().items() if "ALCHEMY" not in name}
-    own = {"CHAINS": "ethereum", "RPC_URL_ETHEREUM": chain.url, "WORKER_RETRY_DELAY": "20"}
-    runtime = open_runtime(Settings.from_environment({**prices, **own}), engine)
+    runtime = open_runtime(node_settings(simulator, chain.url), engine)
     register(engine, "ann", ann)
     sweep(runtime)
     return runtime
@@ -86,7 +84,7 @@ def deposited(evm_world: EvmWorld, ann: str, usdc: str, whole: int) -> str:
 
 
 def put(evm_world: EvmWorld, ann: str, code: str, number: int = 1) -> str:
-    """A contract with code of ours, of which Ann has received something."""
+    """A contract with code of ours; Ann has received some of its tokens."""
     chain = evm_world.chains[ETHEREUM]
     vault = evm_world.deploy(
         ETHEREUM, EvmToken("StandardToken", ("string", "string", "uint8"), ("Trap", f"T{number}", 6))
@@ -97,7 +95,7 @@ def put(evm_world: EvmWorld, ann: str, code: str, number: int = 1) -> str:
 
 
 def claiming(usdc: str, rate: str, **more: int) -> str:
-    """A vault that holds nothing, of which everybody has a whole share, worth so many dollars by its own word."""
+    """A vault that holds nothing, says that everybody has a whole share, and claims so many dollars for it."""
     worth = int(Decimal(rate) * UNITS_ASKED)
     named = {NAME: int.from_bytes(b"Savings".ljust(32, b"\0"))}
     return answering_by({BALANCE: 10**6, DECIMALS: 6, ASSET: int(usdc, 16), CONVERT: worth, **named, **more})
