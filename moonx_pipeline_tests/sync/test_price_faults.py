@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -9,12 +11,16 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Engine
 
+from moonx_pipeline.providers.dexscreener import ADDRESSES_A_CALL
+from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.pools import Pool
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.simulator.world import EMPTY_WALLET, World
-from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.support.quote_rounds import SIX_MINUTES, list_token
+from moonx_pipeline_tests.support.raw_server import answering, http
 from moonx_pipeline_tests.support.syncs import age_prices, portfolio, register, sync, violations
 
 WALLET = EMPTY_WALLET
@@ -286,3 +292,26 @@ def test_tokens_beyond_what_a_sync_asks_for_have_their_turn_and_keep_their_price
     age_prices(engine, timedelta(hours=2))
     sync(runtime)
     assert portfolio(engine).total_value_usd == 330 * 200
+
+
+def test_a_price_source_that_answers_one_call_at_a_time_answers_all_of_them(
+    engine: Engine, simulator: RunningSimulator, world: World
+) -> None:
+    for number in range(900):
+        world.add_token(f"N{number}", chain_id=8453, held={WALLET: "10"})
+    register(engine, "ann", WALLET)
+    answers = []
+
+    def slowly(connection: socket.socket) -> None:
+        time.sleep(0.03)
+        connection.sendall(http(b"[]"))
+        answers.append(connection)
+
+    with answering(slowly) as url:
+        narrow = {"DEXSCREENER_BASE_URL": url, "DEXSCREENER_TIMEOUT": "500"}
+        synced = sync(
+            open_runtime(Settings.from_environment({**simulator.environment(), **FAST, **UNLIMITED, **narrow}), engine)
+        )
+
+    assert (synced.status, synced.message) == ("completed", None)
+    assert len(answers) == 900 / ADDRESSES_A_CALL
