@@ -335,7 +335,10 @@ def test_prices_of_what_is_held_are_asked_for_while_balances_are_read(
 
     fetch = pipeline.start_fetch(pipeline.open(SyncSpec(uuid4(), "ann")))
 
-    eventually(lambda: simulator.requests("binance") > prices)
+    def asks_for_prices() -> None:
+        assert simulator.requests("binance") > prices
+
+    eventually(asks_for_prices)
     assert simulator.requests("alchemy tokens/by-address") == balances
     (valued,) = pipeline.value(fetch.result())
     assert simulator.requests("binance") == prices + 1
