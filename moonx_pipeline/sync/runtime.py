@@ -27,6 +27,7 @@ from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.price_source import PricesByContract
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.settings.providers import LIST_WAYS
 from moonx_pipeline.storage.connection.retries import Database, RetryPolicy
 from moonx_pipeline.sync.intervals import intervals_of
 from moonx_pipeline.sync.protection.breakers import BreakerRules
@@ -75,7 +76,7 @@ class Providers:
         price_executors: Threads for the calls of each price source, by breaker key: a wallet of thousands of tokens
             keeps no balance call waiting.
         breaker_keys: Keys of all their circuit breakers.
-        sources: The ways to read balances that are used, as in the setting ``BALANCE_SOURCES``.
+        sources: The ways to read balances, in the order in which they are tried; see the setting ``BALANCE_SOURCES``.
         lookups: Lets one thread at a time look up tokens.
     """
 
@@ -88,8 +89,17 @@ class Providers:
     executor: Executor
     price_executors: Mapping[str, Executor]
     breaker_keys: tuple[str, ...]
-    sources: frozenset[str]
+    sources: tuple[str, ...]
     lookups: SingleFlight = field(default_factory=SingleFlight)
+
+    def list_ways(self, chain_id: int) -> tuple[str, ...]:
+        """The ways to list a wallet's tokens that there are for a chain, in the order in which they are tried."""
+        by_alchemy = self.alchemy is not None and self.alchemy.serves(chain_id)
+        return tuple(
+            way
+            for way in self.sources
+            if way in LIST_WAYS and (chain_id in self.nodes if way == "node" else by_alchemy)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,5 +297,5 @@ def _open_providers(settings: Settings, database: Database) -> Providers:
             *map(NODE.breaker_of, nodes),
             *(key for entry in (BINANCE, COINGECKO, DEXSCREENER, DEFILLAMA) for key in entry.breakers),
         ),
-        sources=frozenset(settings.balances.sources),
+        sources=settings.balances.sources,
     )

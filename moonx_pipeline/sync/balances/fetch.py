@@ -157,15 +157,12 @@ class BalanceFetch:
         together = {(wallet, chain_id) for group in groups for wallet, chain_ids in group for chain_id in chain_ids}
         others: dict[Pair, _Said] = {}
         for pair in itertools.product(self._wallets, self._chain_ids):
-            wallet, chain_id = pair
             if pair in together:
                 continue
             if pair in self._quiet:
                 others[pair] = ChainBalances(*pair, ChainOutcome.KEPT)
             elif pair in self._bulk_ended and pair not in self.in_full:
                 others[pair] = self._bulk_ended[pair]
-            elif wallet in self._many_tokens and self.calls.alchemy_serves(chain_id):
-                others[pair] = ChainBalances(*pair, ChainOutcome.SKIPPED)
             else:
                 others[pair] = self._not_asked(*pair)
         self._go_on(others, None)
@@ -223,11 +220,13 @@ class BalanceFetch:
         return ended
 
     def _not_asked(self, wallet: str, chain_id: int) -> ChainBalances:
-        """An unanswered reading that says why its chain is in no shared call."""
-        alchemy, breakers, chain = self.calls.providers.alchemy, self.calls.breakers, CHAIN_BY_ID[chain_id]
-        if alchemy is None or not alchemy.serves(chain_id):
+        """An unanswered reading, which says why its chain is in no shared call if it should be."""
+        breakers, chain, ways = self.calls.breakers, CHAIN_BY_ID[chain_id], self.calls.providers.list_ways(chain_id)
+        if not ways:
             reason = f"{chain.name} has no source of balances: set ALCHEMY_API_KEY or RPC_URL_{chain.slug.upper()}."
             return ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED, reason=reason, error_code="no_source")
+        if ways[0] != "alchemy-data" or (wallet in self._many_tokens and self.calls.alchemy_serves(chain_id)):
+            return ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED)
         is_open = breakers.is_open(ALCHEMY.breaker_of(chain_id))
         refusal = breakers.refusal(ALCHEMY.breaker_of(chain_id) if is_open else ALCHEMY_DATA)
         return ChainBalances(

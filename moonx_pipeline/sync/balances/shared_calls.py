@@ -41,10 +41,14 @@ class SharedCalls:
 
     def plan(self, wallets: Sequence[str], chain_ids: Sequence[int], *, but: Collection[Pair]) -> list[Group]:
         """The calls for what may be asked, except for ``but``: as few as the API allows."""
-        alchemy, sources = self.calls.providers.alchemy, self.calls.providers.sources
-        if alchemy is None or "alchemy-data" not in sources or self.calls.breakers.is_open(ALCHEMY_DATA):
+        providers, alchemy = self.calls.providers, self.calls.providers.alchemy
+        if alchemy is None or self.calls.breakers.is_open(ALCHEMY_DATA):
             return []
-        served = [chain_id for chain_id in chain_ids if self.calls.alchemy_serves(chain_id)]
+        served = [
+            chain_id
+            for chain_id in chain_ids
+            if providers.list_ways(chain_id)[:1] == ("alchemy-data",) and self.calls.alchemy_serves(chain_id)
+        ]
         pairs = [(wallet, chain_id) for wallet in wallets for chain_id in served if (wallet, chain_id) not in but]
         return [*alchemy.plan_requests(pairs, with_metadata=self.with_metadata)]
 
