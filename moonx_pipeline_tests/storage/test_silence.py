@@ -246,7 +246,10 @@ def test_a_process_that_lost_its_session_is_present_again(proxy: DatabaseProxy, 
     assert heard.is_set()
     with engine.connect() as connection:
         assert [row.alive for row in list_workers(connection)] == [True]
-        holders = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        holders = (
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+            "WHERE locktype = 'advisory' AND datname = current_database()"
+        )
         assert connection.exec_driver_sql(holders).scalar_one() == 1
     presence.leave()
 

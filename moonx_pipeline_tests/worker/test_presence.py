@@ -40,7 +40,10 @@ def test_each_process_that_takes_runs_hears_cancellations_after_a_cut_too(engine
 def test_a_notification_is_not_taken_for_the_end_of_the_connection(engine: Engine) -> None:
     heard: Queue[str] = Queue()
     presence = WorkerPresence(engine, heard.put)
-    lock = "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
+    lock = (
+        "SELECT pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+        "WHERE locktype = 'advisory' AND datname = current_database()"
+    )
     with engine.connect() as connection:
         before = connection.exec_driver_sql(lock).scalars().all()
 
