@@ -113,9 +113,11 @@ def settle(connection: Connection) -> Settled:
         connection: In a transaction.
     """
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-    connection.exec_driver_sql(
-        "UPDATE outbox_events SET tx = pg_current_xact_id() WHERE tx >= pg_snapshot_xmin(pg_current_snapshot())"
-    )
+    for table, column in (("outbox_events", "tx"), ("outbox_packs", "last_tx")):
+        connection.exec_driver_sql(
+            f"UPDATE {table} SET {column} = pg_current_xact_id() "  # noqa: S608 - a constant
+            f"WHERE {column} >= pg_snapshot_xmin(pg_current_snapshot())"
+        )
     return Settled(*connection.exec_driver_sql(_SKIP).one())
 
 

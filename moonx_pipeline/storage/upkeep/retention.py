@@ -37,7 +37,7 @@ def prune_outbox(engine: Engine, before: datetime, *, unpublished: bool) -> Iter
 
     Args:
         engine: The database.
-        before: Events made before then are old.
+        before: Events made before then are old; packed ones stay until their day is.
         unpublished: Whether to delete events that no broker has acknowledged, too: only if there is no broker, and
             consumers read the outbox itself.
 
@@ -45,6 +45,7 @@ def prune_outbox(engine: Engine, before: datetime, *, unpublished: bool) -> Iter
         Events removed, by the chunk.
     """
     yield from in_chunks(engine, BEGINNING, partial(_prune_outbox, before=before, unpublished=unpublished))
+    yield from in_chunks(engine, _LONG_AGO, partial(_prune_packs, before=before))
 
 
 def _prune_outbox(
@@ -56,6 +57,24 @@ def _prune_outbox(
         return 0, None
     removed, tx, seq, goes_on = row
     return removed, Cursor(tx, seq) if goes_on else None
+
+
+# Whole days of all keys go at once: then what is told of a sync is known from the oldest event on.
+_PACKS: Final = """
+WITH slice AS MATERIALIZED (
+    SELECT id, last_at, cardinality(seqs) AS events FROM outbox_packs
+    WHERE last_at > %(after)s AND last_at < date_trunc('day', %(before)s::timestamptz, 'UTC')
+    ORDER BY last_at FETCH FIRST 200 ROWS WITH TIES
+), gone AS (
+    DELETE FROM outbox_packs p USING slice WHERE p.id = slice.id
+)
+SELECT coalesce(sum(events), 0)::bigint, max(last_at) FROM slice
+"""
+
+
+def _prune_packs(connection: Connection, after: datetime, *, before: datetime) -> tuple[int, datetime | None]:
+    removed, last = connection.exec_driver_sql(_PACKS, {"after": after, "before": before}).one()
+    return removed, last
 
 
 _BY_END: Final = """

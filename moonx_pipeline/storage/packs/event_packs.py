@@ -1,0 +1,109 @@
+"""Packs of events: some of a key's published events, of one day, in one row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from moonx_pipeline.storage.packs.columns import pack_texts, unpack_texts
+from moonx_pipeline.storage.syncs.outbox import OutboxRow
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class EventPack(NamedTuple):
+    """A row of ``outbox_packs``; its lists have one element an event, in the order of ``seq``.
+
+    Attributes:
+        key: Of all its events.
+        first_at, last_at: When the first and the last was made.
+        last_tx: The last transaction that wrote one; of a restored database it may be an earlier one than was packed.
+        seqs, topics, types, versions, operation_ids, errors: What SQL asks for; an error says why the broker never took
+            the event.
+        events: The rest, packed.
+    """
+
+    key: str
+    first_at: datetime
+    last_at: datetime
+    last_tx: int
+    seqs: list[int]
+    topics: list[str]
+    types: list[str]
+    versions: list[int]
+    operation_ids: list[str | None]
+    errors: list[str | None]
+    events: bytes
+
+
+class _Rest(NamedTuple):
+    """What the row does not say of an event; ``at`` is in microseconds since 1970."""
+
+    id: UUID
+    tx: int
+    at: int
+    traceparent: str | None
+
+
+_encode_rest = msgspec.json.Encoder().encode
+_decode_rest = msgspec.json.Decoder(_Rest).decode
+_operation_of = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def pack_events(rows: Sequence[OutboxRow], errors: Sequence[str | None]) -> EventPack:
+    """Packs events of one key and day.
+
+    Args:
+        rows: In the order of ``seq``, at least one.
+        errors: Of each, why the broker never took it.
+
+    Raises:
+        ValueError: They would not come out as they went in.
+    """
+    rest = [
+        _encode_rest(_Rest(row.id, row.tx, (row.created_at - _EPOCH) // _MICROSECOND, row.traceparent)).decode()
+        for row in rows
+    ]
+    packed = pack_texts([*rest, *(row.payload for row in rows)])
+    pack = EventPack(
+        key=rows[0].key,
+        first_at=min(row.created_at for row in rows),
+        last_at=max(row.created_at for row in rows),
+        last_tx=max(row.tx for row in rows),
+        seqs=[row.seq for row in rows],
+        topics=[row.topic for row in rows],
+        types=[row.type for row in rows],
+        versions=[row.version for row in rows],
+        operation_ids=[_operation(row.payload) for row in rows],
+        errors=list(errors),
+        events=packed,
+    )
+    if unpack_events(pack) != list(rows):
+        raise ValueError(f"Events of '{pack.key}' from number {pack.seqs[0]} on are not what was packed.")
+    return pack
+
+
+def _operation(payload: str) -> str | None:
+    data = _operation_of(payload).get("data")
+    operation = data.get("syncOperationId") if isinstance(data, dict) else None
+    return operation if isinstance(operation, str) else None
+
+
+def unpack_events(pack: EventPack) -> list[OutboxRow]:
+    """The events of a pack, in the order of ``seq``."""
+    texts = unpack_texts(pack.events)
+    count = len(pack.seqs)
+    events = []
+    for seq, topic, kind, version, text, payload in zip(
+        pack.seqs, pack.topics, pack.types, pack.versions, texts[:count], texts[count:], strict=True
+    ):
+        rest = _decode_rest(text)
+        made_at = _EPOCH + rest.at * _MICROSECOND
+        tx = min(rest.tx, pack.last_tx)
+        events.append(OutboxRow(seq, tx, rest.id, topic, pack.key, kind, version, payload, made_at, rest.traceparent))
+    return events
