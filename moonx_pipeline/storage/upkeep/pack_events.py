@@ -66,8 +66,8 @@ def _pack(connection: Connection, after: str, *, before: datetime) -> tuple[int,
     found = connection.exec_driver_sql(_ROWS, (due, _EVENTS, before)).all() if due else []
     events = [_Event(OutboxRow(*columns), error) for *columns, error in found]
     packed, is_more = 0, False
-    for _, of_key in groupby(events, key=lambda event: event.row.key):
-        of_key = list(of_key)
+    for _, group in groupby(events, key=lambda event: event.row.key):
+        of_key = list(group)
         is_more = is_more or len(of_key) == _EVENTS
         packed += sum(_store(connection, together) for together in _of_packs(of_key, before))
     if is_more and packed:

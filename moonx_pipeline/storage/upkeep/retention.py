@@ -22,6 +22,7 @@ CHANGING_TABLES: Final = (
     "user_token_holdings_history",
     "sync_operations",
     "outbox_events",
+    "outbox_packs",
     "sync_requests",
     "user_sync_status",
     "unchanged_syncs",

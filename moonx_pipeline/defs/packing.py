@@ -1,0 +1,43 @@
+"""Packing, every hour: moves rows that are old and no longer change into compressed ones."""
+
+from datetime import timedelta
+from typing import Final
+
+import dagster as dg
+
+from moonx_pipeline.clock import utc_now
+from moonx_pipeline.defs.maintenance import Budget, working
+from moonx_pipeline.defs.resources import Database
+from moonx_pipeline.settings import load_settings
+from moonx_pipeline.storage.upkeep.pack_events import pack_outbox
+
+EVENTS_PLAIN: Final = timedelta(hours=1)
+"""Followers of the outbox are rarely further behind."""
+
+
+@dg.op(description="Packs published events that are older than an hour, by user and day.")
+def pack_events(context: dg.OpExecutionContext, config: Budget, database: Database) -> None:
+    with working(context, config, again="hour") as work:
+        work.count("events", pack_outbox(database.engine, utc_now() - EVENTS_PLAIN))
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    description="Moves what is old and no longer changes into compressed rows.",
+    # No retries: the next hour does the rest.
+    tags={"dagster/retry_on_asset_or_op_failure": "false"},
+)
+def packing() -> None:
+    pack_events()
+
+
+hourly_packing = dg.ScheduleDefinition(
+    name="hourly_packing",
+    job=packing,
+    cron_schedule="40 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING
+    if load_settings().periodic.enabled
+    else dg.DefaultScheduleStatus.STOPPED,
+    description="Packs what has become old; without it nothing is lost, and the database grows.",
+)
