@@ -19,11 +19,13 @@ from moonx_pipeline.storage.connection.engine import dagster_database_url, open_
 from moonx_pipeline.storage.syncs import evidence_log as explain
 from moonx_pipeline.storage.upkeep import garbage as unused
 from moonx_pipeline.storage.upkeep import history, retention
+from moonx_pipeline.storage.upkeep import pack_operations as packed_operations
 
 PARTITION_UNUSED: Final = timedelta(days=30)
 TOKEN_UNUSED: Final = timedelta(days=90)
 BREAKER_UNUSED: Final = timedelta(days=30)
 LIMIT_UNUSED: Final = timedelta(days=1)
+OPERATIONS_PLAIN: Final = timedelta(days=1)
 _PARTITIONS_A_NIGHT: Final = 20_000
 
 # Partitions go before the runs that are kept for them; statistics are collected last.
@@ -150,6 +152,12 @@ def prune_evidence(
         work.count("syncs", explain.prune_evidence(database.engine, before))
 
 
+@dg.op(description="Packs operations of sweeps that are older than a day, by user and day.")
+def pack_operations(context: dg.OpExecutionContext, config: LongBudget, database: Database) -> None:
+    with working(context, config) as work:
+        work.count("operations", packed_operations.pack_operations(database.engine, utc_now() - OPERATIONS_PLAIN))
+
+
 @dg.op(description="Deletes old requests and operations that ended, but the last operation of each user.")
 def prune_operations(
     context: dg.OpExecutionContext, config: Budget, database: Database, settings: PipelineSettings
@@ -202,6 +210,7 @@ def maintenance() -> None:
     turn_history_months()
     prune_outbox()
     prune_evidence()
+    pack_operations()
     prune_operations()
     prune_unused()
     prune_broker()

@@ -15,6 +15,7 @@ from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.syncs.event_reads import OLDEST, ReplayCursor, newest, read_after, read_since
 from moonx_pipeline.storage.syncs.outbox import OutboxRow
+from moonx_pipeline.storage.upkeep.chunks import is_packing_alone
 from moonx_pipeline.storage.upkeep.pack_events import ENOUGH, pack_outbox
 from moonx_pipeline.storage.upkeep.retention import prune_outbox
 from moonx_pipeline.sync.runtime import Runtime
@@ -67,7 +68,7 @@ def test_of_two_that_pack_one_does(engine: Engine) -> None:
     with engine.begin() as other:
         first = next(pack_outbox(engine, utc_now()))
         assert first == 12
-        other.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (0x7061636B65767473,))
+        assert is_packing_alone(other)
         put_old(engine, event("cy", 1))
         assert pack(engine) == 0
     assert pack(engine) == 1

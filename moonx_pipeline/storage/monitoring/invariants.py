@@ -63,7 +63,7 @@ def _told(types: str, expected: str, of: str = "true") -> str:
     return (
         "WITH told AS (SELECT key, operation_id AS operation, count(*) AS times "
         f"FROM kept_events WHERE type IN ({types}) GROUP BY 1, 2) "
-        "SELECT o.id || ' of ' || o.user_id || ' is ' || o.status FROM sync_operations o "
+        "SELECT o.id || ' of ' || o.user_id || ' is ' || o.status FROM kept_operations o "
         "LEFT JOIN told t ON t.key = o.user_id AND t.operation = o.id::text "
         f"WHERE {_KEPT} AND ({of}) AND coalesce(t.times, 0) <> ({expected})::int"
     )
@@ -99,7 +99,7 @@ INVARIANTS: Final = (
     Invariant(
         "numbers of syncs",
         "Each sync of a user has a number of its own, none above the last one that was given.",
-        "SELECT o.user_id || ': number ' || o.fence FROM sync_operations o JOIN user_sync_status s USING (user_id) "
+        "SELECT o.user_id || ': number ' || o.fence FROM kept_operations o JOIN user_sync_status s USING (user_id) "
         "WHERE o.fence IS NOT NULL GROUP BY o.user_id, o.fence, s.opened_fence "
         "HAVING count(*) > 1 OR o.fence > s.opened_fence",
     ),
@@ -107,7 +107,7 @@ INVARIANTS: Final = (
         "stored syncs",
         "What is stored is of a sync that ended well, or was made void by a change of wallets.",
         "SELECT s.user_id || ': number ' || s.stored_fence || ' is of a sync that ' || o.status "
-        "FROM user_sync_status s JOIN sync_operations o ON o.user_id = s.user_id AND o.fence = s.stored_fence "
+        "FROM user_sync_status s JOIN kept_operations o ON o.user_id = s.user_id AND o.fence = s.stored_fence "
         "WHERE o.status NOT IN ('completed', 'partial')",
     ),
     Invariant(
@@ -166,7 +166,7 @@ INVARIANTS: Final = (
         "snapshots",
         "History is of syncs that ended well.",
         "SELECT DISTINCT h.sync_operation_id || ' of ' || h.user_id FROM user_token_holdings_history h "
-        "JOIN sync_operations o ON o.id = h.sync_operation_id WHERE o.status NOT IN ('completed', 'partial')",
+        "JOIN kept_operations o ON o.id = h.sync_operation_id WHERE o.status NOT IN ('completed', 'partial')",
     ),
     Invariant(
         "log of limits",

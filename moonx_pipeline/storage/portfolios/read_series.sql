@@ -8,9 +8,10 @@ SELECT b.since IS NULL, coalesce(CASE WHEN b.since IS NULL THEN greatest(o.at, c
        coalesce(o.total, h.total, c.total), coalesce(o.omitted, c.omitted)
 FROM buckets b
 LEFT JOIN LATERAL (
-    SELECT o.completed_at AS at, o.total_value_usd AS total, o.omitted FROM sync_operations o
-    WHERE o.user_id = %(user)s AND o.started_at < b.until
+    SELECT o.completed_at AS at, o.total_value_usd AS total, o.omitted FROM kept_operations o
+    WHERE o.user_id = %(user)s AND o.started_at < b.until AND o.pack_from < b.until
       AND o.started_at >= coalesce(b.since - interval '1 hour', '-infinity')
+      AND o.pack_to >= coalesce(b.since - interval '1 hour', '-infinity')
       AND o.status IN ('completed', 'partial') AND o.total_value_usd IS NOT NULL
       AND o.completed_at <@ tstzrange(b.since, b.until)
     ORDER BY o.started_at DESC LIMIT 1
@@ -25,18 +26,37 @@ LEFT JOIN LATERAL (
             AND h.created_at >= coalesce(b.since, '-infinity')
           ORDER BY h.created_at DESC LIMIT 1) s
 ) h ON true
+-- A pack has ends of syncs only, so the one before or after a time is in the nearest packs.
 -- Syncs that found what an operation had stored have none of their own: the next one, or the user's status, says until
 -- when there were any.
 LEFT JOIN LATERAL (
     SELECT least(x.until, b.until - interval '1 microsecond') AS at, p.total_value_usd AS total, p.omitted
-    FROM (SELECT started_at, completed_at, total_value_usd, omitted FROM sync_operations
-          WHERE user_id = %(user)s AND started_at < coalesce(b.since, b.until)
-            AND completed_at < coalesce(b.since, b.until)
-            AND status IN ('completed', 'partial', 'failed')
+    FROM (SELECT started_at, completed_at, total_value_usd, omitted FROM (
+              (SELECT started_at, completed_at, total_value_usd, omitted FROM sync_operations
+               WHERE user_id = %(user)s AND started_at < coalesce(b.since, b.until)
+                 AND completed_at < coalesce(b.since, b.until) AND status IN ('completed', 'partial', 'failed')
+               ORDER BY started_at DESC LIMIT 1)
+              UNION ALL
+              SELECT e.started_at, e.completed_at, e.total, e.omitted
+              FROM (SELECT * FROM operation_packs
+                    WHERE user_id = %(user)s AND first_started_at < coalesce(b.since, b.until)
+                    ORDER BY last_started_at DESC LIMIT 3) k
+              CROSS JOIN unnest(k.started_at, k.completed_at, k.totals, k.omitted)
+                  AS e(started_at, completed_at, total, omitted)
+              WHERE e.started_at < coalesce(b.since, b.until) AND e.completed_at < coalesce(b.since, b.until)) before
           ORDER BY started_at DESC LIMIT 1) p
-    LEFT JOIN LATERAL (SELECT true AS is_there, previous_sync_at FROM sync_operations
-                       WHERE user_id = %(user)s AND started_at > p.started_at
-                         AND status IN ('completed', 'partial', 'failed')
+    LEFT JOIN LATERAL (SELECT true AS is_there, previous_sync_at FROM (
+                           (SELECT started_at, previous_sync_at FROM sync_operations
+                            WHERE user_id = %(user)s AND started_at > p.started_at
+                              AND status IN ('completed', 'partial', 'failed')
+                            ORDER BY started_at LIMIT 1)
+                           UNION ALL
+                           SELECT e.started_at, e.previous_sync_at
+                           FROM (SELECT * FROM operation_packs
+                                 WHERE user_id = %(user)s AND last_started_at > p.started_at
+                                 ORDER BY last_started_at LIMIT 3) k
+                           CROSS JOIN unnest(k.started_at, k.previous_sync_at) AS e(started_at, previous_sync_at)
+                           WHERE e.started_at > p.started_at) after
                        ORDER BY started_at LIMIT 1) n ON true
     CROSS JOIN LATERAL (SELECT CASE WHEN n.is_there THEN n.previous_sync_at ELSE (
                             SELECT last_sync_at FROM user_sync_status WHERE user_id = %(user)s) END AS until) x

@@ -13,14 +13,13 @@ from sqlalchemy import Connection, Engine
 from moonx_pipeline.storage.connection.statements import sql_beside
 from moonx_pipeline.storage.packs.event_packs import pack_events
 from moonx_pipeline.storage.syncs.outbox import OUTBOX_COLUMNS, OutboxRow
-from moonx_pipeline.storage.upkeep.chunks import in_chunks
+from moonx_pipeline.storage.upkeep.chunks import in_chunks, is_packing_alone
 
 ENOUGH: Final = 180
 """So many events of a key and day fill a pack; fewer wait for more, until their day is over."""
 
 _KEYS: Final = 20
 _EVENTS: Final = 3 * ENOUGH
-_PACKING: Final = 0x7061636B65767473  # the advisory lock of the transaction that packs: there is one
 
 # Keys are found by leaps from one to the next in the index of published events.
 _DUE: Final = sql_beside(__file__, "due_events")
@@ -58,7 +57,7 @@ def pack_outbox(engine: Engine, before: datetime) -> Iterator[int]:
 
 
 def _pack(connection: Connection, after: str, *, before: datetime) -> tuple[int, str | None]:
-    if not connection.exec_driver_sql("SELECT pg_try_advisory_xact_lock(%s)", (_PACKING,)).scalar_one():
+    if not is_packing_alone(connection):
         return 0, None
     parameters = {"after": after, "before": before, "keys": _KEYS, "enough": ENOUGH}
     keys = connection.exec_driver_sql(_DUE, parameters).all()

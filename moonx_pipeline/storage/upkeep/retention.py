@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.connection.statements import sql_beside
 from moonx_pipeline.storage.syncs.outbox import BEGINNING, Cursor
-from moonx_pipeline.storage.upkeep.chunks import in_chunks
+from moonx_pipeline.storage.upkeep.chunks import in_chunks, with_lock_timeout
 
 _SLICE: Final = 5000
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,9 +110,26 @@ def prune_requests(engine: Engine, before: datetime) -> Iterator[int]:
 def prune_operations(engine: Engine, before: datetime) -> Iterator[int]:
     """Deletes operations that ended before a time; yields how many, by the chunk.
 
-    The last one of each user stays, and those whose requests still exist.
+    The last one of each user stays, and those whose requests still exist; packed ones go by whole days.
     """
     yield from in_chunks(engine, _LONG_AGO, partial(_prune_by_end, statement=_OPERATIONS, before=before))
+    while removed := with_lock_timeout(engine, partial(_prune_operation_packs, before=before)):
+        yield removed
+
+
+_OPERATION_PACKS: Final = """
+WITH gone AS (
+    DELETE FROM operation_packs WHERE id IN (
+        SELECT id FROM operation_packs WHERE day < (%s::timestamptz AT TIME ZONE 'UTC')::date ORDER BY day LIMIT 500)
+    RETURNING cardinality(ids) AS operations
+)
+SELECT coalesce(sum(operations), 0)::bigint FROM gone
+"""
+
+
+def _prune_operation_packs(connection: Connection, before: datetime) -> int:
+    removed: int = connection.exec_driver_sql(_OPERATION_PACKS, (before,)).scalar_one()
+    return removed
 
 
 _UNCHANGED: Final = _BY_END.format(table="unchanged_syncs", most=_SLICE, condition="true")
