@@ -65,7 +65,7 @@ def test_what_is_asked_of_packed_syncs_has_the_same_answers(
     for number in range(6):
         if number == 4:
             simulator.fault("outage", network="polygon-mainnet")
-        simulator.change("world", tick=number)
+        simulator.simulation.world.tick(number)
         age_prices(engine, timedelta(hours=1))
         at = utc_now().replace(hour=3) - 3 * DAY + timedelta(hours=5 * number)
         make_due(engine, at)
@@ -104,7 +104,8 @@ def test_syncs_that_somebody_may_ask_for_or_that_have_no_day_stay(engine: Engine
     served = store(engine)
     execute(
         engine,
-        "INSERT INTO sync_requests (user_id, status, sync_operation_id, completed_at) VALUES ('ann', 'done', %s, now())",
+        "INSERT INTO sync_requests (user_id, status, sync_operation_id, completed_at) "
+        "VALUES ('ann', 'done', %s, now())",
         (served,),  # type: ignore[arg-type]
     )
     stay = {
@@ -172,7 +173,7 @@ def test_a_chart_is_the_same_once_syncs_are_packed(engine: Engine, past: list, d
     execute(engine, "TRUNCATE sync_operations, operation_packs, user_sync_status CASCADE")
     at = NOON
     for number, (minutes, status, stood, kind) in enumerate(past):
-        before, at = at, at - timedelta(minutes=minutes)
+        at -= timedelta(minutes=minutes)
         store(
             engine, type=kind, status=status, started_at=at, fence=1000 - number,
             total_value_usd=None if status == "failed" else number,
