@@ -113,3 +113,30 @@ FROM (
     FROM unchanged_syncs GROUP BY 1
 ) days
 GROUP BY sync_date;
+
+-- Snapshots of a user's wallet on one day. They go with the wallet.
+CREATE TABLE history_packs (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id        text NOT NULL,
+    wallet_address text NOT NULL,
+    day            date NOT NULL,
+    grain          text NOT NULL CHECK (grain IN ('whole', 'hour', 'day')),
+    first_at       timestamptz NOT NULL,
+    last_at        timestamptz NOT NULL,
+    created_at     timestamptz[] NOT NULL,
+    operation_ids  uuid[] NOT NULL,
+    totals         numeric[] NOT NULL,
+    snapshots      bytea NOT NULL,
+    FOREIGN KEY (user_id, wallet_address) REFERENCES user_wallets ON DELETE CASCADE
+);
+
+ALTER TABLE history_packs ALTER COLUMN snapshots SET STORAGE EXTERNAL;
+
+CREATE INDEX history_packs_wallet ON history_packs (user_id, wallet_address);
+CREATE INDEX history_packs_user ON history_packs (user_id, last_at);
+CREATE INDEX history_packs_day ON history_packs (grain, day);
+
+COMMENT ON TABLE history_packs IS 'Snapshots that moved out of user_token_holdings_history; its lists are in their order.';
+COMMENT ON COLUMN history_packs.grain IS 'What is left of the day: every snapshot, the last of each hour, or the last.';
+COMMENT ON COLUMN history_packs.totals IS 'Of each snapshot, the sum of what counts in this wallet.';
+COMMENT ON COLUMN history_packs.snapshots IS 'The positions of each snapshot; storage/packs/history_packs.py.';

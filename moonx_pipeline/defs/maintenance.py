@@ -19,6 +19,7 @@ from moonx_pipeline.storage.connection.engine import dagster_database_url, open_
 from moonx_pipeline.storage.syncs import evidence_log as explain
 from moonx_pipeline.storage.upkeep import garbage as unused
 from moonx_pipeline.storage.upkeep import history, retention
+from moonx_pipeline.storage.upkeep import pack_history as packed_history
 from moonx_pipeline.storage.upkeep import pack_operations as packed_operations
 
 PARTITION_UNUSED: Final = timedelta(days=30)
@@ -119,6 +120,10 @@ def thin_history(
             oldest=history.first_kept_month(now, settings.values.service.history_months),
         )
         work.count("rows", slices)
+        slices = packed_history.thin_packs(
+            database.engine, hourly_before=now - history.KEPT_WHOLE, daily_before=now - history.KEPT_HOURLY
+        )
+        work.count("packed_snapshots", slices)
 
 
 @dg.op(description="Drops the months of history that are too old, and makes those to come.")
@@ -131,6 +136,7 @@ def turn_history_months(
         work.metadata["months_made"] = history.ensure_history(database.engine, now.date())
         work.metadata["months_dropped"] = ", ".join(history.drop_history(database.engine, first)) or "none"
         work.count("rows_without_month", history.delete_stray_history(database.engine, first))
+        work.count("packed_snapshots", packed_history.drop_packs(database.engine, first))
 
 
 @dg.op(description="Deletes old events; unpublished ones only where events go nowhere but to the outbox.")

@@ -9,16 +9,23 @@ from moonx_pipeline.clock import utc_now
 from moonx_pipeline.defs.maintenance import Budget, working
 from moonx_pipeline.defs.resources import Database
 from moonx_pipeline.settings import load_settings
+from moonx_pipeline.storage.upkeep import pack_history as packed_history
 from moonx_pipeline.storage.upkeep.pack_events import pack_outbox
 
-EVENTS_PLAIN: Final = timedelta(hours=1)
-"""Followers of the outbox are rarely further behind."""
+PLAIN: Final = timedelta(hours=1)
+"""What is younger stays as it is: followers of the outbox are rarely further behind."""
 
 
 @dg.op(description="Packs published events that are older than an hour, by user and day.")
 def pack_events(context: dg.OpExecutionContext, config: Budget, database: Database) -> None:
     with working(context, config, again="hour") as work:
-        work.count("events", pack_outbox(database.engine, utc_now() - EVENTS_PLAIN))
+        work.count("events", pack_outbox(database.engine, utc_now() - PLAIN))
+
+
+@dg.op(description="Packs history that is older than an hour, by wallet and day.")
+def pack_history(context: dg.OpExecutionContext, config: Budget, database: Database) -> None:
+    with working(context, config, again="hour") as work:
+        work.count("rows", packed_history.pack_history(database.engine, utc_now() - PLAIN))
 
 
 @dg.job(
@@ -29,6 +36,7 @@ def pack_events(context: dg.OpExecutionContext, config: Budget, database: Databa
 )
 def packing() -> None:
     pack_events()
+    pack_history()
 
 
 hourly_packing = dg.ScheduleDefinition(

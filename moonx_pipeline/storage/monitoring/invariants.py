@@ -165,8 +165,9 @@ INVARIANTS: Final = (
     Invariant(
         "snapshots",
         "History is of syncs that ended well.",
-        "SELECT DISTINCT h.sync_operation_id || ' of ' || h.user_id FROM user_token_holdings_history h "
-        "JOIN kept_operations o ON o.id = h.sync_operation_id WHERE o.status NOT IN ('completed', 'partial')",
+        "SELECT DISTINCT o.id || ' of ' || o.user_id FROM kept_operations o JOIN (SELECT sync_operation_id "
+        "FROM user_token_holdings_history UNION ALL SELECT unnest(operation_ids) FROM history_packs) h "
+        "ON o.id = h.sync_operation_id WHERE o.status NOT IN ('completed', 'partial')",
     ),
     Invariant(
         "log of limits",

@@ -17,14 +17,23 @@ LEFT JOIN LATERAL (
     ORDER BY o.started_at DESC LIMIT 1
 ) o ON true
 LEFT JOIN LATERAL (
-    SELECT s.created_at AS at,
-           (SELECT coalesce(sum(h.value_usd) FILTER (WHERE h.in_total), 0) FROM user_token_holdings_history h
-            WHERE h.user_id = %(user)s AND h.created_at = s.created_at
-              AND h.sync_operation_id = s.sync_operation_id) AS total
-    FROM (SELECT h.created_at, h.sync_operation_id FROM user_token_holdings_history h
-          WHERE o.at IS NULL AND h.user_id = %(user)s AND h.created_at < b.until
-            AND h.created_at >= coalesce(b.since, '-infinity')
-          ORDER BY h.created_at DESC LIMIT 1) s
+    (SELECT s.created_at AS at,
+            (SELECT coalesce(sum(h.value_usd) FILTER (WHERE h.in_total), 0) FROM user_token_holdings_history h
+             WHERE h.user_id = %(user)s AND h.created_at = s.created_at
+               AND h.sync_operation_id = s.sync_operation_id) AS total
+     FROM (SELECT h.created_at, h.sync_operation_id FROM user_token_holdings_history h
+           WHERE o.at IS NULL AND h.user_id = %(user)s AND h.created_at < b.until
+             AND h.created_at >= coalesce(b.since, '-infinity')
+           ORDER BY h.created_at DESC LIMIT 1) s)
+    UNION ALL
+    (SELECT e.at, sum(e.total)
+     FROM history_packs k CROSS JOIN unnest(k.created_at, k.operation_ids, k.totals) AS e(at, operation_id, total)
+     WHERE o.at IS NULL AND k.user_id = %(user)s AND k.first_at < b.until
+       AND k.last_at >= coalesce(b.since, (SELECT max(date_trunc('day', first_at, 'UTC')) FROM history_packs
+                                           WHERE user_id = %(user)s AND first_at < b.until))
+       AND e.at >= coalesce(b.since, '-infinity') AND e.at < b.until
+     GROUP BY e.at, e.operation_id ORDER BY e.at DESC LIMIT 1)
+    ORDER BY at DESC LIMIT 1
 ) h ON true
 -- A pack has ends of syncs only, so the one before or after a time is in the nearest packs.
 -- Syncs that found what an operation had stored have none of their own: the next one, or the user's status, says until

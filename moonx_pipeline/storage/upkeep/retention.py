@@ -23,6 +23,8 @@ CHANGING_TABLES: Final = (
     "sync_operations",
     "outbox_events",
     "outbox_packs",
+    "operation_packs",
+    "history_packs",
     "sync_requests",
     "user_sync_status",
     "unchanged_syncs",
