@@ -9,7 +9,9 @@ from uuid import UUID
 
 import msgspec
 
+from moonx_pipeline.domain.events import event_id_of
 from moonx_pipeline.storage.packs.columns import pack_texts, unpack_texts
+from moonx_pipeline.storage.packs.derived import leave_out, put_back
 from moonx_pipeline.storage.syncs.outbox import OutboxRow
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,15 +38,22 @@ class EventPack(NamedTuple):
     topics: list[str]
     types: list[str]
     versions: list[int]
-    operation_ids: list[str | None]
+    operation_ids: list[UUID | None]
     errors: list[str | None]
     events: bytes
 
 
 class _Rest(NamedTuple):
-    """What the row does not say of an event; ``at`` is in microseconds since 1970."""
+    """What the row does not say of an event.
 
-    id: UUID
+    Attributes:
+        id: ``None`` if it follows from its sync and type.
+        tx: As in ``OutboxRow``.
+        at: Microseconds since 1970.
+        traceparent: As in ``OutboxRow``.
+    """
+
+    id: UUID | None
     tx: int
     at: int
     traceparent: str | None
@@ -52,7 +61,7 @@ class _Rest(NamedTuple):
 
 _encode_rest = msgspec.json.Encoder().encode
 _decode_rest = msgspec.json.Decoder(_Rest).decode
-_operation_of = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_payload = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def pack_events(rows: Sequence[OutboxRow], errors: Sequence[str | None]) -> EventPack:
@@ -65,11 +74,14 @@ def pack_events(rows: Sequence[OutboxRow], errors: Sequence[str | None]) -> Even
     Raises:
         ValueError: They would not come out as they went in.
     """
-    rest = [
-        _encode_rest(_Rest(row.id, row.tx, (row.created_at - _EPOCH) // _MICROSECOND, row.traceparent)).decode()
-        for row in rows
-    ]
-    packed = pack_texts([*rest, *(row.payload for row in rows)])
+    operations = [_operation(row.payload) for row in rows]
+    rest, payloads = [], []
+    for row, operation in zip(rows, operations, strict=True):
+        own_id = None if row.id == _derived_id(operation, row.type) else row.id
+        at = (row.created_at - _EPOCH) // _MICROSECOND
+        rest.append(_encode_rest(_Rest(own_id, row.tx, at, row.traceparent)).decode())
+        payloads.append(leave_out(row.payload, row.type, operation))
+    packed = pack_texts([*rest, *payloads])
     pack = EventPack(
         key=rows[0].key,
         first_at=min(row.created_at for row in rows),
@@ -79,7 +91,7 @@ def pack_events(rows: Sequence[OutboxRow], errors: Sequence[str | None]) -> Even
         topics=[row.topic for row in rows],
         types=[row.type for row in rows],
         versions=[row.version for row in rows],
-        operation_ids=[_operation(row.payload) for row in rows],
+        operation_ids=operations,
         errors=list(errors),
         events=packed,
     )
@@ -88,10 +100,17 @@ def pack_events(rows: Sequence[OutboxRow], errors: Sequence[str | None]) -> Even
     return pack
 
 
-def _operation(payload: str) -> str | None:
-    data = _operation_of(payload).get("data")
+def _operation(payload: str) -> UUID | None:
+    data = _decode_payload(payload).get("data")
     operation = data.get("syncOperationId") if isinstance(data, dict) else None
-    return operation if isinstance(operation, str) else None
+    try:
+        return UUID(operation) if isinstance(operation, str) else None
+    except ValueError:
+        return None
+
+
+def _derived_id(operation: UUID | None, kind: str) -> UUID | None:
+    return None if operation is None else event_id_of(operation, kind)
 
 
 def unpack_events(pack: EventPack) -> list[OutboxRow]:
@@ -99,11 +118,14 @@ def unpack_events(pack: EventPack) -> list[OutboxRow]:
     texts = unpack_texts(pack.events)
     count = len(pack.seqs)
     events = []
-    for seq, topic, kind, version, text, payload in zip(
-        pack.seqs, pack.topics, pack.types, pack.versions, texts[:count], texts[count:], strict=True
-    ):
+    lists = (pack.seqs, pack.topics, pack.types, pack.versions, pack.operation_ids, texts[:count], texts[count:])
+    for seq, topic, kind, version, operation, text, short in zip(*lists, strict=True):
         rest = _decode_rest(text)
+        event_id = rest.id or _derived_id(operation, kind)
+        if event_id is None:
+            raise ValueError(f"Event {seq} of '{pack.key}' has no id.")
         made_at = _EPOCH + rest.at * _MICROSECOND
+        payload = put_back(short, kind, operation)
         tx = min(rest.tx, pack.last_tx)
-        events.append(OutboxRow(seq, tx, rest.id, topic, pack.key, kind, version, payload, made_at, rest.traceparent))
+        events.append(OutboxRow(seq, tx, event_id, topic, pack.key, kind, version, payload, made_at, rest.traceparent))
     return events

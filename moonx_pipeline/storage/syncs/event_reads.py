@@ -17,7 +17,7 @@ from moonx_pipeline.storage.packs.event_packs import EventPack, unpack_events
 from moonx_pipeline.storage.syncs.outbox import OUTBOX_COLUMNS, OutboxRow
 
 _PACK_COLUMNS: Final = (
-    "key, first_at, last_at, last_tx::text::bigint, seqs, topics, types, versions, '{}'::text[], errors, events"
+    "key, first_at, last_at, last_tx::text::bigint, seqs, topics, types, versions, operation_ids, errors, events"
 )
 _PACKS_A_LOOK: Final = 4
 # Events of a key go to Kafka one after the other, those of many keys at once.
