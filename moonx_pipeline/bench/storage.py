@@ -95,11 +95,11 @@ def a_user(add: Add, many: Crowd) -> None:
         "evidence": service.evidence_days * len(times) * evidence,
     }
     add("storage_bytes_a_sync_events_plain", _EVENTS_A_SYNC * plain_event, "bytes", "")
-    add("storage_bytes_a_sync_events_packed", events / len(times), "bytes", "<= 700")
+    add("storage_bytes_a_sync_events_packed", events / len(times), "bytes", "<= 300")
     add("storage_bytes_a_sync_operation_plain", plain_operation, "bytes", "")
-    add("storage_bytes_a_sync_operation_packed", operations / len(times), "bytes", "<= 150")
+    add("storage_bytes_a_sync_operation_packed", operations / len(times), "bytes", "<= 120")
     add("storage_bytes_a_sync_history_plain", plain_snapshot, "bytes", "")
-    add("storage_bytes_a_sync_history_packed", whole / len(times), "bytes", "<= 600")
+    add("storage_bytes_a_sync_history_packed", whole / len(times), "bytes", "<= 300")
     add("storage_bytes_a_day_history_thinned_to_hours", hours, "bytes", "")
     add("storage_bytes_a_day_history_thinned_to_a_day", last, "bytes", "")
     for name, value in parts.items():
