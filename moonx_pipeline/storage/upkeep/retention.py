@@ -62,7 +62,7 @@ def _prune_outbox(
     return removed, Cursor(tx, seq) if goes_on else None
 
 
-# Whole days of all keys go at once: then what is told of a sync is known from the oldest event on.
+# Whole days of all keys go at once: from the oldest event on, each sync has all of its events.
 _PACKS: Final = """
 WITH slice AS MATERIALIZED (
     SELECT id, last_at, cardinality(seqs) AS events FROM outbox_packs
