@@ -8,7 +8,7 @@ from typing import Final
 
 from moonx_pipeline.bench.crowd import Crowd
 from moonx_pipeline.bench.figures import Add
-from moonx_pipeline.defs.maintenance import OPERATIONS_PLAIN
+from moonx_pipeline.defs.packing import OPERATIONS_PLAIN
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.upkeep.history import KEPT_HOURLY, KEPT_WHOLE
 from moonx_pipeline.storage.upkeep.pack_events import ENOUGH as EVENTS_A_PACK
@@ -83,7 +83,7 @@ def a_user(add: Add, many: Crowd) -> None:
     last = _packed(many, "history_packs")
 
     kafka, service = many.settings.kafka, many.settings.service
-    # What is packed each hour is an hour old and waits until there is enough; operations wait for the second night.
+    # What is packed each hour is an hour old and waits until there is enough; operations wait for the second midnight.
     parts = {
         "events": kafka.retention_days * events + (EVENTS_A_PACK + 24 * _EVENTS_A_SYNC) * plain_event,
         "operations": service.operation_days * operations

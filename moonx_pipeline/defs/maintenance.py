@@ -19,14 +19,12 @@ from moonx_pipeline.storage.connection.engine import dagster_database_url, open_
 from moonx_pipeline.storage.syncs import evidence_log as explain
 from moonx_pipeline.storage.upkeep import garbage as unused
 from moonx_pipeline.storage.upkeep import history, retention
-from moonx_pipeline.storage.upkeep import pack_history as packed_history
-from moonx_pipeline.storage.upkeep import pack_operations as packed_operations
+from moonx_pipeline.storage.upkeep.pack_history import drop_packs
 
 PARTITION_UNUSED: Final = timedelta(days=30)
 TOKEN_UNUSED: Final = timedelta(days=90)
 BREAKER_UNUSED: Final = timedelta(days=30)
 LIMIT_UNUSED: Final = timedelta(days=1)
-OPERATIONS_PLAIN: Final = timedelta(days=1)
 _PARTITIONS_A_NIGHT: Final = 20_000
 
 # Partitions go before the runs that are kept for them; statistics are collected last.
@@ -120,10 +118,6 @@ def thin_history(
             oldest=history.first_kept_month(now, settings.values.service.history_months),
         )
         work.count("rows", slices)
-        slices = packed_history.thin_packs(
-            database.engine, hourly_before=now - history.KEPT_WHOLE, daily_before=now - history.KEPT_HOURLY
-        )
-        work.count("packed_snapshots", slices)
 
 
 @dg.op(description="Drops the months of history that are too old, and makes those to come.")
@@ -136,7 +130,7 @@ def turn_history_months(
         work.metadata["months_made"] = history.ensure_history(database.engine, now.date())
         work.metadata["months_dropped"] = ", ".join(history.drop_history(database.engine, first)) or "none"
         work.count("rows_without_month", history.delete_stray_history(database.engine, first))
-        work.count("packed_snapshots", packed_history.drop_packs(database.engine, first))
+        work.count("packed_snapshots", drop_packs(database.engine, first))
 
 
 @dg.op(description="Deletes old events; unpublished ones only where events go nowhere but to the outbox.")
@@ -156,12 +150,6 @@ def prune_evidence(
     with working(context, config) as work:
         before = utc_now() - timedelta(days=settings.values.service.evidence_days)
         work.count("syncs", explain.prune_evidence(database.engine, before))
-
-
-@dg.op(description="Packs operations of sweeps that are older than a day, by user and day.")
-def pack_operations(context: dg.OpExecutionContext, config: LongBudget, database: Database) -> None:
-    with working(context, config) as work:
-        work.count("operations", packed_operations.pack_operations(database.engine, utc_now() - OPERATIONS_PLAIN))
 
 
 @dg.op(description="Deletes old requests and operations that ended, but the last operation of each user.")
@@ -216,7 +204,6 @@ def maintenance() -> None:
     turn_history_months()
     prune_outbox()
     prune_evidence()
-    pack_operations()
     prune_operations()
     prune_unused()
     prune_broker()

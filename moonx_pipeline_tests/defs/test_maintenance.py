@@ -29,7 +29,6 @@ OPS = {
     "turn_history_months",
     "prune_outbox",
     "prune_evidence",
-    "pack_operations",
     "prune_operations",
     "prune_unused",
     "prune_broker",

@@ -34,7 +34,7 @@ def pack(instance: dg.DagsterInstance) -> dict[str, object]:
     """What each op of the job counted."""
     result = defs.resolve_job_def("packing").execute_in_process(instance=instance)
     counted = {}
-    for op in ("pack_events", "pack_history"):
+    for op in ("pack_events", "pack_history", "pack_operations", "thin_packs"):
         (output,) = [e for e in result.events_for_node(op) if e.event_type == dg.DagsterEventType.STEP_OUTPUT]
         found = {name: value.value for name, value in output.step_output_data.metadata.items()}
         counted.update({name: value for name, value in found.items() if name != "seconds"})
@@ -48,16 +48,21 @@ def test_the_job_packs_what_is_old_and_a_second_time_nothing(
     sync(runtime)
     publish_all(engine)
     execute(engine, "UPDATE user_token_holdings_history SET created_at = created_at - %s", (TWO_DAYS,))
+    execute(
+        engine,
+        "UPDATE sync_operations SET type = 'sweep', started_at = started_at - %s, completed_at = completed_at - %s",
+        (TWO_DAYS, TWO_DAYS),
+    )
     sync(runtime)
     young = plain_count(engine) - 3
 
     counted = pack(instance)
 
-    assert counted["events"] == 3
+    assert (counted["events"], counted["operations"]) == (3, 1)
     assert counted["rows"] > 0
     assert plain_count(engine) == young
     assert violations(engine) == []
-    assert pack(instance) == {"events": 0, "rows": 0}
+    assert pack(instance) == {"events": 0, "rows": 0, "operations": 0, "snapshots": 0}
 
 
 def test_it_is_done_every_hour_unless_unattended_work_is_off() -> None:
