@@ -76,15 +76,14 @@ COMMENT ON TABLE operation_packs IS 'Operations that moved out of sync_operation
 COMMENT ON COLUMN operation_packs.total_ms IS 'The sum of the durations of its completed and partial syncs.';
 COMMENT ON COLUMN operation_packs.details IS 'What the other columns do not say of each sync; storage/packs/columns.py.';
 
--- All operations that are kept, by what can be asked of them without unpacking any. A query that names a time says it of
--- pack_from and pack_to, too: then it reads few packs.
+-- All operations that are kept, by what can be asked of them without unpacking any.
 CREATE VIEW kept_operations AS
 SELECT id, user_id, type, status, fence, started_at, completed_at, total_value_usd, omitted, portfolio_version,
-       previous_sync_at, started_at AS pack_from, started_at AS pack_to
+       previous_sync_at
 FROM sync_operations
 UNION ALL
 SELECT o.id, p.user_id, 'sweep', o.status, o.fence, o.started_at, o.completed_at, o.total, o.omitted, o.version,
-       o.previous_sync_at, p.first_started_at, p.last_started_at
+       o.previous_sync_at
 FROM operation_packs p
 CROSS JOIN unnest(p.ids, p.statuses, p.fences, p.started_at, p.completed_at, p.totals, p.omitted, p.versions,
                   p.previous_sync_at)

@@ -24,7 +24,7 @@ class EventPack(NamedTuple):
     Attributes:
         key: Of all its events.
         first_at, last_at: When the first and the last was made.
-        last_tx: The last transaction that wrote one; of a restored database it may be an earlier one than was packed.
+        last_tx: The last transaction that wrote one.
         seqs, topics, types, versions, operation_ids, errors: What SQL asks for; an error says why the broker never took
             the event.
         events: The rest, packed.
@@ -126,6 +126,7 @@ def unpack_events(pack: EventPack) -> list[OutboxRow]:
             raise ValueError(f"Event {seq} of '{pack.key}' has no id.")
         made_at = _EPOCH + rest.at * _MICROSECOND
         payload = put_back(short, kind, operation)
-        tx = min(rest.tx, pack.last_tx)
-        events.append(OutboxRow(seq, tx, event_id, topic, pack.key, kind, version, payload, made_at, rest.traceparent))
+        events.append(
+            OutboxRow(seq, rest.tx, event_id, topic, pack.key, kind, version, payload, made_at, rest.traceparent)
+        )
     return events

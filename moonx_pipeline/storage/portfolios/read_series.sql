@@ -8,13 +8,25 @@ SELECT b.since IS NULL, coalesce(CASE WHEN b.since IS NULL THEN greatest(o.at, c
        coalesce(o.total, h.total, c.total), coalesce(o.omitted, c.omitted)
 FROM buckets b
 LEFT JOIN LATERAL (
-    SELECT o.completed_at AS at, o.total_value_usd AS total, o.omitted FROM kept_operations o
-    WHERE o.user_id = %(user)s AND o.started_at < b.until AND o.pack_from < b.until
-      AND o.started_at >= coalesce(b.since - interval '1 hour', '-infinity')
-      AND o.pack_to >= coalesce(b.since - interval '1 hour', '-infinity')
-      AND o.status IN ('completed', 'partial') AND o.total_value_usd IS NOT NULL
-      AND o.completed_at <@ tstzrange(b.since, b.until)
-    ORDER BY o.started_at DESC LIMIT 1
+    SELECT at, total, omitted FROM (
+        (SELECT o.started_at, o.completed_at AS at, o.total_value_usd AS total, o.omitted FROM sync_operations o
+         WHERE o.user_id = %(user)s AND o.started_at < b.until
+           AND o.started_at >= coalesce(b.since - interval '1 hour', '-infinity')
+           AND o.status IN ('completed', 'partial') AND o.total_value_usd IS NOT NULL
+           AND o.completed_at <@ tstzrange(b.since, b.until)
+         ORDER BY o.started_at DESC LIMIT 1)
+        UNION ALL
+        (SELECT e.started_at, e.completed_at, e.total, e.omitted
+         FROM (SELECT * FROM operation_packs
+               WHERE user_id = %(user)s AND first_started_at < b.until AND completed + partial > 0
+                 AND last_started_at >= coalesce(b.since - interval '1 hour', '-infinity')
+               ORDER BY last_started_at DESC LIMIT CASE WHEN b.since IS NULL THEN 3 END) k
+         CROSS JOIN unnest(k.started_at, k.completed_at, k.totals, k.omitted, k.statuses)
+             AS e(started_at, completed_at, total, omitted, status)
+         WHERE e.status IN ('completed', 'partial') AND e.total IS NOT NULL
+           AND e.completed_at <@ tstzrange(b.since, b.until)
+         ORDER BY e.started_at DESC LIMIT 1)) found
+    ORDER BY started_at DESC LIMIT 1
 ) o ON true
 LEFT JOIN LATERAL (
     (SELECT s.created_at AS at,
@@ -48,7 +60,8 @@ LEFT JOIN LATERAL (
               UNION ALL
               SELECT e.started_at, e.completed_at, e.total, e.omitted
               FROM (SELECT * FROM operation_packs
-                    WHERE user_id = %(user)s AND first_started_at < coalesce(b.since, b.until)
+                    WHERE (o.at IS NULL OR b.since IS NULL) AND h.at IS NULL
+                      AND user_id = %(user)s AND first_started_at < coalesce(b.since, b.until)
                     ORDER BY last_started_at DESC LIMIT 3) k
               CROSS JOIN unnest(k.started_at, k.completed_at, k.totals, k.omitted)
                   AS e(started_at, completed_at, total, omitted)
