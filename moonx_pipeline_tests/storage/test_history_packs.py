@@ -136,6 +136,7 @@ _TIMES = st.lists(
         st.sampled_from([[0], [1], [0, 1]]),
     ),
     max_size=30,
+    unique_by=lambda snapshot: snapshot[:2],
 )
 
 
