@@ -1,6 +1,7 @@
 """Events that are packed are the same to all who read them."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,10 +10,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from moonx_pipeline.clock import utc_now
+from moonx_pipeline.domain.events import event_id_of
 from moonx_pipeline.events.stream import OutboxStream, event_stream
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.connection.retries import autocommit
+from moonx_pipeline.storage.packs.event_packs import pack_events, unpack_events
 from moonx_pipeline.storage.syncs.event_reads import OLDEST, ReplayCursor, newest, read_after, read_since
 from moonx_pipeline.storage.syncs.outbox import OutboxRow
 from moonx_pipeline.storage.upkeep.chunks import is_packing_alone
@@ -41,6 +44,42 @@ def fill(engine: Engine) -> None:
     put(engine, event("ann", 6))
     execute(engine, "UPDATE outbox_events SET published_at = coalesce(published_at, now())")
     put(engine, event("bob", 6))
+
+
+_PAYLOADS = st.one_of(
+    st.just('{"data": {"syncOperationId": null}}'),
+    st.just('{"data": {"syncOperationId": "of nobody"}, "n": 1E+400}'),
+    st.just('{"data": [1], "eventId": ""}'),
+    st.just("[]"),
+    st.uuids().map(
+        lambda operation: (
+            f'{{"data": {{"syncOperationId": "{operation}"}}, "eventId": "{event_id_of(operation, "sync.started")}"}}'
+        )
+    ),
+)
+
+
+@given(
+    st.lists(
+        st.builds(
+            OutboxRow,
+            seq=st.integers(1, 2**62),
+            tx=st.integers(1, 2**62),
+            id=st.one_of(st.uuids(), st.just(event_id_of(UUID(int=1), "sync.started"))),
+            topic=st.sampled_from(["sync.events", "portfolio.updates"]),
+            key=st.just("ann"),
+            type=st.sampled_from(["sync.started", "portfolio.updated"]),
+            version=st.integers(0, 2**62),
+            payload=st.one_of(_PAYLOADS, st.just(f'{{"data": {{"syncOperationId": "{UUID(int=1)}"}}}}')),
+            created_at=st.datetimes(timezones=st.just(UTC)),
+            traceparent=st.one_of(st.none(), st.text()),
+        ),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_events_come_out_of_a_pack_as_they_went_in(events: list[OutboxRow]) -> None:
+    assert unpack_events(pack_events(events, [None] * len(events))) == events
 
 
 def test_a_replay_reads_the_same_events_once_they_are_packed(engine: Engine) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -59,9 +59,19 @@ class _Rest(NamedTuple):
     traceparent: str | None
 
 
+class _Data(msgspec.Struct):
+    sync_operation: UUID | None = msgspec.field(default=None, name="syncOperationId")
+
+
+class _Payload(msgspec.Struct):
+    """The part of a payload that names its sync; the rest is not decoded."""
+
+    data: _Data = msgspec.field(default_factory=_Data)
+
+
 _encode_rest = msgspec.json.Encoder().encode
 _decode_rest = msgspec.json.Decoder(_Rest).decode
-_decode_payload = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_payload = msgspec.json.Decoder(_Payload).decode
 
 
 def pack_events(rows: Sequence[OutboxRow], errors: Sequence[str | None]) -> EventPack:
@@ -101,11 +111,9 @@ def pack_events(rows: Sequence[OutboxRow], errors: Sequence[str | None]) -> Even
 
 
 def _operation(payload: str) -> UUID | None:
-    data = _decode_payload(payload).get("data")
-    operation = data.get("syncOperationId") if isinstance(data, dict) else None
     try:
-        return UUID(operation) if isinstance(operation, str) else None
-    except ValueError:
+        return _decode_payload(payload).data.sync_operation
+    except msgspec.MsgspecError:
         return None
 
 

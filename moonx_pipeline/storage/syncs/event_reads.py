@@ -21,7 +21,7 @@ _PACK_COLUMNS: Final = (
 )
 _PACKS_A_LOOK: Final = 4
 # Events of a key go to Kafka one after the other, those of many keys at once.
-_PACKS_A_REPLAY: Final = 32
+_PACKS_A_REPLAY: Final = 16
 
 
 class Position(NamedTuple):

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple
 
+import structlog
 from sqlalchemy import Connection, Engine
 
 from moonx_pipeline.storage.connection.statements import sql_beside
@@ -17,6 +18,8 @@ from moonx_pipeline.storage.upkeep.chunks import in_chunks, is_packing_alone
 
 ENOUGH: Final = 180
 """So many events of a key and day fill a pack; fewer wait for more, until their day is over."""
+
+_log = structlog.get_logger("packing")
 
 _KEYS: Final = 20
 _EVENTS: Final = 3 * ENOUGH
@@ -85,7 +88,11 @@ def _of_packs(events: Iterable[_Event], before: datetime) -> Iterator[list[_Even
 
 def _store(connection: Connection, events: Sequence[_Event]) -> int:
     """Moves events into a pack; returns how many."""
-    pack = pack_events([event.row for event in events], [event.error for event in events])
+    try:
+        pack = pack_events([event.row for event in events], [event.error for event in events])
+    except ValueError as problem:  # they stay where they are, and stop no others
+        _log.error("events can't be packed", problem=str(problem))
+        return 0
     connection.exec_driver_sql(_INSERT, tuple(pack))
     ids = [event.row.id for event in events]
     return connection.exec_driver_sql("DELETE FROM outbox_events WHERE id = ANY(%s::uuid[])", (ids,)).rowcount
