@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from queue import Empty
 from typing import Any, Final
@@ -18,9 +18,12 @@ from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.sqlalchemy import Transport
 from sqlalchemy import Engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
-from moonx_pipeline.settings import Settings
+from moonx_pipeline.settings import Settings, load_settings
 from moonx_pipeline.storage.connection.engine import database_url, ready_engine
+from moonx_pipeline.storage.connection.notifications import CONNECTION_ERRORS, Listener
+from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.connection.silence import KEEPALIVE
 
 QUEUE: Final = "dagster"
@@ -32,20 +35,41 @@ _LOOK_SECONDS: Final = 2.0
 
 _SCHEME: Final = "moonx"
 _SCHEMA: Final = "celery"
+_CHANNEL: Final = "moonx_broker"
 _POLLING_SECONDS: Final = 0.1
 _CREATING_TABLES: Final = 0x63656C65
 
 
 class DatabaseTransport(Transport):
-    """kombu's transport over SQL, which polls more often and returns after each poll."""
+    """kombu's transport over SQL, which polls as soon as a run was sent, or else often, and returns after each poll."""
+
+    _listener: Listener | None = None
 
     def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:
         assert self.cycle is not None  # noqa: S101 - it is made with the transport
         try:
             self.cycle.get(self._deliver, timeout=timeout)
         except Empty:
-            time.sleep(_POLLING_SECONDS)
+            self._await_run()
             raise TimeoutError from None
+
+    def close_connection(self, connection: Any) -> None:
+        self._stop_listening()
+        super().close_connection(connection)  # type: ignore[no-untyped-call]  # kombu has few types
+
+    def _await_run(self) -> None:
+        try:
+            if self._listener is None:
+                self._listener = Listener(ready_engine(load_settings()), _CHANNEL)
+            self._listener.wait(_POLLING_SECONDS)
+        except CONNECTION_ERRORS:
+            self._stop_listening()
+            time.sleep(_POLLING_SECONDS)
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
 
 
 TRANSPORT_ALIASES[_SCHEME] = f"{__name__}:{DatabaseTransport.__name__}"
@@ -142,6 +166,13 @@ def _redis(settings: Settings) -> Iterator[Connection]:
     with Connection(broker_url(settings), transport_options=options) as broker:
         broker.ensure_connection(max_retries=1, timeout=_LOOK_SECONDS)
         yield broker
+
+
+def announce_run(settings: Settings) -> None:
+    """Wakes the workers after a run was sent, if the database is the broker; they also look by themselves."""
+    if uses_database(settings):
+        with suppress(SQLAlchemyError), autocommit(ready_engine(settings)) as connection:
+            connection.exec_driver_sql(f"NOTIFY {_CHANNEL}")
 
 
 def prepare_broker(settings: Settings) -> None:

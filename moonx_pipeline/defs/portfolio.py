@@ -22,7 +22,7 @@ from moonx_pipeline.domain.portfolio import ChainBalances
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.sync import run_tags
 from moonx_pipeline.sync.balances.progress import trace_chain_end
-from moonx_pipeline.sync.pipeline import BatchFetch
+from moonx_pipeline.sync.fetch import BatchFetch
 from moonx_pipeline.sync.pricing.price_lines import refresh_quietly
 from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, OpenSync, SyncRefused, SyncSpec
 from moonx_pipeline.sync.store import StoredSync

@@ -18,7 +18,7 @@ from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.make_app import make_app
 from kombu.exceptions import OperationalError
 
-from moonx_pipeline.broker import LONGEST_RUN_SECONDS, QUEUE, broker_url, celery_settings, prepare_broker
+from moonx_pipeline.broker import LONGEST_RUN_SECONDS, QUEUE, announce_run, broker_url, celery_settings, prepare_broker
 from moonx_pipeline.defs.dagster_private import (
     CheckRunHealthResult,
     ConfigurableClassData,
@@ -109,6 +109,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
             soft_time_limit=limit,
             time_limit=limit + _KILL_AFTER_SECONDS,
         )
+        announce_run(_settings())
 
     def terminate(self, run_id: str) -> bool:
         """Ends a run: first its stored sync, then the process that executes it is notified."""

@@ -88,16 +88,16 @@ class EvidencePacker:
         read = {(r.wallet, r.chain_id): r for r in readings if r.is_read}
         rows = []
         for p in positions:
-            place = self._places.get((p.chain_id, p.token))
+            wallet, chain_id, token = p[:3]
+            place = self._places.get((chain_id, token))
             if place is None:
                 place = self._add(p.key, valuer)
             if place == _NOTHING_KNOWN:
                 continue
-            wallet = wallets.setdefault(p.wallet, len(wallets))
-            reading = read.get((p.wallet, p.chain_id))
-            is_read = reading is not None and p.token in reading.balances
+            reading = read.get((wallet, chain_id))
+            is_read = reading is not None and token in reading.balances
             flags = None if p.flags == self._flags[place] else p.flags
-            rows.append(_Row(place, wallet, is_read, str(p.balance), flags))
+            rows.append(_Row(place, wallets.setdefault(wallet, len(wallets)), is_read, str(p.balance), flags))
         kept = [
             _Reading(wallets[r.wallet], r.chain_id, r.source, r.block, r.way.value if r.way else None)
             for r in read.values()

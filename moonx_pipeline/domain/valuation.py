@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from moonx_pipeline.domain.chains import DISPLAY_ORDER
@@ -23,7 +22,7 @@ from moonx_pipeline.domain.flags import (
 )
 from moonx_pipeline.domain.holdings import Holding
 from moonx_pipeline.domain.market import Market
-from moonx_pipeline.domain.money import amount_of, total_of, value_of, without_zeros
+from moonx_pipeline.domain.money import amount_of, total_of, value_of
 from moonx_pipeline.domain.portfolio import UNKNOWN_TOKEN, Position, TokenInfo, TokenKey
 from moonx_pipeline.domain.pricing import Choice
 from moonx_pipeline.domain.quotes import PriceSource
@@ -175,6 +174,7 @@ class Valuer:
     tokens: Mapping[TokenKey, TokenInfo]
     market: Market
     _facts: dict[tuple[int, str], TokenFacts] = field(default_factory=dict, repr=False, compare=False)
+    _parts: dict[tuple[int, str], _Parts] = field(default_factory=dict, repr=False, compare=False)
 
     def facts(self, key: TokenKey) -> TokenFacts:
         """The facts that apply to every holding of a token."""
@@ -195,55 +195,77 @@ class Valuer:
     def _position(self, holding: Holding) -> Position:
         # A plain pair finds the key of a token, too, and takes half the time to make.
         wallet, chain_id, token, balance, flags_of_balance, stale = holding
-        facts = self._facts.get((chain_id, token))
-        if facts is None:
-            facts = self.facts(TokenKey(chain_id, token))
-        known, quote = facts.info, facts.choice.quote
-        amount = amount_of(balance, known.decimals) if known.decimals is not None else None
-        price_usd = quote.price_usd if quote else None
+        parts = self._parts.get((chain_id, token))
+        if parts is None:
+            parts = self._parts[chain_id, token] = _parts(self.facts(TokenKey(chain_id, token)))
+        names, decimals, price_usd, judged, flags, logo_url, _ = parts
+        amount = amount_of(balance, decimals) if decimals is not None else None
         value = value_of(amount, price_usd) if amount is not None and price_usd is not None else None
-        flags = facts.flags
         if flags_of_balance:
             flags = tuple(sorted({*flags_of_balance, *flags}))
         return _new_position(
             Position,
-            (
-                wallet,
-                chain_id,
-                token,
-                known.symbol,
-                known.name,
-                known.decimals,
-                balance,
-                amount,
-                price_usd,
-                value,
-                quote.source.value if quote else None,
-                (quote.price_at or quote.read_at) if quote else None,
-                facts.choice.change_24h,
-                bool(facts.spam_reasons),
-                facts.spam_reasons,
-                facts.is_listed,
-                flags,
-                known.logo_url,
-                stale,
-            ),
+            (wallet, chain_id, token, *names, balance, amount, price_usd, value, *judged, flags, logo_url, stale),
         )
 
     def _within_their_market(self, positions: Sequence[Position]) -> list[Position]:
         """Flags unlisted tokens if the wallets together hold more than the market could pay."""
-        held: defaultdict[TokenKey, list[Decimal]] = defaultdict(list)
+        held: defaultdict[tuple[int, str], list[Decimal]] = defaultdict(list)
+        parts = self._parts
         for p in positions:
-            if p.value_usd is not None and not p.is_verified and self.facts(p.key).market_usd is not None:
-                held[p.key].append(p.value_usd)
+            key = (p.chain_id, p.token)
+            if parts[key].bound_usd is not None and p.value_usd is not None:
+                held[key].append(p.value_usd)
         beyond = set()
         for key, values in held.items():
-            market_usd = self.facts(key).market_usd
-            if market_usd is not None and total_of(values) > market_usd:
+            bound_usd = parts[key].bound_usd
+            if bound_usd is not None and total_of(values) > bound_usd:
                 beyond.add(key)
         if not beyond:
             return list(positions)
-        return [_flagged(p, EXCEEDS_LIQUIDITY) if p.key in beyond else p for p in positions]
+        return [_flagged(p, EXCEEDS_LIQUIDITY) if (p.chain_id, p.token) in beyond else p for p in positions]
+
+
+class _Parts(NamedTuple):
+    """What all positions of a token have in common, in the order of ``Position``.
+
+    Attributes:
+        names: Symbol, name and decimals.
+        decimals: As in ``names``.
+        price_usd: Its price.
+        judged: From the price's source to whether it is listed.
+        flags: Its flags.
+        logo_url: Its logo.
+        bound_usd: What the holdings of an unlisted token together can be worth at most, if that is known.
+    """
+
+    names: tuple[str | None, str | None, int | None]
+    decimals: int | None
+    price_usd: Decimal | None
+    judged: tuple[str | None, datetime | None, Decimal | None, bool, tuple[str, ...], bool]
+    flags: tuple[str, ...]
+    logo_url: str | None
+    bound_usd: Decimal | None
+
+
+def _parts(facts: TokenFacts) -> _Parts:
+    info, quote = facts.info, facts.choice.quote
+    return _Parts(
+        (info.symbol, info.name, info.decimals),
+        info.decimals,
+        quote.price_usd if quote else None,
+        (
+            quote.source.value if quote else None,
+            (quote.price_at or quote.read_at) if quote else None,
+            facts.choice.change_24h,
+            bool(facts.spam_reasons),
+            facts.spam_reasons,
+            facts.is_listed,
+        ),
+        facts.flags,
+        info.logo_url,
+        None if facts.is_listed else facts.market_usd,
+    )
 
 
 def _bounded_together(positions: Sequence[Position], limit_usd: Decimal) -> list[Position]:
@@ -278,31 +300,3 @@ def _bounded_together(positions: Sequence[Position], limit_usd: Decimal) -> list
 
 def _flagged(position: Position, flag: str) -> Position:
     return position._replace(flags=tuple(sorted({*position.flags, flag})))
-
-
-def content_hash(
-    positions: Iterable[Position],
-    stale: Iterable[tuple[str, int]],
-    unread: Mapping[tuple[str, int], int] = MappingProxyType({}),
-) -> bytes:
-    """A digest of all that is stored and shown of a portfolio except times; equal means nothing changed.
-
-    Args:
-        positions: Positions in any order.
-        stale: The wallets and chains whose positions are the last known ones.
-        unread: The number of tokens by wallet and chain whose balance could not be read and was never known.
-    """
-    rows = sorted(
-        (wallet, chain_id, token, symbol, name, decimals, balance, _digits(price_usd), price_source,
-         _digits(change_24h), spam_reasons, is_verified, flags, logo_url)
-        for (wallet, chain_id, token, symbol, name, decimals, balance, _, price_usd, _, price_source, _, change_24h,
-             _, spam_reasons, is_verified, flags, logo_url, _) in positions
-    )  # fmt: skip
-    counted = tuple(item for item in sorted(unread.items()) if item[1])
-    content = (rows, sorted(stale), counted) if counted else (rows, sorted(stale))
-    return hashlib.blake2b(repr(content).encode(), digest_size=16).digest()
-
-
-def _digits(number: Decimal | None) -> Decimal | None:
-    """A number as hashed: a provider's 1.50 and a stored 1.5 are the same price."""
-    return None if number is None else without_zeros(number)

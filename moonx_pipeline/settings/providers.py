@@ -117,7 +117,9 @@ class AlchemySettings(Group):
         return self.webhook_signing_keys.get(chain_slug)
 
 
-BALANCE_WAYS: Final = ("node-bulk", "alchemy-bulk", "alchemy-data", "alchemy-rpc", "node")
+BULK_WAYS: Final = ("node-bulk", "alchemy-bulk")
+LIST_WAYS: Final = ("alchemy-data", "alchemy-rpc", "node")
+BALANCE_WAYS: Final = (*BULK_WAYS, *LIST_WAYS)
 
 
 class BalanceSettings(Group):
@@ -126,16 +128,19 @@ class BalanceSettings(Group):
     sources: Names = setting(
         BALANCE_WAYS,
         "BALANCE_SOURCES",
-        about="Ways to read balances that are used, each for what those before it could not read. The bulk ways read "
-        "what changed of many users in one call; without them, sweeps list all tokens of each user.",
+        about="Ways to read balances, in the order in which they are tried, each for what those before it could not "
+        "read; those left out are not used. The bulk ways come first: they read what changed of many users in one "
+        "call. Without them, sweeps list all tokens of each user.",
         shown_default=",".join(BALANCE_WAYS),
     )
 
     @field_validator("sources")
     @classmethod
     def _is_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if tuple(name for name in BALANCE_WAYS if name in names) != names:
-            raise ValueError(f"must be some of {', '.join(BALANCE_WAYS)}, in this order, with commas between")
+        if len(set(names)) < len(names) or not set(names) <= set(BALANCE_WAYS):
+            raise ValueError(f"must be some of {', '.join(BALANCE_WAYS)}, each once, with commas between")
+        if sorted(names, key=lambda name: name in LIST_WAYS) != list(names):
+            raise ValueError(f"must have {' and '.join(BULK_WAYS)} before the others: they read what changed")
         return names
 
 

@@ -43,8 +43,8 @@ class ProviderCalls:
         return self.breakers.call(key, ask, *what, self.scope)
 
     def start(self, key: str, ask: Callable[..., T], *what: object) -> Future[T]:
-        """Makes a call in another thread; see ``make``."""
-        return self.providers.executor.submit(self.make, key, ask, *what)
+        """Makes a call of a price source in one of its threads; see ``make``."""
+        return self.providers.price_executors[key].submit(self.make, key, ask, *what)
 
     def alchemy_serves(self, chain_id: int) -> bool:
         """Whether Alchemy may be asked about a chain."""

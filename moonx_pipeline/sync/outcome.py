@@ -9,12 +9,12 @@ from typing import Any
 from msgspec import structs
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
+from moonx_pipeline.domain.content_hash import content_hash
 from moonx_pipeline.domain.events import FailedChain, portfolio_updated, sync_completed
 from moonx_pipeline.domain.holdings import Pair, is_whole
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Way
 from moonx_pipeline.domain.reasons import CHAINS_FAILED, NO_CHAIN_READ
 from moonx_pipeline.domain.schedule import Intervals, next_due
-from moonx_pipeline.domain.valuation import content_hash
 from moonx_pipeline.storage.syncs.operations import ChainStatusRow, LockedUser, OperationEnd
 from moonx_pipeline.sync.ending import Ending, beginning, milliseconds, without_result
 from moonx_pipeline.sync.value import ValuedSync

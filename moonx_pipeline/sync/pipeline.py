@@ -9,15 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import Event
-from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
 from moonx_pipeline.domain.reasons import DATABASE_AWAY, DEADLINE_EXCEEDED, INTERNAL_ERROR, INTERRUPTED, Reason
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.connection.causes import why_database_failed
@@ -27,63 +27,22 @@ from moonx_pipeline.sync.balances.compare import difference_alerts, differences
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS, BalanceFetch
 from moonx_pipeline.sync.balances.known import known_pairs
 from moonx_pipeline.sync.balances.memory import StoredMemory
-from moonx_pipeline.sync.balances.progress import notify_chain_end
+from moonx_pipeline.sync.balances.progress import notify_chain_ends
 from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.confirm import confirm_syncs
+from moonx_pipeline.sync.fetch import BatchFetch, Fetched
 from moonx_pipeline.sync.open import open_requested
 from moonx_pipeline.sync.protection.breakers import report_breakers, user_key
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import PERSONAL_TRIGGERS, OpenSync, SyncSpec
 from moonx_pipeline.sync.store import LAST_WORDS_SECONDS, StoredSync, fail_sync, store_syncs
-from moonx_pipeline.sync.value import Fetched, ReadSync, ValuedSync, price_batch
+from moonx_pipeline.sync.value import ValuedSync, price_ahead, price_batch
 from moonx_pipeline.tracing import note_failure
 
 READ_BY: Final = 0.6
 """The share of a sync's time by which balances are read: a chain that hangs until then leaves enough for the rest."""
 
 _STATEMENT_CANCELED: Final = "57014"
-
-
-@dataclass(frozen=True, slots=True)
-class BatchFetch:
-    """The fetch stage of a batch, in progress.
-
-    Attributes:
-        syncs: At least one; they opened together.
-        balances: The reading of the users' wallets.
-        read_at: When it began.
-        chain_ids: The chains that a sync covers.
-    """
-
-    syncs: tuple[OpenSync, ...]
-    balances: BalanceFetch
-    read_at: datetime
-    chain_ids: tuple[int, ...]
-
-    def read_chain(self, chain_id: int) -> list[ChainBalances]:
-        """Waits for one chain; returns the readings of all wallets."""
-        return self.balances.read_chain(chain_id)
-
-    def result(self) -> Fetched:
-        """Waits for all chains."""
-        found = {(r.wallet, r.chain_id): r for chain_id in self.chain_ids for r in self.read_chain(chain_id)}
-        reads = [
-            ReadSync(
-                sync,
-                [
-                    # A wallet may be read for another user; a user without a movement keeps what is stored.
-                    ChainBalances(wallet, chain_id, ChainOutcome.KEPT)
-                    if chain_id in sync.unmoved_chains
-                    else found[wallet, chain_id]
-                    for chain_id in self.chain_ids
-                    for wallet in sync.wallets
-                ],
-            )
-            for sync in self.syncs
-        ]
-        bulk = self.balances.bulk
-        shares = dict(bulk.shares) if bulk is not None else {}
-        return Fetched(reads, self.balances.quotes(), self.balances.calls, self.read_at, shares)
 
 
 class Finished(NamedTuple):
@@ -131,10 +90,17 @@ class SyncPipeline:
         return open_requested(self.runtime, spec, self.clock())
 
     def start_fetch(self, sync: OpenSync) -> BatchFetch:
-        """Starts to read one user's balances and returns at once; live listeners are notified as each chain ends."""
+        """Starts to read one user's balances, and the prices of what a user who waits holds; returns at once.
+
+        Live listeners are notified as each chain ends.
+        """
         fetch = self.plan_fetch([sync], announce=True)
         fetch.balances.start()
-        return fetch
+        if sync.spec.trigger not in PERSONAL_TRIGGERS or not 0 < sync.tokens_held <= MANY_TOKENS:
+            return fetch
+        # Somebody waits, and sees prices of this moment: they are asked for beside the balances.
+        asked = self.runtime.providers.executor.submit(price_ahead, self.runtime, fetch.kept())
+        return replace(fetch, asked=asked)
 
     def plan_fetch(
         self, syncs: Sequence[OpenSync], *, announce: bool = False, with_sample: bool | None = None
@@ -174,7 +140,7 @@ class SyncPipeline:
             bulk=BulkReader(calls, known.pairs, known.gaps, known.shares) if known and known.pairs else None,
             in_full=known.in_full if known else frozenset(),
             quiet={(wallet, chain_id) for wallet in owners for chain_id in chain_ids} - needed,
-            on_chain_end=(lambda *end: notify_chain_end(runtime.db.engine, first, *end)) if announce else None,
+            on_chains_end=partial(notify_chain_ends, runtime.db.engine, first) if announce else None,
         )
         return BatchFetch(tuple(syncs), balances, read_at, chain_ids)
 

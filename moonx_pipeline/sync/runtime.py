@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import Chain
 from moonx_pipeline.domain.pricing import PriceLimits
-from moonx_pipeline.domain.providers import ALCHEMY, BINANCE, COINGECKO, DEFILLAMA, DEXSCREENER, NODE
+from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_PRICES, BINANCE, COINGECKO, DEFILLAMA, DEXSCREENER, NODE
 from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.providers.alchemy import Alchemy
 from moonx_pipeline.providers.alchemy_prices import AlchemyPrices
@@ -27,6 +27,7 @@ from moonx_pipeline.providers.evm import EvmNode
 from moonx_pipeline.providers.http import HttpClient
 from moonx_pipeline.providers.price_source import PricesByContract
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.settings.providers import LIST_WAYS
 from moonx_pipeline.storage.connection.retries import Database, RetryPolicy
 from moonx_pipeline.sync.intervals import intervals_of
 from moonx_pipeline.sync.protection.breakers import BreakerRules
@@ -34,7 +35,10 @@ from moonx_pipeline.sync.protection.context_pool import ContextPool
 from moonx_pipeline.sync.protection.rate_limiter import ProviderRateLimiter
 
 _THREADS = 64
-"""The most calls in progress in one process; a thread starts when it is first needed."""
+"""The most balance calls in progress in one process; a thread starts when it is first needed."""
+
+_PRICE_THREADS = 8
+"""The most calls in progress to one price source: more would only wait at it for each other until they are late."""
 
 _BALANCES_WAIT = 12.0
 """Seconds that a balance call waits for its turn: slightly longer than the window of Alchemy's limit."""
@@ -68,9 +72,11 @@ class Providers:
         alchemy: ``None`` if no key is set.
         nodes: The operator's own EVM nodes by chain id.
         second_opinions: The sources that are asked only about prices in doubt.
-        executor: Threads for calls; a call in it never waits for another one in it.
+        executor: Threads for balance calls; a call in it never waits for another one in it.
+        price_executors: Threads for the calls of each price source, by breaker key: a wallet of thousands of tokens
+            keeps no balance call waiting.
         breaker_keys: Keys of all their circuit breakers.
-        sources: The ways to read balances that are used, as in the setting ``BALANCE_SOURCES``.
+        sources: The ways to read balances, in the order in which they are tried; see the setting ``BALANCE_SOURCES``.
         lookups: Lets one thread at a time look up tokens.
     """
 
@@ -81,9 +87,19 @@ class Providers:
     dexscreener: DexScreener
     second_opinions: tuple[PricesByContract, ...]
     executor: Executor
+    price_executors: Mapping[str, Executor]
     breaker_keys: tuple[str, ...]
-    sources: frozenset[str]
+    sources: tuple[str, ...]
     lookups: SingleFlight = field(default_factory=SingleFlight)
+
+    def list_ways(self, chain_id: int) -> tuple[str, ...]:
+        """The ways to list a wallet's tokens that there are for a chain, in the order in which they are tried."""
+        by_alchemy = self.alchemy is not None and self.alchemy.serves(chain_id)
+        return tuple(
+            way
+            for way in self.sources
+            if way in LIST_WAYS and (chain_id in self.nodes if way == "node" else by_alchemy)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,12 +286,16 @@ def _open_providers(settings: Settings, database: Database) -> Providers:
             defillama,
             *((AlchemyPrices(keys, base_url=alchemy.prices_base_url, http=of_alchemy),) if keys else ()),
         ),
-        executor=ContextPool(_THREADS, thread_name_prefix="provider"),
+        executor=ContextPool(_THREADS, thread_name_prefix="balances"),
+        price_executors={
+            key: ContextPool(_PRICE_THREADS, thread_name_prefix=key)
+            for key in (ALCHEMY_PRICES, *(entry.id for entry in (BINANCE, COINGECKO, DEXSCREENER, DEFILLAMA)))
+        },
         breaker_keys=(
             *(ALCHEMY.breakers if keys else ()),
             *map(ALCHEMY.breaker_of, keys),
             *map(NODE.breaker_of, nodes),
             *(key for entry in (BINANCE, COINGECKO, DEXSCREENER, DEFILLAMA) for key in entry.breakers),
         ),
-        sources=frozenset(settings.balances.sources),
+        sources=settings.balances.sources,
     )

@@ -25,15 +25,15 @@ from moonx_pipeline.storage.syncs.claims import Claim, is_anybody_due, unschedul
 from moonx_pipeline.storage.syncs.webhooks import NO_WEBHOOKS, Webhooks
 from moonx_pipeline.sync.balances.fetch import MANY_TOKENS
 from moonx_pipeline.sync.balances.known import SAMPLED_USERS
+from moonx_pipeline.sync.fetch import BatchFetch, Fetched, ReadSync
 from moonx_pipeline.sync.open import open_syncs
-from moonx_pipeline.sync.pipeline import BatchFetch, Finished, SyncPipeline
+from moonx_pipeline.sync.pipeline import Finished, SyncPipeline
 from moonx_pipeline.sync.protection.breakers import Breakers, load_breakers
 from moonx_pipeline.sync.recovery import process_worker
 from moonx_pipeline.sync.release import release_claims
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.selection import Due
 from moonx_pipeline.sync.spec import OpenSync, TimeBudget
-from moonx_pipeline.sync.value import Fetched, ReadSync
 from moonx_pipeline.tracing import note, span
 
 BATCHES_AT_ONCE: Final = 6

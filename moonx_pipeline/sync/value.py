@@ -6,9 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from moonx_pipeline.domain.events import FailedChain
 from moonx_pipeline.domain.holdings import (
@@ -22,45 +23,16 @@ from moonx_pipeline.domain.holdings import (
 from moonx_pipeline.domain.inputs import InputsDigest
 from moonx_pipeline.domain.market import ALWAYS_KNOWN
 from moonx_pipeline.domain.portfolio import ChainBalances, Position, TokenKey
-from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.domain.valuation import Totals, Valuer, totals_of
-from moonx_pipeline.domain.vault_shares import ShareAnswer, taken_in
+from moonx_pipeline.domain.vault_shares import taken_in
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.storage.portfolios.holdings import StoredState, stored_states
 from moonx_pipeline.storage.tokens.token_store import TokenStore, read_tokens
 from moonx_pipeline.storage.tokens.vault_shares import AskedShare, read_vault_shares, write_vault_shares
-from moonx_pipeline.sync.calls import ProviderCalls
-from moonx_pipeline.sync.pricing.enrich import Enrichment, TokenDemand
+from moonx_pipeline.sync.fetch import VALUED_BY, Fetched, ReadSync
+from moonx_pipeline.sync.pricing.enrich import NOTHING_ASKED, Asked, Enrichment, TokenDemand
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import OpenSync
-
-VALUED_BY: Final = 0.9
-"""The share of a sync's time by which metadata and prices must be there; the rest is for storing."""
-
-
-class ReadSync(NamedTuple):
-    """A sync whose balances are read, with a reading for each wallet and chain."""
-
-    sync: OpenSync
-    readings: Sequence[ChainBalances]
-
-
-class Fetched(NamedTuple):
-    """Syncs that opened together, with their readings.
-
-    Attributes:
-        reads: At least one.
-        quotes: Prices that came with the balances.
-        calls: The calls to providers.
-        read_at: When the reading began.
-        shares: What contracts said that were asked what they are redeemable for; ``None`` of one that is no share.
-    """
-
-    reads: Sequence[ReadSync]
-    quotes: Mapping[TokenKey, Quote]
-    calls: ProviderCalls
-    read_at: datetime
-    shares: Mapping[TokenKey, ShareAnswer | None]
 
 
 class Costs(NamedTuple):
@@ -205,32 +177,57 @@ def price_batch(runtime: Runtime, fetched: Fetched) -> PricedBatch:
         fetched: Readings of at least one sync.
     """
     reads, budget = fetched.reads, fetched.reads[0].sync.budget
-    calls = fetched.calls.until(budget.after(VALUED_BY))
     wanting = {
         read.sync.user_id: pairs
         for read in reads
         if (pairs := [(reading.wallet, reading.chain_id) for reading in read.readings if needs_stored(reading)])
     }
     read_at_start = time.monotonic()
-    stored, holdings, shares, keys, book = runtime.db.read(budget.deadline, _read_held, fetched, wanting)
+    held = runtime.db.read(budget.deadline, _read_held, fetched, wanting)
+    stored, holdings, shares = held.stored, held.holdings, held.shares
     if news := {key: shares[key] for key in fetched.shares}:
         runtime.db.transaction(budget.deadline, write_vault_shares, shares=news)
+    valuer, outages = _enrichment(runtime, fetched, held).value_by(held.book, read_at_start)
+    inputs, syncs = InputsDigest(valuer), []
+    for read, mine, costs in zip(reads, holdings, _costs(fetched.calls.scope, len(reads)), strict=True):
+        unread = _unread_tokens(read.readings, stored.get(read.sync.user_id))
+        syncs.append(PricedSync(read, mine, unread, inputs.of(mine, read.readings, unread), costs))
+    return PricedBatch(syncs, stored, valuer, outages, fetched.calls.scope, fetched.read_at)
+
+
+def price_ahead(runtime: Runtime, fetched: Fetched) -> Asked:
+    """Asks for the prices of what users held before their readings, so that ``price_batch`` need not.
+
+    Args:
+        runtime: The database, the providers and the rules.
+        fetched: Syncs with readings of the kind ``KEPT``.
+
+    Returns:
+        What was asked. A source that fails is in it and never raises; nor does a database that is away.
+    """
+    read_at_start = time.monotonic()
+    pairs = {read.sync.user_id: [(one.wallet, one.chain_id) for one in read.readings] for read in fetched.reads}
+    try:
+        held = runtime.db.read(fetched.reads[0].sync.budget.deadline, _read_held, fetched, pairs)
+        return _enrichment(runtime, fetched, held).ask_prices(held.book, read_at_start)
+    except SQLAlchemyError:
+        return NOTHING_ASKED
+
+
+def _enrichment(runtime: Runtime, fetched: Fetched, held: _Held) -> Enrichment:
+    reads, budget = fetched.reads, fetched.reads[0].sync.budget
     demand = TokenDemand(
-        keys,
-        shares={key: one.share for key, one in shares.items() if one.share is not None},
-        holdings=[holding for mine in holdings for holding in mine],
+        held.keys,
+        shares={key: one.share for key, one in held.shares.items() if one.share is not None},
+        holdings=[holding for mine in held.holdings for holding in mine],
         readings=[reading for read in reads for reading in read.readings],
         quotes=fetched.quotes,
         syncs=len(reads),
         trigger=reads[0].sync.spec.trigger,
         now=fetched.read_at,
+        asked=fetched.asked,
     )
-    valuer, outages = Enrichment(runtime, calls, demand, budget.deadline).value_by(book, read_at_start)
-    inputs, syncs = InputsDigest(valuer), []
-    for read, mine, costs in zip(reads, holdings, _costs(calls.scope, len(reads)), strict=True):
-        unread = _unread_tokens(read.readings, stored.get(read.sync.user_id))
-        syncs.append(PricedSync(read, mine, unread, inputs.of(mine, read.readings, unread), costs))
-    return PricedBatch(syncs, stored, valuer, outages, calls.scope, fetched.read_at)
+    return Enrichment(runtime, fetched.calls.until(budget.after(VALUED_BY)), demand, budget.deadline)
 
 
 class _Held(NamedTuple):

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moonx_pipeline.domain.chains import NATIVE_TOKEN
+from moonx_pipeline.domain.content_hash import content_hash
 from moonx_pipeline.domain.holdings import Holding
 from moonx_pipeline.domain.portfolio import Position, TokenInfo
-from moonx_pipeline.domain.valuation import Valuer, content_hash
+from moonx_pipeline.domain.valuation import Valuer
 from moonx_pipeline_tests.support.examples import (
     OTHER_WALLET,
     WALLET,

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moonx_pipeline.domain.content_hash import content_hash
 from moonx_pipeline.domain.evidence import Evidence
 from moonx_pipeline.domain.holdings import Pair, holdings_after, unread_after
 from moonx_pipeline.domain.inputs import InputsDigest
 from moonx_pipeline.domain.market import Known
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenInfo, TokenKey
-from moonx_pipeline.domain.valuation import Totals, Valuer, content_hash, totals_of
+from moonx_pipeline.domain.valuation import Totals, Valuer, totals_of
 from moonx_pipeline_tests.support.examples import (
     LIMITS,
     LISTED,

@@ -1,6 +1,7 @@
 """What goes when it is old, and what never does, against a real server."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,9 +22,18 @@ from moonx_pipeline.storage.upkeep.retention import (
     prune_unchanged,
 )
 from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline_tests.fixtures.databases import Databases
 from moonx_pipeline_tests.support.rows import register
 from moonx_pipeline_tests.support.sql import CUT, NOW, execute, rows
 from moonx_pipeline_tests.support.syncs import portfolio, sync, violations
+
+
+@pytest.fixture
+def database_url(databases: Databases) -> Iterator[str]:
+    """One that nobody has used: no table of it was ever analyzed."""
+    with databases.made("template_moonx") as url:
+        yield url
+
 
 # Events ------------------------------------------------------------------------------------------------
 

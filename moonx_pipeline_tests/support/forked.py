@@ -165,7 +165,9 @@ def _serve(requests: socket.socket) -> list[str]:
             request, descriptors, _, _ = socket.recv_fds(requests, _MOST_BYTES, 3)
             if not request:
                 for pid, _ in running.values():
-                    os.killpg(pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):
+                        os.killpg(pid, signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)  # one that has just been forked leads no group yet
                 os._exit(0)
             pid = os.fork()
             if pid == 0:

@@ -16,6 +16,9 @@ def recover(runtime: Runtime) -> list[LostOperation]:
         with attempt, runtime.db.engine.connect() as connection:
             lost += recover_lost(runtime, utc_now()).operations
             assert {worker.id for worker in list_workers(connection)} == own
-            held_by_others = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+            held_by_others = (
+                "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database "
+                "WHERE locktype = 'advisory' AND pid <> pg_backend_pid() AND datname = current_database()"
+            )
             assert connection.exec_driver_sql(held_by_others).scalar_one() == len(own)
     return lost

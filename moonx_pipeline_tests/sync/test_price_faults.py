@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine
 
+from moonx_pipeline.providers.dexscreener import ADDRESSES_A_CALL
+from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.pools import Pool
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import SimToken
 from moonx_pipeline.simulator.world import EMPTY_WALLET, World
-from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline.sync.pipeline import SyncPipeline
+from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline.sync.spec import SyncSpec
+from moonx_pipeline_tests.fixtures.dagster import eventually
+from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED
 from moonx_pipeline_tests.support.quote_rounds import SIX_MINUTES, list_token
+from moonx_pipeline_tests.support.raw_server import answering, http
 from moonx_pipeline_tests.support.syncs import age_prices, portfolio, register, sync, violations
 
 WALLET = EMPTY_WALLET
@@ -286,3 +296,71 @@ def test_tokens_beyond_what_a_sync_asks_for_have_their_turn_and_keep_their_price
     age_prices(engine, timedelta(hours=2))
     sync(runtime)
     assert portfolio(engine).total_value_usd == 330 * 200
+
+
+def test_a_price_source_that_answers_one_call_at_a_time_answers_all_of_them(
+    engine: Engine, simulator: RunningSimulator, world: World
+) -> None:
+    for number in range(900):
+        world.add_token(f"N{number}", chain_id=8453, held={WALLET: "10"})
+    register(engine, "ann", WALLET)
+    answers = []
+
+    def slowly(connection: socket.socket) -> None:
+        time.sleep(0.03)
+        connection.sendall(http(b"[]"))
+        answers.append(connection)
+
+    with answering(slowly) as url:
+        narrow = {"DEXSCREENER_BASE_URL": url, "DEXSCREENER_TIMEOUT": "500"}
+        synced = sync(
+            open_runtime(Settings.from_environment({**simulator.environment(), **FAST, **UNLIMITED, **narrow}), engine)
+        )
+
+    assert (synced.status, synced.message) == ("completed", None)
+    assert len(answers) == 900 / ADDRESSES_A_CALL
+
+
+# -- a user who waits
+
+
+def test_prices_of_what_is_held_are_asked_for_while_balances_are_read(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, held: Wallet
+) -> None:
+    sync(runtime)
+    age_prices(engine, SIX_MINUTES)
+    simulator.simulation.faults.latency_ms["alchemy"] = 1500
+    pipeline = SyncPipeline(runtime)
+    balances, prices = simulator.requests("alchemy tokens/by-address"), simulator.requests("binance")
+
+    fetch = pipeline.start_fetch(pipeline.open(SyncSpec(uuid4(), "ann")))
+
+    def asks_for_prices() -> None:
+        assert simulator.requests("binance") > prices
+
+    eventually(asks_for_prices)
+    assert simulator.requests("alchemy tokens/by-address") == balances
+    (valued,) = pipeline.value(fetch.result())
+    assert simulator.requests("binance") == prices + 1
+    assert valued.totals.value_usd == held.total
+
+
+def test_a_source_that_fails_is_asked_once_by_who_waits_as_by_a_schedule(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, held: Wallet
+) -> None:
+    sync(runtime)
+    simulator.fault("outage", "binance")
+    asked, outages, pipeline = [], [], SyncPipeline(runtime)
+    for trigger in ("schedule", "manual"):
+        age_prices(engine, SIX_MINUTES)
+        before = simulator.requests("binance")
+        (valued,) = pipeline.value(pipeline.start_fetch(pipeline.open(SyncSpec(uuid4(), "ann", trigger))).result())
+        outages.append(valued.outages)
+        asked.append(simulator.requests("binance") - before)
+        pipeline.store_one(valued)
+
+    assert asked[0] == asked[1] > 0
+    assert outages[0] == outages[1]
+    assert len(outages[0]) == 1
+    assert "binance" in outages[0][0]
+    assert portfolio(engine).total_value_usd == held.total

@@ -15,8 +15,8 @@ from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.connection.engine import open_engine
 from moonx_pipeline.storage.connection.retries import autocommit
-from moonx_pipeline.storage.syncs.progress import notify_progress
-from moonx_pipeline.sync.balances.progress import ChainEnd, chain_end, notify_chain_end
+from moonx_pipeline.storage.syncs.progress import ChainProgress, notify_progress
+from moonx_pipeline.sync.balances.progress import chain_end, notify_chain_ends
 from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import SyncSpec
@@ -42,21 +42,21 @@ def reading(outcome: ChainOutcome, reason: str | None = None, retry_at: datetime
 @pytest.mark.parametrize(
     ("readings", "expected"),
     [
-        ([reading(OK), reading(OK)], ChainEnd("done", None, None)),
-        ([reading(OK, "New tokens are not seen."), reading(KEPT)], ChainEnd("done", None, None)),
-        ([reading(OK), reading(SKIPPED, "Open.", NOON)], ChainEnd("skipped", "Open.", NOON)),
+        ([reading(OK), reading(OK)], ChainProgress(1, "done", None, None)),
+        ([reading(OK, "New tokens are not seen."), reading(KEPT)], ChainProgress(1, "done", None, None)),
+        ([reading(OK), reading(SKIPPED, "Open.", NOON)], ChainProgress(1, "skipped", "Open.", NOON)),
         (
             [reading(SKIPPED, "Open.", NOON), reading(FAILED, "Down."), reading(OK)],
-            ChainEnd("failed", "Down.", None),
+            ChainProgress(1, "failed", "Down.", None),
         ),
         (
             [reading(FAILED), reading(FAILED, "Late.", NOON + timedelta(1)), reading(FAILED, "Busy.", NOON)],
-            ChainEnd("failed", "Late.", NOON),
+            ChainProgress(1, "failed", "Late.", NOON),
         ),
     ],
 )
-def test_a_chain_ends_as_the_worst_of_its_wallets(readings: list[ChainBalances], expected: ChainEnd) -> None:
-    assert chain_end(readings) == expected
+def test_a_chain_ends_as_the_worst_of_its_wallets(readings: list[ChainBalances], expected: ChainProgress) -> None:
+    assert chain_end(1, readings) == expected
 
 
 @hypothesis_settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -69,15 +69,7 @@ def test_a_chain_ends_as_the_worst_of_its_wallets(readings: list[ChainBalances],
 )
 def test_any_reason_arrives_cut_where_it_is_long(engine: Engine, listener: Listener, reason: str, user: str) -> None:
     with autocommit(engine) as connection:
-        notify_progress(
-            connection,
-            user_id=user,
-            operation_id=UUID(int=7),
-            chain_id=137,
-            state="failed",
-            reason=reason,
-            retry_at=NOON,
-        )
+        notify_progress(connection, user, UUID(int=7), [ChainProgress(137, "failed", reason, NOON)])
 
     (told,) = listener.heard()
     cut = told.pop("reason")
@@ -114,4 +106,4 @@ def test_an_announcement_is_left_out_while_the_database_is_away(engine: Engine, 
     opened = SyncPipeline(runtime).open(SyncSpec(uuid4(), "ann"))
     away = open_engine("postgresql+psycopg2://nobody@127.0.0.1:1/none")
 
-    notify_chain_end(away, opened, 1, [reading(OK)])
+    notify_chain_ends(away, opened, {1: [reading(OK)]})

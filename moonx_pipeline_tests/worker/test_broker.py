@@ -1,15 +1,31 @@
 """The broker: which it is, its tables where it is the database, and what it leaves behind."""
 
 import multiprocessing
+import threading
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
+from kombu import Consumer, Queue
 from kombu.connection import Connection
 from sqlalchemy import Engine
 
-from moonx_pipeline.broker import QUEUE, broker_url, celery_settings, prepare_broker, prune_delivered, uses_database
+from moonx_pipeline import broker as broker_module
+from moonx_pipeline.broker import (
+    QUEUE,
+    announce_run,
+    broker_url,
+    celery_settings,
+    prepare_broker,
+    prune_delivered,
+    uses_database,
+)
 from moonx_pipeline.defs.run_launcher import time_limit_seconds
-from moonx_pipeline.settings import Settings
+from moonx_pipeline.settings import Settings, load_settings
+from moonx_pipeline.storage.connection.engine import ready_engine
+from moonx_pipeline_tests.fixtures.dagster import eventually
 
 
 def on(database_url: str, **environment: str) -> Settings:
@@ -27,6 +43,41 @@ def test_processes_that_start_at_once_make_the_tables_once(engine: Engine, datab
     with engine.connect() as connection:
         tables = connection.exec_driver_sql("SELECT tablename FROM pg_tables WHERE schemaname = 'celery' ORDER BY 1")
         assert tables.scalars().all() == ["kombu_message", "kombu_queue"]
+
+
+def test_a_worker_is_woken_by_a_run_that_is_sent(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = on(database_url)
+    prepare_broker(settings)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    load_settings.cache_clear()
+    monkeypatch.setattr(broker_module, "_POLLING_SECONDS", 60.0)
+    options = celery_settings(settings)["broker_transport_options"]
+    received: SimpleQueue[Any] = SimpleQueue()
+
+    def take() -> None:
+        with Connection(broker_url(settings), transport_options=options) as taking:
+            waiting = Consumer(taking, [Queue(QUEUE, routing_key=QUEUE)], callbacks=[lambda *what: received.put(what)])
+            with waiting:
+                while received.empty():
+                    with suppress(TimeoutError):
+                        taking.drain_events()
+
+    worker = threading.Thread(target=take, daemon=True)
+    worker.start()
+    eventually(lambda: _listens(settings))
+    with Connection(broker_url(settings), transport_options=options) as sending:
+        sending.SimpleQueue(QUEUE).put("a run")
+    announce_run(settings)
+
+    received.get(timeout=20)
+    worker.join(20)
+    load_settings.cache_clear()
+
+
+def _listens(settings: Settings) -> None:
+    with ready_engine(settings).connect() as connection:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN moonx_broker%%'"
+        assert connection.exec_driver_sql(waiting).scalar_one() > 0
 
 
 def test_delivered_messages_are_pruned_and_waiting_ones_stay(engine: Engine, database_url: str) -> None:

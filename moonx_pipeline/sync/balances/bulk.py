@@ -64,6 +64,9 @@ def is_due_in_full(wallet: str, known: KnownChain, every: timedelta, now: dateti
     return now >= known.full_read_at + every * share
 
 
+_PROVIDER_OF: Final = {"node-bulk": NODE.id, "alchemy-bulk": ALCHEMY.id}
+
+
 @dataclass(frozen=True, slots=True)
 class BulkReader:
     """Bulk readings of a batch. Shared by threads.
@@ -83,15 +86,13 @@ class BulkReader:
     shares: dict[TokenKey, ShareAnswer | None] = field(default_factory=dict)
 
     def providers(self, chain_id: int) -> list[str]:
-        """Who is asked about a chain, in this order: a node of one's own costs nothing a call."""
-        calls, sources = self.calls, self.calls.providers.sources
+        """Who is asked about a chain, in this order."""
+        calls = self.calls
         may = {
-            NODE.id: "node-bulk" in sources
-            and chain_id in calls.providers.nodes
-            and not calls.breakers.is_open(NODE.breaker_of(chain_id)),
-            ALCHEMY.id: "alchemy-bulk" in sources and calls.alchemy_serves(chain_id),
+            "node-bulk": chain_id in calls.providers.nodes and not calls.breakers.is_open(NODE.breaker_of(chain_id)),
+            "alchemy-bulk": calls.alchemy_serves(chain_id),
         }
-        return [provider for provider, is_asked in may.items() if is_asked]
+        return [_PROVIDER_OF[way] for way in calls.providers.sources if may.get(way)]
 
     def read(self, chain_id: int, slot: datetime | None) -> dict[str, ChainBalances]:
         """Reads the known wallets of a chain.

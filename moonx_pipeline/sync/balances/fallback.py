@@ -1,4 +1,4 @@
-"""Fallbacks after the shared call, for one wallet on one chain: Alchemy's JSON-RPC, then the operator's node.
+"""The ways to list one wallet's tokens on one chain, tried in turn: what the shared call did not read, or never asked.
 
 A failure is data in the reading, never an exception.
 """
@@ -13,8 +13,8 @@ from typing import Final, NamedTuple, Protocol
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Way
-from moonx_pipeline.domain.providers import ALCHEMY, NODE
-from moonx_pipeline.providers.alchemy import Alchemy, RpcReading
+from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_DATA, NODE
+from moonx_pipeline.providers.alchemy import RpcReading
 from moonx_pipeline.providers.error_table import effect_of
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
 from moonx_pipeline.providers.evm import EvmNode
@@ -53,6 +53,10 @@ class Memory(Protocol):
         """Contracts to search besides, if any are."""
 
 
+_Answer = tuple[ChainBalances, ProviderError | None]
+"""What a way of Alchemy's made of a reading, and its last error."""
+
+
 @dataclass(frozen=True, slots=True)
 class OtherWays:
     """Reads single wallets on single chains. Shared by threads."""
@@ -67,17 +71,26 @@ class OtherWays:
             reading: What the call returned, and what it lacks.
             error: Why the call returned nothing, if it failed.
         """
-        alchemy, node = self._providers(reading.chain_id)
-        if alchemy is not None and _worth_asking_again(error):
-            reading = self._by_rpc(alchemy, reading)
-        if node is not None and not reading.is_read:
-            reading = self._by_node(node, reading)
+        for way in self._left(reading.chain_id):
+            if reading.is_read:
+                break
+            if way == "node":
+                reading = self._by_node(self.calls.providers.nodes[reading.chain_id], reading)
+            elif self.calls.alchemy_serves(reading.chain_id) and _worth_asking_again(error):
+                reading, error = (self._by_data if way == "alchemy-data" else self._by_rpc)(reading, error)
         return self.single_tokens(reading)
+
+    def _left(self, chain_id: int) -> Sequence[str]:
+        """The ways after the shared call, which is only made where it is the first one."""
+        ways = self.calls.providers.list_ways(chain_id)
+        return ways[1:] if ways[:1] == ("alchemy-data",) else ways
 
     def single_tokens(self, reading: ChainBalances) -> ChainBalances:
         """Asks the fallbacks for tokens that a good reading could not read."""
         chain_id, wallet = reading.chain_id, reading.wallet
-        alchemy, node = self._providers(chain_id)
+        providers, ways = self.calls.providers, self.calls.providers.list_ways(chain_id)
+        alchemy = providers.alchemy if "alchemy-rpc" in ways and self.calls.alchemy_serves(chain_id) else None
+        node = providers.nodes[chain_id] if "node" in ways else None
         if alchemy is not None and reading.source == "alchemy":
             tokens = _unsure(reading)
             if tokens:
@@ -89,13 +102,6 @@ class OtherWays:
                 ask = partial(node.balances, wallet, tokens)
                 reading = self._once_more(reading, NODE.breaker_of(chain_id), ask)
         return reading
-
-    def _providers(self, chain_id: int) -> tuple[Alchemy | None, EvmNode | None]:
-        """Alchemy's JSON-RPC and the node of a chain, where they may be asked."""
-        providers = self.calls.providers
-        by_rpc = "alchemy-rpc" in providers.sources and self.calls.alchemy_serves(chain_id)
-        node = providers.nodes.get(chain_id) if "node" in providers.sources else None
-        return providers.alchemy if by_rpc else None, node
 
     def _once_more(self, reading: ChainBalances, key: str, ask: Callable[[CallScope], ChainBalances]) -> ChainBalances:
         try:
@@ -113,19 +119,33 @@ class OtherWays:
             without_balance=empty.difference(found),
         )
 
-    def _by_rpc(self, alchemy: Alchemy, failed: ChainBalances) -> ChainBalances:
+    def _by_data(self, failed: ChainBalances, error: ProviderError | None) -> _Answer:
+        alchemy, pair = self.calls.providers.alchemy, (failed.wallet, failed.chain_id)
+        assert alchemy is not None  # noqa: S101 - it serves the chain
+
+        def ask(scope: CallScope) -> ChainBalances:
+            group = [(failed.wallet, [failed.chain_id])]
+            return alchemy.read_balances(group, with_metadata=False, scope=scope).balances[pair]
+
+        try:
+            return self.calls.make(ALCHEMY_DATA, ask), error
+        except ProviderError as problem:
+            return _after(failed, problem), problem
+
+    def _by_rpc(self, failed: ChainBalances, error: ProviderError | None) -> _Answer:
         wallet, chain_id, key = failed.wallet, failed.chain_id, ALCHEMY.breaker_of(failed.chain_id)
+        alchemy = self.calls.providers.alchemy
+        assert alchemy is not None  # noqa: S101 - it serves the chain
         place, began = self.memory.place_in_list(wallet, chain_id), utc_now()
         try:
             read = alchemy.rpc_balances(wallet, chain_id, self.calls.scope, resume_key=place.resume_key)
-        except ProviderError as error:
-            self.calls.breakers.record_error(key, error)
-            reason = f"{failed.reason} Then: {error}" if failed.reason else str(error)
-            return _failed(failed, reason, error.kind, error.retry_at)
+        except ProviderError as problem:
+            self.calls.breakers.record_error(key, problem)
+            return _after(failed, problem), problem
         self._note(key, read)
         tokens = {token: info for token, info in failed.tokens.items() if token in read.balances.balances}
         since = place.resume_since or began
-        return replace(read.balances, tokens=tokens, resumed_since=since if read.is_resumed else None)
+        return replace(read.balances, tokens=tokens, resumed_since=since if read.is_resumed else None), error
 
     def _note(self, key: str, read: RpcReading) -> None:
         """Notes a success if any page came, unless the failure was the key's."""
@@ -141,8 +161,7 @@ class OtherWays:
             ask = partial(node.balances, wallet, tokens, listed=self.memory.listed(wallet, chain_id))
             read = self.calls.make(NODE.breaker_of(chain_id), ask)
         except ProviderError as error:
-            before = f"{failed.reason} Then: " if failed.reason else ""
-            return _failed(failed, f"{before}{error}", error.kind, error.retry_at or failed.retry_at)
+            return _after(failed, error)
         tokens_read = {token: info for token, info in failed.tokens.items() if token in read.balances}
         # What was received since the block known so far is looked for later, unless it can't be: then a search replaces
         # that look.
@@ -164,5 +183,12 @@ def _unsure(reading: ChainBalances) -> tuple[str, ...]:
     return tuple(sorted(reading.unknown | reading.without_balance)[:MOST_ASKED_AGAIN])
 
 
-def _failed(reading: ChainBalances, reason: str, code: str, retry_at: datetime | None) -> ChainBalances:
-    return replace(reading, outcome=ChainOutcome.FAILED, reason=reason, error_code=code, retry_at=retry_at)
+def _after(reading: ChainBalances, error: ProviderError) -> ChainBalances:
+    """A reading that failed once more."""
+    return replace(
+        reading,
+        outcome=ChainOutcome.FAILED,
+        reason=f"{reading.reason} Then: {error}" if reading.reason else str(error),
+        error_code=error.kind,
+        retry_at=error.retry_at or reading.retry_at,
+    )

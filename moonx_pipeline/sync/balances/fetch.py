@@ -10,9 +10,10 @@ chain does no work. A failure is data in the reading, never an exception.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -33,7 +34,9 @@ from moonx_pipeline.sync.calls import ProviderCalls
 MANY_TOKENS: Final = 300
 """Users with more tokens are read by JSON-RPC, chain by chain: a tenth of the compute units, and others don't wait."""
 
-OnChainEnd = Callable[[int, list[ChainBalances]], None]
+_Said = ChainBalances | BaseException
+
+OnChainsEnd = Callable[[Mapping[int, list[ChainBalances]]], None]
 
 
 class BalanceFetch:
@@ -55,7 +58,7 @@ class BalanceFetch:
         quiet: Collection[Pair] = frozenset(),
         bulk: BulkReader | None = None,
         in_full: Collection[Pair] = frozenset(),
-        on_chain_end: OnChainEnd | None = None,
+        on_chains_end: OnChainsEnd | None = None,
     ) -> None:
         """Prepares a reading; no call is made yet.
 
@@ -69,7 +72,7 @@ class BalanceFetch:
             quiet: Wallets and chains that need no reading; theirs is ``KEPT``.
             bulk: Reads known wallets in bulk, if ``start_reserved`` is called.
             in_full: Wallets and chains that are read in full besides, so that both ways can be compared.
-            on_chain_end: Called once per chain, in a provider thread, with its readings.
+            on_chains_end: Called with the readings of chains that end together, in a provider thread; once per chain.
         """
         self.calls = calls
         self._wallets = tuple(wallets)
@@ -82,9 +85,9 @@ class BalanceFetch:
         self._bulk_ended: dict[Pair, ChainBalances] = {}
         self._heads: dict[int, int] = {}
         self._ways = OtherWays(calls, memory)
-        self._on_chain_end = on_chain_end
+        self._on_chains_end = on_chains_end
         self._lock = threading.Lock()
-        self._ended: dict[Pair, ChainBalances | BaseException] = {}
+        self._ended: dict[Pair, _Said] = {}
         self._open = dict.fromkeys(self._chain_ids, len(self._wallets))
         self._chain_ended = {chain_id: threading.Event() for chain_id in self._chain_ids}
 
@@ -152,67 +155,78 @@ class BalanceFetch:
     def _start_others(self, groups: Sequence[Group]) -> None:
         """Starts what no shared call covers: quiet chains, long lists, and chains that Alchemy is not asked about."""
         together = {(wallet, chain_id) for group in groups for wallet, chain_ids in group for chain_id in chain_ids}
-        pairs = [(wallet, chain_id) for wallet in self._wallets for chain_id in self._chain_ids]
-        for wallet, chain_id in pairs:
-            if (wallet, chain_id) in together:
+        others: dict[Pair, _Said] = {}
+        for pair in itertools.product(self._wallets, self._chain_ids):
+            if pair in together:
                 continue
-            if (wallet, chain_id) in self._quiet:
-                self._end((wallet, chain_id), ChainBalances(wallet, chain_id, ChainOutcome.KEPT))
-            elif (wallet, chain_id) in self._bulk_ended and (wallet, chain_id) not in self.in_full:
-                self._go_on((wallet, chain_id), self._bulk_ended[wallet, chain_id], None)
-            elif wallet in self._many_tokens and self.calls.alchemy_serves(chain_id):
-                self._go_on((wallet, chain_id), ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED), None)
+            if pair in self._quiet:
+                others[pair] = ChainBalances(*pair, ChainOutcome.KEPT)
+            elif pair in self._bulk_ended and pair not in self.in_full:
+                others[pair] = self._bulk_ended[pair]
             else:
-                self._go_on((wallet, chain_id), self._not_asked(wallet, chain_id), None)
+                others[pair] = self._not_asked(*pair)
+        self._go_on(others, None)
 
-    def _go_on(self, pair: Pair, said: ChainBalances | BaseException, error: ProviderError | None) -> None:
-        """Ends a complete reading, and a fault; asks the fallbacks for what an incomplete reading lacks."""
-        if isinstance(said, BaseException):
-            self._end(pair, said)
-            return
-        reading = said
-        if reading.outcome is not ChainOutcome.OK:
-            ask = partial(self._ways.whole, reading, error)
-        elif reading.unknown or (reading.without_balance and reading.way is not Way.BULK):
-            ask = partial(self._ways.single_tokens, reading)
-        else:
-            self._end(pair, reading)
-            return
-        self.calls.providers.executor.submit(self._end_with, pair, ask)
+    def _go_on(self, said: Mapping[Pair, _Said], error: ProviderError | None) -> None:
+        """Ends complete readings, and faults; asks the fallbacks for what an incomplete reading lacks."""
+        ended: dict[Pair, _Said] = {}
+        for pair, one in said.items():
+            ask = self._fallback(one, error)
+            if ask is None:
+                ended[pair] = one
+            else:
+                self.calls.providers.executor.submit(self._end_with, pair, ask)
+        self._end(ended)
+
+    def _fallback(self, said: _Said, error: ProviderError | None) -> Callable[[], ChainBalances] | None:
+        """Asks for what an incomplete reading lacks; ``None`` for one that has ended."""
+        if isinstance(said, BaseException) or said.outcome is ChainOutcome.KEPT:
+            return None
+        if said.outcome is not ChainOutcome.OK:
+            return partial(self._ways.whole, said, error)
+        if said.unknown or (said.without_balance and said.way is not Way.BULK):
+            return partial(self._ways.single_tokens, said)
+        return None
 
     def _end_with(self, pair: Pair, ask: Callable[[], ChainBalances]) -> None:
-        ended: ChainBalances | BaseException
+        ended: _Said
         try:
             ended = ask()
         except BaseException as fault:
             ended = fault
-        self._end(pair, ended)
+        self._end({pair: ended})
 
-    def _end(self, pair: Pair, ended: ChainBalances | BaseException) -> None:
-        """Records how a wallet and chain ended; the last wallet of a chain ends the chain."""
-        _, chain_id = pair
-        self._ended[pair] = self._with_block(ended)
+    def _end(self, ended: Mapping[Pair, _Said]) -> None:
+        """Records how wallets and chains ended; the last wallet of a chain ends the chain."""
+        self._ended.update({pair: self._with_block(one) for pair, one in ended.items()})
         with self._lock:
-            self._open[chain_id] -= 1
-            is_last = self._open[chain_id] == 0
-        if is_last:
+            for _, chain_id in ended:
+                self._open[chain_id] -= 1
+            over = [chain_id for chain_id in {chain_id for _, chain_id in ended} if self._open[chain_id] == 0]
+        for chain_id in over:
             self._chain_ended[chain_id].set()
-            readings = [self._ended[wallet, chain_id] for wallet in self._wallets]
-            if self._on_chain_end is not None:
-                self._on_chain_end(chain_id, [r for r in readings if isinstance(r, ChainBalances)])
+        if over and self._on_chains_end is not None:
+            self._on_chains_end({chain_id: self._readings(chain_id) for chain_id in over})
 
-    def _with_block(self, ended: ChainBalances | BaseException) -> ChainBalances | BaseException:
+    def _readings(self, chain_id: int) -> list[ChainBalances]:
+        """The readings of a chain that has ended, without faults."""
+        ended = (self._ended[wallet, chain_id] for wallet in self._wallets)
+        return [reading for reading in ended if isinstance(reading, ChainBalances)]
+
+    def _with_block(self, ended: _Said) -> _Said:
         """A list that names no block has what was received up to the block of the bulk reading before it."""
         if isinstance(ended, ChainBalances) and ended.known_block is None and is_whole(ended):
             return replace(ended, known_block=self._heads.get(ended.chain_id))
         return ended
 
     def _not_asked(self, wallet: str, chain_id: int) -> ChainBalances:
-        """An unanswered reading that says why its chain is in no shared call."""
-        alchemy, breakers, chain = self.calls.providers.alchemy, self.calls.breakers, CHAIN_BY_ID[chain_id]
-        if alchemy is None or not alchemy.serves(chain_id):
+        """An unanswered reading, which says why its chain is in no shared call if it should be."""
+        breakers, chain, ways = self.calls.breakers, CHAIN_BY_ID[chain_id], self.calls.providers.list_ways(chain_id)
+        if not ways:
             reason = f"{chain.name} has no source of balances: set ALCHEMY_API_KEY or RPC_URL_{chain.slug.upper()}."
             return ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED, reason=reason, error_code="no_source")
+        if ways[0] != "alchemy-data" or (wallet in self._many_tokens and self.calls.alchemy_serves(chain_id)):
+            return ChainBalances(wallet, chain_id, ChainOutcome.SKIPPED)
         is_open = breakers.is_open(ALCHEMY.breaker_of(chain_id))
         refusal = breakers.refusal(ALCHEMY.breaker_of(chain_id) if is_open else ALCHEMY_DATA)
         return ChainBalances(

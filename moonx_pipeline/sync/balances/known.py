@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from moonx_pipeline.domain.holdings import Pair
 from moonx_pipeline.domain.portfolio import Coverage, TokenKey
 from moonx_pipeline.providers.alchemy_networks import COMPUTE_UNITS
+from moonx_pipeline.settings.providers import BULK_WAYS
 from moonx_pipeline.storage.portfolios.known_tokens import KnownChain, known_chains
 from moonx_pipeline.storage.tokens.vault_shares import read_vault_shares
 from moonx_pipeline.sync.balances.bulk import CALLS_A_CHAIN, is_due_in_full
@@ -55,7 +56,7 @@ def known_pairs(runtime: Runtime, syncs: Sequence[OpenSync], now: datetime, *, w
         with_sample: Whether some wallets are to be read both ways even if none is due.
     """
     providers, policy = runtime.providers, runtime.policy
-    if not providers.sources & {"node-bulk", "alchemy-bulk"}:
+    if not set(BULK_WAYS).intersection(providers.sources):
         return None
     stored = runtime.db.read(syncs[0].budget.deadline, known_chains, [sync.user_id for sync in syncs])
     pairs: dict[Pair, KnownChain] = {}
@@ -105,8 +106,7 @@ def _cheaper_listed(pairs: Collection[Pair], providers: Providers) -> list[Pair]
 
 def _lists(providers: Providers, chain_id: int) -> bool:
     """Whether a source lists all tokens of a wallet on a chain."""
-    is_used = not providers.sources.isdisjoint({"alchemy-data", "alchemy-rpc"})
-    return is_used and providers.alchemy is not None and providers.alchemy.serves(chain_id)
+    return not {"alchemy-data", "alchemy-rpc"}.isdisjoint(providers.list_ways(chain_id))
 
 
 def _is_best(known: KnownChain, providers: Providers, chain_id: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,8 +18,8 @@ from moonx_pipeline.sync.balances.bulk_round import Wait
 from moonx_pipeline.sync.balances.fallback import is_of_account
 from moonx_pipeline.sync.calls import ProviderCalls
 
-GoOn = Callable[[Pair, ChainBalances | BaseException, ProviderError | None], None]
-"""Gets what a call says of a wallet and chain, in a provider thread: a reading, or a fault of ours; and its error."""
+GoOn = Callable[[Mapping[Pair, ChainBalances | BaseException], ProviderError | None], None]
+"""Gets what a call says of wallets and chains, in a provider thread: readings, or a fault of ours; and its error."""
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class SharedCalls:
     Attributes:
         calls: Calls to providers.
         with_metadata: Whether to ask for metadata and prices with the balances.
-        go_on: Gets each wallet and chain of a call once, with the call's error if it failed.
+        go_on: Gets the wallets and chains of a call, each once, with the call's error if it failed.
         quotes: Prices that came with the balances; complete before the last chain is given to ``go_on``.
     """
 
@@ -41,10 +41,14 @@ class SharedCalls:
 
     def plan(self, wallets: Sequence[str], chain_ids: Sequence[int], *, but: Collection[Pair]) -> list[Group]:
         """The calls for what may be asked, except for ``but``: as few as the API allows."""
-        alchemy, sources = self.calls.providers.alchemy, self.calls.providers.sources
-        if alchemy is None or "alchemy-data" not in sources or self.calls.breakers.is_open(ALCHEMY_DATA):
+        providers, alchemy = self.calls.providers, self.calls.providers.alchemy
+        if alchemy is None or self.calls.breakers.is_open(ALCHEMY_DATA):
             return []
-        served = [chain_id for chain_id in chain_ids if self.calls.alchemy_serves(chain_id)]
+        served = [
+            chain_id
+            for chain_id in chain_ids
+            if providers.list_ways(chain_id)[:1] == ("alchemy-data",) and self.calls.alchemy_serves(chain_id)
+        ]
         pairs = [(wallet, chain_id) for wallet in wallets for chain_id in served if (wallet, chain_id) not in but]
         return [*alchemy.plan_requests(pairs, with_metadata=self.with_metadata)]
 
@@ -77,18 +81,15 @@ class SharedCalls:
         except NetworkNotEnabled as error:
             self._read_without(group, error)
         except ProviderError as error:
-            for pair in _pairs(group):
-                self.go_on(pair, _failed(pair, error), error)
+            self.go_on({pair: _failed(pair, error) for pair in _pairs(group)}, error)
         except BaseException as fault:
-            for pair in _pairs(group):
-                self.go_on(pair, fault, None)
+            self.go_on(dict.fromkeys(_pairs(group), fault), None)
             raise
         else:
             # Before any chain ends: once all have, nobody waits for this call.
             with self._lock:
                 self.quotes.update(reading.quotes)
-            for pair in _pairs(group):
-                self.go_on(pair, reading.balances[pair], None)
+            self.go_on({pair: reading.balances[pair] for pair in _pairs(group)}, None)
 
     def _read_without(self, group: Group, error: NetworkNotEnabled) -> None:
         """Asks again without the network that the key does not have; the others are not to suffer from it."""
@@ -97,10 +98,9 @@ class SharedCalls:
         for chain_id in named:
             self.calls.breakers.record_error(ALCHEMY.breaker_of(chain_id), error)
         left_out = named or chain_ids
-        for pair in _pairs(group):
-            if pair[1] in left_out:
-                # Without a name, JSON-RPC tells which network it is: there each has an address of its own.
-                self.go_on(pair, _failed(pair, error), error if named else None)
+        # Without a name, JSON-RPC tells which network it is: there each has an address of its own.
+        failed = {pair: _failed(pair, error) for pair in _pairs(group) if pair[1] in left_out}
+        self.go_on(failed, error if named else None)
         rest = [(wallet, [chain_id for chain_id in ids if chain_id not in left_out]) for wallet, ids in group]
         rest = [(wallet, ids) for wallet, ids in rest if ids]
         if rest:

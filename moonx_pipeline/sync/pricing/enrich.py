@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.evidence import found
 from moonx_pipeline.domain.holdings import Holding
@@ -18,15 +18,30 @@ from moonx_pipeline.domain.portfolio import ChainBalances, TokenKey
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.domain.valuation import Valuer
 from moonx_pipeline.domain.vault_shares import VaultShare, redemption_of
-from moonx_pipeline.storage.tokens.token_store import TokenStore, read_tokens, write_tokens
+from moonx_pipeline.storage.tokens.token_store import FetchedMetadata, TokenStore, read_tokens, write_tokens
 from moonx_pipeline.sync.calls import ProviderCalls
 from moonx_pipeline.sync.pricing.metadata import fetch_metadata, lacks_metadata
 from moonx_pipeline.sync.pricing.plan import PricePlan, max_price_age, plan_prices
 from moonx_pipeline.sync.pricing.quote_round import QuoteRound
-from moonx_pipeline.sync.runtime import Runtime, SingleFlight
+from moonx_pipeline.sync.runtime import Runtime
 
 _LONGEST_WAIT: Final = 3.0
 """Seconds. After this wait a sync looks up in parallel: the one ahead may hang or be cancelled."""
+
+
+class Asked(NamedTuple):
+    """What price sources were asked about earlier in the same syncs, so that they are not asked again.
+
+    Attributes:
+        keys: The tokens.
+        outages: Why price sources failed.
+    """
+
+    keys: frozenset[TokenKey]
+    outages: tuple[str, ...]
+
+
+NOTHING_ASKED: Final = Asked(frozenset(), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,7 @@ class TokenDemand:
         syncs: The number of users; multiplies how many tokens may be asked for.
         trigger: What started the syncs; a user who asks sees fresher prices.
         now: The time of the reading.
+        asked: What sources were asked about already.
     """
 
     keys: Collection[TokenKey]
@@ -52,6 +68,7 @@ class TokenDemand:
     syncs: int
     trigger: str
     now: datetime
+    asked: Asked = NOTHING_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +99,12 @@ class Enrichment:
         """
         market = self._market(book)
         plan = self._plan(book, market)
+        earlier = self.demand.asked.outages
         if not self._has_to_look_up(plan, book, market):
-            return Valuer(book.tokens, market), ()
-        lookups, keys = self.runtime.providers.lookups, set(self.demand.keys)
-        with _alone(lookups, self.calls.scope.remaining()):
-            if lookups.ended > read_at_start:
-                # Another sync has since looked up much of the same.
-                book = self._read({*keys, *ALWAYS_KNOWN})
-                market = self._market(book)
-                plan = self._plan(book, market)
-            asking = QuoteRound(market, self.calls, read_known=self._read_known, syncs=self.demand.syncs)
-            asking.ask(plan)
+            return Valuer(book.tokens, market), earlier
+        keys = set(self.demand.keys)
+        with self._alone(book, read_at_start) as (book, market, plan):
+            asking = self._ask(market, plan)
             described = fetch_metadata(
                 keys,
                 book,
@@ -101,11 +113,46 @@ class Enrichment:
                 self.calls,
                 most=self.runtime.policy.most_metadata * self.demand.syncs,
             )
-            if described or market.learned:
-                self.runtime.db.transaction(self.deadline, write_tokens, tokens=described, evidence=market.learned)
-                lookups.ended = time.monotonic()
+            self._store(described, market)
         tokens = book.tokens | {key: what.info for key, what in described.items()}
-        return Valuer(tokens, market), tuple(asking.outages)
+        return Valuer(tokens, market), tuple(dict.fromkeys((*earlier, *asking.outages)))
+
+    def ask_prices(self, book: TokenStore, read_at_start: float) -> Asked:
+        """Asks for prices that are too old, and stores them; see ``value_by``."""
+        if not self._plan(book, self._market(book)).asked:
+            return NOTHING_ASKED
+        with self._alone(book, read_at_start) as (_, market, plan):
+            asking = self._ask(market, plan)
+            self._store({}, market)
+        return Asked(plan.asked, tuple(asking.outages))
+
+    @contextmanager
+    def _alone(self, book: TokenStore, read_at_start: float) -> Iterator[tuple[TokenStore, Market, PricePlan]]:
+        """Serializes the look-ups of this process, since concurrent syncs ask for the same tokens.
+
+        Gives what is stored, a market of it and what is still to be asked.
+        """
+        lookups = self.runtime.providers.lookups
+        taken = lookups.lock.acquire(timeout=min(_LONGEST_WAIT, self.calls.scope.remaining()))
+        try:
+            if lookups.ended > read_at_start:
+                # Another sync has since looked up much of the same.
+                book = self._read({*self.demand.keys, *ALWAYS_KNOWN})
+            market = self._market(book)
+            yield book, market, self._plan(book, market)
+        finally:
+            if taken:
+                lookups.lock.release()
+
+    def _ask(self, market: Market, plan: PricePlan) -> QuoteRound:
+        asking = QuoteRound(market, self.calls, read_known=self._read_known, syncs=self.demand.syncs)
+        asking.ask(plan)
+        return asking
+
+    def _store(self, described: Mapping[TokenKey, FetchedMetadata], market: Market) -> None:
+        if described or market.learned:
+            self.runtime.db.transaction(self.deadline, write_tokens, tokens=described, evidence=market.learned)
+            self.runtime.providers.lookups.ended = time.monotonic()
 
     def _market(self, book: TokenStore) -> Market:
         policy, demand = self.runtime.policy, self.demand
@@ -131,7 +178,7 @@ class Enrichment:
         return market
 
     def _plan(self, book: TokenStore, market: Market) -> PricePlan:
-        return plan_prices(
+        plan = plan_prices(
             self.demand.keys,
             market,
             self.runtime.policy,
@@ -140,6 +187,7 @@ class Enrichment:
             quoted=self.demand.quotes.keys(),
             syncs=self.demand.syncs,
         )
+        return plan.without(self.demand.asked.keys)
 
     def _has_to_look_up(self, plan: PricePlan, book: TokenStore, market: Market) -> bool:
         market.waiting = plan.waiting
@@ -152,17 +200,6 @@ class Enrichment:
 
     def _read_known(self, keys: Collection[TokenKey]) -> Mapping[TokenKey, Known]:
         return self._read(keys).known
-
-
-@contextmanager
-def _alone(lookups: SingleFlight, seconds: float) -> Iterator[None]:
-    """Serializes the look-ups of this process, since concurrent syncs ask for the same tokens."""
-    taken = lookups.lock.acquire(timeout=min(_LONGEST_WAIT, seconds))
-    try:
-        yield
-    finally:
-        if taken:
-            lookups.lock.release()
 
 
 def _worth(

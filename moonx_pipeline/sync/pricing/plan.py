@@ -47,6 +47,10 @@ class PricePlan(NamedTuple):
     def asked(self) -> frozenset[TokenKey]:
         return self.binance | self.coins | self.contracts | self.pools
 
+    def without(self, keys: frozenset[TokenKey]) -> PricePlan:
+        """The plan without tokens that were asked about already."""
+        return PricePlan(*(part - keys for part in self)) if keys else self
+
 
 def max_price_age(policy: SyncPolicy, trigger: str) -> timedelta:
     """How old an important price may be."""
