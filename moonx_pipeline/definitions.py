@@ -8,6 +8,7 @@ from moonx_pipeline.defs.checks import portfolio_complete, totals_add_up
 from moonx_pipeline.defs.in_memory_io import in_memory_io
 from moonx_pipeline.defs.lost_workers import lost_workers
 from moonx_pipeline.defs.maintenance import maintenance, nightly_maintenance
+from moonx_pipeline.defs.packing import hourly_packing, packing
 from moonx_pipeline.defs.portfolio import IN_MEMORY, portfolio, portfolio_sync
 from moonx_pipeline.defs.price_lines import hourly_price_lines, price_lines
 from moonx_pipeline.defs.resources import CircuitBreaker, Database, PipelineRuntime, PipelineSettings, RateLimiter
@@ -24,8 +25,15 @@ _runtime = PipelineRuntime(settings=_settings, database=_database)
 defs = dg.Definitions(
     assets=[portfolio, token_registry],
     asset_checks=[totals_add_up, portfolio_complete],
-    jobs=[portfolio_sync, portfolio_sweep, maintenance, refresh_token_registry, price_lines],
-    schedules=[market_hours_sweep, off_hours_sweep, nightly_maintenance, daily_token_registry, hourly_price_lines],
+    jobs=[portfolio_sync, portfolio_sweep, maintenance, refresh_token_registry, price_lines, packing],
+    schedules=[
+        market_hours_sweep,
+        off_hours_sweep,
+        nightly_maintenance,
+        daily_token_registry,
+        hourly_price_lines,
+        hourly_packing,
+    ],
     sensors=[sync_requests, undelivered_runs, lost_workers],
     resources={
         "settings": _settings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from moonx_pipeline.bench import core, limits, page, recovery, sockets, sweeps, workers
+from moonx_pipeline.bench import core, limits, page, recovery, sockets, storage, sweeps, workers
 from moonx_pipeline.bench.crowd import crowd
 from moonx_pipeline.bench.figures import Add
 from moonx_pipeline.bench.setting import prepared
@@ -47,6 +47,12 @@ def _growth(add: Add) -> None:
         sweeps.growth(add, many)
 
 
+def _storage(add: Add) -> None:
+    """What an active user takes in the database when all prices move all the time."""
+    with crowd() as many:
+        storage.a_user(add, many)
+
+
 def _workers(add: Add) -> None:
     """Runs of the job on warm workers."""
     with crowd() as many:
@@ -72,6 +78,7 @@ BENCHMARKS: Final[dict[str, Callable[[Add], None]]] = {
     "recovery": _recovery,
     "sweeps": _sweeps,
     "growth": _growth,
+    "storage": _storage,
     "workers": _workers,
     "click": _click,
     "sockets": _sockets,

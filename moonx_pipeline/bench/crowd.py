@@ -84,7 +84,7 @@ class Crowd:
         with self.engine.begin() as connection:
             connection.exec_driver_sql(
                 "TRUNCATE user_sync_status, user_wallets, user_token_holdings, user_token_holdings_history, "
-                "user_chain_status, sync_operations, outbox_events"
+                "user_chain_status, sync_operations, outbox_events, outbox_packs, operation_packs, history_packs"
             )
         self.users = 0
 

@@ -181,7 +181,7 @@ def _sync(console: Console, instance: dg.DagsterInstance, user: DemoUser, tally:
 
 
 def _newest(engine: Engine) -> Any:
-    from moonx_pipeline.storage.syncs.outbox import newest
+    from moonx_pipeline.storage.syncs.event_reads import newest
 
     with engine.connect() as connection:
         return newest(connection)
@@ -191,7 +191,7 @@ def _show_events(console: Console, engine: Engine, cursor: Any, source: str) -> 
     """Prints the events of this demo as a consumer received them."""
     from moonx_pipeline.events.stream import event_stream
     from moonx_pipeline.settings import load_settings
-    from moonx_pipeline.storage.syncs.outbox import read_after
+    from moonx_pipeline.storage.syncs.event_reads import read_after
 
     with engine.connect() as connection:
         rows, _ = read_after(connection, cursor, 10_000)

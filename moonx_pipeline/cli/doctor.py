@@ -34,7 +34,7 @@ def doctor(as_json: bool, seconds: float) -> int:
 
     with ready_engine(load_settings()).connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         users, operations = connection.exec_driver_sql(
-            "SELECT (SELECT count(*) FROM user_sync_status), (SELECT count(*) FROM sync_operations)"
+            "SELECT (SELECT count(*) FROM user_sync_status), (SELECT count(*) FROM kept_operations)"
         ).one()
         found = _check(connection, seconds)
     violations = [one for one in found if isinstance(one, Violation)]

@@ -19,6 +19,7 @@ from moonx_pipeline.storage.connection.engine import dagster_database_url, open_
 from moonx_pipeline.storage.syncs import evidence_log as explain
 from moonx_pipeline.storage.upkeep import garbage as unused
 from moonx_pipeline.storage.upkeep import history, retention
+from moonx_pipeline.storage.upkeep.pack_history import drop_packs
 
 PARTITION_UNUSED: Final = timedelta(days=30)
 TOKEN_UNUSED: Final = timedelta(days=90)
@@ -32,7 +33,7 @@ _LAST: Final = {"dagster/priority": "-1"}
 
 
 class Budget(dg.Config):
-    """How long an op may take; the rest is left to the next night."""
+    """How long an op may take; the rest is left to the next run."""
 
     seconds: float = 300.0
 
@@ -46,9 +47,10 @@ class LongBudget(Budget):
 class Work:
     """What an op has done so far."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, again: str) -> None:
         self.metadata: Metadata = {}
         self._budget = budget
+        self._again = again
         self._started = time.monotonic()
 
     @property
@@ -56,27 +58,27 @@ class Work:
         """Seconds since it began."""
         return round(time.monotonic() - self._started, 3)
 
-    def remove(self, what: str, slices: Iterable[int]) -> None:
-        """Removes slice by slice while there is time, and counts what is removed."""
+    def count(self, what: str, slices: Iterable[int]) -> None:
+        """Works slice by slice while there is time, and counts what is removed or moved."""
         self.metadata[what] = 0
         for removed in slices:
             self.metadata[what] += removed
             if self.seconds >= self._budget.seconds:
-                self.metadata["left_for_next_night"] = True
+                self.metadata[f"left_for_next_{self._again}"] = True
                 return
 
 
 @contextmanager
-def _work(context: dg.OpExecutionContext, budget: Budget) -> Iterator[Work]:
-    """Records what an op has done, even if it fails."""
-    work = Work(budget)
+def working(context: dg.OpExecutionContext, budget: Budget, *, again: str = "night") -> Iterator[Work]:
+    """Records what an op has done, even if it fails; ``again`` says when its job runs again."""
+    work = Work(budget, again)
     try:
         yield work
     except SQLAlchemyError as problem:
         cause = str(getattr(problem, "orig", None) or problem).strip().splitlines()[0]
         raise dg.Failure(
-            f"'{context.op.name}' failed after {work.seconds:.1f} s: {cause}. What it had removed stays removed, and "
-            "the next night goes on from there; to go on now, start the job again.",
+            f"'{context.op.name}' failed after {work.seconds:.1f} s: {cause}. What it had done stays done, and "
+            f"the next {again} goes on from there; to go on now, start the job again.",
             metadata={**work.metadata, "seconds": work.seconds},
             allow_retries=False,
         ) from None
@@ -86,19 +88,19 @@ def _work(context: dg.OpExecutionContext, budget: Budget) -> Iterator[Work]:
 
 @dg.op(tags=_FIRST, description="Retires the partitions of users who were not active for 30 days or have no wallets.")
 def retire_inactive_partitions(context: dg.OpExecutionContext, config: Budget, database: Database) -> None:
-    with _work(context, config) as work:
+    with working(context, config) as work:
         since = utc_now() - PARTITION_UNUSED
-        work.remove("partitions", retire_partitions(context.instance, database.engine, since, _PARTITIONS_A_NIGHT))
+        work.count("partitions", retire_partitions(context.instance, database.engine, since, _PARTITIONS_A_NIGHT))
 
 
 @dg.op(description="Deletes ended runs with their events, but the last sync of each partition; then checks of none.")
 def prune_dagster_runs(context: dg.OpExecutionContext, config: LongBudget, settings: PipelineSettings) -> None:
-    with _work(context, config) as work:
+    with working(context, config) as work:
         before = utc_now() - timedelta(days=settings.values.service.run_days)
-        work.remove("runs", prune_runs(context.instance, portfolio.key, before))
+        work.count("runs", prune_runs(context.instance, portfolio.key, before))
         engine = open_engine(dagster_database_url(settings.values))
         try:
-            work.remove("check_executions", retention.prune_check_executions(engine, before))
+            work.count("check_executions", retention.prune_check_executions(engine, before))
         finally:
             engine.dispose()
 
@@ -107,7 +109,7 @@ def prune_dagster_runs(context: dg.OpExecutionContext, config: LongBudget, setti
 def thin_history(
     context: dg.OpExecutionContext, config: LongBudget, database: Database, settings: PipelineSettings
 ) -> None:
-    with _work(context, config) as work:
+    with working(context, config) as work:
         now = utc_now()
         slices = history.thin_history(
             database.engine,
@@ -115,56 +117,57 @@ def thin_history(
             daily_before=now - history.KEPT_HOURLY,
             oldest=history.first_kept_month(now, settings.values.service.history_months),
         )
-        work.remove("rows", slices)
+        work.count("rows", slices)
 
 
 @dg.op(description="Drops the months of history that are too old, and makes those to come.")
 def turn_history_months(
     context: dg.OpExecutionContext, config: Budget, database: Database, settings: PipelineSettings
 ) -> None:
-    with _work(context, config) as work:
+    with working(context, config) as work:
         now = utc_now()
         first = history.first_kept_month(now, settings.values.service.history_months)
         work.metadata["months_made"] = history.ensure_history(database.engine, now.date())
         work.metadata["months_dropped"] = ", ".join(history.drop_history(database.engine, first)) or "none"
-        work.remove("rows_without_month", history.delete_stray_history(database.engine, first))
+        work.count("rows_without_month", history.delete_stray_history(database.engine, first))
+        work.count("packed_snapshots", drop_packs(database.engine, first))
 
 
 @dg.op(description="Deletes old events; unpublished ones only where events go nowhere but to the outbox.")
 def prune_outbox(
     context: dg.OpExecutionContext, config: Budget, database: Database, settings: PipelineSettings
 ) -> None:
-    with _work(context, config) as work:
+    with working(context, config) as work:
         kafka = settings.values.kafka
         before = utc_now() - timedelta(days=kafka.retention_days)
-        work.remove("events", retention.prune_outbox(database.engine, before, unpublished=not kafka.brokers))
+        work.count("events", retention.prune_outbox(database.engine, before, unpublished=not kafka.brokers))
 
 
 @dg.op(description="Deletes the evidence of syncs of long ago.")
 def prune_evidence(
     context: dg.OpExecutionContext, config: Budget, database: Database, settings: PipelineSettings
 ) -> None:
-    with _work(context, config) as work:
+    with working(context, config) as work:
         before = utc_now() - timedelta(days=settings.values.service.evidence_days)
-        work.remove("syncs", explain.prune_evidence(database.engine, before))
+        work.count("syncs", explain.prune_evidence(database.engine, before))
 
 
 @dg.op(description="Deletes old requests and operations that ended, but the last operation of each user.")
 def prune_operations(
     context: dg.OpExecutionContext, config: Budget, database: Database, settings: PipelineSettings
 ) -> None:
-    with _work(context, config) as work:
+    with working(context, config) as work:
         before = utc_now() - timedelta(days=settings.values.service.operation_days)
-        work.remove("requests", retention.prune_requests(database.engine, before))
-        work.remove("operations", retention.prune_operations(database.engine, before))
-        work.remove("batches", retention.prune_unchanged(database.engine, before))
+        work.count("requests", retention.prune_requests(database.engine, before))
+        work.count("operations", retention.prune_operations(database.engine, before))
+        work.count("batches", retention.prune_unchanged(database.engine, before))
 
 
 @dg.op(description="Forgets tokens that nobody holds, and users' limits and breakers that are out of use.")
 def prune_unused(
     context: dg.OpExecutionContext, config: Budget, database: Database, settings: PipelineSettings
 ) -> None:
-    with _work(context, config) as work:
+    with working(context, config) as work:
         now = utc_now()
         window = timedelta(milliseconds=settings.values.worker.rate_window_ms)
         tokens = unused.prune_tokens(database.engine, now - TOKEN_UNUSED)
@@ -177,13 +180,13 @@ def prune_unused(
 def prune_broker(context: dg.OpExecutionContext, database: Database) -> None:
     from moonx_pipeline.broker import prune_delivered  # kombu and its transport: a third of a second of every start
 
-    with _work(context, Budget()) as work:
+    with working(context, Budget()) as work:
         work.metadata["messages"] = prune_delivered(database.engine)
 
 
 @dg.op(tags=_LAST, description="Brings the planner's statistics of the tables up to date that change the most.")
 def analyze_tables(context: dg.OpExecutionContext, database: Database) -> None:
-    with _work(context, Budget()) as work:
+    with working(context, Budget()) as work:
         retention.analyze(database.engine)
         work.metadata["tables"] = ", ".join(retention.CHANGING_TABLES)
 

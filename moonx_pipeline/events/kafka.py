@@ -70,14 +70,11 @@ def _span_of(row: OutboxRow) -> OpenSpan:
 
 def rounds(rows: Iterable[OutboxRow]) -> Iterator[list[OutboxRow]]:
     """Splits events into rounds with at most one of each key, in order, so that none overtakes another."""
-    rest = list(rows)
-    while rest:
-        first_of_key: dict[str, OutboxRow] = {}
-        for row in rest:
-            first_of_key.setdefault(row.key, row)
-        sent = set(first_of_key.values())
-        yield list(first_of_key.values())
-        rest = [row for row in rest if row not in sent]
+    of_key: dict[str, list[OutboxRow]] = {}
+    for row in rows:
+        of_key.setdefault(row.key, []).append(row)
+    for n in range(max(map(len, of_key.values()), default=0)):
+        yield [its[n] for its in of_key.values() if n < len(its)]
 
 
 class _Producer(KafkaProducer):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Engine
@@ -10,7 +11,8 @@ from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer, EventRefused, rounds
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.connection.retries import autocommit
-from moonx_pipeline.storage.syncs.outbox import OutboxRow, read_since
+from moonx_pipeline.storage.syncs.event_reads import ReplayCursor, read_since
+from moonx_pipeline.storage.syncs.outbox import OutboxRow
 
 _BATCH = 500
 
@@ -28,18 +30,19 @@ def replay_events(engine: Engine, kafka: KafkaSettings, *, since: datetime, user
         producer = EventProducer(kafka)
     except BrokerUnavailable as problem:
         raise OperatorError(str(problem)) from None
-    count, after = 0, 0
+    count = 0
+    cursor: ReplayCursor | None = ReplayCursor()
     try:
         with autocommit(engine) as connection:
-            while rows := read_since(connection, since, user_id, after, _BATCH):
-                after = rows[-1].seq
+            while cursor is not None:
+                rows, cursor = read_since(connection, since, user_id, cursor, _BATCH)
                 count += _publish_in_order(producer, rows)
     finally:
         producer.close()
     return count
 
 
-def _publish_in_order(producer: EventProducer, rows: list[OutboxRow]) -> int:
+def _publish_in_order(producer: EventProducer, rows: Sequence[OutboxRow]) -> int:
     count = 0
     for together in rounds(rows):
         acknowledged, failed = producer.send(together)

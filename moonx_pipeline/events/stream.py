@@ -22,7 +22,8 @@ from moonx_pipeline.events.brokers import connect, why
 from moonx_pipeline.events.kafka import topic_names
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.connection.notifications import CONNECTION_ERRORS, Listener
-from moonx_pipeline.storage.syncs.outbox import CHANNEL, OLDEST, OutboxRow, newest, read_after
+from moonx_pipeline.storage.syncs.event_reads import OLDEST, newest, read_after
+from moonx_pipeline.storage.syncs.outbox import CHANNEL, OutboxRow
 
 _BATCH: Final = 500
 _POLL_SECONDS: Final = 0.5

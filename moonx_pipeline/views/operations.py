@@ -7,7 +7,7 @@ from typing import Any
 
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.money import plain
-from moonx_pipeline.storage.syncs.operation_reads import OperationDetailRow, OperationRow
+from moonx_pipeline.storage.syncs.operation_rows import OperationDetailRow, OperationRow
 
 
 def operation_json(row: OperationRow) -> dict[str, Any]:

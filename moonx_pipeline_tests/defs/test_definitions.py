@@ -50,6 +50,7 @@ def test_every_asset_job_schedule_and_sensor_has_its_name() -> None:
         "maintenance",
         "refresh_token_registry",
         "price_lines",
+        "packing",
         "__ASSET_JOB",
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {
@@ -58,12 +59,20 @@ def test_every_asset_job_schedule_and_sensor_has_its_name() -> None:
         "nightly_maintenance",
         "daily_token_registry",
         "hourly_price_lines",
+        "hourly_packing",
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {"sync_requests", "undelivered_runs", "lost_workers"}
 
 
 def test_a_failed_op_is_not_repeated_by_dagster_too() -> None:
-    for name in ("portfolio_sync", "portfolio_sweep", "maintenance", "refresh_token_registry", "price_lines"):
+    for name in (
+        "portfolio_sync",
+        "portfolio_sweep",
+        "maintenance",
+        "refresh_token_registry",
+        "price_lines",
+        "packing",
+    ):
         assert defs.resolve_job_def(name).tags["dagster/retry_on_asset_or_op_failure"] == "false"
 
 

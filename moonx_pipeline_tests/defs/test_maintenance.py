@@ -226,7 +226,7 @@ def test_each_subject_says_what_it_removed_and_one_that_fails_stops_no_other(
     assert failure.step_failure_data.error is not None
     message = failure.step_failure_data.error.message
     assert "'prune_outbox' failed after" in message
-    assert "canceling statement due to lock timeout. What it had removed stays removed" in message
+    assert "canceling statement due to lock timeout. What it had done stays done" in message
     assert "Steps failed: ['prune_outbox']" in failed.get_run_failure_event().message
     assert metadata(failed, "prune_operations")["operations"] == 1
     assert metadata(failed, "turn_history_months")["rows_without_month"] > 0

@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from moonx_pipeline.clock import utc_now
 from moonx_pipeline.events.publish import publish_pending
 from moonx_pipeline.events.replay import replay_events
 from moonx_pipeline.settings import Settings
@@ -28,6 +30,7 @@ from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.support.database_proxy import database_proxy
 from moonx_pipeline_tests.support.forked import start_module
 from moonx_pipeline_tests.support.outbox import consume, event, put, unpublished_count
+from moonx_pipeline_tests.support.packing import pack, put_old
 from moonx_pipeline_tests.support.relays import running
 
 
@@ -266,6 +269,16 @@ def test_kafka_being_down_delays_events_and_fails_nothing(engine: Engine) -> Non
     assert (outcome.published, unpublished_count(engine)) == (0, 1)
     assert "127.0.0.1:1" in (outcome.problem or "")
     assert publish_pending(engine, KafkaSettings(), ["ann"]).by == "outbox"
+
+
+def test_replay_sends_packed_events_before_later_ones(engine: Engine, kafka: KafkaSettings) -> None:
+    put_old(engine, *[event(key, number) for number in range(3) for key in ("ann", "bob")])
+    assert pack(engine) == 6
+    put(engine, event("ann", 3))
+
+    assert replay_events(engine, kafka, since=utc_now() - timedelta(days=3)) == 7
+
+    assert numbers_by_key(consume(kafka, 7)) == {"ann": [0, 1, 2, 3], "bob": [0, 1, 2]}
 
 
 def test_replay_sends_kept_events_again_with_their_ids(engine: Engine, kafka: KafkaSettings) -> None:

@@ -22,7 +22,8 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.simulator.server import free_port
 from moonx_pipeline.storage.connection.retries import autocommit
-from moonx_pipeline.storage.syncs.outbox import OLDEST, Position, insert_events, newest, read_after
+from moonx_pipeline.storage.syncs.event_reads import OLDEST, Position, newest, read_after
+from moonx_pipeline.storage.syncs.outbox import insert_events
 from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.support.outbox import event, put

@@ -22,7 +22,7 @@ from moonx_pipeline.storage.connection.embedded import embedded_url, release
 from moonx_pipeline.storage.connection.engine import open_engine
 from moonx_pipeline.storage.connection.migrations import ensure_schema
 from moonx_pipeline.storage.connection.retries import autocommit
-from moonx_pipeline.storage.syncs.outbox import OLDEST, newest, read_after
+from moonx_pipeline.storage.syncs.event_reads import OLDEST, newest, read_after
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.fixtures.simulator import FAST, UNLIMITED

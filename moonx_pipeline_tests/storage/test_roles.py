@@ -18,13 +18,17 @@ from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.connection.engine import open_engine
 from moonx_pipeline.storage.connection.migrations import ensure_schema, migrate
 from moonx_pipeline.storage.connection.roles import ROLES, apply_roles
+from moonx_pipeline.storage.portfolios.users import remove_user
 from moonx_pipeline.storage.upkeep.history import drop_history, ensure_history
+from moonx_pipeline.storage.upkeep.pack_history import pack_history
 from moonx_pipeline.sync.cancel import cancel_operation
 from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.requests.ask import ask_for_sync
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.spec import SyncSpec
 from moonx_pipeline_tests.fixtures.database import as_role
+from moonx_pipeline_tests.support.packing import TWO_DAYS, kept, pack, publish_all
+from moonx_pipeline_tests.support.sql import execute, rows
 from moonx_pipeline_tests.support.syncs import held, operation, register, sync
 
 Asked = Callable[[str, str], None]
@@ -140,6 +144,29 @@ def test_the_worker_syncs_and_keeps_the_months_of_history(
         assert drop_history(own, later + timedelta(days=400))
     finally:
         own.dispose()
+
+
+def test_the_worker_packs_the_relay_replays_and_the_gateway_removes(
+    database_url: str, engine: Engine, runtime: Runtime
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(runtime)
+    publish_all(engine)
+    execute(engine, "UPDATE user_token_holdings_history SET created_at = created_at - %s", (TWO_DAYS,))
+    worker, gateway, relay = (
+        open_engine(as_role(database_url, role)) for role in ("moonx_worker", "moonx_gateway", "moonx_relay")
+    )
+    try:
+        assert pack(worker) == 3
+        assert sum(pack_history(worker, utc_now())) > 0
+        assert len(kept(relay)) == len(kept(gateway)) == 3
+        assert rows(gateway, "SELECT count(*) FROM history_packs") == [(1,)]
+        with gateway.begin() as connection:
+            remove_user(connection, "ann")
+    finally:
+        for own in (worker, gateway, relay):
+            own.dispose()
+    assert rows(engine, "SELECT count(*) FROM history_packs") == [(0,)]
 
 
 def test_a_part_that_may_not_make_tables_starts_where_a_month_is_missing(database_url: str, engine: Engine) -> None:

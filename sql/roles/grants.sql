@@ -60,3 +60,4 @@ ALTER DEFAULT PRIVILEGES FOR ROLE moonx_worker IN SCHEMA dagster GRANT SELECT ON
 -- The relay.
 GRANT SELECT ON schema_migrations TO moonx_relay;
 GRANT SELECT, UPDATE (published_at, error) ON outbox_events TO moonx_relay;
+GRANT SELECT ON outbox_packs TO moonx_relay;

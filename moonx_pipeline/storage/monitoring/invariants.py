@@ -50,19 +50,20 @@ _OVER: Final = frozenset({"57014", "55P03"})  # the time of a statement is over,
 _HOLDING: Final = "h.user_id || ', chain ' || h.chain_id || ', token ' || h.token_address"
 _BLOCKING: Final = "ARRAY[" + ", ".join(f"'{flag}'" for flag in sorted(BLOCKING_FLAGS)) + "]::text[]"
 # Events are pruned after a time, so an operation is only checked against events that can still exist. An event that
-# waits long for Kafka is kept while others are pruned.
+# waits long for Kafka is kept while others are pruned. Packs of all users go by the day.
 _KEPT: Final = (
-    "o.started_at > (SELECT coalesce(min(created_at) FILTER (WHERE published_at IS NOT NULL), min(created_at)) "
-    "+ interval '1 minute' FROM outbox_events)"
+    "o.started_at > coalesce((SELECT min(first_at) FROM outbox_packs), (SELECT "
+    "coalesce(min(created_at) FILTER (WHERE published_at IS NOT NULL), min(created_at)) FROM outbox_events)) "
+    "+ interval '1 minute'"
 )
 
 
 def _told(types: str, expected: str, of: str = "true") -> str:
     """The operations, ``of`` a kind, that events of some types do not tell of as often as expected."""
     return (
-        "WITH told AS (SELECT key, payload->'data'->>'syncOperationId' AS operation, count(*) AS times "
-        f"FROM outbox_events WHERE type IN ({types}) GROUP BY 1, 2) "
-        "SELECT o.id || ' of ' || o.user_id || ' is ' || o.status FROM sync_operations o "
+        "WITH told AS (SELECT key, operation_id AS operation, count(*) AS times "
+        f"FROM kept_events WHERE type IN ({types}) GROUP BY 1, 2) "
+        "SELECT o.id || ' of ' || o.user_id || ' is ' || o.status FROM kept_operations o "
         "LEFT JOIN told t ON t.key = o.user_id AND t.operation = o.id::text "
         f"WHERE {_KEPT} AND ({of}) AND coalesce(t.times, 0) <> ({expected})::int"
     )
@@ -98,7 +99,7 @@ INVARIANTS: Final = (
     Invariant(
         "numbers of syncs",
         "Each sync of a user has a number of its own, none above the last one that was given.",
-        "SELECT o.user_id || ': number ' || o.fence FROM sync_operations o JOIN user_sync_status s USING (user_id) "
+        "SELECT o.user_id || ': number ' || o.fence FROM kept_operations o JOIN user_sync_status s USING (user_id) "
         "WHERE o.fence IS NOT NULL GROUP BY o.user_id, o.fence, s.opened_fence "
         "HAVING count(*) > 1 OR o.fence > s.opened_fence",
     ),
@@ -106,7 +107,7 @@ INVARIANTS: Final = (
         "stored syncs",
         "What is stored is of a sync that ended well, or was made void by a change of wallets.",
         "SELECT s.user_id || ': number ' || s.stored_fence || ' is of a sync that ' || o.status "
-        "FROM user_sync_status s JOIN sync_operations o ON o.user_id = s.user_id AND o.fence = s.stored_fence "
+        "FROM user_sync_status s JOIN kept_operations o ON o.user_id = s.user_id AND o.fence = s.stored_fence "
         "WHERE o.status NOT IN ('completed', 'partial')",
     ),
     Invariant(
@@ -129,13 +130,13 @@ INVARIANTS: Final = (
         "order of versions",
         "A user's events have versions that never go down.",
         "SELECT key || ': version ' || version || ' after ' || before FROM (SELECT key, version, "
-        "lag(version) OVER (PARTITION BY key ORDER BY seq) AS before FROM outbox_events "
+        "lag(version) OVER (PARTITION BY key ORDER BY seq) AS before FROM kept_events "
         "WHERE topic <> 'system.alerts') e WHERE version < before",
     ),
     Invariant(
         "versions told",
         "Each version of a portfolio is told of once, and no event is ahead of its portfolio.",
-        "SELECT e.key || ': version ' || e.version FROM outbox_events e JOIN user_sync_status s ON s.user_id = e.key "
+        "SELECT e.key || ': version ' || e.version FROM kept_events e JOIN user_sync_status s ON s.user_id = e.key "
         "WHERE e.type = 'portfolio.updated' AND e.topic = 'portfolio.updates' "
         "GROUP BY e.key, e.version, s.portfolio_version HAVING count(*) > 1 OR e.version > s.portfolio_version",
     ),
@@ -150,8 +151,8 @@ INVARIANTS: Final = (
         "order of publishing",
         "No event of a key is published before an older one.",
         "WITH waiting AS (SELECT key, min(seq) AS oldest FROM outbox_events WHERE published_at IS NULL GROUP BY key) "
-        "SELECT p.key || ': ' || p.id FROM outbox_events p JOIN waiting w USING (key) "
-        "WHERE p.published_at IS NOT NULL AND p.seq > w.oldest",
+        "SELECT p.key || ': number ' || p.seq FROM kept_events p JOIN waiting w USING (key) "
+        "WHERE p.is_published AND p.seq > w.oldest",
     ),
     Invariant(
         "requests",
@@ -164,8 +165,9 @@ INVARIANTS: Final = (
     Invariant(
         "snapshots",
         "History is of syncs that ended well.",
-        "SELECT DISTINCT h.sync_operation_id || ' of ' || h.user_id FROM user_token_holdings_history h "
-        "JOIN sync_operations o ON o.id = h.sync_operation_id WHERE o.status NOT IN ('completed', 'partial')",
+        "SELECT DISTINCT o.id || ' of ' || o.user_id FROM kept_operations o JOIN (SELECT sync_operation_id "
+        "FROM user_token_holdings_history UNION ALL SELECT unnest(operation_ids) FROM history_packs) h "
+        "ON o.id = h.sync_operation_id WHERE o.status NOT IN ('completed', 'partial')",
     ),
     Invariant(
         "log of limits",

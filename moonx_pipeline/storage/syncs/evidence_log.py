@@ -54,11 +54,11 @@ def keep_evidence(connection: Connection, kept: Sequence[SyncEvidence], tokens: 
 # A sync that changed nothing is explained by the one before it that did.
 _EXPLAIN: Final = """
 SELECT e.sync_operation_id, e.stored_at, e.evidence, b.tokens, o.portfolio_version, o.total_value_usd
-FROM sync_evidence e JOIN sync_operations o ON o.id = e.sync_operation_id
+FROM sync_evidence e JOIN kept_operations o ON o.user_id = e.user_id AND o.id = e.sync_operation_id
 LEFT JOIN batch_evidence b ON b.id = e.batch_id
 WHERE e.user_id = %(user)s
   AND (%(operation)s::uuid IS NULL OR e.stored_at <= (
-       SELECT completed_at FROM sync_operations WHERE id = %(operation)s AND user_id = %(user)s))
+       SELECT completed_at FROM kept_operations WHERE id = %(operation)s AND user_id = %(user)s))
   AND (%(at)s::timestamptz IS NULL OR e.stored_at <= %(at)s)
 ORDER BY e.stored_at DESC LIMIT 1
 """

@@ -2,59 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from decimal import Decimal
-from typing import Any, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from moonx_pipeline.storage.packs.operation_packs import PACK_COLUMNS, unpack_operations
+from moonx_pipeline.storage.syncs.operation_rows import OperationDetailRow, OperationRow
 
-class OperationRow(NamedTuple):
-    """One sync as a list shows it."""
-
-    operation_id: UUID
-    type: str
-    status: str
-    priority: str
-    trigger: str
-    started_at: datetime
-    completed_at: datetime | None
-    duration_ms: int | None
-    tokens_synced: int
-    chains_synced: int
-    total_value_usd: Decimal | None
-    error_code: str | None
-    error_message: str | None
-    retry_count: int
-    portfolio_version: int | None
-
-
-class OperationDetailRow(NamedTuple):
-    """One sync with how it went.
-
-    Attributes:
-        operation: As a list shows it.
-        chains: How the reading of each wallet and chain ended; empty if none was recorded.
-        provider_calls, compute_units: What it used of the providers.
-        request_id: The request that it serves, if one started it.
-        worker_id: The process that executed it.
-        run_id: The Dagster run that executed it.
-    """
-
-    operation: OperationRow
-    chains: list[dict[str, Any]]
-    provider_calls: int
-    compute_units: int
-    request_id: UUID | None
-    worker_id: str | None
-    run_id: str | None
-
-
-_COLUMNS = (
+_COLUMNS: Final = (
     "id, type, status, priority, trigger, started_at, completed_at, duration_ms, tokens_synced, chains_synced, "
     "total_value_usd, error_code, error_message, retry_count, portfolio_version"
 )
+
+_LIST: Final = (
+    f"SELECT {_COLUMNS} FROM sync_operations WHERE user_id = %(user)s "  # noqa: S608 - a constant
+    "AND started_at > now() - make_interval(days => %(days)s) "
+    "AND (%(status)s::text IS NULL OR status = %(status)s) AND (%(since)s::timestamptz IS NULL "
+    "OR started_at < %(since)s OR (started_at = %(since)s AND id > %(last)s)) "
+    "ORDER BY started_at DESC, id LIMIT %(limit)s"
+)
+_PACKS: Final = (
+    "SELECT id, last_started_at FROM operation_packs WHERE user_id = %(user)s "
+    "AND last_started_at > now() - make_interval(days => %(days)s) "
+    "AND (%(status)s::text IS NULL OR %(status)s = ANY(statuses)) "
+    "AND (%(since)s::timestamptz IS NULL OR first_started_at <= %(since)s) ORDER BY last_started_at DESC"
+)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def list_operations(
@@ -76,22 +51,39 @@ def list_operations(
         days: Of 24 hours each.
         before: Only what comes after it in this order; ``None`` for the first page.
     """
-    rows = connection.exec_driver_sql(
-        f"SELECT {_COLUMNS} FROM sync_operations WHERE user_id = %(user)s "  # noqa: S608 - a constant
-        "AND started_at > now() - make_interval(days => %(days)s) "
-        "AND (%(status)s::text IS NULL OR status = %(status)s) AND (%(since)s::timestamptz IS NULL "
-        "OR started_at < %(since)s OR (started_at = %(since)s AND id > %(last)s)) "
-        "ORDER BY started_at DESC, id LIMIT %(limit)s",
-        {
-            "user": user_id,
-            "days": days,
-            "status": status,
-            "limit": limit,
-            "since": before.started_at if before else None,
-            "last": before.operation_id if before else None,
-        },
-    )
-    return [OperationRow(*row) for row in rows]
+    parameters = {
+        "user": user_id,
+        "days": days,
+        "status": status,
+        "limit": limit,
+        "since": before.started_at if before else None,
+        "last": before.operation_id if before else None,
+    }
+    # The table comes first: what is packed in between is found twice, and never not at all.
+    found = {row[0]: OperationRow(*row) for row in connection.exec_driver_sql(_LIST, parameters)}
+    for pack_id, newest in connection.exec_driver_sql(_PACKS, parameters).all():
+        if len(found) >= limit and sorted(found.values(), key=_order)[limit - 1].started_at > newest:
+            break
+        cut = datetime.now(UTC) - timedelta(days=days)
+        for packed in _unpacked(connection, "id = %s", pack_id):
+            row = packed.operation
+            is_wanted = row.started_at > cut and status in (None, row.status)
+            if is_wanted and (before is None or _order(row) > _order(before)):
+                found[row.operation_id] = row
+    return sorted(found.values(), key=_order)[:limit]
+
+
+def _order(row: OperationRow) -> tuple[timedelta, UUID]:
+    return _LAST - row.started_at, row.operation_id
+
+
+def _unpacked(connection: Connection, condition: str, *parameters: object) -> list[OperationDetailRow]:
+    """The operations of the pack that fulfils a condition; none if there is no such pack."""
+    pack = connection.exec_driver_sql(
+        f"SELECT {PACK_COLUMNS} FROM operation_packs WHERE {condition} LIMIT 1",  # noqa: S608 - constants
+        parameters,
+    ).one_or_none()
+    return [] if pack is None else unpack_operations(*pack)
 
 
 def read_operation(connection: Connection, user_id: str, operation_id: UUID) -> OperationDetailRow | None:
@@ -102,7 +94,8 @@ def read_operation(connection: Connection, user_id: str, operation_id: UUID) -> 
         (operation_id, user_id),
     ).one_or_none()
     if row is None:
-        return None
+        packed = _unpacked(connection, "user_id = %s AND %s = ANY(ids)", user_id, operation_id)
+        return next((one for one in packed if one.operation.operation_id == operation_id), None)
     of_list = len(OperationRow._fields)
     return OperationDetailRow(OperationRow(*row[:of_list]), *row[of_list:])
 
@@ -111,7 +104,8 @@ def is_own(connection: Connection, user_id: str, sync_id: UUID) -> bool:
     """Whether an id names a sync or a request of the user."""
     found: bool = connection.exec_driver_sql(
         "SELECT EXISTS (SELECT 1 FROM sync_operations WHERE id = %(id)s AND user_id = %(user)s) "
-        "OR EXISTS (SELECT 1 FROM sync_requests WHERE id = %(id)s AND user_id = %(user)s)",
+        "OR EXISTS (SELECT 1 FROM sync_requests WHERE id = %(id)s AND user_id = %(user)s) "
+        "OR EXISTS (SELECT 1 FROM operation_packs WHERE user_id = %(user)s AND %(id)s = ANY(ids))",
         {"id": sync_id, "user": user_id},
     ).scalar_one()
     return found

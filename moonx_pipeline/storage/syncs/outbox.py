@@ -1,15 +1,16 @@
 """The outbox: events stored as rows in the transactions they tell about.
 
 Events of one key are inserted under that user's lock, so their ``seq`` follows the order of commits. Across keys it
-does not: a later ``seq`` may be visible before an earlier one is committed. So nothing here reads "everything after
-a number", but what is still unpublished, or what one snapshot of the database shows and another did not.
+does not: a later ``seq`` may be visible before an earlier one is committed. So nothing reads "everything after
+a number", but what is still unpublished, or what one snapshot of the database shows and another did not; see
+``storage/syncs/event_reads.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -45,7 +46,9 @@ class OutboxRow(NamedTuple):
     traceparent: str | None = None
 
 
-_COLUMNS = "seq, tx::text::bigint, id, topic, key, type, version, payload::text, created_at, headers->>'traceparent'"
+OUTBOX_COLUMNS: Final = (
+    "seq, tx::text::bigint, id, topic, key, type, version, payload::text, created_at, headers->>'traceparent'"
+)
 
 
 def insert_events(connection: Connection, events: Sequence[Event]) -> None:
@@ -110,8 +113,8 @@ def unlock_shards(connection: Connection, shards: Collection[int]) -> None:
 def unpublished(connection: Connection, shards: Collection[int], limit: int) -> list[OutboxRow]:
     """Events of the shards that no broker has acknowledged yet, oldest first."""
     rows = connection.exec_driver_sql(
-        f"SELECT {_COLUMNS} FROM outbox_events WHERE published_at IS NULL AND shard = ANY(%s::smallint[]) "  # noqa: S608
-        "ORDER BY seq LIMIT %s",
+        f"SELECT {OUTBOX_COLUMNS} FROM outbox_events WHERE published_at IS NULL "  # noqa: S608
+        "AND shard = ANY(%s::smallint[]) ORDER BY seq LIMIT %s",
         (sorted(shards), limit),
     )
     return [OutboxRow(*row) for row in rows]
@@ -137,84 +140,6 @@ class Cursor(NamedTuple):
 
 
 BEGINNING = Cursor(0, 0)
-
-
-class Position(NamedTuple):
-    """How far a reader has come, in PostgreSQL's own terms: everything committed by then, whatever its ``seq``.
-
-    It outlives connections and server restarts.
-
-    Attributes:
-        seen: The snapshot (``pg_snapshot`` as text) whose events were all read.
-        target: The snapshot being read now, in pages; ``None`` between two of them.
-        after: The last ``seq`` read of it.
-    """
-
-    seen: str
-    target: str | None = None
-    after: int = 0
-
-    @property
-    def next_tx(self) -> int:
-        """The first transaction that had not begun then."""
-        return int((self.target or self.seen).split(":")[1])
-
-
-OLDEST = Position("1:1:")
-"""Before every transaction."""
-
-
-def newest(connection: Connection) -> Position:
-    """The position after which only events not yet committed will appear."""
-    return Position(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
-
-
-# A transaction that the snapshot "seen" does not show was running then, or began later: both are index scans, so a look
-# costs what is new, however long something else in the server has been running. Only a page's JSON is converted to
-# text.
-_AFTER = f"""
-SELECT {_COLUMNS} FROM (
-    SELECT * FROM outbox_events
-    WHERE (tx >= pg_snapshot_xmax(%(seen)s::pg_snapshot)
-           OR tx = ANY (ARRAY(SELECT pg_snapshot_xip(%(seen)s::pg_snapshot))))
-      AND pg_visible_in_snapshot(tx, %(target)s::pg_snapshot) AND seq > %(after)s
-    ORDER BY seq LIMIT %(limit)s
-) page ORDER BY seq
-"""  # noqa: S608 - a constant
-
-
-def read_after(connection: Connection, position: Position, limit: int) -> tuple[list[OutboxRow], Position]:
-    """Events committed after a position, each once, however late its transaction commits.
-
-    One user's events come in the order of their commits: by ``seq`` within one look, and those of a
-    later look after those of an earlier one.
-
-    Args:
-        connection: In autocommit mode, so that it sees what is committed meanwhile.
-        position: The reader's position.
-        limit: Rows at most; fewer rows are all that there are.
-
-    Returns:
-        The events, and the reader's new position.
-    """
-    target = position.target or newest(connection).seen
-    if target == position.seen:
-        return [], position  # nothing has begun or ended since
-    parameters = {"seen": position.seen, "target": target, "after": position.after, "limit": limit}
-    rows = [OutboxRow(*row) for row in connection.exec_driver_sql(_AFTER, parameters)]
-    if len(rows) < limit:
-        return rows, Position(target)
-    return rows, Position(position.seen, target, rows[-1].seq)
-
-
-def read_since(connection: Connection, since: datetime, user_id: str | None, after: int, limit: int) -> list[OutboxRow]:
-    """Kept events from a time on and after a ``seq``, oldest first."""
-    rows = connection.exec_driver_sql(
-        f"SELECT {_COLUMNS} FROM outbox_events WHERE created_at >= %s AND seq > %s "  # noqa: S608 - a constant
-        "AND (%s::text IS NULL OR key = %s) ORDER BY seq LIMIT %s",
-        (since, after, user_id, user_id, limit),
-    )
-    return [OutboxRow(*row) for row in rows]
 
 
 def lag(connection: Connection) -> tuple[int, float]:

@@ -113,6 +113,7 @@ def settle(connection: Connection) -> Settled:
         connection: In a transaction.
     """
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    # Those of packs stay: a reader takes packs by their own numbers, and looks at these only to leave out what it saw.
     connection.exec_driver_sql(
         "UPDATE outbox_events SET tx = pg_current_xact_id() WHERE tx >= pg_snapshot_xmin(pg_current_snapshot())"
     )

@@ -18,6 +18,15 @@ _TRIES: Final = 3
 _IN_THE_WAY: Final = frozenset({"55P03", "40P01"})  # lock not available in time, deadlock
 
 
+_PACKING: Final = 0x7061636B65767473
+
+
+def is_packing_alone(connection: Connection) -> bool:
+    """Whether no other transaction packs; then none does until this one ends."""
+    is_alone: bool = connection.exec_driver_sql("SELECT pg_try_advisory_xact_lock(%s)", (_PACKING,)).scalar_one()
+    return is_alone
+
+
 def with_lock_timeout(engine: Engine, step: Callable[[Connection], T]) -> T:
     """Runs a step in a transaction that waits at most half a second for a lock, and retries it a few times.
 

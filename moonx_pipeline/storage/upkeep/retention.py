@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.connection.statements import sql_beside
 from moonx_pipeline.storage.syncs.outbox import BEGINNING, Cursor
-from moonx_pipeline.storage.upkeep.chunks import in_chunks
+from moonx_pipeline.storage.upkeep.chunks import in_chunks, with_lock_timeout
 
 _SLICE: Final = 5000
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,6 +22,9 @@ CHANGING_TABLES: Final = (
     "user_token_holdings_history",
     "sync_operations",
     "outbox_events",
+    "outbox_packs",
+    "operation_packs",
+    "history_packs",
     "sync_requests",
     "user_sync_status",
     "unchanged_syncs",
@@ -37,7 +40,7 @@ def prune_outbox(engine: Engine, before: datetime, *, unpublished: bool) -> Iter
 
     Args:
         engine: The database.
-        before: Events made before then are old.
+        before: Events made before then are old; packed ones stay until their day is.
         unpublished: Whether to delete events that no broker has acknowledged, too: only if there is no broker, and
             consumers read the outbox itself.
 
@@ -45,6 +48,7 @@ def prune_outbox(engine: Engine, before: datetime, *, unpublished: bool) -> Iter
         Events removed, by the chunk.
     """
     yield from in_chunks(engine, BEGINNING, partial(_prune_outbox, before=before, unpublished=unpublished))
+    yield from in_chunks(engine, _LONG_AGO, partial(_prune_packs, before=before))
 
 
 def _prune_outbox(
@@ -56,6 +60,24 @@ def _prune_outbox(
         return 0, None
     removed, tx, seq, goes_on = row
     return removed, Cursor(tx, seq) if goes_on else None
+
+
+# Whole days of all keys go at once: from the oldest event on, each sync has all of its events.
+_PACKS: Final = """
+WITH slice AS MATERIALIZED (
+    SELECT id, last_at, cardinality(seqs) AS events FROM outbox_packs
+    WHERE last_at > %(after)s AND last_at < date_trunc('day', %(before)s::timestamptz, 'UTC')
+    ORDER BY last_at FETCH FIRST 200 ROWS WITH TIES
+), gone AS (
+    DELETE FROM outbox_packs p USING slice WHERE p.id = slice.id
+)
+SELECT coalesce(sum(events), 0)::bigint, max(last_at) FROM slice
+"""
+
+
+def _prune_packs(connection: Connection, after: datetime, *, before: datetime) -> tuple[int, datetime | None]:
+    removed, last = connection.exec_driver_sql(_PACKS, {"after": after, "before": before}).one()
+    return removed, last
 
 
 _BY_END: Final = """
@@ -90,9 +112,26 @@ def prune_requests(engine: Engine, before: datetime) -> Iterator[int]:
 def prune_operations(engine: Engine, before: datetime) -> Iterator[int]:
     """Deletes operations that ended before a time; yields how many, by the chunk.
 
-    The last one of each user stays, and those whose requests still exist.
+    The last one of each user stays, and those whose requests still exist; packed ones go by whole days.
     """
     yield from in_chunks(engine, _LONG_AGO, partial(_prune_by_end, statement=_OPERATIONS, before=before))
+    while removed := with_lock_timeout(engine, partial(_prune_operation_packs, before=before)):
+        yield removed
+
+
+_OPERATION_PACKS: Final = """
+WITH gone AS (
+    DELETE FROM operation_packs WHERE id IN (
+        SELECT id FROM operation_packs WHERE day < (%s::timestamptz AT TIME ZONE 'UTC')::date ORDER BY day LIMIT 500)
+    RETURNING cardinality(ids) AS operations
+)
+SELECT coalesce(sum(operations), 0)::bigint FROM gone
+"""
+
+
+def _prune_operation_packs(connection: Connection, before: datetime) -> int:
+    removed: int = connection.exec_driver_sql(_OPERATION_PACKS, (before,)).scalar_one()
+    return removed
 
 
 _UNCHANGED: Final = _BY_END.format(table="unchanged_syncs", most=_SLICE, condition="true")

@@ -1,5 +1,6 @@
 WITH known AS (
-    SELECT greatest((SELECT max(created_at) FROM outbox_events), (SELECT max(started_at) FROM sync_operations)) AS at
+    SELECT greatest((SELECT max(created_at) FROM outbox_events), (SELECT max(last_at) FROM outbox_packs),
+                    (SELECT max(started_at) FROM sync_operations)) AS at
 ), skipped AS (
     SELECT at, coalesce(ceil(extract(epoch FROM clock_timestamp() - at)), 0)::bigint AS versions FROM known
 ), users AS (
