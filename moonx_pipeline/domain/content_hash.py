@@ -5,10 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
+from typing import Final
 
 from moonx_pipeline.domain.money import without_zeros
 from moonx_pipeline.domain.portfolio import Position
+
+_KEPT: Final = 8192
+"""Many users hold the same tokens, at the same prices."""
 
 
 def content_hash(
@@ -34,6 +39,7 @@ def content_hash(
     return hashlib.blake2b(repr(content).encode(), digest_size=16).digest()
 
 
+@lru_cache(_KEPT)
 def _digits(number: Decimal | None) -> Decimal | None:
     """A number as hashed: a provider's 1.50 and a stored 1.5 are the same price."""
     return None if number is None else without_zeros(number)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
@@ -29,6 +30,8 @@ from moonx_pipeline.domain.valuation import Totals
 EVENT_SOURCE: Final = "moonx-pipeline"
 MAX_TOKENS: Final = 100
 """The most positions in ``portfolio.updated``, the largest by value."""
+
+_PRICES_KEPT: Final = 8192
 
 _NAMESPACE: Final = UUID("6e2c9f1e-51a4-4a0b-9b0a-0f6f3a3c9d10")
 
@@ -107,6 +110,12 @@ def rfc3339(moment: datetime) -> str:
 
 def _text(number: Decimal | None) -> str | None:
     return None if number is None else plain(number)
+
+
+@lru_cache(_PRICES_KEPT)
+def _price(number: Decimal | None) -> str | None:
+    """The text of a number that many users share: a price, or its change."""
+    return _text(number)
 
 
 def _number(number: Decimal) -> Decimal:
@@ -243,9 +252,9 @@ def _shown(p: Position, reason: str | None) -> dict[str, Any]:
         "tokenAddress": token,
         "symbol": symbol,
         "amount": _text(amount),
-        "priceUsd": _text(price_usd),
+        "priceUsd": _price(price_usd),
         "valueUsd": None if value_usd is None else _number(value_usd),
-        "change24h": _text(change_24h),
+        "change24h": _price(change_24h),
         "isCounted": reason is None,
         "notCountedReason": reason,
     }

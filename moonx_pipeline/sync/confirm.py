@@ -28,7 +28,8 @@ def confirm_syncs(runtime: Runtime, priced: PricedBatch, now: datetime) -> tuple
     Returns:
         The syncs that ended, and those left to be valued and stored.
     """
-    plain = [one for one in priced.syncs if all(map(_is_plain, one.read.readings))]
+    # A first sync changes something, at the least from nothing to what is held.
+    plain = [one for one in priced.syncs if not one.read.sync.is_new and all(map(_is_plain, one.read.readings))]
     if not plain:
         return [], list(priced.syncs)
     policy, first = runtime.policy, plain[0].read.sync
