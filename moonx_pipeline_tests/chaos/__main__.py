@@ -18,8 +18,9 @@ from kafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
 from moonx_pipeline_tests.chaos import report
-from moonx_pipeline_tests.chaos.faults import BY_NAME, FAULTS, Fault, plan
+from moonx_pipeline_tests.chaos.faults import BY_NAME, FAULTS, Fault
 from moonx_pipeline_tests.chaos.load import USERS
+from moonx_pipeline_tests.chaos.plan import plan
 from moonx_pipeline_tests.chaos.rig import running_rig
 from moonx_pipeline_tests.chaos.rounds import Chaos, Round
 from moonx_pipeline_tests.chaos.soak import soak
@@ -53,7 +54,7 @@ def main() -> None:
 def run(
     names: tuple[str, ...], seed: int | None, rounds: int | None, minutes: float, users: int, logs: Path | None
 ) -> None:
-    """Run faults: those of NAMES (such as 'relay-*'; 'relay frozen + worker1 killed' is a pair), or all."""
+    """Run faults: those of NAMES (such as 'relay-*'; 'relay frozen + worker1 killed' share a round), or all."""
     seed = random.SystemRandom().randrange(10_000) if seed is None else seed
     chosen = itertools.islice(_chosen(names) if names else plan(seed), rounds)
     began = time.monotonic()
@@ -93,7 +94,10 @@ def _one(name: str) -> Fault:
 def _rounds(
     chosen: Iterator[Sequence[Fault]], *, seed: int, users: int, logs: Path | None, until: float
 ) -> Generator[Round]:
-    """Runs rounds on one rig after the other: one that did not heal says nothing of the next fault."""
+    """Runs rounds on one rig after the other: one that did not heal says nothing of the next fault.
+
+    The faults of a shared round that shows a violation are run again, each alone, to say which of them it is.
+    """
     waiting = next(chosen, None)
     while waiting is not None and time.monotonic() < until:
         # A server that does not start again, such as on a port that is taken now, is the rig's own trouble.
@@ -105,8 +109,11 @@ def _rounds(
                     faults, waiting = waiting, next(chosen, None)
                     click.echo(f"         {' + '.join(fault.name for fault in faults)} …")
                     one = chaos.run(faults)
+                    if not one.is_well and len(faults) > 1:
+                        chosen = itertools.chain([[fault] for fault in faults], [waiting] if waiting else [], chosen)
+                        waiting = next(chosen)
                     yield one
-                    if one.healthy_seconds is None or one.settled_seconds is None:
+                    if not one.is_healed:
                         break
             finally:
                 chaos.stop()

@@ -149,7 +149,21 @@ def ten_thousand(chaos: Chaos) -> Iterator[None]:
             cancel_request(rig.engine, request, "Taken back by the operator.")
 
 
-# Away
+# Daemons
+
+
+@contextmanager
+def second_daemon(chaos: Chaos) -> Iterator[None]:
+    """Two of Dagster's daemons start what users ask for, since the gateways' own way to start runs is away."""
+    rig = chaos.rig
+    rig.links["gateway-dagster"].refuse()
+    rig.second_daemon.start()
+    try:
+        yield
+        assert "SensorDaemon" in rig.second_daemon.log, f"The second daemon did nothing: {rig.second_daemon.log}"
+    finally:
+        rig.second_daemon.kill()
+        rig.links["gateway-dagster"].heal()
 
 
 @contextmanager

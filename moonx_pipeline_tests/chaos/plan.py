@@ -1,0 +1,87 @@
+"""Which faults are run in which order, and which of them share a round."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from moonx_pipeline_tests.chaos.faults import BOUNDED, BY_NAME, FAULTS, Fault
+
+MOST_IN_A_ROUND: Final = 3
+"""More would take as long to look at afterwards, when the round shows a violation, as they save."""
+
+FIRST: Final = (
+    *(name for names in BOUNDED for name in names),
+    "relay-kafka cut",
+    "gateway-kafka forgotten",
+    "relay-database forgotten",
+    "gateway-database cut",
+    "worker child frozen",
+    "worker1 killed",
+    "worker1 frozen",
+    "relay frozen",
+    "gateway1 frozen",
+    "daemon killed",
+    "postgres restarted",
+    "postgres frozen",
+    "postgres killed",
+    "postgres connections exhausted",
+    "postgres deadlocks",
+    "postgres disk full",
+    "postgres failover",
+    "postgres migrated",
+    "kafka stopped",
+    "kafka topic missing",
+    "kafka password refused",
+    "redis emptied",
+    "redis memory full",
+    "second daemon",
+    "daemon away for an hour",
+    "worker clock fast",
+    "poison event",
+    "poison token",
+    "webhook flood",
+    "alchemy hangs",
+    "alchemy empty",
+    "alchemy polygon silent",
+    "worker-redis forgotten",
+    "worker-providers cut down",
+    "clients-gateway1 forgotten",
+    "ten thousand requests",
+    "kafka leader killed",
+    "kafka leader frozen",
+    "kafka restarted in turn",
+    "kafka majority killed",
+)
+"""Those that matter most, in their order."""
+
+
+def plan(seed: int) -> Iterator[Sequence[Fault]]:
+    """What to run: all faults, those that matter most first, then random pairs for ever; the seed gives the order."""
+    chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    rest = [fault for fault in FAULTS if fault.name not in FIRST]
+    chance.shuffle(rest)
+    yield from shared([*(BY_NAME[name] for name in FIRST), *rest])
+    while True:
+        yield chance.sample([fault for fault in FAULTS if fault.brokers == 1], 2)
+
+
+def shared(faults: Iterable[Fault]) -> list[list[Fault]]:
+    """Rounds of faults that don't hide each other; each begins as early as it can, and one of its own lasts longest."""
+    rounds: list[list[Fault]] = []
+    for fault in faults:
+        fits = (one for one in rounds if _fits(fault, one))
+        if (found := next(fits, None)) is not None:
+            found.append(fault)
+        else:
+            rounds.append([fault])
+    return rounds
+
+
+def _fits(fault: Fault, others: Sequence[Fault]) -> bool:
+    return (
+        len(others) < MOST_IN_A_ROUND
+        and all(fault.touches.isdisjoint(other.touches) for other in others)
+        and all(fault.brokers == other.brokers for other in others)
+    )
