@@ -178,6 +178,7 @@ FAULTS: Final = (
     Fault("gateway clock fast", 12, special.clock("gateway1", 1200), CLIENTS),
     Fault("relay clock slow", 12, special.clock("relay", -1200), EVENTS),
     Fault("poison event", 5, special.poison_event, EVENTS),
+    Fault("poison user", 8, special.poison_user, CLIENTS),
     Fault("poison token", 8, special.poison_token, PROVIDERS),
     Fault("burst of requests", 10, special.burst, CLIENTS),
     Fault("ten thousand requests", 15, special.ten_thousand, ALL),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -41,6 +42,7 @@ FIRST: Final = (
     "worker clock fast",
     "poison event",
     "poison token",
+    "poison user",
     "webhook flood",
     "alchemy hangs",
     "alchemy empty",
@@ -85,3 +87,23 @@ def _fits(fault: Fault, others: Sequence[Fault]) -> bool:
         and all(fault.touches.isdisjoint(other.touches) for other in others)
         and all(fault.brokers == other.brokers for other in others)
     )
+
+
+class Queue:
+    """The rounds that wait."""
+
+    def __init__(self, rounds: Iterable[Sequence[Fault]]) -> None:
+        self._rounds = iter(rounds)
+        self._first: deque[Sequence[Fault]] = deque()
+
+    def next(self) -> Sequence[Fault] | None:
+        """The faults of the next round, which goes on waiting; ``None`` after the last one."""
+        if not self._first and (faults := next(self._rounds, None)) is not None:
+            self._first.append(faults)
+        return self._first[0] if self._first else None
+
+    def done(self, *, is_well: bool) -> None:
+        """Takes out the next round; if all was not well and faults shared it, each is run alone, to say which it is."""
+        faults = self._first.popleft()
+        if not is_well and len(faults) > 1:
+            self._first.extendleft([fault] for fault in reversed(faults))

@@ -1,12 +1,9 @@
 """What rounds and soaks are told as."""
 
-import itertools
 import json
 from pathlib import Path
 
 from moonx_pipeline_tests.chaos import report
-from moonx_pipeline_tests.chaos.faults import BY_NAME, FAULTS
-from moonx_pipeline_tests.chaos.plan import FIRST, MOST_IN_A_ROUND, plan
 from moonx_pipeline_tests.chaos.rounds import Round, Violated
 from moonx_pipeline_tests.chaos.soak import Sample, growth
 
@@ -52,23 +49,3 @@ def test_growth_compares_the_first_and_the_last_quarter() -> None:
     samples = [Sample(float(n), {"relay threads": float(n), **({"new": 1.0} if n > 6 else {})}) for n in range(8)]
 
     assert growth(samples) == {"relay threads": (0.5, 6.5)}
-
-
-def test_a_seed_gives_one_order_of_all_faults_and_then_pairs() -> None:
-    def first(seed: int) -> list[tuple[str, ...]]:
-        return [tuple(fault.name for fault in faults) for faults in itertools.islice(plan(seed), len(FAULTS))]
-
-    assert first(1) == first(1)
-    assert first(1) != first(2)
-    alone = list(itertools.chain(*first(1)))[: len(FAULTS)]
-    assert sorted(alone) == sorted(BY_NAME)
-    assert len(first(1)[-1]) == 2
-    assert len(set(FIRST)) == len(FIRST)
-
-
-def test_faults_of_a_shared_round_touch_different_ways() -> None:
-    for faults in itertools.islice(plan(1), len(FAULTS) // 2):
-        touched = list(itertools.chain(*(fault.touches for fault in faults)))
-        assert len(faults) <= MOST_IN_A_ROUND
-        assert len(set(touched)) == len(touched), faults
-        assert len({fault.brokers for fault in faults}) == 1
