@@ -49,3 +49,9 @@ def test_a_shared_round_that_is_well_is_not_run_again() -> None:
     queue.done(is_well=True)
 
     assert queue.next() == [KILLED]
+
+
+def test_a_random_pair_is_of_two_parts() -> None:
+    pairs = itertools.islice(plan(1), len(FAULTS), len(FAULTS) + 2000)
+
+    assert all(first.name.split()[0] != second.name.split()[0] for first, second in pairs)
