@@ -74,7 +74,7 @@ def plan(seed: int) -> Iterator[Sequence[Fault]]:
 
 
 def shared(faults: Iterable[Fault]) -> list[list[Fault]]:
-    """Rounds of faults that don't hide each other; each begins as early as it can, and one of its own lasts longest."""
+    """Rounds of faults that don't hide each other: each fault is in the first round that it fits into."""
     rounds: list[list[Fault]] = []
     for fault in faults:
         fits = (one for one in rounds if _fits(fault, one))

@@ -1,4 +1,4 @@
-"""Workers go on taking runs when Redis restarts, or has memory again; one that takes none although some wait says so, and ends."""
+"""Workers take runs again when Redis does; one that takes none although some wait says so, and ends."""
 
 import time
 
