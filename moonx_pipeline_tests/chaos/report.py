@@ -64,7 +64,8 @@ def told(one: Round) -> str:
 def write(file: Path, rounds: Sequence[Round], **facts: Any) -> None:
     """Writes the report."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    content = {**facts, "rounds": [_as_json(one) for one in rounds]}
+    by_fault = [dict(zip(_HEADINGS, row, strict=True)) for row in rows(rounds)]
+    content = {**facts, "faults": by_fault, "rounds": [_as_json(one) for one in rounds]}
     file.write_text(json.dumps(content, indent=2) + "\n")
 
 

@@ -43,6 +43,7 @@ def test_the_report_can_be_read_by_programs(tmp_path: Path) -> None:
     read = json.loads((tmp_path / "new" / "chaos.json").read_text())
     assert read["seed"] == 7
     assert read["rounds"][0]["violated"] == {"limits_and_breakers_hold": ["a", "b"]}
+    assert [(row["fault"], row["violations"]) for row in read["faults"]] == [("relay frozen", "2")]
 
 
 def test_growth_compares_the_first_and_the_last_quarter() -> None:
