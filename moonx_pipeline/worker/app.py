@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import structlog
 from celery import Celery, Task
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_execute_job_task
@@ -22,6 +24,9 @@ _log = structlog.get_logger("worker")
 _LOST_SECONDS = 2.0
 """How long a result that a dead process left in its pipe is still waited for."""
 
+_REFUSED_SECONDS = 2.0
+"""From a command that the broker refused to the next try."""
+
 
 class RunRequest(Request):  # type: ignore[misc]  # Celery has no types
     """A received message; one that can't be acknowledged makes the worker connect to the broker anew.
@@ -33,6 +38,25 @@ class RunRequest(Request):  # type: ignore[misc]  # Celery has no types
 
     def __init__(self, message: Any, **options: Any) -> None:
         super().__init__(message, **{**options, "connection_errors": ()})
+
+
+class RunConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
+    """Waits for a Redis that refuses commands, as one whose memory is full does; Celery's own would end the worker.
+
+    To a broker that is away Celery itself connects with pauses. A refused command fails at once, again and again.
+    """
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        super().on_connection_error_before_connected(exc)
+        self._pause(exc)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        super().on_connection_error_after_connected(exc)
+        self._pause(exc)
+
+    def _pause(self, exc: Exception) -> None:
+        if isinstance(exc, self.channel_errors):
+            time.sleep(_REFUSED_SECONDS)
 
 
 class RunTask(Task):  # type: ignore[misc]  # Celery has no types
@@ -59,6 +83,8 @@ def worker_app(settings: Settings) -> Celery:
         worker_max_tasks_per_child=worker.max_jobs,
         worker_max_memory_per_child=worker.max_memory_mb * 1024,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
+        worker_consumer=RunConsumer,
         worker_lost_wait=_LOST_SECONDS,
         worker_enable_remote_control=False,
         worker_send_task_events=False,

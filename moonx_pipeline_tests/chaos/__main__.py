@@ -18,8 +18,9 @@ from kafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
 from moonx_pipeline_tests.chaos import report
-from moonx_pipeline_tests.chaos.faults import BY_NAME, FAULTS, Fault, plan
+from moonx_pipeline_tests.chaos.faults import BY_NAME, FAULTS, Fault
 from moonx_pipeline_tests.chaos.load import USERS
+from moonx_pipeline_tests.chaos.plan import Queue, plan
 from moonx_pipeline_tests.chaos.rig import running_rig
 from moonx_pipeline_tests.chaos.rounds import Chaos, Round
 from moonx_pipeline_tests.chaos.soak import soak
@@ -53,23 +54,33 @@ def main() -> None:
 def run(
     names: tuple[str, ...], seed: int | None, rounds: int | None, minutes: float, users: int, logs: Path | None
 ) -> None:
-    """Run faults: those of NAMES (such as 'relay-*'; 'relay frozen + worker1 killed' is a pair), or all."""
+    """Run faults: those of NAMES (such as 'relay-*'; 'relay frozen + worker1 killed' share a round), or all."""
     seed = random.SystemRandom().randrange(10_000) if seed is None else seed
-    chosen = itertools.islice(_chosen(names) if names else plan(seed), rounds)
+    queue = Queue(itertools.islice(_chosen(names) if names else plan(seed), rounds))
     began = time.monotonic()
     click.echo(f"seed {seed}")
     done: list[Round] = []
+    missing: list[str] = []
     try:
-        with closing(_rounds(chosen, seed=seed, users=users, logs=logs, until=began + minutes * 60)) as running:
+        with closing(_rounds(queue, seed=seed, users=users, logs=logs, until=began + minutes * 60)) as running:
             for one in running:
                 done.append(one)
                 click.echo(f"{time.monotonic() - began:5.0f} s  {report.told(one)}")
-                report.write(_REPORT, done, seed=seed, seconds=round(time.monotonic() - began))
+                missing = [] if names else _missing(done)
+                report.write(_REPORT, done, seed=seed, seconds=round(time.monotonic() - began), missing=missing)
     except KeyboardInterrupt:
         click.echo("Interrupted: all processes have ended.")
     click.echo(f"\n{report.table(done)}\n\nThe report is {_REPORT}; 'make chaos SEED={seed}' repeats the order.")
-    if any(one.violated for one in done):
+    if missing:
+        click.echo(f"Not run: {', '.join(missing)}.")
+    if not all(one.is_well for one in done):
         raise SystemExit(1)
+
+
+def _missing(done: Sequence[Round]) -> list[str]:
+    """The faults that no round had: there was no time, or the rig broke."""
+    ran = {name for one in done for name in one.faults}
+    return [fault.name for fault in FAULTS if fault.name not in ran]
 
 
 def _chosen(names: Sequence[str]) -> Iterator[Sequence[Fault]]:
@@ -90,24 +101,26 @@ def _one(name: str) -> Fault:
     return BY_NAME[name]
 
 
-def _rounds(
-    chosen: Iterator[Sequence[Fault]], *, seed: int, users: int, logs: Path | None, until: float
-) -> Generator[Round]:
+def _rounds(queue: Queue, *, seed: int, users: int, logs: Path | None, until: float) -> Generator[Round]:
     """Runs rounds on one rig after the other: one that did not heal says nothing of the next fault."""
-    waiting = next(chosen, None)
-    while waiting is not None and time.monotonic() < until:
+    while (faults := queue.next()) is not None and time.monotonic() < until:
         # A server that does not start again, such as on a port that is taken now, is the rig's own trouble.
-        with _told_of_trouble(), running_rig(logs, brokers=_brokers(waiting)) as rig:
+        with _told_of_trouble(), running_rig(logs, brokers=_brokers(faults)) as rig:
             chaos = Chaos(rig, seed=seed, users=users)
             try:
                 chaos.warm_up()
-                while waiting is not None and _brokers(waiting) == len(rig.brokers) and time.monotonic() < until:
-                    faults, waiting = waiting, next(chosen, None)
+                while faults is not None and _brokers(faults) == len(rig.brokers) and time.monotonic() < until:
                     click.echo(f"         {' + '.join(fault.name for fault in faults)} …")
-                    one = chaos.run(faults)
+                    is_well = False
+                    try:
+                        one = chaos.run(faults)
+                        is_well = one.is_well
+                    finally:
+                        queue.done(is_well=is_well)
                     yield one
-                    if one.healthy_seconds is None or one.settled_seconds is None:
+                    if not one.is_healed:
                         break
+                    faults = queue.next()
             finally:
                 chaos.stop()
 

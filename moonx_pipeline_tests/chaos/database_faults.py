@@ -49,26 +49,30 @@ def connections_exhausted(chaos: Chaos) -> Iterator[None]:
 
 @contextmanager
 def deadlocks(chaos: Chaos) -> Iterator[None]:
-    """Two sessions take users' locks in opposite orders, again and again."""
-    stopped = threading.Event()
+    """A session locks holdings and then users, which syncs do the other way around, and syncs have to give way."""
+    stopped, before = threading.Event(), _deadlocks(chaos.rig)
 
-    def take(order: str) -> None:
-        while not stopped.is_set():
+    def take() -> None:
+        while not stopped.wait(0.3):
             with suppress(DBAPIError), chaos.rig.engine.begin() as connection:
-                users = connection.exec_driver_sql(f"SELECT user_id FROM user_sync_status ORDER BY user_id {order}")
-                for user in users.scalars().all():
-                    connection.exec_driver_sql("SELECT 1 FROM user_sync_status WHERE user_id = %s FOR UPDATE", (user,))
-                    time.sleep(0.05)
+                connection.exec_driver_sql("SET LOCAL deadlock_timeout = '1min'")
+                connection.exec_driver_sql("SELECT 1 FROM user_token_holdings FOR UPDATE")
+                stopped.wait(1)
+                connection.exec_driver_sql("SELECT 1 FROM user_sync_status FOR UPDATE")
 
-    threads = [threading.Thread(target=take, args=(order,), daemon=True) for order in ("ASC", "DESC")]
-    for thread in threads:
-        thread.start()
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
     try:
         yield
     finally:
         stopped.set()
-        for thread in threads:
-            thread.join()
+        thread.join()
+    assert _deadlocks(chaos.rig) > before, "No sync met the session that locks the other way around."
+
+
+def _deadlocks(rig: Rig) -> int:
+    ((count,),) = rig.rows("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    return int(count)
 
 
 # Disks

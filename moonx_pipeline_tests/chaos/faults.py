@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -25,13 +24,33 @@ class Fault(NamedTuple):
         name: What, and how.
         seconds: How long it lasts.
         begin: Begins it, and ends it with the block.
+        touches: The ways that stop or stumble by it. Faults that touch different ones don't hide each other.
         brokers: How many of Kafka's the rig has to have.
     """
 
     name: str
     seconds: float
     begin: Begin
+    touches: frozenset[str]
     brokers: int = 1
+
+
+RUNS: Final = frozenset({"runs"})
+"""From a request to a worker, by Dagster and Redis."""
+
+EVENTS: Final = frozenset({"events"})
+"""From the outbox to Kafka."""
+
+CLIENTS: Final = frozenset({"clients"})
+"""Between clients and a gateway, and from Kafka and the database to it."""
+
+PROVIDERS: Final = frozenset({"providers"})
+"""Between workers and providers."""
+
+NO_RUNS: Final = RUNS | PROVIDERS
+"""While no run begins, nobody asks a provider either."""
+
+ALL: Final = RUNS | EVENTS | CLIENTS | PROVIDERS
 
 
 def _during(begin: Callable[[Rig], None], end: Callable[[Rig], None]) -> Begin:
@@ -90,91 +109,103 @@ def _provider(kind: str, provider: str, **where: Any) -> Begin:
     return fault
 
 
-PARTS: Final = ("worker1", "relay", "gateway1", "webserver", "code", "daemon")
-LINKS: Final = (
-    "worker-database",
-    "relay-database",
-    "gateway-database",
-    "dagster-database",
-    "worker-redis",
-    "dagster-redis",
-    "worker-kafka",
-    "relay-kafka",
-    "gateway-kafka",
-    "worker-providers",
-    "gateway-dagster",
-    "clients-gateway1",
-)
+PARTS: Final = {
+    "worker1": RUNS,
+    "relay": EVENTS,
+    "gateway1": CLIENTS,
+    "webserver": RUNS,
+    "code": NO_RUNS,
+    "daemon": RUNS,
+}
+LINKS: Final = {
+    "worker-database": NO_RUNS,
+    "relay-database": EVENTS,
+    "gateway-database": CLIENTS,
+    "dagster-database": NO_RUNS,
+    "worker-redis": NO_RUNS,
+    "dagster-redis": NO_RUNS,
+    "worker-kafka": EVENTS,
+    "relay-kafka": EVENTS,
+    "gateway-kafka": CLIENTS,
+    "worker-providers": PROVIDERS,
+    "gateway-dagster": RUNS,
+    "clients-gateway1": CLIENTS,
+}
 
 FAULTS: Final = (
-    *(Fault(f"{part} frozen", 15, _frozen(part)) for part in PARTS),
-    *(Fault(f"{part} killed", 5, _killed(part)) for part in PARTS),
-    Fault("worker child frozen", 25, special.child_frozen),
-    Fault("worker child killed", 3, _once(lambda rig: rig.parts["worker1"].kill_child())),
-    *(Fault(f"{link} cut", 15, _link(link, _cut(*BOTH))) for link in LINKS),
-    *(Fault(f"{link} cut up", 12, _link(link, _cut("up"))) for link in LINKS),
-    *(Fault(f"{link} cut down", 12, _link(link, _cut("down"))) for link in LINKS),
-    *(Fault(f"{link} slow", 10, _link(link, lambda link: link.slow(0.3))) for link in LINKS),
-    *(Fault(f"{link} refused", 8, _link(link, Link.refuse)) for link in LINKS),
-    *(Fault(f"{link} forgotten", 15, _link(link, Link.lose_connections, Link.end_lost_at_server)) for link in LINKS),
-    Fault("postgres frozen", 15, _during(lambda rig: rig.postgres.freeze(), lambda rig: rig.postgres.thaw())),
-    Fault("postgres restarted", 3, _once(lambda rig: rig.postgres.restart())),
-    Fault("postgres killed", 3, _during(lambda rig: rig.postgres.kill(), lambda rig: rig.postgres.restart())),
-    Fault("postgres connections exhausted", 10, database_faults.connections_exhausted),
-    Fault("postgres deadlocks", 10, database_faults.deadlocks),
-    Fault("postgres disk full", 8, database_faults.disk_full),
-    Fault("postgres failover", 8, database_faults.failover),
-    Fault("postgres migrated", 5, database_faults.migration),
-    Fault("redis frozen", 15, _during(lambda rig: rig.redis.freeze(), lambda rig: rig.redis.thaw())),
-    Fault("redis emptied", 3, _once(_empty_redis)),
+    *(Fault(f"{part} frozen", 15, _frozen(part), touches) for part, touches in PARTS.items()),
+    *(Fault(f"{part} killed", 5, _killed(part), touches) for part, touches in PARTS.items()),
+    Fault("worker child frozen", 25, special.child_frozen, RUNS),
+    Fault("worker child killed", 3, _once(lambda rig: rig.parts["worker1"].kill_child()), RUNS),
+    *(Fault(f"{link} cut", 15, _link(link, _cut(*BOTH)), touches) for link, touches in LINKS.items()),
+    *(Fault(f"{link} cut up", 12, _link(link, _cut("up")), touches) for link, touches in LINKS.items()),
+    *(Fault(f"{link} cut down", 12, _link(link, _cut("down")), touches) for link, touches in LINKS.items()),
+    *(Fault(f"{link} slow", 10, _link(link, lambda link: link.slow(0.3)), touches) for link, touches in LINKS.items()),
+    *(Fault(f"{link} refused", 8, _link(link, Link.refuse), touches) for link, touches in LINKS.items()),
+    *(
+        Fault(f"{link} forgotten", 15, _link(link, Link.lose_connections, Link.end_lost_at_server), touches)
+        for link, touches in LINKS.items()
+    ),
+    Fault("postgres frozen", 15, _during(lambda rig: rig.postgres.freeze(), lambda rig: rig.postgres.thaw()), ALL),
+    Fault("postgres restarted", 3, _once(lambda rig: rig.postgres.restart()), ALL),
+    Fault("postgres killed", 3, _during(lambda rig: rig.postgres.kill(), lambda rig: rig.postgres.restart()), ALL),
+    Fault("postgres connections exhausted", 10, database_faults.connections_exhausted, ALL),
+    Fault("postgres deadlocks", 10, database_faults.deadlocks, ALL),
+    Fault("postgres disk full", 8, database_faults.disk_full, ALL),
+    Fault("postgres failover", 8, database_faults.failover, ALL),
+    Fault("postgres migrated", 5, database_faults.migration, ALL),
+    Fault("redis frozen", 15, _during(lambda rig: rig.redis.freeze(), lambda rig: rig.redis.thaw()), NO_RUNS),
+    Fault("redis emptied", 3, _once(_empty_redis), NO_RUNS),
     Fault(
         "redis memory full",
         8,
         _during(lambda rig: rig.redis.limit_memory("1"), lambda rig: rig.redis.limit_memory("0")),
+        NO_RUNS,
     ),
-    Fault("second daemon", 15, _during(lambda rig: rig.second_daemon.start(), lambda rig: rig.second_daemon.kill())),
-    Fault("redis frozen, then emptied", 12, _during(lambda rig: rig.redis.freeze(), _empty_redis)),
-    Fault("kafka frozen", 15, _kafka_frozen),
-    Fault("kafka stopped", 8, _during(lambda rig: rig.kafka.stop(), lambda rig: rig.kafka.start())),
-    Fault("kafka topic missing", 8, kafka_faults.topic_missing),
-    Fault("kafka password refused", 12, kafka_faults.password_refused),
-    Fault("kafka leader killed", 20, kafka_faults.killed(1), brokers=3),
-    Fault("kafka leader frozen", 25, kafka_faults.leader_frozen, brokers=3),
-    Fault("kafka majority killed", 15, kafka_faults.killed(2), brokers=3),
-    Fault("kafka restarted in turn", 3, kafka_faults.restarted_in_turn, brokers=3),
-    Fault("daemon away for an hour", 10, special.daemon_away),
-    Fault("worker clock fast", 12, special.clock("worker1", 1200)),
-    Fault("worker clock slow", 12, special.clock("worker1", -1200)),
-    Fault("gateway clock fast", 12, special.clock("gateway1", 1200)),
-    Fault("relay clock slow", 12, special.clock("relay", -1200)),
-    Fault("poison event", 5, special.poison_event),
-    Fault("poison token", 8, special.poison_token),
-    Fault("burst of requests", 10, special.burst),
-    Fault("ten thousand requests", 15, special.ten_thousand),
-    Fault("webhook flood", 8, special.webhook_flood),
-    Fault("alchemy outage", 10, _provider("outage", "alchemy")),
-    Fault("alchemy hangs", 12, _provider("hang", "alchemy")),
-    Fault("alchemy limits", 8, _provider("rate_limit", "alchemy", params={"retry_after": 2})),
-    Fault("alchemy truncated", 8, _provider("truncate", "alchemy")),
-    Fault("alchemy malformed", 8, _provider("malformed", "alchemy")),
-    Fault("alchemy drips", 10, _provider("slow_drip", "alchemy", params={"seconds": 2})),
-    Fault("alchemy resets", 8, _provider("reset", "alchemy")),
-    Fault("alchemy status 600", 8, _provider("status", "alchemy", params={"status": 600})),
-    Fault("alchemy empty", 8, _provider("empty_answer", "alchemy")),
-    Fault("alchemy null", 8, _provider("null_answer", "alchemy")),
-    Fault("alchemy page missing", 8, _provider("missing_page", "alchemy")),
-    Fault("alchemy pages without end", 8, _provider("endless_page_key", "alchemy")),
-    Fault("alchemy polygon silent", 8, _provider("silent_network", "alchemy", network="polygon-mainnet")),
-    Fault("alchemy polygon error", 8, _provider("partial_error", "alchemy", network="polygon-mainnet")),
-    Fault("alchemy rows twice", 8, _provider("duplicate_tokens", "alchemy")),
-    Fault("alchemy balance 0x", 8, _provider("0x_balance", "alchemy")),
-    Fault("alchemy three words", 8, _provider("three_word_balance", "alchemy")),
-    Fault("alchemy token error", 8, _provider("token_error", "alchemy")),
-    Fault("alchemy calls refused", 8, _provider("call_refused", "alchemy", params={"code": -32016})),
-    Fault("binance outage", 8, _provider("outage", "binance")),
-    Fault("dexscreener hangs", 8, _provider("hang", "dexscreener")),
-    Fault("coingecko malformed", 8, _provider("malformed", "coingecko")),
-    Fault("defillama resets", 8, _provider("reset", "defillama")),
+    Fault("second daemon", 15, special.second_daemon, RUNS),
+    Fault("redis frozen, then emptied", 12, _during(lambda rig: rig.redis.freeze(), _empty_redis), NO_RUNS),
+    Fault("kafka frozen", 15, _kafka_frozen, EVENTS),
+    Fault("kafka stopped", 8, _during(lambda rig: rig.kafka.stop(), lambda rig: rig.kafka.start()), EVENTS),
+    Fault("kafka topic missing", 8, kafka_faults.topic_missing, EVENTS),
+    Fault("kafka password refused", 12, kafka_faults.password_refused, EVENTS),
+    Fault("kafka leader killed", 20, kafka_faults.killed(1), EVENTS, brokers=3),
+    Fault("kafka leader frozen", 25, kafka_faults.leader_frozen, EVENTS, brokers=3),
+    Fault("kafka majority killed", 15, kafka_faults.killed(2), EVENTS, brokers=3),
+    Fault("kafka restarted in turn", 3, kafka_faults.restarted_in_turn, EVENTS, brokers=3),
+    Fault("daemon away for an hour", 10, special.daemon_away, ALL),
+    Fault("worker clock fast", 12, special.clock("worker1", 1200), RUNS),
+    Fault("worker clock slow", 12, special.clock("worker1", -1200), RUNS),
+    Fault("gateway clock fast", 12, special.clock("gateway1", 1200), CLIENTS),
+    Fault("relay clock slow", 12, special.clock("relay", -1200), EVENTS),
+    Fault("poison event", 5, special.poison_event, EVENTS),
+    Fault("poison user", 8, special.poison_user, CLIENTS),
+    Fault("poison token", 8, special.poison_token, PROVIDERS),
+    Fault("burst of requests", 10, special.burst, CLIENTS),
+    Fault("ten thousand requests", 15, special.ten_thousand, ALL),
+    Fault("webhook flood", 8, special.webhook_flood, CLIENTS),
+    Fault("alchemy outage", 10, _provider("outage", "alchemy"), PROVIDERS),
+    Fault("alchemy hangs", 12, _provider("hang", "alchemy"), PROVIDERS),
+    Fault("alchemy limits", 8, _provider("rate_limit", "alchemy", params={"retry_after": 2}), PROVIDERS),
+    Fault("alchemy truncated", 8, _provider("truncate", "alchemy"), PROVIDERS),
+    Fault("alchemy malformed", 8, _provider("malformed", "alchemy"), PROVIDERS),
+    Fault("alchemy drips", 10, _provider("slow_drip", "alchemy", params={"seconds": 2}), PROVIDERS),
+    Fault("alchemy resets", 8, _provider("reset", "alchemy"), PROVIDERS),
+    Fault("alchemy status 600", 8, _provider("status", "alchemy", params={"status": 600}), PROVIDERS),
+    Fault("alchemy empty", 8, _provider("empty_answer", "alchemy"), PROVIDERS),
+    Fault("alchemy null", 8, _provider("null_answer", "alchemy"), PROVIDERS),
+    Fault("alchemy page missing", 8, _provider("missing_page", "alchemy"), PROVIDERS),
+    Fault("alchemy pages without end", 8, _provider("endless_page_key", "alchemy"), PROVIDERS),
+    Fault("alchemy polygon silent", 8, _provider("silent_network", "alchemy", network="polygon-mainnet"), PROVIDERS),
+    Fault("alchemy polygon error", 8, _provider("partial_error", "alchemy", network="polygon-mainnet"), PROVIDERS),
+    Fault("alchemy rows twice", 8, _provider("duplicate_tokens", "alchemy"), PROVIDERS),
+    Fault("alchemy balance 0x", 8, _provider("0x_balance", "alchemy"), PROVIDERS),
+    Fault("alchemy three words", 8, _provider("three_word_balance", "alchemy"), PROVIDERS),
+    Fault("alchemy token error", 8, _provider("token_error", "alchemy"), PROVIDERS),
+    Fault("alchemy calls refused", 8, _provider("call_refused", "alchemy", params={"code": -32016}), PROVIDERS),
+    Fault("binance outage", 8, _provider("outage", "binance"), PROVIDERS),
+    Fault("dexscreener hangs", 8, _provider("hang", "dexscreener"), PROVIDERS),
+    Fault("coingecko malformed", 8, _provider("malformed", "coingecko"), PROVIDERS),
+    Fault("defillama resets", 8, _provider("reset", "defillama"), PROVIDERS),
 )
 
 BOUNDED: Final = (
@@ -184,60 +215,4 @@ BOUNDED: Final = (
 )
 """The rounds of the bounded part: each invariant would be violated by one of them if it were not defended."""
 
-FIRST: Final = (
-    *(name for names in BOUNDED for name in names),
-    "relay-kafka cut",
-    "gateway-kafka forgotten",
-    "relay-database forgotten",
-    "gateway-database cut",
-    "worker child frozen",
-    "worker1 killed",
-    "worker1 frozen",
-    "relay frozen",
-    "gateway1 frozen",
-    "daemon killed",
-    "postgres restarted",
-    "postgres frozen",
-    "postgres killed",
-    "postgres connections exhausted",
-    "postgres deadlocks",
-    "postgres disk full",
-    "postgres failover",
-    "postgres migrated",
-    "kafka stopped",
-    "kafka topic missing",
-    "kafka password refused",
-    "redis emptied",
-    "redis memory full",
-    "second daemon",
-    "daemon away for an hour",
-    "ten thousand requests",
-    "worker clock fast",
-    "poison event",
-    "poison token",
-    "webhook flood",
-    "alchemy hangs",
-    "alchemy empty",
-    "alchemy polygon silent",
-    "worker-redis forgotten",
-    "worker-providers cut down",
-    "clients-gateway1 forgotten",
-    "kafka leader killed",
-    "kafka leader frozen",
-    "kafka restarted in turn",
-    "kafka majority killed",
-)
-"""Those that matter most, in their order."""
-
 BY_NAME: Final = {fault.name: fault for fault in FAULTS}
-
-
-def plan(seed: int) -> Iterator[Sequence[Fault]]:
-    """What to run: those that matter most, then the others in an order by the seed, then random pairs for ever."""
-    chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
-    rest = [fault for fault in FAULTS if fault.name not in FIRST]
-    chance.shuffle(rest)
-    yield from ([BY_NAME[name]] for name in FIRST)
-    yield from ([fault] for fault in rest)
-    while True:
-        yield chance.sample([fault for fault in FAULTS if fault.brokers == 1], 2)

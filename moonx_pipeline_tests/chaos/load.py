@@ -111,12 +111,18 @@ class Load:
         self.accepted: list[str] = []
         self.viewed: list[Viewed] = []
         self._random = random.Random(seed)  # noqa: S311 - who clicks when, not a secret
-        self._tokens = {user: token_of(user, seconds=_TOKEN_SECONDS) for user in self.users}
+        self._tokens: dict[str, str] = {}
+        for user in self.users:
+            self.admit(user)
         # Clicks go on while some of them wait for a gateway that is silent.
         self._clicking = ThreadPoolExecutor(32, thread_name_prefix="click")
         self._waiting: set[Future[object]] = set()
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
+
+    def admit(self, user: str) -> None:
+        """Lets somebody ask, who need not be one of the users."""
+        self._tokens[user] = token_of(user, seconds=_TOKEN_SECONDS)
 
     def start(self) -> None:
         """Lets users act."""

@@ -121,7 +121,7 @@ class Recorder:
             truth={place: list(changes) for place, changes in load.wallets.truth.items()},
             operations=self._operations(),
             stored=self._stored(),
-            viewed=list(load.viewed),
+            viewed=[one for one in load.viewed if one.user in load.users],
             accepted=list(load.accepted),
             requests=self._requests(),
             calls=self._calls(),

@@ -22,10 +22,15 @@ def spread(seconds: Sequence[float | None]) -> str:
 
 
 def rows(rounds: Sequence[Round]) -> list[tuple[str, ...]]:
-    """A row a fault or pair: its name, runs, violations, violated invariants, seconds until healthy, and settled."""
+    """A row a fault: its name, runs, violations, violated invariants, seconds until healthy, and settled.
+
+    A shared round in which all was well is a run of each of its faults. One that shows a violation says not by which
+    of them, so it has a row of its own.
+    """
     by_fault: dict[str, list[Round]] = {}
     for one in rounds:
-        by_fault.setdefault(" + ".join(one.faults), []).append(one)
+        for name in one.faults if one.is_well else (" + ".join(one.faults),):
+            by_fault.setdefault(name, []).append(one)
     return [
         (
             name,
@@ -59,7 +64,8 @@ def told(one: Round) -> str:
 def write(file: Path, rounds: Sequence[Round], **facts: Any) -> None:
     """Writes the report."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    content = {**facts, "rounds": [_as_json(one) for one in rounds]}
+    by_fault = [dict(zip(_HEADINGS, row, strict=True)) for row in rows(rounds)]
+    content = {**facts, "faults": by_fault, "rounds": [_as_json(one) for one in rounds]}
     file.write_text(json.dumps(content, indent=2) + "\n")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -53,6 +52,15 @@ class Round(NamedTuple):
     settled_seconds: float | None
     ended: dict[str, int]
 
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing was violated and all healed."""
+        return not self.violated and self.is_healed
+
+    @property
+    def is_healed(self) -> bool:
+        return self.healthy_seconds is not None and self.settled_seconds is not None
+
 
 class Chaos:
     """A rig with users, and one round after the other."""
@@ -77,14 +85,11 @@ class Chaos:
         self.load.stop()
 
     def run(self, faults: Sequence[Fault]) -> Round:
-        """Runs a round with faults at the same time."""
+        """Runs a round with faults at the same time, each for as long as it lasts."""
         ended = {name: part.ended for name, part in self.rig.parts.items()}
         self.load.start()
         time.sleep(_BEFORE_SECONDS)
-        with ExitStack() as stack:
-            for fault in faults:
-                stack.enter_context(fault.begin(self))
-            time.sleep(max(fault.seconds for fault in faults))
+        self._break(sorted(faults, key=lambda fault: fault.seconds, reverse=True))
         healthy = self._until_healthy()
         unhealthy = {} if healthy is not None else self.rig.unhealthy()
         self.load.pause()
@@ -97,6 +102,15 @@ class Chaos:
             settled,
             ended,
         )
+
+    def _break(self, faults: Sequence[Fault]) -> None:
+        """Begins all faults, the longest first, and ends each after its time."""
+        longest, *others = faults
+        with longest.begin(self):
+            until = time.monotonic() + longest.seconds
+            if others:
+                self._break(others)
+            time.sleep(max(0.0, until - time.monotonic()))
 
     def _until_healthy(self) -> float | None:
         """How long until all parts are healthy, and stay so for a moment."""

@@ -92,6 +92,30 @@ def poison_token(chaos: Chaos) -> Iterator[None]:
         world.set_row(wallet, token)
 
 
+ODD = f"{CROWD} '\"\\%s{{}}[...](javascript:1)<b>**;--\N{GRINNING FACE}\N{HEBREW LETTER ALEF}".ljust(255, "x")
+_ODD_WALLETS = 20
+
+
+@contextmanager
+def poison_user(chaos: Chaos) -> Iterator[None]:
+    """Somebody whose id means something to many programs, and whose holdings no code of ours writes, asks for syncs."""
+    rig, load = chaos.rig, chaos.load
+    wallets = [derived_address(f"wallet: odd {number}") for number in range(_ODD_WALLETS)]
+    rig.register(ODD, *wallets)
+    with rig.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO user_token_holdings (user_id, wallet_address, chain_id, token_address, balance, "
+            "token_decimals, balance_formatted, price_usd, price_source, value_usd) "
+            "SELECT %s, wallet, 1, wallet, 1, 18, 'NaN', 'NaN', 'binance', 'NaN' FROM unnest(%s::text[]) AS wallet",
+            (ODD, wallets),
+        )
+    load.admit(ODD)
+    for gateway in list(rig.gateways) * 2:
+        load.click(ODD, gateway)
+        load.look(ODD, gateway)
+    yield
+
+
 # Too much at once
 
 
@@ -149,7 +173,21 @@ def ten_thousand(chaos: Chaos) -> Iterator[None]:
             cancel_request(rig.engine, request, "Taken back by the operator.")
 
 
-# Away
+# Daemons
+
+
+@contextmanager
+def second_daemon(chaos: Chaos) -> Iterator[None]:
+    """Two of Dagster's daemons start what users ask for, since the gateways' own way to start runs is away."""
+    rig = chaos.rig
+    rig.links["gateway-dagster"].refuse()
+    rig.second_daemon.start()
+    try:
+        yield
+        assert "SensorDaemon" in rig.second_daemon.log, f"The second daemon did nothing: {rig.second_daemon.log}"
+    finally:
+        rig.second_daemon.kill()
+        rig.links["gateway-dagster"].heal()
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def wrong_clock(folder: Path, *, ahead_seconds: int) -> dict[str, str]:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         unavailable("there is no C compiler for a library that moves the clock")
-    source, library = folder / "clock.c", folder / "clock.so"
+    source, library = folder / f"clock{ahead_seconds}.c", folder / f"clock{ahead_seconds}.so"
     source.write_text(_SHIM % ahead_seconds)
     subprocess.run([str(compiler), "-shared", "-fPIC", "-O1", "-o", str(library), str(source)], check=True)
     return {**os.environ, "LD_PRELOAD": str(library)}

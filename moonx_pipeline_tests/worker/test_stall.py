@@ -1,4 +1,4 @@
-"""Workers go on taking runs when Redis restarts; one that takes none although some wait says so, and ends."""
+"""Workers take runs again when Redis does; one that takes none although some wait says so, and ends."""
 
 import time
 
@@ -32,6 +32,21 @@ def test_a_worker_goes_on_when_redis_restarts_while_all_its_processes_are_busy(
     simulator.simulation.reset()
 
     assert system.ended(*(system.launch(new_user(system)) for _ in range(3))) == ["SUCCESS"] * 3
+    assert worker.stop() == 0
+
+
+def test_a_worker_waits_while_redis_refuses_what_takes_memory(redis_system: System, own_redis: RedisServer) -> None:
+    own_redis.limit_memory("1")
+    worker = redis_system.start_worker(1)
+
+    def notices() -> None:
+        assert worker.log.count("command not allowed when used memory") > 1
+
+    eventually(notices)
+    assert "Frequent restarts" not in worker.log
+    own_redis.limit_memory("0")
+
+    assert redis_system.ended(redis_system.launch(new_user(redis_system))) == ["SUCCESS"]
     assert worker.stop() == 0
 
 
