@@ -59,6 +59,7 @@ def known_pairs(runtime: Runtime, syncs: Sequence[OpenSync], now: datetime, *, w
     if not set(BULK_WAYS).intersection(providers.sources):
         return None
     stored = runtime.db.read(syncs[0].budget.deadline, known_chains, [sync.user_id for sync in syncs])
+    lists = {chain_id: _lists(providers, chain_id) for chain_id in policy.chain_ids}
     pairs: dict[Pair, KnownChain] = {}
     unknown: set[Pair] = set()
     for sync in syncs:
@@ -67,7 +68,8 @@ def known_pairs(runtime: Runtime, syncs: Sequence[OpenSync], now: datetime, *, w
                 pair, known = (wallet, chain_id), stored.get((sync.user_id, wallet, chain_id))
                 if chain_id in sync.unmoved_chains:
                     continue
-                if known is None or not _is_best(known, providers, chain_id):
+                # A source that lists all tokens may know more of them than what listed them.
+                if known is None or (lists[chain_id] and known.coverage is not Coverage.ALL_TOKENS):
                     unknown.add(pair)
                 else:
                     pairs[pair] = _both(pairs.get(pair), known)
@@ -75,16 +77,19 @@ def known_pairs(runtime: Runtime, syncs: Sequence[OpenSync], now: datetime, *, w
         pairs.pop(pair, None)
     for pair in _cheaper_listed(pairs, providers):
         del pairs[pair]
-    listed = {pair: known for pair, known in pairs.items() if _lists(providers, pair[1])}
+    listed = {pair: known for pair, known in pairs.items() if lists[pair[1]]}
     due = {wallet for (wallet, _), one in listed.items() if is_due_in_full(wallet, one, policy.full_read_every, now)}
     if with_sample and not due:
         due = set(sorted({wallet for wallet, _ in listed})[:SAMPLE])
-    held = {TokenKey(chain_id, token) for (_, chain_id), one in pairs.items() for token in one.tokens}
+    tokens: dict[int, set[str]] = {chain_id: set() for chain_id in policy.chain_ids}
+    for (_, chain_id), one in pairs.items():
+        tokens[chain_id].update(one.tokens)
+    held = {TokenKey(chain_id, token) for chain_id, mine in tokens.items() for token in mine}
     asked = runtime.db.read(syncs[0].budget.deadline, read_vault_shares, held) if held else {}
     return KnownPairs(
         pairs,
         frozenset(pair for pair in listed if pair[0] in due),
-        {pair for pair in unknown if not _lists(providers, pair[1])},
+        {pair for pair in unknown if not lists[pair[1]]},
         due_shares(held, asked, now),
     )
 
@@ -99,19 +104,16 @@ def _cheaper_listed(pairs: Collection[Pair], providers: Providers) -> list[Pair]
         for wallet, chain_id in pairs
         if alchemy.serves(chain_id) and not ("node-bulk" in providers.sources and chain_id in providers.nodes)
     ]
-    lists = len(alchemy.plan_requests(by_alchemy, with_metadata=False)) * LIST_UNITS
     in_bulk = len({chain_id for _, chain_id in by_alchemy}) * CHAIN_UNITS
+    if len({wallet for wallet, _ in by_alchemy}) * LIST_UNITS > in_bulk * SAMPLE:
+        return []  # however they are packed
+    lists = len(alchemy.plan_requests(by_alchemy, with_metadata=False)) * LIST_UNITS
     return by_alchemy if lists <= in_bulk else []
 
 
 def _lists(providers: Providers, chain_id: int) -> bool:
     """Whether a source lists all tokens of a wallet on a chain."""
     return not {"alchemy-data", "alchemy-rpc"}.isdisjoint(providers.list_ways(chain_id))
-
-
-def _is_best(known: KnownChain, providers: Providers, chain_id: int) -> bool:
-    """Whether no source knows more tokens than the one that listed them."""
-    return known.coverage is Coverage.ALL_TOKENS or not _lists(providers, chain_id)
 
 
 def _both(one: KnownChain | None, other: KnownChain) -> KnownChain:
