@@ -211,7 +211,7 @@ def price_ahead(runtime: Runtime, fetched: Fetched) -> Asked:
         held = runtime.db.read(fetched.reads[0].sync.budget.deadline, _read_held, fetched, pairs)
         return _enrichment(runtime, fetched, held).ask_prices(held.book, read_at_start)
     except SQLAlchemyError:
-        return NOTHING_ASKED
+        return NOTHING_ASKED  # what is left to do needs the database, and says so
 
 
 def _enrichment(runtime: Runtime, fetched: Fetched, held: _Held) -> Enrichment:

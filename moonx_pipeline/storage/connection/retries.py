@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
+from psycopg2 import Error as DriverError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -138,7 +139,11 @@ class Database:
         """Runs a step whose statements need no common transaction; otherwise like ``transaction``."""
 
         def attempt() -> T:
-            with autocommit(self.engine) as connection:
-                return step(connection, *args, **kwargs)
+            try:
+                with autocommit(self.engine) as connection:
+                    return step(connection, *args, **kwargs)
+            except DriverError as error:
+                # The session broke as its connection went back to the pool, which leaves the driver's own error.
+                raise OperationalError(None, None, error, connection_invalidated=True) from error
 
         return with_retries(self.retries, deadline, attempt)
