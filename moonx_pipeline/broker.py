@@ -133,8 +133,8 @@ def ping(settings: Settings) -> str | None:
     try:
         with _redis(settings):
             return None
-    except OperationalError:
-        return "The broker can't be used: runs wait in it."
+    except OperationalError as problem:
+        return f"The broker can't be used, and no run reaches a worker: {str(problem).rstrip('.')}."
 
 
 def waiting_runs(settings: Settings) -> set[str]:
@@ -164,7 +164,8 @@ def _redis(settings: Settings) -> Iterator[Connection]:
     options = celery_settings(settings)["broker_transport_options"]
     options |= {"socket_connect_timeout": _LOOK_SECONDS, "socket_timeout": _LOOK_SECONDS}
     with Connection(broker_url(settings), transport_options=options) as broker:
-        broker.ensure_connection(max_retries=1, timeout=_LOOK_SECONDS)
+        # The second try comes at once: by default it waits for two seconds, longer than a look may take.
+        broker.ensure_connection(max_retries=1, interval_start=0, timeout=_LOOK_SECONDS)
         yield broker
 
 

@@ -6,7 +6,6 @@ import json
 import socket
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -50,13 +49,22 @@ def status(as_json: bool) -> None:
 def _parts(settings: Settings) -> dict[str, dict[str, Any]]:
     """The parts other than the database, as far as they are configured or run on this machine."""
     parts = {f"kafka {broker}": _reach(*_address(broker, 9092)) for broker in settings.kafka.brokers}
-    broker = settings.broker.url
-    if broker is not None:
-        address = urlsplit(broker.get_secret_value())
-        parts["broker"] = _reach(address.hostname or "localhost", address.port or 6379)
+    if settings.broker.url is not None:
+        parts["broker"] = _broker(settings)
     parts["webserver"] = _reach("127.0.0.1", settings.service.webserver_port)
     parts["gateway"] = _reach("127.0.0.1", settings.gateway.port)
     return {**parts, "daemon": _daemon(settings)}
+
+
+def _broker(settings: Settings) -> dict[str, Any]:
+    """Whether it also accepts the password: a port that listens says nothing of that."""
+    from moonx_pipeline.broker import ping
+
+    started = time.monotonic()
+    problem = ping(settings)
+    if problem is None:
+        return {"ok": True, "latencyMs": round((time.monotonic() - started) * 1000, 1)}
+    return {"ok": False, "error": problem}
 
 
 def _daemon(settings: Settings) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from redis import Redis
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import DEFAULT_CHAINS
@@ -15,6 +16,7 @@ from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, POLYGON_WALLET
 from moonx_pipeline.storage.syncs.webhooks import note_delivery
 from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline_tests.fixtures.redis import RedisServer
 from moonx_pipeline_tests.support.commands import ROOT, moonx
 from moonx_pipeline_tests.support.syncs import alerts, register, sync
 
@@ -162,3 +164,19 @@ def test_a_providers_name_closes_all_of_its_breakers(run, engine: Engine, runtim
     assert closed.returncode == 0, closed.stderr
     assert {f"alchemy:{chain.id}" for chain in DEFAULT_CHAINS} <= set(re.findall("alchemy:[0-9]+", closed.stdout))
     assert sync(runtime).status == "completed"
+
+
+def test_status_says_that_the_broker_refuses_the_password(
+    database_url: str, own_redis: RedisServer, tmp_path: Path
+) -> None:
+    with Redis(port=own_redis.port) as redis:
+        redis.config_set("requirepass", "right")
+    asked = {"DATABASE_URL": database_url, "DAGSTER_HOME": str(ROOT), "REDIS_HOST": "127.0.0.1"}
+    run = partial(moonx, "status", "--json", cwd=tmp_path, REDIS_PORT=str(own_redis.port), **asked)
+
+    refused = json.loads(run(REDIS_PASSWORD="wrong").stdout)["parts"]["broker"]
+    accepted = json.loads(run(REDIS_PASSWORD="right").stdout)["parts"]["broker"]
+
+    assert not refused["ok"]
+    assert "password" in refused["error"]
+    assert accepted["ok"]

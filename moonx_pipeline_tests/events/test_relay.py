@@ -9,16 +9,13 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from moonx_pipeline.clock import utc_now
 from moonx_pipeline.events.publish import publish_pending
-from moonx_pipeline.events.replay import replay_events
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.connection.engine import open_engine
@@ -29,8 +26,7 @@ from moonx_pipeline_tests.fixtures.database import cut_connections
 from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
 from moonx_pipeline_tests.support.database_proxy import database_proxy
 from moonx_pipeline_tests.support.forked import start_module
-from moonx_pipeline_tests.support.outbox import consume, event, put, unpublished_count
-from moonx_pipeline_tests.support.packing import pack, put_old
+from moonx_pipeline_tests.support.outbox import consume, event, numbers_by_key, put, unpublished_count
 from moonx_pipeline_tests.support.relays import running
 
 
@@ -42,13 +38,6 @@ def kafka(kafka_topics: KafkaTopics) -> KafkaSettings:
 @retry(retry=retry_if_exception_type(AssertionError), wait=wait_fixed(0.05), stop=stop_after_delay(60), reraise=True)
 def until_published(engine: Engine) -> None:
     assert unpublished_count(engine) == 0
-
-
-def numbers_by_key(records) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for record in records:
-        found.setdefault(record.key.decode(), []).append(json.loads(record.value)["data"]["number"])
-    return found
 
 
 def test_each_event_arrives_with_its_headers_key_and_exact_json(engine: Engine, kafka: KafkaSettings) -> None:
@@ -269,27 +258,3 @@ def test_kafka_being_down_delays_events_and_fails_nothing(engine: Engine) -> Non
     assert (outcome.published, unpublished_count(engine)) == (0, 1)
     assert "127.0.0.1:1" in (outcome.problem or "")
     assert publish_pending(engine, KafkaSettings(), ["ann"]).by == "outbox"
-
-
-def test_replay_sends_packed_events_before_later_ones(engine: Engine, kafka: KafkaSettings) -> None:
-    put_old(engine, *[event(key, number) for number in range(3) for key in ("ann", "bob")])
-    assert pack(engine) == 6
-    put(engine, event("ann", 3))
-
-    assert replay_events(engine, kafka, since=utc_now() - timedelta(days=3)) == 7
-
-    assert numbers_by_key(consume(kafka, 7)) == {"ann": [0, 1, 2, 3], "bob": [0, 1, 2]}
-
-
-def test_replay_sends_kept_events_again_with_their_ids(engine: Engine, kafka: KafkaSettings) -> None:
-    put(engine, event("ann", 1), event("bob", 2), event("ann", 3))
-    publish_pending(engine, kafka, ["ann"])
-    publish_pending(engine, kafka, ["bob"])
-    with engine.connect() as connection:
-        since = connection.exec_driver_sql("SELECT min(created_at) FROM outbox_events").scalar_one()
-
-    assert replay_events(engine, kafka, since=since, user_id="ann") == 2
-
-    records = consume(kafka, 5)
-    assert numbers_by_key(records) == {"ann": [1, 3, 1, 3], "bob": [2]}
-    assert len({json.loads(record.value)["eventId"] for record in records}) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable
 
@@ -14,7 +15,7 @@ from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.storage.syncs.outbox import insert_events
 
 
-def event(key: str, number: int, topic: str = "sync.events") -> Event:
+def event(key: str, number: int, topic: str = "sync.events", *, padding: str = "") -> Event:
     event_id = uuid.uuid4()
     payload = {
         "eventId": str(event_id),
@@ -22,7 +23,7 @@ def event(key: str, number: int, topic: str = "sync.events") -> Event:
         "userId": key,
         "version": number,
         "timestamp": "2026-03-02T12:00:00.000Z",
-        "data": {"number": number},
+        "data": {"number": number, **({"padding": padding} if padding else {})},
     }
     return Event(event_id, topic, key, "sync.started", number, payload)
 
@@ -56,3 +57,10 @@ def consume(kafka: KafkaSettings, count: int, topics: Iterable[str] = ("sync.eve
 def unpublished_count(engine: Engine) -> int:
     with engine.connect() as connection:
         return connection.exec_driver_sql("SELECT count(*) FROM outbox_events WHERE published_at IS NULL").scalar_one()
+
+
+def numbers_by_key(records) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for record in records:
+        found.setdefault(record.key.decode(), []).append(json.loads(record.value)["data"]["number"])
+    return found
