@@ -46,7 +46,13 @@ def plan(users: int, tokens: int, wallets: int, as_json: bool) -> None:
     ways = {"in bulk": in_bulk(fleet), "lists only": by_lists(fleet)}
     steps = [PriceStep(*step) for step in settings.alchemy.price_steps]
     if as_json:
-        echo(json.dumps({name.replace(" ", "_"): _as_json(way, steps) for name, way in ways.items()}, indent=2))
+        database = {
+            "rowsASyncAtMost": str(fleet.rows_a_sync),
+            "rowsAMonthAtMost": f"{fleet.rows_a_month:.0f}",
+            "megabytesKept": f"{fleet.database_mb:.0f}",
+        }
+        by_way = {name.replace(" ", "_"): _as_json(way, steps) for name, way in ways.items()}
+        echo(json.dumps({**by_way, "database": database}, indent=2))
     else:
         _print(fleet, ways, steps, settings.alchemy.max_compute_units)
 
@@ -86,6 +92,10 @@ def _print(fleet: Fleet, ways: dict[str, WayCost], steps: list[PriceStep], most_
     ]
     rows.append(["your own nodes", "0", "0", "0", "", ""])
     print_rows(console, headings, rows)
+    console.print(
+        f"In PostgreSQL, where all prices move between all syncs: {fleet.rows_a_sync:,} rows a sync, "
+        f"{fleet.rows_a_month / 1_000_000:,.1f} million a month; about {fleet.database_mb / 1000:,.1f} GB kept."
+    )
     for name, way in ways.items():
         if way.units_a_second > most_a_second:
             console.print(

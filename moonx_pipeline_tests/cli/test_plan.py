@@ -16,6 +16,7 @@ def test_plan_of_a_thousand_users_shows_each_way_with_its_price(tmp_path: Path) 
         "lists only",
         "your own nodes",
     ]
+    assert "61 rows a sync, 296.7 million a month; about 9.5 GB kept." in done.stdout
 
 
 def test_plan_beyond_the_limit_a_second_says_so(tmp_path: Path) -> None:
@@ -28,7 +29,10 @@ def test_plan_by_a_contracts_prices_has_their_total(tmp_path: Path) -> None:
     given = {"ALCHEMY_COMPUTE_UNIT_PRICES": "1"}
     ways = json.loads(moonx("plan", "1000", "--json", cwd=tmp_path, **given).stdout)
 
+    database = ways.pop("database")
     assert ways.keys() == {"in_bulk", "lists_only"}
+    assert int(database["rowsAMonthAtMost"]) == int(database["rowsASyncAtMost"]) * 1000 * 160 * 30.4
+    assert int(database["megabytesKept"]) < 10 * 1000
     for way in ways.values():
         assert abs(float(way["usdAMonth"]) - int(way["computeUnitsAMonth"]) / 1_000_000) < 0.01
 

@@ -13,10 +13,12 @@ from sqlalchemy import Engine
 from moonx_pipeline.domain.chains import DEFAULT_CHAINS
 from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.simulator.server import RunningSimulator
+from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.sync.balances.costs import Fleet, PriceStep, by_lists, in_bulk, price_of
 from moonx_pipeline.sync.runtime import Runtime
+from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.support.sweeps import make_due, sweep, wallet
-from moonx_pipeline_tests.support.syncs import register
+from moonx_pipeline_tests.support.syncs import age_prices, portfolio, register
 
 STEPS = (PriceStep(Decimal(30), Decimal(0)), PriceStep(Decimal(300), Decimal("0.45")), PriceStep(None, Decimal("0.4")))
 
@@ -42,6 +44,45 @@ def test_a_planned_sweep_costs_what_a_real_one_uses(
     assert 0 <= listed - by_lists(fleet(users)).sweep.compute_units * users < 200
     planned = in_bulk(fleet(users)).sweep.compute_units * users
     assert abs(second.compute_units - planned) < (200 if users == 2 else 1)
+
+
+OF_USERS = (
+    "user_token_holdings",
+    "user_chain_status",
+    "user_sync_status",
+    "sync_operations",
+    "sync_evidence",
+    "outbox",
+)
+
+
+def test_a_sync_that_finds_all_prices_changed_writes_the_rows_that_are_planned(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sweep(runtime)
+    tokens = len(portfolio(engine).positions)
+    simulator.simulation.world.tick(7)
+    age_prices(engine, timedelta(minutes=6))
+    make_due(engine)
+    before = rows_written(engine)
+
+    sweep(runtime)
+
+    plan = Fleet(1, 1, tokens, len(DEFAULT_CHAINS), Intervals(), timedelta(hours=6), batch_size=50)
+
+    def as_planned() -> None:
+        assert rows_written(engine) - before == plan.rows_a_sync
+
+    eventually(as_planned)
+
+
+def rows_written(engine: Engine) -> int:
+    """Rows of users that were inserted or updated so far; sessions tell it when they end."""
+    engine.dispose()
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT relname, n_tup_ins + n_tup_upd FROM pg_stat_user_tables")
+        return sum(count for table, count in rows if table.startswith(OF_USERS))
 
 
 def test_a_month_has_its_sweeps_and_its_full_readings() -> None:
