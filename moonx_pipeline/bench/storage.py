@@ -9,6 +9,7 @@ from typing import Final
 from moonx_pipeline.bench.crowd import Crowd
 from moonx_pipeline.bench.figures import Add
 from moonx_pipeline.defs.packing import OPERATIONS_PLAIN
+from moonx_pipeline.domain.schedule import Intervals, next_due
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.upkeep.history import KEPT_HOURLY, KEPT_WHOLE
 from moonx_pipeline.storage.upkeep.pack_events import ENOUGH as EVENTS_A_PACK
@@ -26,11 +27,11 @@ _COPIES: Final = 20
 
 
 def _times(day: datetime) -> list[datetime]:
-    """The syncs of a day by the default schedules: every 5 minutes from 9 to 17 UTC, else every 15."""
+    """The syncs of a day by the default schedules."""
     times, at = [], day
     while at < day + _DAY:
         times.append(at)
-        at += timedelta(minutes=5 if 9 <= at.hour < 17 else 15)
+        at = next_due(at, 0, Intervals())
     return times
 
 

@@ -113,7 +113,7 @@ def _text(number: Decimal | None) -> str | None:
 
 
 @lru_cache(_PRICES_KEPT)
-def _price(number: Decimal | None) -> str | None:
+def _shared_text(number: Decimal | None) -> str | None:
     """The text of a number that many users share: a price, or its change."""
     return _text(number)
 
@@ -252,9 +252,9 @@ def _shown(p: Position, reason: str | None) -> dict[str, Any]:
         "tokenAddress": token,
         "symbol": symbol,
         "amount": _text(amount),
-        "priceUsd": _price(price_usd),
+        "priceUsd": _shared_text(price_usd),
         "valueUsd": None if value_usd is None else _number(value_usd),
-        "change24h": _price(change_24h),
+        "change24h": _shared_text(change_24h),
         "isCounted": reason is None,
         "notCountedReason": reason,
     }

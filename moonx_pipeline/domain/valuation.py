@@ -197,15 +197,15 @@ class Valuer:
         wallet, chain_id, token, balance, flags_of_balance, stale = holding
         parts = self._parts.get((chain_id, token))
         if parts is None:
-            parts = self._parts[chain_id, token] = _parts(self.facts(TokenKey(chain_id, token)))
-        names, decimals, price_usd, judged, flags, logo_url, _ = parts
+            parts = self._parts[chain_id, token] = _parts_of(self.facts(TokenKey(chain_id, token)))
+        names, decimals, price_usd, judged, flags, logo, _ = parts
         amount = amount_of(balance, decimals) if decimals is not None else None
         value = value_of(amount, price_usd) if amount is not None and price_usd is not None else None
         if flags_of_balance:
             flags = tuple(sorted({*flags_of_balance, *flags}))
         return _new_position(
             Position,
-            (wallet, chain_id, token, *names, balance, amount, price_usd, value, *judged, flags, logo_url, stale),
+            (wallet, chain_id, token, *names, decimals, balance, amount, price_usd, value, *judged, flags, logo, stale),
         )
 
     def _within_their_market(self, positions: Sequence[Position]) -> list[Position]:
@@ -230,8 +230,8 @@ class _Parts(NamedTuple):
     """What all positions of a token have in common, in the order of ``Position``.
 
     Attributes:
-        names: Symbol, name and decimals.
-        decimals: As in ``names``.
+        names: Symbol and name.
+        decimals: As the contract says.
         price_usd: Its price.
         judged: From the price's source to whether it is listed.
         flags: Its flags.
@@ -239,7 +239,7 @@ class _Parts(NamedTuple):
         bound_usd: What the holdings of an unlisted token together can be worth at most, if that is known.
     """
 
-    names: tuple[str | None, str | None, int | None]
+    names: tuple[str | None, str | None]
     decimals: int | None
     price_usd: Decimal | None
     judged: tuple[str | None, datetime | None, Decimal | None, bool, tuple[str, ...], bool]
@@ -248,10 +248,10 @@ class _Parts(NamedTuple):
     bound_usd: Decimal | None
 
 
-def _parts(facts: TokenFacts) -> _Parts:
+def _parts_of(facts: TokenFacts) -> _Parts:
     info, quote = facts.info, facts.choice.quote
     return _Parts(
-        (info.symbol, info.name, info.decimals),
+        (info.symbol, info.name),
         info.decimals,
         quote.price_usd if quote else None,
         (

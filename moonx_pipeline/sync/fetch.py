@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from moonx_pipeline.domain.holdings import Pair
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
 from moonx_pipeline.domain.quotes import Quote
 from moonx_pipeline.domain.vault_shares import ShareAnswer
@@ -73,13 +74,25 @@ class BatchFetch:
     def result(self) -> Fetched:
         """Waits for all chains."""
         found = {(r.wallet, r.chain_id): r for chain_id in self.chain_ids for r in self.read_chain(chain_id)}
-        reads = [
+        bulk = self.balances.bulk
+        shares = dict(bulk.shares) if bulk is not None else {}
+        return Fetched(
+            self._reads(found), self.balances.quotes(), self.balances.calls, self.read_at, shares, self._asked()
+        )
+
+    def kept(self) -> Fetched:
+        """What is stored, as if no chain had been asked."""
+        return Fetched(self._reads(None), {}, self.balances.calls, self.read_at, {})
+
+    def _reads(self, found: Mapping[Pair, ChainBalances] | None) -> list[ReadSync]:
+        """The syncs with what was found; ``None`` if nothing was asked."""
+        return [
             ReadSync(
                 sync,
                 [
                     # A wallet may be read for another user; a user without a movement keeps what is stored.
                     ChainBalances(wallet, chain_id, ChainOutcome.KEPT)
-                    if chain_id in sync.unmoved_chains
+                    if found is None or chain_id in sync.unmoved_chains
                     else found[wallet, chain_id]
                     for chain_id in self.chain_ids
                     for wallet in sync.wallets
@@ -87,24 +100,6 @@ class BatchFetch:
             )
             for sync in self.syncs
         ]
-        bulk = self.balances.bulk
-        shares = dict(bulk.shares) if bulk is not None else {}
-        return Fetched(reads, self.balances.quotes(), self.balances.calls, self.read_at, shares, self._asked())
-
-    def kept(self) -> Fetched:
-        """What is stored, as if no chain had been asked."""
-        reads = [
-            ReadSync(
-                sync,
-                [
-                    ChainBalances(wallet, chain_id, ChainOutcome.KEPT)
-                    for chain_id in self.chain_ids
-                    for wallet in sync.wallets
-                ],
-            )
-            for sync in self.syncs
-        ]
-        return Fetched(reads, {}, self.balances.calls, self.read_at, {})
 
     def _asked(self) -> Asked:
         if self.asked is None:

@@ -243,6 +243,7 @@ def _open_providers(settings: Settings, database: Database) -> Providers:
     defillama = DefiLlama(
         prices.defillama_base_url, http=client(DEFILLAMA.id, prices.defillama_timeout_ms, prices.defillama_rpm)
     )
+    price_keys = [key for entry in (BINANCE, COINGECKO, DEXSCREENER, DEFILLAMA) for key in entry.breakers]
     return Providers(
         alchemy=Alchemy(
             keys,
@@ -288,14 +289,13 @@ def _open_providers(settings: Settings, database: Database) -> Providers:
         ),
         executor=ContextPool(_THREADS, thread_name_prefix="balances"),
         price_executors={
-            key: ContextPool(_PRICE_THREADS, thread_name_prefix=key)
-            for key in (ALCHEMY_PRICES, *(entry.id for entry in (BINANCE, COINGECKO, DEXSCREENER, DEFILLAMA)))
+            key: ContextPool(_PRICE_THREADS, thread_name_prefix=key) for key in (ALCHEMY_PRICES, *price_keys)
         },
         breaker_keys=(
             *(ALCHEMY.breakers if keys else ()),
             *map(ALCHEMY.breaker_of, keys),
             *map(NODE.breaker_of, nodes),
-            *(key for entry in (BINANCE, COINGECKO, DEXSCREENER, DEFILLAMA) for key in entry.breakers),
+            *price_keys,
         ),
         sources=settings.balances.sources,
     )

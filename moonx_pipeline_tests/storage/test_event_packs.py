@@ -39,7 +39,7 @@ def pairs(found: list[OutboxRow]) -> list[tuple[str, int]]:
 
 
 def fill(engine: Engine) -> None:
-    """Old events of two users in turns, then a young one each, of which one is not published."""
+    """Old events of two users in turns, then a young one each; one of these is not published."""
     put_old(engine, *[event(key, number) for number in range(6) for key in ("ann", "bob")])
     put(engine, event("ann", 6))
     execute(engine, "UPDATE outbox_events SET published_at = coalesce(published_at, now())")

@@ -97,16 +97,13 @@ class Enrichment:
         Returns:
             The valuer of the holdings, and why price sources failed.
         """
-        market = self._market(book)
-        plan = self._plan(book, market)
-        earlier = self.demand.asked.outages
-        if not self._has_to_look_up(plan, book, market):
-            return Valuer(book.tokens, market), earlier
-        keys = set(self.demand.keys)
-        with self._alone(book, read_at_start) as (book, market, plan):
+        known, earlier = self._look(book), self.demand.asked.outages
+        if not self._has_to_look_up(known):
+            return Valuer(known.book.tokens, known.market), earlier
+        with self._alone(known, read_at_start) as (book, market, plan):
             asking = self._ask(market, plan)
             described = fetch_metadata(
-                keys,
+                set(self.demand.keys),
                 book,
                 self.demand.readings,
                 market,
@@ -119,30 +116,32 @@ class Enrichment:
 
     def ask_prices(self, book: TokenStore, read_at_start: float) -> Asked:
         """Asks for prices that are too old, and stores them; see ``value_by``."""
-        if not self._plan(book, self._market(book)).asked:
+        known = self._look(book)
+        if not known.plan.asked:
             return NOTHING_ASKED
-        with self._alone(book, read_at_start) as (_, market, plan):
+        with self._alone(known, read_at_start) as (_, market, plan):
             asking = self._ask(market, plan)
             self._store({}, market)
         return Asked(plan.asked, tuple(asking.outages))
 
     @contextmanager
-    def _alone(self, book: TokenStore, read_at_start: float) -> Iterator[tuple[TokenStore, Market, PricePlan]]:
+    def _alone(self, known: _Known, read_at_start: float) -> Iterator[_Known]:
         """Serializes the look-ups of this process, since concurrent syncs ask for the same tokens.
 
-        Gives what is stored, a market of it and what is still to be asked.
+        Gives what is known then: another sync may have looked up much of the same.
         """
         lookups = self.runtime.providers.lookups
         taken = lookups.lock.acquire(timeout=min(_LONGEST_WAIT, self.calls.scope.remaining()))
         try:
-            if lookups.ended > read_at_start:
-                # Another sync has since looked up much of the same.
-                book = self._read({*self.demand.keys, *ALWAYS_KNOWN})
-            market = self._market(book)
-            yield book, market, self._plan(book, market)
+            is_old = lookups.ended > read_at_start
+            yield self._look(self._read({*self.demand.keys, *ALWAYS_KNOWN})) if is_old else known
         finally:
             if taken:
                 lookups.lock.release()
+
+    def _look(self, book: TokenStore) -> _Known:
+        market = self._market(book)
+        return _Known(book, market, self._plan(book, market))
 
     def _ask(self, market: Market, plan: PricePlan) -> QuoteRound:
         asking = QuoteRound(market, self.calls, read_known=self._read_known, syncs=self.demand.syncs)
@@ -189,7 +188,8 @@ class Enrichment:
         )
         return plan.without(self.demand.asked.keys)
 
-    def _has_to_look_up(self, plan: PricePlan, book: TokenStore, market: Market) -> bool:
+    def _has_to_look_up(self, known: _Known) -> bool:
+        book, market, plan = known
         market.waiting = plan.waiting
         if plan.asked or market.learned:
             return True
@@ -200,6 +200,14 @@ class Enrichment:
 
     def _read_known(self, keys: Collection[TokenKey]) -> Mapping[TokenKey, Known]:
         return self._read(keys).known
+
+
+class _Known(NamedTuple):
+    """What is stored about the tokens, the market of it, and what is still to be asked."""
+
+    book: TokenStore
+    market: Market
+    plan: PricePlan
 
 
 def _worth(
