@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import signal
 import socket
 import threading
@@ -101,11 +103,25 @@ def listening_socket(port: int) -> socket.socket:
     return listener
 
 
+# Below the ports that Linux and macOS give to outgoing connections, which could take one before its server listens.
+_PORTS = range(10_240, 32_768)
+# Each process goes round from a place of its own, so that no port is given twice before anything listens on it.
+_round = itertools.islice(itertools.cycle(_PORTS), random.SystemRandom().randrange(len(_PORTS)), None)
+
+
 def free_port() -> int:
-    """A port of the loopback interface that is free at this moment."""
-    with listening_socket(0) as probe:
-        port: int = probe.getsockname()[1]
-    return port
+    """A port of the loopback interface on which nothing listens, and which is not given again for 22,000 calls.
+
+    Raises:
+        OperatorError: All are taken.
+    """
+    for port in itertools.islice(_round, len(_PORTS)):
+        try:
+            listening_socket(port).close()
+        except OperatorError:
+            continue
+        return port
+    raise OperatorError(f"No port from {_PORTS.start} to {_PORTS.stop - 1} is free: end what listens on them.")
 
 
 def _server(simulation: Simulation) -> uvicorn.Server:
