@@ -53,12 +53,13 @@ api-types: install $(NODE_MODULES) ## Write the page's types of the API anew, af
 	@$(BIN)/python -m moonx_pipeline_tests.page.generated
 	@$(WITH_NODE) npm run --silent api-types
 
+# Three sessions keep two cores busy: a third of a session's time is waiting for servers and deadlines.
 test: install ## Run the whole suite.
 	@$(MAKE) --no-print-directory web || echo "The page could not be built (see above): what needs it is skipped."
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
-test-fast: install ## Run the quick part of the suite, in some minutes.
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "(unit or db) and not slow"
+test-fast: install ## Run the quick part of the suite, in a minute and a half.
+	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "(unit or db) and not slow"
 
 test-image: install ## Build the image by buildah, and start all parts from it; as root, 10 minutes.
 	$(BIN)/pytest -m engine moonx_pipeline_tests/deploy/test_image_build.py

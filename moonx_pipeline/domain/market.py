@@ -14,7 +14,8 @@ from moonx_pipeline.domain.identity import Identity, Listing, identify
 from moonx_pipeline.domain.money import value_of
 from moonx_pipeline.domain.pools import TrustedSide
 from moonx_pipeline.domain.portfolio import TokenKey
-from moonx_pipeline.domain.pricing import PAR, Choice, PriceLimits, age_factor, choose_price
+from moonx_pipeline.domain.price_limits import PAR, PriceLimits, age_factor
+from moonx_pipeline.domain.pricing import Choice, choose_price
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.domain.vault_shares import Redemption
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from sqlalchemy import Engine
 
 from moonx_pipeline.domain.chains import Chain
-from moonx_pipeline.domain.pricing import PriceLimits
+from moonx_pipeline.domain.price_limits import PriceLimits
 from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_PRICES, BINANCE, COINGECKO, DEFILLAMA, DEXSCREENER, NODE
 from moonx_pipeline.domain.schedule import Intervals
 from moonx_pipeline.providers.alchemy import Alchemy

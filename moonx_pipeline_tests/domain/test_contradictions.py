@@ -15,7 +15,7 @@ from moonx_pipeline.domain.flags import (
     UNCONFIRMED_PRICE,
 )
 from moonx_pipeline.domain.identity import UNLISTED, Identity
-from moonx_pipeline.domain.pricing import REFERENCE_AGE
+from moonx_pipeline.domain.price_limits import REFERENCE_AGE
 from moonx_pipeline_tests.support.choices import A_SECOND, AN_HOUR, DOLLAR, MAJOR, NAMED, choose, said, use_of
 from moonx_pipeline_tests.support.examples import DEEP, FRESH, NOON, NOW, THIN, UNKNOWN, depth, evidence, quote
 

@@ -118,6 +118,7 @@ def near(draw: st.DrawFn) -> tuple[Case, Case]:
     return one, draw(st.sampled_from([one, other]))
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(near())
 def test_equal_inputs_have_equal_portfolios_and_totals(pair: tuple[Case, Case]) -> None:

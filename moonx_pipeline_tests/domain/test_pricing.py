@@ -18,7 +18,8 @@ from moonx_pipeline.domain.flags import (
     USDT_AT_PAR,
 )
 from moonx_pipeline.domain.identity import UNLISTED, Identity
-from moonx_pipeline.domain.pricing import Choice, age_factor
+from moonx_pipeline.domain.price_limits import age_factor
+from moonx_pipeline.domain.pricing import Choice
 from moonx_pipeline_tests.support.choices import (
     A_DAY,
     A_SECOND,

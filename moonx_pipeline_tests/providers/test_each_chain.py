@@ -16,7 +16,7 @@ from moonx_pipeline.domain.holdings import Holding
 from moonx_pipeline.domain.identity import Listing, identify
 from moonx_pipeline.domain.market import Known, Market
 from moonx_pipeline.domain.portfolio import ChainOutcome, TokenInfo, TokenKey
-from moonx_pipeline.domain.pricing import PriceLimits
+from moonx_pipeline.domain.price_limits import PriceLimits
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.domain.valuation import Valuer
 from moonx_pipeline.providers.alchemy import Alchemy

@@ -150,6 +150,7 @@ class BreakerMachine(RuleBasedStateMachine):
                 assert (row.retry_at - START).total_seconds() == model.retry_at
 
 
+@pytest.mark.slow
 def test_it_does_what_a_plain_model_does_whatever_callers_do(engine: Engine) -> None:
     machine = type("BoundBreakerMachine", (BreakerMachine,), {"engine": engine})
     run_state_machine_as_test(

@@ -81,6 +81,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(limit=limits, steps=steps)
 def test_it_grants_what_a_look_at_all_that_was_ever_granted_would(engine: Engine, limit, steps) -> None:

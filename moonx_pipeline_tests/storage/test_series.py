@@ -165,6 +165,7 @@ def test_of_two_snapshots_of_one_moment_one_is_summed_up(engine: Engine) -> None
     assert reading.total_value_usd in (3, 4)
 
 
+@pytest.mark.slow
 def test_a_sync_keeps_what_its_total_left_out_and_so_do_its_snapshots_total(
     engine: Engine, runtime: Runtime, simulator: RunningSimulator
 ) -> None:

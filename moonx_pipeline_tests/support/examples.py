@@ -20,7 +20,7 @@ from moonx_pipeline.domain.holdings import Holding
 from moonx_pipeline.domain.identity import Listing
 from moonx_pipeline.domain.market import Known, Market
 from moonx_pipeline.domain.portfolio import MAX_BALANCE, Position, TokenInfo, TokenKey
-from moonx_pipeline.domain.pricing import PriceLimits
+from moonx_pipeline.domain.price_limits import PriceLimits
 from moonx_pipeline.domain.quotes import ASKED_SOURCES, PriceSource, Quote
 from moonx_pipeline.domain.valuation import Valuer, totals_of
 

@@ -138,6 +138,7 @@ def test_decimals_that_were_wrong_at_first_are_put_right(engine: Engine, runtime
     assert describe(runtime, token, came_along={token: WHOLE})[key(token)].info == WHOLE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["outage", "rate_limit"])
 def test_known_decimals_stay_while_the_contract_can_not_be_asked(
     engine: Engine, runtime: Runtime, simulator, world: World, fault: str

@@ -14,7 +14,7 @@ from moonx_pipeline.domain.evidence import found
 from moonx_pipeline.domain.holdings import holdings_after
 from moonx_pipeline.domain.market import Known, Market
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, TokenKey
-from moonx_pipeline.domain.pricing import PriceLimits
+from moonx_pipeline.domain.price_limits import PriceLimits
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.domain.valuation import Valuer, totals_of
 from moonx_pipeline.providers.scope import CallScope

@@ -88,6 +88,7 @@ def test_a_list_too_long_for_one_sync_is_read_over_several(engine: Engine, slow:
     assert [event["eventType"] for event in events(engine)].count("portfolio.updated") == 3
 
 
+@pytest.mark.slow
 def test_a_list_that_goes_on_takes_away_only_what_it_says_is_gone(
     engine: Engine, runtime: Runtime, slow: Runtime, simulator: RunningSimulator
 ) -> None:
@@ -165,6 +166,7 @@ def test_the_first_reading_of_a_long_list_costs_little_and_keeps_its_names(
     assert simulator.requests("alchemy alchemy_getTokenBalances") == 5 * 6
 
 
+@pytest.mark.slow
 def test_six_thousand_tokens_are_read_in_the_first_sync_on_the_smallest_plan(
     engine: Engine, simulator: RunningSimulator
 ) -> None:

@@ -441,6 +441,7 @@ def test_a_sweep_that_is_interrupted_hands_back_what_it_has(
     assert violations(engine) == []
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_leaves_nobody_behind(
     engine: Engine, runtime: Runtime, settings: Settings, simulator: RunningSimulator
 ) -> None:

@@ -89,6 +89,7 @@ def test_an_empty_wallet_is_a_completed_sync_of_nothing(engine: Engine, runtime:
     assert (stored.positions, stored.total_value_usd, stored.totals.complete) == ((), Decimal(0), True)
 
 
+@pytest.mark.slow
 def test_three_thousand_tokens_of_spam_are_kept_marked_and_out_of_the_total(engine: Engine, runtime: Runtime) -> None:
     register(engine, "ann", SPAM_WALLET)
 
