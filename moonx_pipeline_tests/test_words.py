@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 
-from moonx_pipeline.gateway.models import ReasonCode
+from moonx_pipeline.gateway.portfolio_models import ReasonCode
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.sync.protection.breakers import BreakerOpen
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from moonx_pipeline.gateway.app import describe_api
-from moonx_pipeline.gateway.models import ReasonCode
+from moonx_pipeline.gateway.portfolio_models import ReasonCode
 from moonx_pipeline_tests.page.generated import OPENAPI, openapi_text
 from moonx_pipeline_tests.page.states import FIXTURES, NAMES
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from moonx_pipeline.gateway.models import OperationDetail
+from moonx_pipeline.gateway.sync_models import OperationDetail
 from moonx_pipeline.storage.syncs.operation_rows import OperationDetailRow, OperationRow
 from moonx_pipeline.views.operations import operation_detail_json
 from moonx_pipeline_tests.support.rows import NOON

@@ -8,7 +8,7 @@ import pytest
 
 from moonx_pipeline.domain import reasons
 from moonx_pipeline.domain.reasons import Reason
-from moonx_pipeline.gateway.models import ReasonCode
+from moonx_pipeline.gateway.portfolio_models import ReasonCode
 from moonx_pipeline.views.people import (
     chain_sentence,
     event_for_people,

@@ -20,7 +20,7 @@ from moonx_pipeline.gateway.admin_models import (
 )
 from moonx_pipeline.gateway.answers import NO_NUL, SIGNED_IN, WITH_BODY, Answer, Model, answer, documented, not_found
 from moonx_pipeline.gateway.callers import Administrator, Shared, administrator
-from moonx_pipeline.gateway.models import Priority
+from moonx_pipeline.gateway.sync_models import Priority
 from moonx_pipeline.storage.monitoring.overview import read_overview
 from moonx_pipeline.storage.monitoring.statistics import days_of_syncs
 from moonx_pipeline.storage.protection.breaker_rows import breakers

@@ -14,7 +14,7 @@ from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.gateway.answers import SIGNED_IN, Answer, ApiError, answer
 from moonx_pipeline.gateway.callers import Gateway, Shared, SignedIn
 from moonx_pipeline.gateway.entity_tags import names, weak_entity_tag
-from moonx_pipeline.gateway.models import History, Holdings, Portfolio, PriceLines, QuickPortfolio
+from moonx_pipeline.gateway.portfolio_models import History, Holdings, Portfolio, PriceLines, QuickPortfolio
 from moonx_pipeline.storage.portfolios.portfolio import (
     StoredPortfolio,
     portfolio_state,

@@ -15,7 +15,7 @@ from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, ApiError, Model, answer, documented, not_found
 from moonx_pipeline.gateway.auth import Caller
 from moonx_pipeline.gateway.callers import Gateway, Shared, SignedIn
-from moonx_pipeline.gateway.models import (
+from moonx_pipeline.gateway.sync_models import (
     Cancelled,
     Operation,
     OperationDetail,

@@ -13,7 +13,7 @@ from moonx_pipeline.domain.addresses import parse_address
 from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, ApiError, Model, answer, documented
 from moonx_pipeline.gateway.callers import Shared, SignedIn
 from moonx_pipeline.gateway.entity_tags import entity_tag, names
-from moonx_pipeline.gateway.models import Wallets
+from moonx_pipeline.gateway.portfolio_models import Wallets
 from moonx_pipeline.storage.portfolios.users import MAX_WALLETS, WalletsChanged, wallets_of
 from moonx_pipeline.sync.requests.run_trigger import trigger_runs
 from moonx_pipeline.sync.requests.wallets import change_wallets
