@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from uuid import uuid4
 
@@ -10,9 +10,10 @@ import psycopg2
 import pytest
 from psycopg2.errors import InsufficientPrivilege
 from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, make_url
 
 from moonx_pipeline.clock import utc_now
+from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.world import PLAIN_WALLET
 from moonx_pipeline.storage.connection.engine import open_engine
@@ -26,7 +27,7 @@ from moonx_pipeline.sync.pipeline import SyncPipeline
 from moonx_pipeline.sync.requests.ask import ask_for_sync
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
 from moonx_pipeline.sync.spec import SyncSpec
-from moonx_pipeline_tests.fixtures.database import as_role
+from moonx_pipeline_tests.fixtures.database import as_role, running_postgres
 from moonx_pipeline_tests.support.packing import TWO_DAYS, kept, pack, publish_all
 from moonx_pipeline_tests.support.sql import execute, rows
 from moonx_pipeline_tests.support.syncs import held, operation, register, sync
@@ -224,3 +225,39 @@ def test_roles_are_given_their_rights_again_after_a_migration(empty_database_url
 
     assert (allowed, owner) == (False, "moonx_worker")
     assert hashed.startswith("SCRAM-SHA-256$")
+
+
+@pytest.fixture(scope="module")
+def owned() -> Iterator[tuple[str, Engine]]:
+    """A new server, whose schema belongs to an owner that is no superuser, and an administrator of it."""
+    with running_postgres() as server:
+        admin = create_engine(server, isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.exec_driver_sql("DROP DATABASE template_moonx")
+            for role in ROLES:
+                connection.exec_driver_sql(f"DROP ROLE {role}")
+            connection.exec_driver_sql("CREATE ROLE some_owner LOGIN")
+            connection.exec_driver_sql("CREATE DATABASE owned OWNER some_owner")
+        url = make_url(server).set(database="owned").render_as_string(hide_password=False)
+        migrate(owner := open_engine(as_role(url, "some_owner")))
+        owner.dispose()
+        yield as_role(url, "some_owner"), admin
+        admin.dispose()
+
+
+@pytest.mark.slow
+def test_an_owner_who_may_make_no_roles_says_what_to_do_and_then_makes_them(owned: tuple[str, Engine]) -> None:
+    url, admin = owned
+    owner = open_engine(url)
+    passwords = {role: SecretStr(f"of {role}") for role in ROLES}
+
+    with pytest.raises(OperatorError, match=r"some_owner may not: permission denied to create role\. Give it"):
+        apply_roles(owner, passwords)
+
+    with admin.connect() as connection:
+        connection.exec_driver_sql("ALTER ROLE some_owner CREATEROLE")
+    assert apply_roles(owner, passwords) == ROLES
+    assert apply_roles(owner, passwords) == ()
+    with owner.begin() as connection:  # what a later migration does
+        connection.exec_driver_sql("ALTER TABLE user_token_holdings_history ADD COLUMN later integer")
+    owner.dispose()

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from psycopg2 import sql
+from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import encrypt_password
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.storage.connection.migrations import SQL_FOLDER
 
 ROLES: Final = ("moonx_worker", "moonx_gateway", "moonx_relay")
@@ -25,7 +27,22 @@ def apply_roles(engine: Engine, passwords: Mapping[str, SecretStr | None]) -> tu
 
     Returns:
         The roles that were made.
+
+    Raises:
+        OperatorError: The owner may not make them, or not hand tables over to them.
     """
+    try:
+        return _apply_roles(engine, passwords)
+    except InsufficientPrivilege as problem:
+        said = str(problem).strip().splitlines()[0]
+        raise OperatorError(
+            f"The roles were not made, for {engine.url.username} may not: {said}. Give it CREATEROLE. Or let an "
+            f"administrator make {', '.join(ROLES)}, each with LOGIN and its password, and GRANT moonx_worker TO "
+            f"{engine.url.username}; leave DB_WORKER_PASSWORD and its like unset here then."
+        ) from None
+
+
+def _apply_roles(engine: Engine, passwords: Mapping[str, SecretStr | None]) -> tuple[str, ...]:
     with engine.begin() as connection:
         driver = connection.connection.driver_connection
         assert driver is not None  # noqa: S101 - the transaction has it
@@ -41,9 +58,11 @@ def apply_roles(engine: Engine, passwords: Mapping[str, SecretStr | None]) -> tu
                     # Hashed here: what a statement holds may be logged by the server.
                     hashed = encrypt_password(password.get_secret_value(), role, driver, "scram-sha-256")
                     cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(name, sql.Literal(hashed)))
-            cursor.execute("SELECT pg_has_role('moonx_worker', 'MEMBER')")
+            # Only who may act as a role may hand tables over to it, and alter them in later migrations. Who makes a
+            # role of PostgreSQL 16 or later is a member that may not, and has to give itself the rest.
+            acts_as = "SET" if driver.server_version >= 160_000 else "MEMBER"
+            cursor.execute("SELECT pg_has_role('moonx_worker', %s)", (acts_as,))
             if not cursor.fetchone()[0]:
-                # Only a member may hand tables over to a role, and alter them in later migrations.
                 cursor.execute("GRANT moonx_worker TO CURRENT_USER")
             cursor.execute(_GRANTS.read_text())
     return tuple(role for role in ROLES if role not in known)
