@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from moonx_pipeline.cli.terminal import echo
 from moonx_pipeline.domain.addresses import InvalidAddress, parse_address
 from moonx_pipeline.domain.users import InvalidUserId, parse_user_id
 from moonx_pipeline.errors import OperatorError, WrongUse
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 @click.group()
@@ -51,20 +56,26 @@ def add(user_id: str, addresses: tuple[str, ...]) -> None:
             raise WrongUse(
                 f"User '{user_id}' would have {count} wallets, but {MAX_WALLETS} are the most. Nothing was registered."
             )
-    _add_partition(user_id)
     known = len(wallets) - len(new)
     echo(
         f"User '{user_id}' has {count} wallet{'s' * (count != 1)}: {len(new)} new"
         + (f", {known} known before." if known else ".")
     )
+    _tell_dagster(lambda instance: instance.add_dynamic_partitions("users", [user_id]), "their first sync adds them")
 
 
-def _add_partition(user_id: str) -> None:
-    """Makes the user a partition in Dagster, so that their sync can be started there."""
+def _tell_dagster(change: Callable[[dg.DagsterInstance], None], later: str) -> None:
+    """Changes the list of users in Dagster, which only its pages and backfills need."""
     import dagster as dg
+    from sqlalchemy.exc import DBAPIError
 
-    with dg.DagsterInstance.get() as instance:
-        instance.add_dynamic_partitions("users", [user_id])
+    from moonx_pipeline.storage.connection.causes import meaning_of
+
+    try:
+        with dg.DagsterInstance.get() as instance:
+            change(instance)
+    except DBAPIError as problem:
+        echo(f"Dagster's list of users stays as it was, and {later}: {meaning_of(str(problem.orig))}.", err=True)
 
 
 @user.command("list")
@@ -112,8 +123,5 @@ def remove(user_id: str) -> None:
         known = remove_user(connection, user_id)
     if not known:
         raise OperatorError(f"There is no user '{user_id}': 'moonx user list' shows who there is.")
-    import dagster as dg
-
-    with dg.DagsterInstance.get() as instance:
-        instance.delete_dynamic_partition("users", user_id)
     echo(f"User '{user_id}' is forgotten; the record of their syncs and events stays.")
+    _tell_dagster(lambda instance: instance.delete_dynamic_partition("users", user_id), "a later night removes them")

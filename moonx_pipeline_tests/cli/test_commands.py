@@ -13,6 +13,7 @@ from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.world import PLAIN_WALLET, SPAM_WALLET
 from moonx_pipeline.sync.runtime import Runtime, open_runtime
+from moonx_pipeline_tests.fixtures.database import as_role
 from moonx_pipeline_tests.support.commands import ROOT, moonx
 from moonx_pipeline_tests.support.full_disk import fill_disk
 from moonx_pipeline_tests.support.syncs import register, sync
@@ -23,7 +24,8 @@ RIGHT = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 @pytest.fixture
 def run(database_url: str, tmp_path: Path):
     def command(*arguments: str, **environment: str):
-        return moonx(*arguments, cwd=tmp_path, DATABASE_URL=database_url, DAGSTER_HOME=str(ROOT), **environment)
+        given = {"DATABASE_URL": database_url, "DAGSTER_HOME": str(ROOT), **environment}
+        return moonx(*arguments, cwd=tmp_path, **given)
 
     return command
 
@@ -43,6 +45,16 @@ def test_a_user_is_registered_listed_and_removed(run, engine: Engine) -> None:
     again = run("user", "remove", "ann")
     assert again.returncode == 1
     assert again.stderr == "moonx: There is no user 'ann': 'moonx user list' shows who there is.\n"
+
+
+def test_a_user_is_registered_where_dagsters_list_of_users_may_not_be_written(run, database_url: str) -> None:
+    """As the gateway's role may not: its container has this command, too."""
+    done = run("user", "add", "ann", RIGHT, DATABASE_URL=as_role(database_url, "moonx_gateway"))
+
+    assert (done.returncode, done.stdout) == (0, "User 'ann' has 1 wallet: 1 new.\n")
+    assert done.stderr.startswith(
+        "Dagster's list of users stays as it was, and their first sync adds them: its user may"
+    )
 
 
 def test_a_full_disk_ends_a_command_with_one_sentence(run, engine: Engine) -> None:
