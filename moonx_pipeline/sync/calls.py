@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from moonx_pipeline.domain.providers import ALCHEMY
 from moonx_pipeline.providers.scope import CallScope
+from moonx_pipeline.sync.clients import Providers
 from moonx_pipeline.sync.protection.breakers import Breakers
-from moonx_pipeline.sync.runtime import Providers
 
 T = TypeVar("T")
 

@@ -14,7 +14,8 @@ from moonx_pipeline.storage.portfolios.known_tokens import KnownChain, known_cha
 from moonx_pipeline.storage.tokens.vault_shares import read_vault_shares
 from moonx_pipeline.sync.balances.bulk import CALLS_A_CHAIN, is_due_in_full
 from moonx_pipeline.sync.balances.share_questions import DueShares, due_shares
-from moonx_pipeline.sync.runtime import Providers, Runtime
+from moonx_pipeline.sync.clients import Providers
+from moonx_pipeline.sync.runtime import Runtime
 from moonx_pipeline.sync.spec import OpenSync
 
 SAMPLE: Final = 3

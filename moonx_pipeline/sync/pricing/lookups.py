@@ -14,7 +14,7 @@ from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 from moonx_pipeline.providers.errors import ProviderError
 from moonx_pipeline.sync.calls import ProviderCalls
-from moonx_pipeline.sync.runtime import Providers
+from moonx_pipeline.sync.clients import Providers
 
 _T = TypeVar("_T")
 
