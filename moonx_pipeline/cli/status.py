@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -48,7 +49,7 @@ def status(as_json: bool) -> None:
 
 def _parts(settings: Settings) -> dict[str, dict[str, Any]]:
     """The parts other than the database, as far as they are configured or run on this machine."""
-    parts = {f"kafka {broker}": _reach(*_address(broker, 9092)) for broker in settings.kafka.brokers}
+    parts = {f"kafka {broker}": _kafka(settings, broker) for broker in settings.kafka.brokers}
     if settings.broker.url is not None:
         parts["broker"] = _broker(settings)
     parts["webserver"] = _reach("127.0.0.1", settings.service.webserver_port)
@@ -56,12 +57,24 @@ def _parts(settings: Settings) -> dict[str, dict[str, Any]]:
     return {**parts, "daemon": _daemon(settings)}
 
 
+# A port that listens says nothing of the password, so the brokers are asked for more.
+
+
+def _kafka(settings: Settings, broker: str) -> dict[str, Any]:
+    from moonx_pipeline.events.brokers import why_refused
+
+    return _asked(lambda: why_refused(broker, settings.kafka, _SECONDS))
+
+
 def _broker(settings: Settings) -> dict[str, Any]:
-    """Whether it also accepts the password: a port that listens says nothing of that."""
     from moonx_pipeline.broker import ping
 
+    return _asked(lambda: ping(settings))
+
+
+def _asked(why_not: Callable[[], str | None]) -> dict[str, Any]:
     started = time.monotonic()
-    problem = ping(settings)
+    problem = why_not()
     if problem is None:
         return {"ok": True, "latencyMs": round((time.monotonic() - started) * 1000, 1)}
     return {"ok": False, "error": problem}
@@ -78,11 +91,6 @@ def _daemon(settings: Settings) -> dict[str, Any]:
     if lives:
         return {"ok": True, "latencyMs": round((time.monotonic() - started) * 1000, 1)}
     return {"ok": False, "error": "it does not beat: no schedule, sensor or backfill goes on ('make up' starts it)"}
-
-
-def _address(broker: str, default_port: int) -> tuple[str, int]:
-    host, _, port = broker.rpartition(":")
-    return (host or broker, int(port) if host and port.isdigit() else default_port)
 
 
 def _reach(host: str, port: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from kafka import KafkaConsumer
 from kafka.errors import (
     AuthorizationError,
     InvalidReceiveError,
@@ -20,6 +21,7 @@ from kafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
+from moonx_pipeline.events.handshakes import SILENT, prompt_context
 from moonx_pipeline.settings.events import KafkaSettings
 
 Client = TypeVar("Client")
@@ -51,6 +53,7 @@ _TEXTS: Final = (
         "CERTIFICATE_VERIFY_FAILED",
         "its certificate is not trusted here: put who vouches for it into KAFKA_SSL_CA, or check KAFKA_BROKERS",
     ),
+    (SILENT, _SILENT),
     ("Handshake failed", "it does not encrypt as it was asked to: check KAFKA_SSL"),
     ("DNS", "its host is not known: check KAFKA_BROKERS"),
     ("ECONNREFUSED", "nothing listens there: start it, or check KAFKA_BROKERS"),
@@ -130,6 +133,22 @@ def why_unreachable(settings: KafkaSettings) -> str | None:
     return f"No broker answers at {', '.join(settings.brokers)}: events wait in the outbox."
 
 
+def why_refused(broker: str, settings: KafkaSettings, seconds: float) -> str | None:
+    """Why a broker lets nobody in who comes with the settings' encryption and login; ``None`` if it does.
+
+    Args:
+        broker: One of the settings' brokers.
+        settings: Encryption and login.
+        seconds: The longest that it may take.
+    """
+    within = {"bootstrap_timeout_ms": int(seconds * 1000), "request_timeout_ms": int(seconds * 1000)}
+    try:
+        connect(KafkaConsumer, settings.model_copy(update={"brokers": (broker,)}), **within).close()
+    except KafkaError as problem:
+        return why(problem)
+    return None
+
+
 def _answers(broker: str, settings: KafkaSettings) -> bool:
     """Whether a broker answers a request. Connecting proves nothing: a frozen broker's kernel still accepts."""
     host, _, port = broker.rpartition(":")
@@ -161,7 +180,7 @@ def _connection_options(settings: KafkaSettings) -> dict[str, Any]:
     }
     protocol = "SSL" if settings.ssl else "PLAINTEXT"
     if settings.ssl:
-        options["ssl_context"] = ssl.create_default_context(cadata=settings.ssl_authorities)
+        options["ssl_context"] = prompt_context(settings.ssl_authorities, settings.connection_timeout_ms / 1000)
     if settings.sasl_username:
         protocol = f"SASL_{protocol}"
         options |= {

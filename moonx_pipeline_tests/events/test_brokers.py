@@ -1,15 +1,18 @@
 """Brokers as clusters have them: with users, encryption, and topics of any compression."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine
 
 from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.events.brokers import why_refused
 from moonx_pipeline.events.publish import publish_pending
 from moonx_pipeline.events.stream import KafkaStream, StreamUnavailable
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
+from moonx_pipeline.simulator.server import free_port, listening_socket
 from moonx_pipeline_tests.fixtures.kafka import PASSWORD, PLAIN_USER, KafkaBroker, KafkaTopics
 from moonx_pipeline_tests.support.outbox import event, put, unpublished_count
 from moonx_pipeline_tests.support.streams import opened, versions
@@ -85,6 +88,24 @@ def refused(engine: Engine, kafka: KafkaSettings) -> str:
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
 def test_a_wrong_password_is_said(engine: Engine, secure: KafkaTopics, mechanism: str) -> None:
     assert "KAFKA_SASL_PASSWORD" in refused(engine, settings(secure, **user(PLAIN_USER, "wrong", mechanism)))
+
+
+def test_a_broker_is_tried_as_its_clients_come_to_it(secure: KafkaTopics) -> None:
+    broker = secure.broker.secure_bootstrap
+
+    assert why_refused(broker, settings(secure, **user(PLAIN_USER, PASSWORD, "PLAIN")), 2) is None
+    assert "KAFKA_SASL_PASSWORD" in (why_refused(broker, settings(secure, **user(PLAIN_USER, "wrong")), 2) or "")
+    assert "nothing listens there" in (why_refused(f"127.0.0.1:{free_port()}", settings(secure), 2) or "")
+
+
+def test_a_broker_that_is_silent_is_given_up_in_time(secure: KafkaTopics) -> None:
+    with listening_socket(free_port()) as silent:
+        host, port = silent.getsockname()
+        started = time.monotonic()
+
+        assert "does not answer in time" in (why_refused(f"{host}:{port}", settings(secure), 1) or "")
+
+    assert time.monotonic() - started < 3
 
 
 def test_an_unknown_authority_is_said(engine: Engine, secure: KafkaTopics) -> None:

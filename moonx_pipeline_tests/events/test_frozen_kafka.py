@@ -18,13 +18,14 @@ from sqlalchemy import Engine
 from moonx_pipeline.events.brokers import why_unreachable
 from moonx_pipeline.events.kafka import BrokerUnavailable, EventProducer
 from moonx_pipeline.events.publish import DEADLINE_SECONDS, LEFT_ALONE_SECONDS, publish_pending
+from moonx_pipeline.events.stream import KafkaStream, StreamUnavailable
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.simulator.server import free_port
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.syncs.outbox import SHARDS, lock_shards, unpublished
 from moonx_pipeline_tests.fixtures.dagster import eventually
-from moonx_pipeline_tests.fixtures.kafka import KafkaTopics
+from moonx_pipeline_tests.fixtures.kafka import PASSWORD, PLAIN_USER, KafkaTopics
 from moonx_pipeline_tests.support.outbox import consume, event, put, unpublished_count
 from moonx_pipeline_tests.support.relays import running
 
@@ -33,9 +34,22 @@ MARGIN_SECONDS = 1.0  # of a machine that does much else
 
 
 @pytest.fixture
-def environment(kafka_topics: KafkaTopics) -> dict[str, str]:
+def environment(kafka_topics: KafkaTopics, request: pytest.FixtureRequest) -> dict[str, str]:
     """The topics, with the waits that are the defaults: what is promised is promised of them."""
-    return {name: value for name, value in kafka_topics.environment.items() if name != "KAFKA_REQUEST_TIMEOUT"}
+    given = {name: value for name, value in kafka_topics.environment.items() if name != "KAFKA_REQUEST_TIMEOUT"}
+    if getattr(request, "param", "plain") == "encrypted":
+        given |= {
+            "KAFKA_BROKERS": kafka_topics.broker.secure_bootstrap,
+            "KAFKA_SSL": "true",
+            "KAFKA_SSL_CA": kafka_topics.broker.authority,
+            "KAFKA_SASL_USERNAME": PLAIN_USER,
+            "KAFKA_SASL_PASSWORD": PASSWORD,
+            "KAFKA_SASL_MECHANISM": "PLAIN",
+        }
+    return given
+
+
+BOTH_DOORS = pytest.mark.parametrize("environment", ["plain", "encrypted"], indirect=True)
 
 
 @pytest.fixture
@@ -90,6 +104,7 @@ def free_shards(engine: Engine) -> int:
             other.invalidate()
 
 
+@BOTH_DOORS
 def test_a_relay_notices_silence_gives_its_shards_up_and_goes_on_when_kafka_is_back(
     engine: Engine, kafka: KafkaSettings, kafka_topics: KafkaTopics, before: set[threading.Thread]
 ) -> None:
@@ -118,7 +133,8 @@ def test_a_relay_notices_silence_gives_its_shards_up_and_goes_on_when_kafka_is_b
         assert relay.kafka_problem is None
 
     eventually(lambda: ended(before), seconds=10)
-    assert numbers_of(kafka, 4 * len(USERS)) == {user: [0, 1, 2, 3] for user in USERS}
+    plain = Settings.from_environment(kafka_topics.environment).kafka
+    assert numbers_of(plain, 4 * len(USERS)) == {user: [0, 1, 2, 3] for user in USERS}
 
 
 def test_a_relay_that_is_told_to_stop_while_kafka_is_silent_ends(
@@ -187,6 +203,7 @@ def test_a_sync_waits_once_for_silent_kafka_and_no_longer_than_its_deadline(
     assert numbers_of(kafka, 4 * len(USERS)) == {user: [0, 1, 2, 3] for user in USERS}
 
 
+@BOTH_DOORS
 def test_the_first_sync_of_a_process_waits_no_longer(
     engine: Engine, kafka: KafkaSettings, kafka_topics: KafkaTopics, before: set[threading.Thread]
 ) -> None:
@@ -259,3 +276,16 @@ def test_the_clients_own_lines_stay_out_of_the_log(
         EventProducer(kafka, connect_seconds=1)
 
     assert {name for name in heard.names if name.startswith("kafka")} == set()
+
+
+@pytest.mark.parametrize("environment", ["encrypted"], indirect=True)
+def test_a_reader_gives_a_broker_up_that_is_silent_while_encryption_begins(
+    kafka: KafkaSettings, kafka_topics: KafkaTopics, before: set[threading.Thread]
+) -> None:
+    with kafka_topics.broker.frozen():
+        since = time.monotonic()
+        with pytest.raises(StreamUnavailable, match="does not answer in time"):
+            KafkaStream(kafka).open()
+
+        assert time.monotonic() - since < (kafka.connection_timeout_ms + kafka.request_timeout_ms) / 1000 + 1
+        eventually(lambda: ended(before), seconds=5)
