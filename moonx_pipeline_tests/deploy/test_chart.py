@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from moonx_pipeline import __version__
 from moonx_pipeline.cli import COMMANDS
-from moonx_pipeline.settings.load import Settings, known_names, rows
+from moonx_pipeline.settings.load import Settings, known_names, rows, secrets_of
 from moonx_pipeline_tests.deploy.manifests import OF_OTHERS, Manifest, of_kind, pod_templates, selects
 from moonx_pipeline_tests.deploy.tools import CHART, DEPLOY, KUBERNETES, ROOT, faults_of, helm, render
 from moonx_pipeline_tests.support.go_tools import BUILD_SECONDS
@@ -284,8 +284,8 @@ def test_the_schema_is_migrated_before_anything_else_changes() -> None:
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     assert container["args"] == ["moonx", "migrate", "--roles"]
     # The ConfigMap is not there yet, or still the old one.
-    assert container["envFrom"] == [{"secretRef": {"name": "moonx"}}]
-    assert settings.items() <= {variable["name"]: variable["value"] for variable in container["env"]}.items()
+    assert "envFrom" not in container
+    assert settings.items() <= {variable["name"]: variable.get("value") for variable in container["env"]}.items()
 
 
 def test_pods_reach_the_services_that_the_settings_name_and_no_other_port() -> None:
@@ -309,16 +309,45 @@ def test_pods_reach_the_services_that_the_settings_name_and_no_other_port() -> N
     assert _ports(policies["moonx-migrate"], "ingress") == set()
 
 
+@pytest.mark.parametrize("part", [*PARTS, "migrate"])
+@COMBINATIONS
+def test_a_part_is_given_the_secrets_that_it_reads_and_no_others(part: str, values: Any) -> None:
+    container = dict(pod_templates(render(values=values)))[f"moonx-{part}"]["spec"]["containers"][0]
+    taken = _taken_from_secrets(container)
+
+    assert taken.keys() == set(secrets_of(part))
+    assert {source["name"] for source in taken.values()} == {"moonx"}
+    own_role = taken.pop("DB_PASSWORD")
+    assert own_role["key"] == ("DB_PASSWORD" if part == "migrate" else f"DB_{part.upper()}_PASSWORD")
+    assert {name: source["key"] for name, source in taken.items()} == {name: name for name in taken}
+    # Nobody has all of them; what a part can't do without, it says itself.
+    assert all(source["optional"] for source in taken.values())
+    assert [next(iter(source)) for source in container.get("envFrom", [])] == ["configMapRef"] * (part != "migrate")
+
+
+@pytest.mark.parametrize("part", [*PARTS, "migrate"])
+def test_a_part_can_have_a_secret_of_its_own(part: str) -> None:
+    pods = dict(pod_templates(render(values={"partSecrets": {part: f"moonx-{part}"}})))
+    names = {
+        name: {source["name"] for source in _taken_from_secrets(pod["spec"]["containers"][0]).values()}
+        for name, pod in pods.items()
+    }
+
+    assert names == {f"moonx-{other}": {"moonx"} for other in (*PARTS, "migrate")} | {
+        f"moonx-{part}": {f"moonx-{part}"}
+    }  # fmt: skip
+
+
+def _taken_from_secrets(container: Manifest) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container["env"] if "valueFrom" in one}
+
+
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_has_its_own_role_in_the_database_and_no_others_password(part: str) -> None:
+def test_a_part_has_its_own_role_in_the_database(part: str) -> None:
     container = of_kind(render(), "Deployment")[f"moonx-{part}"]["spec"]["template"]["spec"]["containers"][0]
     own = {variable["name"]: variable for variable in container["env"]}
 
     assert own["DB_USER"]["value"] == f"moonx_{part}"
-    key = {"name": "moonx", "key": f"DB_{part.upper()}_PASSWORD"}
-    assert own["DB_PASSWORD"]["valueFrom"]["secretKeyRef"] == key
-    assert {own[f"DB_{other.upper()}_PASSWORD"]["value"] for other in PARTS} == {""}
-    assert ("JWT_SECRET" in own) == (part != "gateway")
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -341,8 +370,9 @@ def test_without_roles_all_parts_are_the_one_user_of_the_settings() -> None:
 
     assert ["moonx", "migrate"] in [container["args"] for container in containers]
     for container in containers:
+        assert _taken_from_secrets(container)["DB_PASSWORD"]["key"] == "DB_PASSWORD"
         if container["args"][1] != "migrate":
-            assert not {"DB_USER", "DB_PASSWORD"} & {variable["name"] for variable in container["env"]}
+            assert "DB_USER" not in {variable["name"] for variable in container["env"]}
 
 
 def test_dagsters_parts_are_reached_by_who_needs_them_only() -> None:
@@ -401,6 +431,7 @@ def test_the_world_sees_the_page_and_the_api_and_not_the_metrics() -> None:
         ({"settings": {"WORKER_TIMEOOT": "1"}}, "WORKER_TIMEOOT"),
         ({"settings": {"METRICS_PORT": "9000"}}, "METRICS_PORT"),
         ({"existingSecret": ""}, "existingSecret"),
+        ({"partSecrets": {"webserver": "x"}}, "webserver"),
         ({"worker": {"resources": {"limits": {"memory": "512 MB"}}}}, "memory"),
     ],
 )
@@ -414,7 +445,7 @@ def test_every_variable_is_a_setting_and_none_of_them_a_secret(values: Any) -> N
     manifests = render(values=values)
     names = set(of_kind(manifests, "ConfigMap")["moonx-settings"]["data"])
     for _, pod in pod_templates(manifests):
-        # A secret is taken from the Secret, or hidden from a part that has no use for it.
+        # A secret is taken from the Secret.
         names |= {one["name"] for one in pod["spec"]["containers"][0]["env"] if one.get("value")}
 
     assert names <= known_names()

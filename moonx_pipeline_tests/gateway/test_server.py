@@ -212,7 +212,7 @@ def test_it_stops_in_order_and_a_taken_port_is_named(database_url: str, tmp_path
 
 
 def test_it_does_not_start_in_production_without_a_key(database_url: str, tmp_path: Path) -> None:
-    environment = gateway_environment(database_url, tmp_path, MOONX_ENV="production", ALCHEMY_API_KEY="k")
+    environment = gateway_environment(database_url, tmp_path, MOONX_ENV="production")
     del environment["JWT_SECRET"]
 
     done = run_module("moonx_pipeline", "gateway", env={**os.environ, **environment}, cwd=tmp_path)
