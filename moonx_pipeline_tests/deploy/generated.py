@@ -87,6 +87,8 @@ def plain_names() -> list[str]:
 
 
 def main() -> None:
+    # The chart's own list comes first: manifests are rendered with it.
+    (CHART / "secrets.yaml").write_text(_secrets())
     for file, content in generated_files().items():
         file.parent.mkdir(exist_ok=True)
         file.write_text(content)
