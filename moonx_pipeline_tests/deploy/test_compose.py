@@ -131,6 +131,17 @@ def test_only_the_gateway_can_be_reached_from_other_machines(services: dict[str,
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_metrics_are_served_on_a_port_of_their_own_that_is_not_published(services: dict[str, Any], name: str) -> None:
+    environment = services[name]["environment"]
+    metrics = {environment[port] for port in ("GATEWAY_METRICS_PORT", "METRICS_PORT", "RELAY_METRICS_PORT")}
+    published = {str(port["target"]) for port in services[name].get("ports", [])}
+
+    assert environment["GATEWAY_PORT"] not in metrics
+    assert not metrics & published
+    assert "network_mode" not in services[name]
+
+
 def test_a_part_starts_when_what_it_needs_is_ready(services: dict[str, Any]) -> None:
     assert services["migrate"]["depends_on"]["postgresql"]["condition"] == "service_healthy"
     for name in OURS - {"migrate"}:
