@@ -111,6 +111,10 @@ def compose_services(folder: Path, variables: Mapping[str, str]) -> dict[str, An
     assert done.returncode == 0, done.stderr
     assert "WARN" not in done.stderr.upper(), done.stderr
     services: dict[str, Any] = json.loads(done.stdout)["services"]
+    for service in services.values():
+        if isinstance(given := service.get("environment"), list):  # of what extends another service
+            service["environment"] = dict(variable.split("=", 1) for variable in given)
+            assert len(service["environment"]) == len(given), "a variable is given twice"
     return services
 
 

@@ -5,6 +5,7 @@ import pytest
 from moonx_pipeline.domain.chains import DEFAULT_CHAINS, KNOWN_CHAINS
 from moonx_pipeline.settings import InvalidSettings, Settings
 from moonx_pipeline.settings.load import rows, shown_value, value_of
+from moonx_pipeline.settings.rules import missing_for_worker
 
 KNOWN = ", ".join(chain.slug for chain in KNOWN_CHAINS)
 
