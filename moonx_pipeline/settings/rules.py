@@ -19,7 +19,7 @@ _ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 
 
 def broken_rules(settings: Settings) -> Iterator[str]:
-    """What is wrong with the settings together, one sentence each. No part needs a secret here that it does not read."""
+    """What is wrong with the settings together, one sentence each; no part needs a secret that it does not read."""
     gateway = settings.gateway
     if gateway.jwt_secret and gateway.jwt_jwks_url:
         yield "JWT_SECRET and JWT_JWKS_URL name two kinds of keys: set one of them."

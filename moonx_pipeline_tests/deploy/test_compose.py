@@ -89,6 +89,7 @@ def test_a_part_is_given_every_plain_setting_and_the_secrets_that_it_reads(tmp_p
         own_role = {"migrate": "DB_PASSWORD"}.get(part, f"DB_{ROLES.get(part, 'WORKER_')}PASSWORD")
         assert given & secrets == set(secrets_of(part)) - fixed | {own_role}, part
         assert given - secrets == plain - fixed, part
+        assert "env_file" not in services[part]
     for other in THEIRS:
         values = _values(services[other])
         assert {value for value in values if "value of " in value} <= {f"value of {name}" for name in SECRETS}, other
