@@ -121,7 +121,7 @@ def test_a_link_of_another_user_asks_where_no_session_is_open(site: Site, visits
     if ends == "the tab is closed":
         page.close()
     else:
-        expect(page.get_by_role("heading", name="Your session ended")).to_be_visible(timeout=15_000)
+        expect(page.get_by_role("banner").get_by_role("status")).to_have_text("Session ended", timeout=15_000)
 
     other = visits.follow(browser, site.link(bob))
 
