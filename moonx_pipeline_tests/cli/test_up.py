@@ -139,7 +139,7 @@ def test_a_hangup_ends_every_process(system: System) -> None:
 
     system.process.send_signal(signal.SIGHUP)
 
-    system.process.wait(60)
+    assert system.process.wait(60) == 0, "it was ended by the signal, and did not end by itself"
     assert psutil.wait_procs(children, timeout=30)[1] == []
 
 
