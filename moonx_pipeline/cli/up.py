@@ -78,8 +78,8 @@ def up(replace: bool) -> None:
     start_watch(settings.home)
     threading.Thread(target=announce, args=(settings, engine), daemon=True).start()
     manager.loop()
-    # A process that ends by itself fails the whole; Ctrl-C does not.
-    failed = manager.returncode not in (None, 0, 130, -2, -15)
+    # A process that ends by itself fails the whole; Ctrl-C (130) and being asked to end (143) do not.
+    failed = manager.returncode not in (None, 0, 130, 143, -2, -15)
     if failed:
         raise OperatorError("A process of the system ended by itself: its last lines above say why.")
 
