@@ -11,6 +11,7 @@ import structlog
 
 from moonx_pipeline.domain.show import visible
 from moonx_pipeline.settings import Settings
+from moonx_pipeline.settings.rules import warnings_of
 from moonx_pipeline.tracing import add_trace
 
 _LEVELS = {"warn": "warning"}
@@ -66,3 +67,9 @@ def set_up_logs(settings: Settings) -> None:
     root.setLevel(_LEVELS.get(level, level).upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def log_warnings(settings: Settings) -> None:
+    """Logs what is unsafe about the settings and is not refused; each part does so once, at its start."""
+    for warning in warnings_of(settings):
+        structlog.stdlib.get_logger("settings").warning("unsafe setting", reason=warning)

@@ -112,7 +112,7 @@ def _page() -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_OPTIONS)
         # High enough for the whole table to be rendered.
         page = browser.new_page(viewport={"width": 1280, "height": 3000})
-        page.goto(f"http://127.0.0.1:{port}/#token={token}")
+        page.goto(f"http://127.0.0.1:{port}/#code={_code(port, token)}")
         page.get_by_role("treegrid").wait_for(timeout=60_000)
         page.get_by_text("Live", exact=True).wait_for()
         yield page
@@ -122,6 +122,14 @@ def _page() -> Iterator[Page]:
 @retry(retry=retry_if_exception_type(requests.RequestException), wait=wait_fixed(0.2), stop=stop_after_delay(90))
 def _until_ready(port: int) -> None:
     requests.get(f"http://127.0.0.1:{port}/health/ready", timeout=5).raise_for_status()
+
+
+def _code(port: int, token: str) -> str:
+    """What signs the page in once."""
+    url, headers = f"http://127.0.0.1:{port}/api/v1/session/codes", {"Authorization": f"Bearer {token}"}
+    answer = requests.post(url, headers=headers, timeout=5)
+    answer.raise_for_status()
+    return str(answer.json()["data"]["code"])
 
 
 def _click(many: Crowd, page: Page, number: int) -> Click:

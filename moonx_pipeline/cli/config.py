@@ -11,10 +11,11 @@ import click
 
 from moonx_pipeline.cli.terminal import echo, echo_exactly, open_console, print_rows
 from moonx_pipeline.domain.show import visible
-from moonx_pipeline.settings import load_settings
+from moonx_pipeline.settings import InvalidSettings, load_settings
 from moonx_pipeline.settings.load import SettingRow, Settings, read_environment, rows, shown_value, value_of
 from moonx_pipeline.settings.names import NO_MEANING
-from moonx_pipeline.settings.rules import missing_for_gateway
+from moonx_pipeline.settings.parts import PARTS
+from moonx_pipeline.settings.rules import missing_for_gateway, missing_for_worker, warnings_of
 
 
 class ShownSetting(NamedTuple):
@@ -26,7 +27,7 @@ class ShownSetting(NamedTuple):
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Only say whether the settings can be used.")
+@click.option("--check", is_flag=True, help="Only say whether all parts can use the settings.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--markdown", is_flag=True, help="The reference of all settings, as in docs/settings.md.")
 @click.option("--env-example", is_flag=True, help="A file with all settings, as .env.example.")
@@ -38,11 +39,16 @@ def config(check: bool, as_json: bool, markdown: bool, env_example: bool) -> Non
     if env_example:
         echo_exactly(environment_example())
         return
-    shown = list(_shown(load_settings()))
+    settings = load_settings()
+    shown = list(_shown(settings))
     if check:
+        # A part asks for its own; here they are the settings of all.
+        missing = [problem for problem in (missing_for_gateway(settings), missing_for_worker(settings)) if problem]
+        if missing:
+            raise InvalidSettings(missing)
         echo(f"{len(shown)} settings are right.")
-        if missing := missing_for_gateway(load_settings()):
-            echo(missing)
+        for warning in warnings_of(settings):
+            echo(warning)
     elif as_json:
         echo(json.dumps([_as_json(setting) for setting in shown], indent=2))
     else:
@@ -112,9 +118,16 @@ def settings_reference() -> str:
 
 def _reference_line(row: SettingRow) -> str:
     others = f" Also `{'`, `'.join(row.names[1:])}`." if len(row.names) > 1 else ""
-    secret = " Secret." if row.secret else ""
+    secret = f" Secret, read by {_listed(row.parts)}." if row.secret else ""
     default = row.default if row.default == "none" or row.default.startswith("one a") else f"`{row.default}`"
     return f"| `{row.names[0]}` | {default} | {row.unit} | {row.about}{others}{secret} |"
+
+
+def _listed(parts: tuple[str, ...]) -> str:
+    if parts == PARTS:
+        return "all parts"
+    *others, last = parts or ("nobody",)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def environment_example() -> str:

@@ -12,11 +12,12 @@ def gateway() -> None:
 
     with kept_for_good():
         from moonx_pipeline.gateway.server import run_gateway
-        from moonx_pipeline.logs import set_up_logs
+        from moonx_pipeline.logs import log_warnings, set_up_logs
         from moonx_pipeline.settings import load_settings
         from moonx_pipeline.tracing import start_tracing
 
     settings = load_settings()
     set_up_logs(settings)
+    log_warnings(settings)
     start_tracing(settings, "gateway")
     run_gateway(settings)

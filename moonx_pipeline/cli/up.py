@@ -17,6 +17,7 @@ from moonx_pipeline.cli.up_processes import described, end, left_over, start_wat
 from moonx_pipeline.domain.show import visible
 from moonx_pipeline.errors import OperatorError
 from moonx_pipeline.settings import Settings, load_settings
+from moonx_pipeline.settings.rules import has_source
 
 _DRAIN_MS = 4000
 """How long the worker may finish its runs; it hands back the rest. Ctrl-C takes ten seconds at most."""
@@ -43,14 +44,14 @@ def up(replace: bool) -> None:
         "DAGSTER_GRAPHQL_URL": settings.service.graphql_url or graphql_url(web),
     }
     manager = Manager(LinePrinter(on_lost=_terminate_self))
-    if not _has_source(settings):
+    if not has_source(settings):
         from moonx_pipeline.simulator.server import provider_settings
 
         port = settings.service.simulator_port
         environment |= provider_settings(f"http://127.0.0.1:{port}")
         manager.add_process("simulator", _command("-m moonx_pipeline simulator"), env=environment)
     engine = ready_engine(settings)  # this process keeps the embedded database for all others
-    if not _has_source(settings):
+    if not has_source(settings):
         _register_demo_user(engine)
     workspace, code_port = _workspace(settings.home)
     manager.add_process(
@@ -77,8 +78,8 @@ def up(replace: bool) -> None:
     start_watch(settings.home)
     threading.Thread(target=announce, args=(settings, engine), daemon=True).start()
     manager.loop()
-    # A process that ends by itself fails the whole; Ctrl-C does not.
-    failed = manager.returncode not in (None, 0, 130, -2, -15)
+    # A process that ends by itself fails the whole; Ctrl-C (130) and being asked to end (143) do not.
+    failed = manager.returncode not in (None, 0, 130, 143, -2, -15)
     if failed:
         raise OperatorError("A process of the system ended by itself: its last lines above say why.")
 
@@ -100,10 +101,6 @@ def _end_earlier(home: Path, *, replace: bool) -> None:
     end(found)
 
 
-def _has_source(settings: Settings) -> bool:
-    return any(settings.alchemy.key_for(chain.slug) or settings.nodes.url_for(chain.slug) for chain in settings.chains)
-
-
 def _command(arguments: str) -> str:
     return f"exec {sys.executable} {arguments}"
 
@@ -122,7 +119,7 @@ def _workspace(home: Path) -> tuple[Path, int]:
 
 def _refuse_taken_ports(settings: Settings) -> None:
     ports = {"WEBSERVER_PORT": settings.service.webserver_port, "GATEWAY_PORT": settings.gateway.port}
-    if not _has_source(settings):
+    if not has_source(settings):
         ports["SIMULATOR_PORT"] = settings.service.simulator_port
     for name, port in ports.items():
         with socket.socket() as probe:

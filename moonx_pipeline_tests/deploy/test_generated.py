@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(BUILD_SECONDS)
 def test_generated_files_are_up_to_date() -> None:
     files = generated_files()
 
-    assert len(files) == 3
+    assert len(files) == 5
     for file, content in files.items():
         assert file.read_text() == content, f"{file} is old: python -m moonx_pipeline_tests.deploy.generated"
 

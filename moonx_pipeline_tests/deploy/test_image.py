@@ -16,10 +16,11 @@ import yaml
 from moonx_pipeline import __version__
 from moonx_pipeline.cli import COMMANDS
 from moonx_pipeline.simulator.server import RunningSimulator
-from moonx_pipeline_tests.deploy.conftest import Image, Postgres, public_folder
+from moonx_pipeline_tests.deploy.conftest import Image, OperatorsRedis, Postgres, public_folder
 from moonx_pipeline_tests.deploy.dagster_chart import instance_config
 from moonx_pipeline_tests.deploy.parts import COMPOSE, Parts, operators_parts
 from moonx_pipeline_tests.deploy.tools import DEPLOY, ROOT
+from moonx_pipeline_tests.fixtures.gateway import AUDIENCE, SECRET
 from moonx_pipeline_tests.fixtures.kafka import KafkaBroker
 
 pytestmark = pytest.mark.timeout(900)
@@ -29,6 +30,15 @@ from moonx_pipeline.cli import COMMANDS, cli
 for command in sorted(COMMANDS):
     cli.main([command, "--help"], prog_name="moonx", standalone_mode=False)
 """
+
+_OF_DAGSTER = {"DB_WORKER_PASSWORD", "REDIS_PASSWORD"}
+SECRETS_OF = {
+    "gateway": {"DB_GATEWAY_PASSWORD", "JWT_SECRET"},
+    "relay": {"DB_RELAY_PASSWORD"},
+    "worker": {*_OF_DAGSTER, "ALCHEMY_API_KEY"},
+    **dict.fromkeys(("code-server", "webserver", "daemon"), _OF_DAGSTER),
+}
+"""Of what an operator has to set, as documented: each part's own."""
 
 LARGEST_MB = 460
 """The rest, to 600 MB, is what python:3.11-slim-bookworm weighs itself: about 130 MB."""
@@ -97,23 +107,27 @@ def test_the_webserver_that_dagsters_chart_starts_is_the_guarded_one(image: Imag
 
 
 def test_settings_are_checked_as_in_production(image: Image) -> None:
+    usable = {
+        "DB_HOST": "postgresql", "DB_PASSWORD": "p", "ALCHEMY_API_KEY": "k", "JWT_SECRET": SECRET,
+        "JWT_AUDIENCE": AUDIENCE,
+    }  # fmt: skip
     refused = image.run("moonx", "config", "--check", DB_HOST="postgresql")
-    usable = image.run("moonx", "config", "--check", DB_HOST="postgresql", DB_PASSWORD="p", ALCHEMY_API_KEY="k")
+    taken = image.run("moonx", "config", "--check", **usable)
 
     assert refused.returncode == 2
     assert "In production" in refused.stderr
-    assert usable.returncode == 0, usable.stderr
+    assert taken.returncode == 0, taken.stderr
 
 
 @pytest.fixture(scope="module")
 def parts(
     image: Image,
     operators_postgres: Postgres,
-    redis_url: str,
+    operators_redis: OperatorsRedis,
     kafka_server: KafkaBroker,
     simulator_server: RunningSimulator,
 ) -> Iterator[Parts]:
-    with operators_parts(image, operators_postgres, redis_url, kafka_server, simulator_server) as running:
+    with operators_parts(image, operators_postgres, operators_redis, kafka_server, simulator_server) as running:
         yield running
 
 
@@ -123,8 +137,11 @@ def test_every_part_becomes_healthy_and_a_sync_goes_through_all_of_them(image: I
     assert migrated.returncode == 0, migrated.stderr
 
     parts.start_all()
+    for name in parts.processes:
+        assert parts.secrets_held(name) == SECRETS_OF[name], name
     parts.sync("u1")
 
+    assert parts.asked("u1", "/sync/status")["lastSyncAt"]
     assert image.run("moonx", "status", "--json", **parts.settings("worker")).returncode == 0
     for name in list(parts.processes):
         assert parts.stop(name) == 0, parts.log(name)
@@ -143,7 +160,7 @@ def test_dagsters_parts_work_with_the_instance_that_its_chart_renders(
         (home / "dagster.yaml").write_text(yaml.safe_dump(config))
         assert image.run(*COMPOSE["migrate"]["command"], **parts.settings("migrate")).returncode == 0
 
-        parts.start_all(DAGSTER_HOME=str(home), DAGSTER_PG_PASSWORD=operators_postgres.password)
+        parts.start_all(DAGSTER_HOME=str(home), DAGSTER_PG_PASSWORD=parts.variables["DB_WORKER_PASSWORD"])
         parts.sync("u2")
 
         assert [file.name for file in home.iterdir()] == ["dagster.yaml"]

@@ -10,7 +10,7 @@ from moonx_pipeline import __version__
 from moonx_pipeline.cli import COMMANDS
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline_tests.deploy import engine
-from moonx_pipeline_tests.deploy.conftest import Postgres, public_folder
+from moonx_pipeline_tests.deploy.conftest import OperatorsRedis, Postgres, public_folder
 from moonx_pipeline_tests.deploy.engine import BuiltImage
 from moonx_pipeline_tests.deploy.parts import COMPOSE, operators_parts
 from moonx_pipeline_tests.fixtures.kafka import KafkaBroker
@@ -60,11 +60,11 @@ def test_every_program_of_the_built_image_starts(built: BuiltImage, program: str
 def test_a_sync_goes_through_all_parts_of_the_built_image(
     built: BuiltImage,
     operators_postgres: Postgres,
-    redis_url: str,
+    operators_redis: OperatorsRedis,
     kafka_server: KafkaBroker,
     simulator_server: RunningSimulator,
 ) -> None:
-    with operators_parts(built, operators_postgres, redis_url, kafka_server, simulator_server) as parts:
+    with operators_parts(built, operators_postgres, operators_redis, kafka_server, simulator_server) as parts:
         migrated = built.run(*COMPOSE["migrate"]["command"], **parts.settings("migrate"))
         assert migrated.returncode == 0, migrated.stderr
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -86,6 +88,42 @@ def load_compose(file: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+COMPOSE_VARIABLE: Final = re.compile(r"\$\{(\w+):([?-])([^}]*)\}")
+
+
+def compose_services(folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Every service of the Compose file with all that is filled in, as an operator's ``.env`` fills it in.
+
+    Args:
+        folder: An empty one.
+        variables: What ``.env`` has; what the file can't do without has to be there.
+    """
+
+    def value_of(found: re.Match[str]) -> str:
+        value = variables[found[1]] if found[2] == "?" else variables.get(found[1]) or found[3]
+        return json.dumps(value)[1:-1].replace("$", "$$")
+
+    for name in ("compose.yaml", "compose.settings.yaml"):
+        (folder / name).write_text(COMPOSE_VARIABLE.sub(value_of, (DEPLOY / name).read_text()))
+    done = load_compose(folder / "compose.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "WARN" not in done.stderr.upper(), done.stderr
+    services: dict[str, Any] = json.loads(done.stdout)["services"]
+    for service in services.values():
+        if isinstance(given := service.get("environment"), list):  # of what extends another service
+            service["environment"] = dict(variable.split("=", 1) for variable in given)
+            assert len(service["environment"]) == len(given), "a variable is given twice"
+    return services
+
+
+def image_variables() -> dict[str, str]:
+    """The variables that the Dockerfile gives whatever runs in the image."""
+    joined = re.sub(r"\\\n", " ", (DEPLOY / "Dockerfile").read_text())
+    last = joined[joined.rindex("\nFROM") :]
+    words = shlex.split(" ".join(re.findall(r"^ENV (.*)$", last, re.MULTILINE)))
+    return dict(word.split("=", 1) for word in words)
 
 
 if __name__ == "__main__":  # so that a new machine can build them before it runs tests

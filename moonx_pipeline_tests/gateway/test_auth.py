@@ -110,7 +110,7 @@ def test_a_token_that_was_changed_anywhere_is_refused_or_says_the_same(place: in
 
 @pytest.mark.parametrize(("given_key", "sentence"), [({}, "set JWT_SECRET"), ({"JWT_SECRET": "short"}, "5 bytes")])
 def test_production_does_not_start_without_a_proper_key(given_key: dict[str, str], sentence: str) -> None:
-    production = {"MOONX_ENV": "production", "ALCHEMY_API_KEY": "k"}
+    production = {"MOONX_ENV": "production", "DB_HOST": "h", "DB_PASSWORD": "p"}
 
     with pytest.raises(OperatorError, match=sentence):
         by(**production, **given_key)

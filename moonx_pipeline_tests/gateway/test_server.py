@@ -50,6 +50,20 @@ def test_a_user_and_an_address_without_a_token_are_limited_apart(strict: Gateway
     assert [status(strict, token).status_code for token in ("guess", None)] == [429, 429]
 
 
+def test_logos_that_have_to_be_fetched_are_limited_by_address_and_apart_from_users(strict: GatewayProcess) -> None:
+    def logo(number: int, **headers: str) -> requests.Response:
+        return strict.ask("GET", f"/api/v1/logos/1/0x{number:040x}", headers=headers)
+
+    assert [logo(number).status_code for number in range(3)] == [404] * 3
+    limited = logo(3)
+    assert (limited.status_code, limited.json()["error"]["code"]) == (429, "too_many_requests")
+    assert 1 <= int(limited.headers["Retry-After"]) <= 60
+    # What is known here needs no fetch; another address has its own limit, and so has a user.
+    assert logo(0).status_code == 404
+    assert logo(4, **{"X-Forwarded-For": "192.0.2.7"}).status_code == 404
+    assert status(strict, token_of("ann")).status_code == 200
+
+
 def test_guesses_from_an_address_lock_nobody_out_who_has_a_good_token(strict: GatewayProcess) -> None:
     for number in range(6):
         refused = status(strict, f"guess {number}")
@@ -118,6 +132,19 @@ def test_a_method_that_a_route_does_not_have_is_said_to_be_so(gateway: GatewayPr
     assert answer.json()["error"]["code"] == "method_not_allowed"
     wallets = gateway.ask("DELETE", "/api/v1/wallets", token_of("ann"))
     assert (wallets.status_code, wallets.headers["Allow"]) == (405, "GET, PUT")
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/v1/portfolio", "/api/v1/sync/status", "/api/v1/nothing"])
+@pytest.mark.parametrize("user", ["ann", None])
+def test_the_api_answers_head_as_get_without_the_body(gateway: GatewayProcess, path: str, user: str | None) -> None:
+    token = token_of(user) if user else None
+
+    head, get = (gateway.ask(method, path, token) for method in ("HEAD", "GET"))
+
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    for name in ("Content-Type", "Content-Length", "Cache-Control", "X-Content-Type-Options"):
+        assert head.headers.get(name) == get.headers.get(name), name
 
 
 def test_the_page_answers_head_and_no_slash_is_redirected_by_the_named_host(gateway: GatewayProcess) -> None:
@@ -212,7 +239,7 @@ def test_it_stops_in_order_and_a_taken_port_is_named(database_url: str, tmp_path
 
 
 def test_it_does_not_start_in_production_without_a_key(database_url: str, tmp_path: Path) -> None:
-    environment = gateway_environment(database_url, tmp_path, MOONX_ENV="production", ALCHEMY_API_KEY="k")
+    environment = gateway_environment(database_url, tmp_path, MOONX_ENV="production")
     del environment["JWT_SECRET"]
 
     done = run_module("moonx_pipeline", "gateway", env={**os.environ, **environment}, cwd=tmp_path)

@@ -39,12 +39,9 @@ class Site:
         return self.gateway.url
 
     def link(self, user_id: str, path: str = "/", *, seconds: float = 600, **claims: Any) -> str:
-        """A link that signs a user in."""
-        return f"{self.url}{path}#token={token_of(user_id, seconds=seconds, **claims)}"
-
-    def code_link(self, user_id: str, path: str = "/") -> str:
-        """A link that signs a user in once, within a minute."""
-        answer = self.gateway.ask("POST", "/api/v1/session/codes", token_of(user_id))
+        """A link that signs a user in once, within a minute, for as many seconds."""
+        token = token_of(user_id, seconds=seconds, **claims)
+        answer = self.gateway.ask("POST", "/api/v1/session/codes", token)
         return f"{self.url}{path}#code={answer.json()['data']['code']}"
 
     def stranger(self) -> str:

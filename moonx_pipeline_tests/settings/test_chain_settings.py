@@ -5,6 +5,7 @@ import pytest
 from moonx_pipeline.domain.chains import DEFAULT_CHAINS, KNOWN_CHAINS
 from moonx_pipeline.settings import InvalidSettings, Settings
 from moonx_pipeline.settings.load import rows, shown_value, value_of
+from moonx_pipeline.settings.rules import missing_for_worker
 
 KNOWN = ", ".join(chain.slug for chain in KNOWN_CHAINS)
 
@@ -125,7 +126,11 @@ def test_settings_of_chains_are_shown_one_by_one_and_never_their_secrets() -> No
 
 
 def test_production_wants_a_source_of_a_chain_that_is_read() -> None:
-    elsewhere = {"MOONX_ENV": "production", "RPC_URL_BASE": "http://node.test"}
+    elsewhere = {
+        "MOONX_ENV": "production", "RPC_URL_BASE": "http://node.test", "DB_HOST": "h", "DB_PASSWORD": "p",
+    }  # fmt: skip
 
-    assert "ALCHEMY_API_KEY" in problem_of(CHAINS="polygon", **elsewhere)
-    assert slugs(CHAINS="base", **elsewhere) == ["base"]
+    missing = missing_for_worker(Settings.from_environment({"CHAINS": "polygon", **elsewhere}))
+    assert missing is not None
+    assert "ALCHEMY_API_KEY" in missing
+    assert missing_for_worker(Settings.from_environment({"CHAINS": "base", **elsewhere})) is None

@@ -8,6 +8,9 @@ import pytest
 
 from moonx_pipeline.cli.config import environment_example, settings_reference
 from moonx_pipeline.settings import InvalidSettings, Settings
+from moonx_pipeline.settings.load import rows, secrets_of
+from moonx_pipeline.settings.parts import PARTS, READERS
+from moonx_pipeline.settings.rules import missing_for_gateway, missing_for_worker, warnings_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,39 +138,92 @@ def test_a_chain_may_have_a_key_of_its_own() -> None:
 
 def test_names_of_the_past_are_accepted_for_the_same_setting() -> None:
     settings = Settings.from_environment(
-        {"NODE_ENV": "production", "ALCHEMY_API_KEY": "k", "ALCHEMY_RETRY_ATTEMPTS": "7"}
+        {"NODE_ENV": "production", "ALCHEMY_RETRY_ATTEMPTS": "7", "DB_HOST": "h", "DB_PASSWORD": "p"}
     )
 
     assert (settings.service.env, settings.alchemy.retries) == ("production", 7)
 
 
+DATABASE = {"DB_HOST": "h", "DB_PASSWORD": "p"}
+
+
 @pytest.mark.parametrize(
     ("environment", "named"),
     [
-        ({}, "ALCHEMY_API_KEY"),
-        ({"ALCHEMY_API_KEY": "k", "DB_HOST": "h"}, "DB_PASSWORD"),
-        ({"ALCHEMY_API_KEY": "k", "DB_HOST": "h", "DB_PASSWORD": "password"}, "DB_PASSWORD"),
-        ({"ALCHEMY_API_KEY": "k", "JWT_SECRET": "s" * 31, "JWT_AUDIENCE": "moonx"}, "JWT_SECRET has 31 bytes"),
-        ({"ALCHEMY_API_KEY": "k", "JWT_SECRET": "s" * 32}, "JWT_AUDIENCE"),
-        ({"ALCHEMY_API_KEY": "k", "JWT_JWKS_URL": "https://keys", "JWT_AUDIENCE": "moonx"}, "JWT_ISSUER"),
-        (
-            {"ALCHEMY_API_KEY": "k", "JWT_JWKS_URL": "http://keys", "JWT_AUDIENCE": "moonx", "JWT_ISSUER": "i"},
-            "must be https",
-        ),
-        ({"ALCHEMY_API_KEY": "k", "GATEWAY_TRUSTED_PROXIES": "10.0.0.1, *"}, "GATEWAY_TRUSTED_PROXIES"),
-        ({"ALCHEMY_API_KEY": "k", "KAFKA_BROKERS": "k:9092", "KAFKA_SASL_PASSWORD": "p"}, "KAFKA_SSL"),
+        ({}, "set DB_HOST, DB_USER and DB_PASSWORD, or DATABASE_URL"),
+        ({"DB_PASSWORD": ""}, "DB_PASSWORD must be set"),
+        ({"DB_PASSWORD": "password"}, "DB_PASSWORD must be set"),
+        ({"JWT_SECRET": "s" * 31, "JWT_AUDIENCE": "moonx"}, "JWT_SECRET has 31 bytes"),
+        ({"JWT_SECRET": "s" * 32}, "JWT_AUDIENCE"),
+        ({"JWT_JWKS_URL": "https://keys", "JWT_AUDIENCE": "moonx"}, "JWT_ISSUER"),
+        ({"JWT_JWKS_URL": "http://keys", "JWT_AUDIENCE": "moonx", "JWT_ISSUER": "i"}, "must be https"),
+        ({"GATEWAY_TRUSTED_PROXIES": "10.0.0.1, *"}, "GATEWAY_TRUSTED_PROXIES"),
+        ({"KAFKA_BROKERS": "k:9092", "KAFKA_SASL_PASSWORD": "p"}, "KAFKA_SSL"),
     ],
 )
 def test_production_refuses_what_is_unsafe(environment: dict[str, str], named: str) -> None:
-    (problem,) = problems(MOONX_ENV="production", **environment)
+    database = DATABASE if environment else {}
+
+    (problem,) = problems(MOONX_ENV="production", **{**database, **environment})
 
     assert named in problem
+
+
+def test_no_part_needs_a_secret_in_production_that_it_does_not_read() -> None:
+    operators = {
+        "DB_PASSWORD": "p", "ALCHEMY_API_KEY": "k", "JWT_SECRET": "s" * 32, "REDIS_PASSWORD": "r",
+        "DB_WORKER_PASSWORD": "w", "DB_GATEWAY_PASSWORD": "g", "DB_RELAY_PASSWORD": "r",
+    }  # fmt: skip
+    plain = {"MOONX_ENV": "production", "DB_HOST": "h", "JWT_AUDIENCE": "moonx", "JWT_ISSUER": "i"}
+
+    for part in PARTS:
+        own = {name: value for name, value in operators.items() if name in secrets_of(part)}
+        settings = Settings.from_environment({**plain, **own})
+        assert (missing_for_gateway(settings) is None) == (part == "gateway")
+        assert (missing_for_worker(settings) is None) == (part == "worker")
+
+
+def test_every_secret_has_its_readers_and_no_other_setting_has_any() -> None:
+    secrets = {row.names[0] if row.chain is None else row.names[0].removesuffix(f"_{row.chain.upper()}")
+               for row in rows() if row.secret}  # fmt: skip
+
+    assert {name.removesuffix("_{CHAIN}") for name in READERS} == secrets
+    assert {part for parts in READERS.values() for part in parts} == set(PARTS)
+    assert not any(row.parts for row in rows() if not row.secret)
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"DB_HOST": "db.example"}, ["db.example: set DB_SSL=true"]),
+        ({"DB_HOST": "db.example", "DB_SSL": "true"}, []),
+        ({"DB_HOST": "127.0.0.1"}, []),
+        ({"DB_USER": "ann"}, []),
+        ({"DATABASE_URL": "postgresql://u:p@10.0.0.7/d"}, ["10.0.0.7: add ?sslmode=require to DATABASE_URL"]),
+        # What DB_SSL says holds for the database of the parts only.
+        ({"DATABASE_URL": "postgresql://u:p@db/d?sslmode=prefer", "DB_SSL": "true"}, ["to DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://u:p@db/d?sslmode=verify-full"}, []),
+        ({"DATABASE_URL": "postgresql:///d?host=/run/postgresql"}, []),
+        (
+            {"DB_HOST": "localhost", "DAGSTER_DATABASE_URL": "postgresql://u:p@runs/d"},
+            ["runs: add ?sslmode=require to DAGSTER_DATABASE_URL"],
+        ),
+    ],
+)
+def test_production_says_where_the_database_is_reached_in_clear(environment: dict[str, str], told: list[str]) -> None:
+    given = {"DB_PASSWORD": "sekrit", **environment}
+    warnings = list(warnings_of(Settings.from_environment({"MOONX_ENV": "production", **given})))
+
+    assert len(warnings) == len(told)
+    assert all(part in warning for part, warning in zip(told, warnings, strict=True))
+    assert "sekrit" not in str(warnings)
+    assert list(warnings_of(Settings.from_environment(given))) == []
 
 
 def test_production_takes_what_is_safe_and_parts_without_a_key_for_tokens() -> None:
     safe = {
         "MOONX_ENV": "production", "ALCHEMY_API_KEY": "k", "GATEWAY_TRUSTED_PROXIES": "10.0.0.0/8",
-        "KAFKA_BROKERS": "k:9092", "KAFKA_SASL_PASSWORD": "p",
+        "KAFKA_BROKERS": "k:9092", "KAFKA_SASL_PASSWORD": "p", **DATABASE,
     }  # fmt: skip
     sign_in = {"JWT_AUDIENCE": "moonx", "JWT_ISSUER": "i"}
 

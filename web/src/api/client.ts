@@ -1,5 +1,4 @@
 import type { Portfolio, Session as SessionToken } from "./schema";
-import type { Offer } from "./session";
 import type { Answer } from "./types";
 
 /** Why a request was not answered as hoped. */
@@ -42,10 +41,9 @@ export interface Tagged<T> {
   tag: string | null;
 }
 
-/** The token that an offer is good for. Throws `Problem`: `code_refused` of a code that is used up or over, … */
-export async function tokenOf(offer: Offer): Promise<string> {
-  if ("token" in offer) return offer.token;
-  return (await new Client(null).request<SessionToken>("/session", { method: "POST", body: offer })).token;
+/** The token that a link's code stands for. Throws `Problem`: `code_refused` of a code that is used up or over, … */
+export async function tokenOf(code: string): Promise<string> {
+  return (await new Client(null).request<SessionToken>("/session", { method: "POST", body: { code } })).token;
 }
 
 /** Asks the API under the token of one session. */

@@ -11,19 +11,22 @@ export interface Session {
 const TOKEN = "moonx.token";
 const USER = "moonx.user";
 
-/** What a link brings: a code that the server swaps for a token, once, or a token itself. */
-export type Offer = { code: string } | { token: string };
+/**
+ * What a link brings: a code that the server swaps for a token, once. A token itself is not taken, since the browser's
+ * history keeps it; all that is said of it is that there was one.
+ */
+export type Offer = { code: string } | "token";
 
 /** What the address offers, if anything. */
 export function offered(): Offer | null {
   const parts = new URLSearchParams(location.hash.slice(1));
-  const [code, token] = [parts.get("code"), parts.get("token")];
-  return code ? { code } : token ? { token } : null;
+  const code = parts.get("code");
+  return code ? { code } : parts.has("token") ? "token" : null;
 }
 
 /**
  * Takes what the address offers out of it, so that it is in no screenshot and no bookmark. The browser's history may
- * have the address it came by: a code in it is used up, a token is good until it ends.
+ * have the address it came by: a code in it is used up.
  */
 export function takeOffer(): Offer | null {
   const offer = offered();
@@ -34,12 +37,7 @@ export function takeOffer(): Offer | null {
 /** The session that the page begins with; or what a link brings, where that must be looked into first. */
 export function arrive(): { session: Session | null; offer: Offer | null } {
   const offer = takeOffer();
-  if (!offer) return { session: openSession(), offer };
-  const session = "token" in offer ? readToken(offer.token) : null;
-  const known = knownUser();
-  if (!session || !isGood(session) || (known !== null && known !== session.userId)) return { session: null, offer };
-  beginSession(session);
-  return { session, offer: null };
+  return { session: offer ? null : openSession(), offer };
 }
 
 /** The session of this tab, or null where it has none that could be good still. */

@@ -3,7 +3,17 @@ import { Problem, tokenOf } from "../api/client";
 import { beginSession, isGood, knownUser, type Offer, openSession, readToken, type Session } from "../api/session";
 import { safeText } from "../format/text";
 import { Skeleton } from "../portfolio/Skeleton";
-import { ENDED, goOnAs, REFUSED, signInAs, signInTitle, signInWarning, stayAs, UNREACHABLE } from "../strings/app";
+import {
+  ENDED,
+  goOnAs,
+  REFUSED,
+  signInAs,
+  signInTitle,
+  signInWarning,
+  stayAs,
+  TOKEN_IN_LINK,
+  UNREACHABLE,
+} from "../strings/app";
 import { TRY_AGAIN } from "../strings/common";
 import { Button } from "../ui/Button";
 import { Notice } from "./Notice";
@@ -24,7 +34,8 @@ export function SignIn({ offer, onDone }: Props) {
 
   useEffect(() => {
     let isOver = false;
-    onceFor(offer, tries).then(
+    const token: Promise<string> = offer === "token" ? Promise.reject(HOLDS_A_TOKEN) : onceFor(offer.code, tries);
+    token.then(
       (token) => {
         if (isOver) return;
         const session = readToken(token);
@@ -88,12 +99,13 @@ export function SignIn({ offer, onDone }: Props) {
   );
 }
 
+const HOLDS_A_TOKEN = new Problem("token_in_link", TOKEN_IN_LINK);
 const asked = new Map<string, Promise<string>>();
 
 /** A code is good once: whoever draws this anew hears the answer that was given. */
-function onceFor(offer: Offer, tries: number): Promise<string> {
-  const key = `${tries} ${JSON.stringify(offer)}`;
-  const answer = asked.get(key) ?? tokenOf(offer);
+function onceFor(code: string, tries: number): Promise<string> {
+  const key = `${tries} ${code}`;
+  const answer = asked.get(key) ?? tokenOf(code);
   asked.set(key, answer);
   return answer;
 }

@@ -30,12 +30,15 @@ export const ENDED = {
 };
 
 export const REFUSED = "This link does not sign you in";
+export const TOKEN_IN_LINK =
+  "This link holds a token, which the browser keeps. Ask for a link with a code, which is good once: " +
+  "'moonx token USER --link' prints one.";
 export function signInTitle(user: string): string {
   return `Sign in as ${user}?`;
 }
 export function signInWarning(user: string, known: string): string {
   return (
-    `${known} is signed in to this browser, and the link that you opened is ${user}’s. What you do next, such as ` +
+    `${known} signed in to this browser last, and the link that you opened is ${user}’s. What you do next, such as ` +
     `adding a wallet, would be done as ${user}, and be there for ${user} to see. If you did not ask for this link, stay.`
   );
 }

@@ -59,7 +59,10 @@ volumes:
     emptyDir: {sizeLimit: 256Mi}
 {{- end }}
 
-{{/* What a container is whatever it runs; its environment begins here, and the caller may go on with it. */}}
+{{/*
+What a container is whatever it runs; its environment begins here, and the caller may go on with it. Of the Secret it
+has what its part reads (secrets.yaml), and its own role's password in the database.
+*/}}
 {{- define "moonx.container" -}}
 image: {{ include "moonx.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
@@ -78,24 +81,24 @@ env:
   - {name: METRICS_HOST, value: 0.0.0.0}
   - {name: METRICS_PORT, value: "3001"}
   - {name: RELAY_METRICS_PORT, value: "3001"}
-{{- if and .root.Values.databaseRoles (ne .component "migrate") }}
-  # Its own role in the database, and no other's password.
+{{- $ownRole := and .root.Values.databaseRoles (ne .component "migrate") }}
+{{- if $ownRole }}
   - {name: DB_USER, value: {{ get .root.Values.databaseUsers .component }}}
-  - name: DB_PASSWORD
-    valueFrom: {secretKeyRef: {name: {{ .root.Values.existingSecret }}, key: DB_{{ upper .component }}_PASSWORD}}
-{{- range $part := list "WORKER" "GATEWAY" "RELAY" }}
-  - {name: DB_{{ $part }}_PASSWORD, value: ""}
 {{- end }}
+{{- $secret := get .root.Values.partSecrets .component | default .root.Values.existingSecret }}
+{{- range $name := get (.root.Files.Get "secrets.yaml" | fromYaml) .component }}
+  - name: {{ $name }}
+{{- if and $ownRole (eq $name "DB_PASSWORD") }}
+    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: DB_{{ upper $.component }}_PASSWORD}}
+{{- else }}
+    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $name }}, optional: true}}
 {{- end }}
-{{- if ne .component "gateway" }}
-  - {name: JWT_SECRET, value: ""}
 {{- end }}
 {{- end }}
 
 {{- define "moonx.environment" -}}
 envFrom:
   - configMapRef: {name: {{ include "moonx.name" .root }}-settings}
-  - secretRef: {name: {{ .root.Values.existingSecret }}}
 {{- end }}
 
 {{/* A change of the settings is a new pod; that of the Secret is the operator's to roll out. */}}
