@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from queue import Empty
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
@@ -84,10 +85,18 @@ def broker_url(settings: Settings) -> str:
     """Celery's URL of the broker, a secret; starts the embedded database if that is the broker."""
     given = settings.broker.url
     if given is not None:
-        return given.get_secret_value()
+        return _checking_certificates(given.get_secret_value())
     url = make_url(database_url(settings))
     options = " ".join(filter(None, [str(url.query.get("options", "")), f"-csearch_path={_SCHEMA}"]))
     return f"{_SCHEME}+" + url.update_query_dict({"options": options}).render_as_string(hide_password=False)
+
+
+def _checking_certificates(url: str) -> str:
+    """The URL of a Redis, whose certificate is checked if it is encrypted: unless told so, kombu takes any."""
+    parts = urlsplit(url)
+    if parts.scheme != "rediss" or "ssl_cert_reqs" in parse_qs(parts.query):
+        return url
+    return parts._replace(query=f"{parts.query}&ssl_cert_reqs=required".lstrip("&")).geturl()
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:

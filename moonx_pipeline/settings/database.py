@@ -87,7 +87,10 @@ class BrokerSettings(Group):
     """The broker of the workers."""
 
     celery_url: SecretStr | None = setting(
-        None, "CELERY_BROKER_URL", about="Broker of the workers. Unset: from REDIS_*; neither set: the database."
+        None,
+        "CELERY_BROKER_URL",
+        about="Broker of the workers, such as rediss://:PASSWORD@HOST:6379/0 for an encrypted Redis; "
+        "?ssl_ca_certs=FILE names who vouches for it. Unset: from REDIS_*; neither set: the database.",
     )
     redis_host: str | None = setting(None, "REDIS_HOST", about="Host of Redis.", shown_default="localhost")
     redis_port: Int = setting(6379, "REDIS_PORT", about="Port of Redis.", ge=1, le=65535)

@@ -46,13 +46,14 @@ def warnings_of(settings: Settings) -> Iterator[str]:
         return
     database = settings.database
     by_url = "add ?sslmode=require to"
-    for url, remedy in (
-        (database.url, f"{by_url} DATABASE_URL" if database.url_given else "set DB_SSL=true"),
-        (database.dagster_url_given, f"{by_url} DAGSTER_DATABASE_URL"),
+    for part, url, remedy in (
+        ("database", database.url, f"{by_url} DATABASE_URL" if database.url_given else "set DB_SSL=true"),
+        ("database", database.dagster_url_given, f"{by_url} DAGSTER_DATABASE_URL"),
+        ("Redis", settings.broker.url, "set CELERY_BROKER_URL=rediss://…"),
     ):
         if url is not None and (host := _host_in_clear(url.get_secret_value())):
             yield (
-                f"Everybody in the network between reads what goes to the database at {host}: {remedy}, "
+                f"Everybody in the network between reads what goes to the {part} at {host}: {remedy}, "
                 "unless that network is your own."
             )
 
@@ -103,11 +104,11 @@ def _unsafe_database(settings: Settings) -> Iterator[str]:
 
 
 def _host_in_clear(url: str) -> str | None:
-    """The other machine to which a database's URL may connect without encryption."""
+    """The other machine to which a URL may connect without encryption."""
     parts = urlsplit(url)
     options = parse_qs(parts.query)
     host = parts.hostname or options.get("host", [""])[0]
-    is_encrypted = options.get("sslmode", [""])[0] in _ENCRYPTED
+    is_encrypted = parts.scheme == "rediss" or options.get("sslmode", [""])[0] in _ENCRYPTED
     return None if is_encrypted or _is_this_machine(host) else host
 
 

@@ -208,9 +208,11 @@ def test_every_secret_has_its_readers_and_no_other_setting_has_any() -> None:
             {"DB_HOST": "localhost", "DAGSTER_DATABASE_URL": "postgresql://u:p@runs/d"},
             ["runs: add ?sslmode=require to DAGSTER_DATABASE_URL"],
         ),
+        ({"DB_HOST": "localhost", "REDIS_HOST": "cache"}, ["Redis at cache: set CELERY_BROKER_URL=rediss://"]),
+        ({"DB_HOST": "localhost", "CELERY_BROKER_URL": "rediss://cache:6379/0"}, []),
     ],
 )
-def test_production_says_where_the_database_is_reached_in_clear(environment: dict[str, str], told: list[str]) -> None:
+def test_production_says_what_is_reached_in_clear(environment: dict[str, str], told: list[str]) -> None:
     given = {"DB_PASSWORD": "sekrit", **environment}
     warnings = list(warnings_of(Settings.from_environment({"MOONX_ENV": "production", **given})))
 
