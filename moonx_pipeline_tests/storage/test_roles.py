@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 from psycopg2.errors import InsufficientPrivilege
 from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Engine, NullPool, create_engine, make_url
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.errors import OperatorError
@@ -260,4 +260,12 @@ def test_an_owner_who_may_make_no_roles_says_what_to_do_and_then_makes_them(owne
     assert apply_roles(owner, passwords) == ()
     with owner.begin() as connection:  # what a later migration does
         connection.exec_driver_sql("ALTER TABLE user_token_holdings_history ADD COLUMN later integer")
+        connection.exec_driver_sql("CREATE TABLE dagster.made_by_a_command (id serial PRIMARY KEY)")
     owner.dispose()
+    for role, statement in (
+        ("moonx_worker", "INSERT INTO dagster.made_by_a_command DEFAULT VALUES"),
+        ("moonx_gateway", "SELECT id FROM dagster.made_by_a_command"),
+    ):
+        part = create_engine(as_role(url, role), poolclass=NullPool)
+        with part.begin() as connection:
+            assert connection.exec_driver_sql(statement).rowcount == 1

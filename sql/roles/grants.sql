@@ -43,6 +43,10 @@ BEGIN
     END IF;
 END $$;
 
+-- What an operator's command makes of Dagster's or Celery's tables as the owner, before the parts have, is theirs, too.
+ALTER DEFAULT PRIVILEGES IN SCHEMA dagster, celery GRANT ALL ON TABLES TO moonx_worker;
+ALTER DEFAULT PRIVILEGES IN SCHEMA dagster, celery GRANT ALL ON SEQUENCES TO moonx_worker;
+
 -- The gateway. It removes what a removed wallet held, and writes no holding, price or history.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO moonx_gateway;
 GRANT DELETE ON user_token_holdings, user_token_holdings_history, sync_evidence TO moonx_gateway;
@@ -55,6 +59,7 @@ GRANT UPDATE ON sync_operations TO moonx_gateway;
 GRANT INSERT ON outbox_events TO moonx_gateway;
 GRANT USAGE ON SCHEMA dagster TO moonx_gateway;
 GRANT SELECT ON ALL TABLES IN SCHEMA dagster TO moonx_gateway; -- whether its daemon lives
+ALTER DEFAULT PRIVILEGES IN SCHEMA dagster GRANT SELECT ON TABLES TO moonx_gateway;
 ALTER DEFAULT PRIVILEGES FOR ROLE moonx_worker IN SCHEMA dagster GRANT SELECT ON TABLES TO moonx_gateway;
 
 -- The relay.

@@ -47,6 +47,10 @@ CAUSES: Final = (
         'database ".*" does not exist',
         "it has no database of that name: create it, or check DATABASE_URL or DB_NAME",
     ),
+    Cause(
+        "root certificate file|certificate verify failed",
+        "its certificate is not trusted here: name who vouches for it, DATABASE_URL=…&sslrootcert=FILE",
+    ),
     Cause("does not support SSL", "it offers no encryption: set DB_SSL=false"),
     Cause("could not translate host name", "its host is not known: check the host in DATABASE_URL, or DB_HOST"),
     Cause("Connection refused", "nothing listens there: start it, or check host and port", passes=True),
