@@ -67,6 +67,7 @@ def clients(port: int, readers: Sequence[str], clickers: Sequence[str]) -> Itera
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, port, readers, clickers))
     process.start()
+    there.close()  # so that what is read ends with the process
     try:
         yield Clients(here)
     finally:
