@@ -1,4 +1,4 @@
-"""Clients of a gateway in a process of their own: many that read, one that clicks. They take as little CPU as can be."""
+"""Clients of a gateway in a process of their own: many that read, one that clicks. They take little CPU."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Clients:
         Raises:
             RuntimeError: One was no success.
         """
-        found = self._pipe.recv()
-        if isinstance(found, str):
-            raise RuntimeError(f"A client of the benchmark failed: {found}")
+        found, problem = self._pipe.recv()
+        if problem:
+            raise RuntimeError(f"A client of the benchmark failed: {problem}")
         return list(found)
 
 
@@ -80,9 +80,9 @@ def _serve(pipe: Connection, port: int, readers: Sequence[str], clickers: Sequen
     while True:
         seconds = pipe.recv()
         try:
-            pipe.send(asyncio.run(_ask(port, readers, people, time.time() + seconds)))
-        except (OSError, RuntimeError, asyncio.IncompleteReadError) as problem:
-            pipe.send(f"{type(problem).__name__}: {problem}")
+            pipe.send((asyncio.run(_ask(port, readers, people, time.time() + seconds)), ""))
+        except* (OSError, RuntimeError, asyncio.IncompleteReadError) as problems:
+            pipe.send(([], str(problems.exceptions[0])))
 
 
 async def _ask(port: int, readers: Sequence[str], clickers: Iterator[str], end: float) -> list[Told]:

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import click
 import psycopg2
-from dagster_postgres.storage import DagsterPostgresStorage
 from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812 - the driver writes its class in lower case
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import InvalidatePoolError
@@ -27,9 +26,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from moonx_pipeline.defs.dagster_private import ConfigurableClassData
 from moonx_pipeline.errors import OperatorError
+from moonx_pipeline.loading import kept_for_good
 from moonx_pipeline.settings import load_settings
 from moonx_pipeline.storage.connection.engine import dagster_database_url
 from moonx_pipeline.storage.connection.silence import KEEPALIVE
+
+with kept_for_good():  # with all that Dagster has loaded before
+    from dagster_postgres.storage import DagsterPostgresStorage
 
 _CREATING_TABLES = 0x6D6F6F6E  # advisory lock: several processes may start on an empty database at once
 

@@ -18,7 +18,7 @@ class PriceSource(enum.Enum):
     DEFILLAMA = "defillama"  # by contract, from listings and pools that DefiLlama checks
     ALCHEMY = "alchemy"  # a DEX price by contract, without its liquidity
 
-    # Each is the only one of its kind. The hash that an enumeration has by default is computed anew by Python each time.
+    # Each is the only one of its kind. By default Python computes a hash of its name each time.
     __hash__ = object.__hash__
 
 
