@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from moonx_pipeline.bench import core, limits, page, recovery, sockets, storage, sweeps, workers
+from moonx_pipeline.bench import bulk, core, limits, page, recovery, sockets, storage, sweeps, workers
 from moonx_pipeline.bench.crowd import crowd
 from moonx_pipeline.bench.figures import Add
 from moonx_pipeline.bench.setting import prepared
@@ -66,6 +66,12 @@ def _click(add: Add) -> None:
         page.clicks(add, many)
 
 
+def _bulk(add: Add) -> None:
+    """Reads and clicks beside a bulk of requests."""
+    with crowd() as many:
+        bulk.during_bulk(add, many)
+
+
 def _sockets(add: Add) -> None:
     """Delivery to thousands of sockets, and their memory."""
     with prepared(add) as running:
@@ -81,5 +87,6 @@ BENCHMARKS: Final[dict[str, Callable[[Add], None]]] = {
     "storage": _storage,
     "workers": _workers,
     "click": _click,
+    "bulk": _bulk,
     "sockets": _sockets,
 }

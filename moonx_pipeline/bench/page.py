@@ -12,11 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import jwt
-import requests
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from moonx_pipeline.bench.crowd import Crowd
 from moonx_pipeline.bench.figures import Add
+from moonx_pipeline.bench.setting import await_gateway
 from moonx_pipeline.bench.workers import whole_system
 from moonx_pipeline.gateway.page import STATIC
 from moonx_pipeline.simulator.server import free_port
@@ -108,7 +107,7 @@ def _page() -> Iterator[Page]:
     token = jwt.encode({"sub": _USER, "exp": datetime.now(UTC) + timedelta(hours=1)}, secret)
     settings = {"GATEWAY_PORT": str(port), "JWT_SECRET": secret, "WORKER_RATE_LIMIT_MAX": "1000"}
     with whole_system(**settings), sync_playwright() as playwright:
-        _until_ready(port)
+        await_gateway(port)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_OPTIONS)
         # High enough for the whole table to be rendered.
         page = browser.new_page(viewport={"width": 1280, "height": 3000})
@@ -117,11 +116,6 @@ def _page() -> Iterator[Page]:
         page.get_by_text("Live", exact=True).wait_for()
         yield page
         browser.close()
-
-
-@retry(retry=retry_if_exception_type(requests.RequestException), wait=wait_fixed(0.2), stop=stop_after_delay(90))
-def _until_ready(port: int) -> None:
-    requests.get(f"http://127.0.0.1:{port}/health/ready", timeout=5).raise_for_status()
 
 
 def _code(port: int, token: str) -> str:

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
 from sqlalchemy import Engine
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from moonx_pipeline.bench.figures import Add
 from moonx_pipeline.settings import Settings
@@ -88,3 +90,9 @@ def milliseconds(act: Callable[[], object], times: int = 5) -> float:
         act()
         taken.append((time.perf_counter() - started) * 1000)
     return statistics.median(taken)
+
+
+@retry(retry=retry_if_exception_type(requests.RequestException), wait=wait_fixed(0.1), stop=stop_after_delay(90))
+def await_gateway(port: int) -> None:
+    """Waits until a gateway of this machine is ready."""
+    requests.get(f"http://127.0.0.1:{port}/health/ready", timeout=5).raise_for_status()

@@ -24,10 +24,8 @@ from typing import Final, NamedTuple
 
 import jwt
 import psutil
-import requests
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from moonx_pipeline.bench.setting import Bench
+from moonx_pipeline.bench.setting import Bench, await_gateway
 from moonx_pipeline.domain.events import Event, SyncRef, portfolio_updated
 from moonx_pipeline.domain.portfolio import Position
 from moonx_pipeline.domain.valuation import totals_of
@@ -123,16 +121,11 @@ def _gateway() -> Iterator[tuple[int, str, psutil.Process]]:
         env={**os.environ, "GATEWAY_PORT": str(port), "JWT_SECRET": secret, "LOG_LEVEL": "error"},
     )
     try:
-        _until_ready(port)
+        await_gateway(port)
         yield port, secret, psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait()
-
-
-@retry(retry=retry_if_exception_type(requests.RequestException), wait=wait_fixed(0.1), stop=stop_after_delay(60))
-def _until_ready(port: int) -> None:
-    requests.get(f"http://127.0.0.1:{port}/health/ready", timeout=5).raise_for_status()
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def bench(names: tuple[str, ...], against: str | None, rounds: int | None) -> in
     """Measure what a sync costs, against the simulator with 150 ms latency.
 
     Each figure is printed, and saved in bench.json under MOONX_HOME, as soon as it is known. NAME is one of sync,
-    limits, recovery, sweeps, growth, workers, click and sockets; all by default.
+    limits, recovery, sweeps, growth, storage, workers, click, bulk and sockets; all by default.
     """
     try:
         from moonx_pipeline.bench.benchmarks import BENCHMARKS

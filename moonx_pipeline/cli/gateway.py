@@ -8,7 +8,7 @@ import click
 @click.command()
 def gateway() -> None:
     """Serve API, page and live connection until stopped; as many side by side as you like."""
-    from moonx_pipeline.cli.loading import kept_for_good
+    from moonx_pipeline.loading import kept_for_good
 
     with kept_for_good():
         from moonx_pipeline.gateway.server import run_gateway

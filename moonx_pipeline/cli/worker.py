@@ -12,8 +12,8 @@ _FIRST_PORT = 3001
 @click.command()
 def worker() -> int:
     """Carry runs until stopped: the first Ctrl-C lets those under way end, a second one stops at once."""
-    from moonx_pipeline.cli.loading import kept_for_good
     from moonx_pipeline.errors import WrongUse
+    from moonx_pipeline.loading import kept_for_good
     from moonx_pipeline.logs import log_warnings, set_up_logs
     from moonx_pipeline.metrics.prefork import share_metrics
     from moonx_pipeline.metrics.serving import is_wanted, listen

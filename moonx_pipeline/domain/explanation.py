@@ -17,9 +17,10 @@ from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.flags import not_counted_reason
 from moonx_pipeline.domain.money import amount_of, plain, value_of
 from moonx_pipeline.domain.portfolio import ChainBalances, Position, TokenKey
-from moonx_pipeline.domain.quotes import ASKED_SOURCES
+from moonx_pipeline.domain.quotes import ASKED_SOURCES, PriceSource
 from moonx_pipeline.domain.valuation import TokenFacts, Valuer
 
+_NAMES: Final = {source: source.value for source in PriceSource}
 _encode: Final = msgspec.json.Encoder(decimal_format="string").encode
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -91,7 +92,7 @@ class EvidencePacker:
             wallet, chain_id, token = p[:3]
             place = self._places.get((chain_id, token))
             if place is None:
-                place = self._add(p.key, valuer)
+                place = self._add(TokenKey(chain_id, token), valuer)
             if place == _NOTHING_KNOWN:
                 continue
             reading = read.get((wallet, chain_id))
@@ -163,13 +164,13 @@ def explain_token(key: TokenKey, valuer: Valuer) -> dict[str, Any]:
         if quote is None
         else {
             "usd": plain(quote.price_usd),
-            "source": quote.source.value,
+            "source": _NAMES[quote.source],
             "at": quote.price_at or quote.read_at,
             "rule": choice.rule,
         },
         "quotes": [
             {
-                "source": use.quote.source.value,
+                "source": _NAMES[use.quote.source],
                 "priceUsd": plain(use.quote.price_usd),
                 "priceAt": use.quote.price_at,
                 "readAt": use.quote.read_at,
@@ -178,9 +179,9 @@ def explain_token(key: TokenKey, valuer: Valuer) -> dict[str, Any]:
             for use in choice.uses
         ],
         "answeredNothing": [
-            {"source": source.value, "at": at} for source, at in answered.items() if source not in said
+            {"source": _NAMES[source], "at": at} for source, at in answered.items() if source not in said
         ],
-        "notAsked": [source.value for source in ASKED_SOURCES if source not in answered and source not in said],
+        "notAsked": [_NAMES[source] for source in ASKED_SOURCES if source not in answered and source not in said],
         "depth": None
         if depth is None
         else {

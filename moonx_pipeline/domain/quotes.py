@@ -18,6 +18,9 @@ class PriceSource(enum.Enum):
     DEFILLAMA = "defillama"  # by contract, from listings and pools that DefiLlama checks
     ALCHEMY = "alchemy"  # a DEX price by contract, without its liquidity
 
+    # Each is the only one of its kind. By default Python computes a hash of its name each time.
+    __hash__ = object.__hash__
+
 
 ASKED_SOURCES: Final = tuple(source for source in PriceSource if source is not PriceSource.REDEMPTION)
 """Those that are asked about a token, and whose quotes are stored; a redemption price follows from another token's."""

@@ -46,6 +46,8 @@ def _as_read(text: str) -> str:
 
 def _folded(symbol: str) -> str:
     """A symbol without what does not distinguish it: spaces, a leading dollar sign, case."""
+    if symbol.isascii() and symbol.isprintable():  # as the rest says, for a tenth of the time
+        return symbol.replace(" ", "").strip("$").upper()
     return "".join(c for c in _as_read(symbol) if unicodedata.category(c)[0] in "LNPS").strip("$").upper()
 
 

@@ -66,8 +66,10 @@ def create_app(settings: Settings, engine: Engine) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        # As many threads as connections, so a request never waits for a connection.
-        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.database.max_connections
+        # No more threads than connections, so a request never waits for a connection.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = max(
+            1, settings.database.max_connections - gateway.afterwards.threads
+        )
         await live.start()
         monitoring.start()
         yield

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 
+from moonx_pipeline.gateway.afterwards import Afterwards
 from moonx_pipeline.gateway.answers import ApiError
 from moonx_pipeline.gateway.auth import Caller, InvalidToken, TokenVerifier
 from moonx_pipeline.gateway.deliveries import TakenDeliveries
@@ -33,6 +34,7 @@ class Gateway:
     verifier: TokenVerifier
     limits: RequestLimits
     live: LiveServer
+    afterwards: Afterwards = field(default_factory=Afterwards)
     deliveries: TakenDeliveries = field(default_factory=TakenDeliveries)
 
     def dagster_url(self, caller: Caller) -> str | None:
@@ -44,7 +46,8 @@ class Gateway:
         return self.settings.gateway.dagster_url or own
 
 
-def _gateway(request: Request) -> Gateway:
+async def _gateway(request: Request) -> Gateway:
+    # Not a plain function: each of those waits for a thread.
     gateway: Gateway = request.app.state.gateway
     return gateway
 

@@ -26,6 +26,7 @@ def run_gateway(settings: Settings) -> None:
     Raises:
         OperatorError: The port is taken, the database can't be used, or the token keys are missing.
     """
+    settings = _keeping_connections(settings)
     app = create_app(settings, ready_engine(settings))
     _allow_many_sockets()
     listening = _listen(settings.gateway.host, settings.gateway.port)
@@ -44,6 +45,12 @@ def run_gateway(settings: Settings) -> None:
     )
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again after it has stopped
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _keeping_connections(settings: Settings) -> Settings:
+    """The same settings, by which all connections stay open: opening one takes longer than most requests."""
+    database = settings.database.model_copy(update={"min_connections": settings.database.max_connections})
+    return settings.model_copy(update={"database": database})
 
 
 def _listen(host: str, port: int) -> socket.socket:

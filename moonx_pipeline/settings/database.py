@@ -54,7 +54,12 @@ class DatabaseSettings(Group):
         20, "DB_MAX_CONNECTIONS", unit="connections", about="Most connections of one process.", ge=1, le=500
     )
     min_connections: Int = setting(
-        5, "DB_MIN_CONNECTIONS", unit="connections", about="Connections that a process keeps open.", ge=0, le=500
+        5,
+        "DB_MIN_CONNECTIONS",
+        unit="connections",
+        about="Connections that a process keeps open once they were needed; a gateway keeps all.",
+        ge=0,
+        le=500,
     )
     idle_timeout_ms: Int = setting(
         30_000, "DB_IDLE_TIMEOUT", unit="ms", about="A transaction that idles longer is ended.", ge=1000

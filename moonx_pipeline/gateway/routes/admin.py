@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AfterValidator, Field, model_validator
-from starlette.background import BackgroundTask
 
 from moonx_pipeline.domain.events import rfc3339
 from moonx_pipeline.domain.users import parse_user_id
@@ -81,7 +80,7 @@ def sync_many(gateway: Shared, body: BulkBody) -> Response:
         ],
     }
     ids = [row.request_id for row in rows if row.request_id is not None] if body.priority != "low" else []
-    trigger = BackgroundTask(trigger_runs, gateway.engine, gateway.settings.service.graphql_url, ids)
+    trigger = gateway.afterwards.act(trigger_runs, gateway.engine, gateway.settings.service.graphql_url, ids)
     return answer(data, status=202, background=trigger)
 
 

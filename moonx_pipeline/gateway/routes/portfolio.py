@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
-from starlette.background import BackgroundTask
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.chains import CHAIN_BY_ID
@@ -19,6 +18,7 @@ from moonx_pipeline.storage.portfolios.portfolio import (
     StoredPortfolio,
     portfolio_state,
     portfolio_version,
+    portfolios_in,
     read_portfolio,
 )
 from moonx_pipeline.storage.portfolios.series import read_series
@@ -65,14 +65,17 @@ def get_portfolio(
     Viewing one that was never read, or not for 5 minutes, starts a sync in the background.
     """
     chains = _chain_ids(chainIds)
-    viewed = BackgroundTask(_viewed, gateway, caller.user_id)
+    viewed = gateway.afterwards.view(caller.user_id, _viewed, gateway, caller.user_id)
     with gateway.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         state = portfolio_state(connection, caller.user_id)
         tag = weak_entity_tag(state.version, caller.user_id, caller.is_admin, state.as_of, state.chains)
         headers = {"ETag": tag, "Cache-Control": _REVALIDATED, "Vary": "Authorization"}
         if if_none_match is not None and names(if_none_match, headers["ETag"], weakly=True):
             return Response(status_code=304, headers=headers, background=viewed)
-        stored = read_portfolio(connection, caller.user_id) or StoredPortfolio.empty(caller.user_id, state.version)
+        if state.has_wallets:
+            stored = portfolios_in(connection, {caller.user_id: state})[caller.user_id]
+        else:
+            stored = StoredPortfolio.empty(caller.user_id, state.version)
     data = portfolio_json(stored, include_spam=includeSpam, chain_ids=chains, min_value=minValue)
     return answer(data if caller.is_admin else portfolio_for_people(data), headers=headers, background=viewed)
 

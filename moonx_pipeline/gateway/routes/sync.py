@@ -8,7 +8,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
-from starlette.background import BackgroundTask
 
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.events import rfc3339
@@ -108,7 +107,7 @@ def _trigger(gateway: Gateway, caller: Caller, wanted: TriggerBody, key: str | N
         "remainingRequests": settings.worker.rate_max if asked.remaining is None else asked.remaining,
         "resetTime": rfc3339(asked.reset_at) if asked.reset_at else None,
     }
-    trigger = BackgroundTask(trigger_runs, gateway.engine, settings.service.graphql_url, [asked.request_id])
+    trigger = gateway.afterwards.act(trigger_runs, gateway.engine, settings.service.graphql_url, [asked.request_id])
     return answer(data, pause.sentence if pause else None, status=202, background=trigger)
 
 

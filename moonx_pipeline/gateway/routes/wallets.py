@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 from pydantic import AfterValidator, Field
-from starlette.background import BackgroundTask
 
 from moonx_pipeline.domain.addresses import parse_address
 from moonx_pipeline.gateway.answers import SIGNED_IN, WITH_BODY, Answer, ApiError, Model, answer, documented
@@ -76,7 +75,7 @@ def put_wallets(
         "maxWallets": MAX_WALLETS,
         "requestId": str(request_id) if request_id else None,
     }
-    trigger = BackgroundTask(
+    trigger = gateway.afterwards.act(
         trigger_runs, gateway.engine, gateway.settings.service.graphql_url, [request_id] if request_id else []
     )
     refusal = change.request.refusal if change.request else None

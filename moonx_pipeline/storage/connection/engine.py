@@ -56,19 +56,20 @@ def ready_engine(settings: Settings) -> Engine:
         OperatorError: It can't be reached, or its schema is of another version.
     """
     url = database_url(settings)
-    return _ready_engine(url, settings.database.url is None, settings.database.max_connections, os.getpid())
+    most, kept = settings.database.max_connections, settings.database.min_connections
+    return _ready_engine(url, settings.database.url is None, most, kept, os.getpid())
 
 
 @cache
-def _ready_engine(url: str, is_embedded: bool, connections: int, _process_id: int) -> Engine:
-    engine = open_engine(url, connections=connections)
+def _ready_engine(url: str, is_embedded: bool, connections: int, kept: int, _process_id: int) -> Engine:
+    engine = open_engine(url, connections=connections, kept=kept)
     reach(engine)
     ensure_schema(engine, is_embedded=is_embedded)
     return engine
 
 
-def open_engine(url: str, *, connections: int = 20) -> Engine:
-    """An engine with a pool; it connects at first use.
+def open_engine(url: str, *, connections: int = 20, kept: int = 5) -> Engine:
+    """An engine with a pool; it connects at first use, and closes what is more than ``kept`` after each use.
 
     A connection that died in the pool is noticed when it is used, and all pooled connections of its age are
     replaced; asking before each use would cost a round trip a transaction. A sync repeats such a step
@@ -76,8 +77,8 @@ def open_engine(url: str, *, connections: int = 20) -> Engine:
     """
     engine = create_engine(
         url,
-        pool_size=min(connections, 5),
-        max_overflow=max(0, connections - 5),
+        pool_size=max(1, min(connections, kept)),  # 0 would be any number
+        max_overflow=max(0, connections - max(1, kept)),
         pool_recycle=1800,
         pool_timeout=10,
         hide_parameters=True,

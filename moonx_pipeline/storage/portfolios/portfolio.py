@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -132,6 +132,11 @@ def read_portfolio(connection: Connection, user_id: str) -> StoredPortfolio | No
 def read_portfolios(connection: Connection, user_ids: Sequence[str]) -> dict[str, StoredPortfolio]:
     """The portfolios of those users who have wallets, by user id. The connection is as for ``portfolio_state``."""
     states = {user: state for user, state in _states(connection, user_ids).items() if state.has_wallets}
+    return portfolios_in(connection, states)
+
+
+def portfolios_in(connection: Connection, states: Mapping[str, PortfolioState]) -> dict[str, StoredPortfolio]:
+    """The portfolios of users whose states are known from the same snapshot."""
     positions: dict[str, list[Position]] = {user: [] for user in states}
     for user, *row in connection.exec_driver_sql(_POSITIONS, {"users": list(states)}):
         positions[user].append(_position(row))

@@ -10,26 +10,34 @@ WITH incoming AS MATERIALIZED (
       AND NOT EXISTS (SELECT 1 FROM incoming i WHERE i.user_id = h.user_id AND i.wallet_address = h.wallet_address
                       AND i.chain_id = h.chain_id AND i.token_address = h.token_address)
     RETURNING 1
-), written AS (
-    INSERT INTO user_token_holdings AS h (
+), updated AS (
+    UPDATE user_token_holdings h
+    SET (token_symbol, token_name, token_decimals, balance, price_usd, price_source, change_24h, is_spam, spam_reasons,
+         is_verified, flags, logo_url, balance_formatted, value_usd, price_at, last_updated)
+      = (i.token_symbol, i.token_name, i.token_decimals, i.balance, i.price_usd, i.price_source, i.change_24h,
+         i.is_spam, i.spam_reasons, i.is_verified, i.flags, i.logo_url, i.balance_formatted, i.value_usd, i.price_at,
+         now())
+    FROM incoming i
+    -- Those that differ in anything but what follows from the rest, and the times.
+    WHERE h.user_id = ANY(%(users)s) AND i.user_id = h.user_id AND i.wallet_address = h.wallet_address
+      AND i.chain_id = h.chain_id AND i.token_address = h.token_address
+      AND (h.token_symbol, h.token_name, h.token_decimals, h.balance, h.price_usd, h.price_source, h.change_24h,
+           h.is_spam, h.spam_reasons, h.is_verified, h.flags, h.logo_url)
+        IS DISTINCT FROM
+          (i.token_symbol, i.token_name, i.token_decimals, i.balance, i.price_usd, i.price_source, i.change_24h,
+           i.is_spam, i.spam_reasons, i.is_verified, i.flags, i.logo_url)
+    RETURNING 1
+), inserted AS (
+    -- The users are locked, so nobody else inserts: a look for conflicts with others is saved.
+    INSERT INTO user_token_holdings (
         user_id, wallet_address, chain_id, token_address, token_symbol, token_name, token_decimals, balance,
         balance_formatted, price_usd, value_usd, price_source, price_at, change_24h, is_spam, spam_reasons, is_verified,
         flags, logo_url, last_updated)
     SELECT i.*, now() FROM incoming i
-    ON CONFLICT (user_id, wallet_address, chain_id, token_address) DO UPDATE
-    SET (token_symbol, token_name, token_decimals, balance, price_usd, price_source, change_24h, is_spam, spam_reasons,
-         is_verified, flags, logo_url, balance_formatted, value_usd, price_at, last_updated)
-      = (excluded.token_symbol, excluded.token_name, excluded.token_decimals, excluded.balance, excluded.price_usd,
-         excluded.price_source, excluded.change_24h, excluded.is_spam, excluded.spam_reasons, excluded.is_verified,
-         excluded.flags, excluded.logo_url, excluded.balance_formatted, excluded.value_usd, excluded.price_at,
-         excluded.last_updated)
-    -- All but what follows from these, and the times.
-    WHERE (h.token_symbol, h.token_name, h.token_decimals, h.balance, h.price_usd, h.price_source, h.change_24h,
-           h.is_spam, h.spam_reasons, h.is_verified, h.flags, h.logo_url)
-        IS DISTINCT FROM
-          (excluded.token_symbol, excluded.token_name, excluded.token_decimals, excluded.balance, excluded.price_usd,
-           excluded.price_source, excluded.change_24h, excluded.is_spam, excluded.spam_reasons, excluded.is_verified,
-           excluded.flags, excluded.logo_url)
-    RETURNING xmax = 0 AS is_new
+    WHERE NOT EXISTS (SELECT 1 FROM user_token_holdings h
+                      WHERE h.user_id = ANY(%(users)s) AND h.user_id = i.user_id
+                        AND h.wallet_address = i.wallet_address AND h.chain_id = i.chain_id
+                        AND h.token_address = i.token_address)
+    RETURNING 1
 )
-SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new), (SELECT count(*) FROM gone) FROM written
+SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM updated), (SELECT count(*) FROM gone)

@@ -53,7 +53,7 @@ def add_requests(connection: Connection, users: Sequence[str], *, source: str, p
 
     Args:
         connection: Inside a transaction; until it ends, other requests for these users wait.
-        users: Some thousands at most.
+        users: Some hundreds: all of their requests are locked until the transaction ends.
         source: Who asks.
         priority: Of all of them.
     """

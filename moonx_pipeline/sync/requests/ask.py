@@ -47,8 +47,9 @@ _ACTIVITIES: Final = {"manual": "manual_sync", "login": "sync_triggered", "walle
 _SECONDS: Final = 10.0
 """Seconds to retry a step while the database is away."""
 
-_USERS_AT_ONCE: Final = 5000
-"""Users of a bulk request per transaction: others who ask for one of them wait until it ends."""
+_USERS_AT_ONCE: Final = 250
+"""Users of a bulk request per transaction: others who ask for one of them, or look at their portfolio, wait until it
+ends, each in a thread of the gateway."""
 
 
 class Refusal(NamedTuple):
@@ -244,7 +245,9 @@ def ask_for_many(
     source: str = "backfill",
     priority: str = "low",
 ) -> list[BulkRow]:
-    """Asks for many users' syncs, thousands per statement; takes no permits and counts as no user's activity.
+    """Asks for many users' syncs, hundreds a transaction; takes no permits and counts as no user's activity.
+
+    If the database goes away, those before are asked for. Asking again is safe: requests that wait serve it.
 
     Args:
         engine: The pipeline's database.
