@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import jwt
+import requests
 
 from moonx_pipeline.bench.crowd import Crowd
 from moonx_pipeline.bench.figures import Add
