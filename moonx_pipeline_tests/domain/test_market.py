@@ -90,6 +90,12 @@ def test_of_prices_of_one_source_and_time_the_same_one_is_lent_every_time() -> N
     assert lent == {Decimal(2500)}  # of its own chain's form
 
 
+def test_a_poisoned_pool_of_one_form_of_a_coin_prices_none_of_them() -> None:
+    known = {key: evidence(quote("alchemy", "2000", read=A_SECOND)) for key in (ETHER, BASE_ETHER)}
+    market = market_of({**known, BRIDGED_WETH: listed(evidence(quote("alchemy", "1000000")), "weth")})
+    assert {usd(market, key) for key in (ETHER, BASE_ETHER, BRIDGED_WETH)} == {Decimal(2000)}
+
+
 def _orders(known: dict[TokenKey, Evidence]) -> list[list[TokenKey]]:
     keys = list(known)
     return [keys[n:] + keys[:n] for n in range(len(keys))] + [keys[::-1]]
