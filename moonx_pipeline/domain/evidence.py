@@ -75,6 +75,11 @@ class Evidence(NamedTuple):
         """Whether the depth of its pools was ever known."""
         return self.depth is not None and self.depth.state is not DepthState.UNKNOWN
 
+    @property
+    def is_without_pools(self) -> bool:
+        """Whether the source that knows pools has answered, and never knew one."""
+        return self.depth is None and PriceSource.DEXSCREENER in self.answered
+
     def depth_now(self, now: datetime) -> PoolDepth | None:
         """The depth that is still believed: a thin one until an answer contradicts it, any other for a day."""
         depth = self.depth

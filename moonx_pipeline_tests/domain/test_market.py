@@ -156,7 +156,8 @@ def test_a_pool_may_be_quoted_in_any_trusted_token_or_in_the_native_coin_itself(
     ("said", "rate"),
     [
         ([quote("coingecko", "0.9987")], "0.9987"),
-        ([quote("coingecko", "0.12")], "0.12"),
+        ([quote("coingecko", "0.81")], "0.81"),
+        ([quote("coingecko", "0.5")], None),
         ([quote("coingecko", "0.001")], None),
         ([quote("coingecko", "1000")], None),
         ([quote("coingecko", "0.05"), quote("defillama", "0.051")], "0.05"),
