@@ -41,6 +41,11 @@ def without_alchemy(engine: Engine, simulator: RunningSimulator, *slugs: str) ->
     )
 
 
+def refuse_contracts(simulator: RunningSimulator) -> None:
+    """Lets nobody ask contracts themselves."""
+    simulator.fault("outage", endpoint="eth_call")
+
+
 def chain_status(engine: Engine, chain_id: int) -> Any:
     with engine.connect() as connection:
         return connection.exec_driver_sql("SELECT * FROM user_chain_status WHERE chain_id = %s", (chain_id,)).one()
@@ -162,11 +167,38 @@ def test_a_token_that_a_list_did_not_read_is_asked_for_by_its_contract(
 
 
 @pytest.mark.parametrize("row", UNREAD)
+def test_a_token_that_no_list_reads_is_asked_of_its_contract(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, row: dict[str, Any]
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **row)
+
+    assert sync(runtime).status == "completed"
+
+    assert held(engine) == EVERYTHING
+    assert (portfolio(engine).totals.unread, portfolio(engine).totals.complete) == (0, True)
+
+
+def test_a_contract_that_was_destroyed_leaves_nothing_unread(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.simulation.world.destroy(LINK)
+
+    for _ in range(2):
+        assert sync(runtime).status == "completed"
+
+        assert held(engine) == {key: balance for key, balance in EVERYTHING.items() if key != (1, LINK.address)}
+        assert (portfolio(engine).totals.unread, portfolio(engine).totals.complete) == (0, True)
+
+
+@pytest.mark.parametrize("row", UNREAD)
 def test_a_token_never_read_and_unknown_is_left_out_by_count_until_it_is_read(
     engine: Engine, runtime: Runtime, simulator: RunningSimulator, row: dict[str, Any]
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **row)
+    refuse_contracts(simulator)
 
     first = sync(runtime)
 
@@ -188,6 +220,7 @@ def test_a_token_that_is_read_as_nothing_at_last_is_a_change_that_is_told(
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, tokenBalance="0x")
+    refuse_contracts(simulator)
     sync(runtime)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, tokenBalance="0x0")
 
@@ -205,6 +238,7 @@ def test_a_token_that_nobody_read_keeps_its_last_balance_and_says_so(
     register(engine, "ann", PLAIN_WALLET)
     sync(runtime)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **row)
+    refuse_contracts(simulator)
 
     assert sync(runtime).status == "completed"
 
@@ -248,6 +282,7 @@ def test_a_way_that_is_away_leaves_the_good_reading_as_it_is(
     register(engine, "ann", PLAIN_WALLET)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, tokenBalance="0x")
     simulator.fault("outage", endpoint="alchemy_getTokenBalances")
+    simulator.fault("outage", endpoint="eth_call")
 
     assert sync(runtime).status == "completed"
 

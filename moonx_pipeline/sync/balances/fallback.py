@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol
 from moonx_pipeline.clock import utc_now
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Way
 from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_DATA, NODE
-from moonx_pipeline.providers.alchemy import RpcReading
+from moonx_pipeline.providers.alchemy import Alchemy, RpcReading
 from moonx_pipeline.providers.error_table import effect_of
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
 from moonx_pipeline.providers.evm import EvmNode
@@ -101,6 +101,8 @@ class OtherWays:
             if tokens:
                 ask = partial(node.balances, wallet, tokens)
                 reading = self._once_more(reading, NODE.breaker_of(chain_id), ask)
+        if alchemy is not None and node is None and reading.unknown:
+            reading = self._once_more(reading, ALCHEMY.breaker_of(chain_id), partial(_by_contracts, alchemy, reading))
         return reading
 
     def _once_more(self, reading: ChainBalances, key: str, ask: Callable[[CallScope], ChainBalances]) -> ChainBalances:
@@ -177,6 +179,17 @@ def is_of_account(error: ProviderError | None) -> bool:
 def _worth_asking_again(error: ProviderError | None) -> bool:
     """Whether JSON-RPC may answer when the data API did not; both share one account's key and limit."""
     return not isinstance(error, RateLimited) and not is_of_account(error)
+
+
+def _by_contracts(alchemy: Alchemy, reading: ChainBalances, scope: CallScope) -> ChainBalances:
+    """What contracts themselves say, in one call: one without code, as after its end, has no balance of anybody."""
+    wallet, chain_id = reading.wallet, reading.chain_id
+    said = alchemy.bulk(chain_id).read([(wallet, token) for token in _unsure(reading)], scope)
+    return replace(
+        reading,
+        balances={token: balance for (_, token), balance in said.balances.items()},
+        without_balance=frozenset(token for _, token in said.refused),
+    )
 
 
 def _unsure(reading: ChainBalances) -> tuple[str, ...]:
