@@ -112,8 +112,8 @@ def merge(known: Evidence, new: Evidence) -> Evidence:
 def with_quotes_of(evidence: Evidence, others: Iterable[Evidence]) -> Evidence:
     """A token's evidence with the quotes of tokens that are worth the same, the latest of each source.
 
-    A source may price one of them by a pool that somebody poisoned. So a quote far from what the same source said of the
-    others at the time is left out; of two, the higher one.
+    A source may price one of them by a pool that somebody poisoned. So a quote far from what the same source said of
+    the others at the time is left out; of two, the higher one.
     """
     parts = [*(other.quotes for other in others), evidence.quotes]
     return evidence._replace(quotes=_latest_quotes(_without_outliers(parts)))

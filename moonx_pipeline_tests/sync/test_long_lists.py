@@ -194,6 +194,9 @@ class NoMemory:
     def tokens(self, wallet: str, chain_id: int) -> list[str]:
         return []
 
+    def newest_block(self, wallet: str, chain_id: int) -> int | None:
+        return None
+
     def listed(self, chain_id: int) -> list[str]:
         return []
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import DEFAULT_CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, DEFAULT_CHAINS, NATIVE_TOKEN
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
@@ -340,6 +340,53 @@ def test_a_token_that_a_node_can_not_do_is_unread_and_costs_no_other(
     assert (1, LINK.address) not in held(engine)
     assert chain_status(engine, 1).unread == 1
     assert portfolio(engine).totals.unread == 1
+
+
+# A source that is behind.
+
+
+@pytest.mark.parametrize("by_node", [True, False], ids=["node", "alchemy"])
+def test_an_older_block_undoes_nothing_that_a_later_one_said(
+    engine: Engine, simulator: RunningSimulator, by_node: bool
+) -> None:
+    runtime = without_alchemy(engine, simulator, "base") if by_node else sources_with(engine, simulator)
+    world, unsafe = simulator.simulation.world, CHAIN_BY_ID[8453].unsafe_blocks
+    ether = next(one.token for one in world.holdings(PLAIN_WALLET, 8453) if one.token.is_native)
+    register(engine, "ann", PLAIN_WALLET)
+    sync(runtime)
+    before = held(engine)
+    simulator.fault("outage", network="base-mainnet", endpoint="eth_getBalance")
+    world.set_balance(PLAIN_WALLET, ether, 1)
+    newest = world.blocks[8453] - 1
+    world.blocks[8453] = newest - unsafe - 1
+
+    sync(runtime)
+
+    assert held(engine) == before
+    base = chain_status(engine, 8453)
+    assert (base.status, base.error_code, base.block) == ("stale", "unavailable", newest)
+    assert f"block {newest - unsafe - 1} of Base, and block {newest} was read before" in base.error
+
+    world.blocks[8453] = newest - unsafe  # as after a reorganisation
+    sync(runtime)
+
+    assert held(engine) == {**before, (8453, NATIVE_TOKEN): 1}
+    assert chain_status(engine, 8453).status == "fresh"
+
+
+def test_a_chain_that_begins_anew_is_read_again_within_an_hour(engine: Engine, simulator: RunningSimulator) -> None:
+    runtime, blocks = without_alchemy(engine, simulator, "base"), simulator.simulation.world.blocks
+    register(engine, "ann", PLAIN_WALLET)
+    sync(runtime)
+    blocks[8453] = 5
+    sync(runtime)
+    assert chain_status(engine, 8453).status == "stale"
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE user_chain_status SET last_success_at = last_success_at - interval '1 hour'")
+
+    sync(runtime)
+
+    assert (chain_status(engine, 8453).status, chain_status(engine, 8453).block) == ("fresh", 5)
 
 
 # What else is known of a reading.

@@ -12,12 +12,13 @@ from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from moonx_pipeline.clock import utc_now
+from moonx_pipeline.domain.chains import CHAIN_BY_ID
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Way
-from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_DATA, NODE
+from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_DATA, NODE, label_of
 from moonx_pipeline.providers.alchemy import Alchemy, RpcReading
 from moonx_pipeline.providers.error_table import effect_of
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
-from moonx_pipeline.providers.evm import EvmNode
+from moonx_pipeline.providers.evm import EvmNode, NodeBehind
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.calls import ProviderCalls
 
@@ -45,6 +46,9 @@ class Memory(Protocol):
 
     def tokens(self, wallet: str, chain_id: int) -> Collection[str]:
         """Contracts that a wallet may hold: those it held, and major coins."""
+
+    def newest_block(self, wallet: str, chain_id: int) -> int | None:
+        """The newest block at which a wallet was read lately; ``None`` if none is known."""
 
     def is_gap(self, wallet: str, chain_id: int) -> bool:
         """Whether it is not known, up to any block that logs reach back to, what a wallet received."""
@@ -79,6 +83,28 @@ class OtherWays:
             elif self.calls.alchemy_serves(reading.chain_id) and _worth_asking_again(error):
                 reading, error = (self._by_data if way == "alchemy-data" else self._by_rpc)(reading, error)
         return self.single_tokens(reading)
+
+    def unless_older(self, reading: ChainBalances) -> ChainBalances:
+        """The reading; a failed one if it is of a block far before one that was read lately.
+
+        A source may ask one of its nodes that is behind: what has moved since would be undone.
+        """
+        block, chain = reading.block, CHAIN_BY_ID[reading.chain_id]
+        if block is None or reading.outcome is not ChainOutcome.OK:
+            return reading
+        newest = self.memory.newest_block(reading.wallet, chain.id)
+        if newest is None or block + chain.unsafe_blocks >= newest:
+            return reading
+        said = f"{label_of(reading.source or '')} answered for block {block} of {chain.name}"
+        return ChainBalances(
+            reading.wallet,
+            chain.id,
+            ChainOutcome.FAILED,
+            tokens=reading.tokens,
+            source=reading.source,
+            reason=f"{said}, and block {newest} was read before: it is behind its chain.",
+            error_code=NodeBehind.kind,
+        )
 
     def _left(self, chain_id: int) -> Sequence[str]:
         """The ways after the shared call, which is only made where it is the first one."""
@@ -130,7 +156,7 @@ class OtherWays:
             return alchemy.read_balances(group, with_metadata=False, scope=scope).balances[pair]
 
         try:
-            return self.calls.make(ALCHEMY_DATA, ask), error
+            return self.unless_older(self.calls.make(ALCHEMY_DATA, ask)), error
         except ProviderError as problem:
             return _after(failed, problem), problem
 
@@ -161,9 +187,11 @@ class OtherWays:
         tokens = tuple(dict.fromkeys(self.memory.tokens(wallet, chain_id)))
         try:
             ask = partial(node.balances, wallet, tokens, listed=self.memory.listed(wallet, chain_id))
-            read = self.calls.make(NODE.breaker_of(chain_id), ask)
+            read = self.unless_older(self.calls.make(NODE.breaker_of(chain_id), ask))
         except ProviderError as error:
             return _after(failed, error)
+        if not read.is_read:
+            return read
         tokens_read = {token: info for token, info in failed.tokens.items() if token in read.balances}
         # What was received since the block known so far is looked for later, unless it can't be: then a search replaces
         # that look.

@@ -170,7 +170,8 @@ class BalanceFetch:
     def _go_on(self, said: Mapping[Pair, _Said], error: ProviderError | None) -> None:
         """Ends complete readings, and faults; asks the fallbacks for what an incomplete reading lacks."""
         ended: dict[Pair, _Said] = {}
-        for pair, one in said.items():
+        for pair, answer in said.items():
+            one = self._ways.unless_older(answer) if isinstance(answer, ChainBalances) else answer
             ask = self._fallback(one, error)
             if ask is None:
                 ended[pair] = one

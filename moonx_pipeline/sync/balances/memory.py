@@ -6,10 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from moonx_pipeline.domain.majors import MAJOR_IDS
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.portfolios.holdings import held_tokens, place_in_list
+from moonx_pipeline.storage.portfolios.known_tokens import newest_blocks
 from moonx_pipeline.storage.tokens.registry import contracts_of, listed_contracts
 from moonx_pipeline.sync.balances.fallback import PlaceInList
 
@@ -30,6 +32,7 @@ class StoredMemory:
     searches: bool
     gaps: Collection[tuple[str, int]] = frozenset()
     _listed: dict[int, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _newest: list[Mapping[tuple[str, int], int]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def place_in_list(self, wallet: str, chain_id: int) -> PlaceInList:
         """Where the reading of a wallet's list continues."""
@@ -41,6 +44,16 @@ class StoredMemory:
         with self._connect() as connection:
             held = held_tokens(connection, self.owners[wallet], wallet, chain_id)
             return [*held, *contracts_of(connection, chain_id, MAJOR_IDS)]
+
+    def newest_block(self, wallet: str, chain_id: int) -> int | None:
+        """The newest block at which a wallet was read lately; ``None`` if none is known."""
+        if not self._newest:  # of all wallets of a batch, once
+            try:
+                with self._connect() as connection:
+                    self._newest.append(newest_blocks(connection, sorted(set(self.owners.values()))))
+            except SQLAlchemyError:
+                return None  # what is left to do needs the database, and says so
+        return self._newest[0].get((wallet, chain_id))
 
     def is_gap(self, wallet: str, chain_id: int) -> bool:
         """Whether it is not known, up to any block that logs reach back to, what a wallet received."""
