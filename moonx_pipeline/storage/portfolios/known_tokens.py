@@ -58,7 +58,7 @@ GROUP BY wallet_address, chain_id
 
 
 def newest_blocks(connection: Connection, user_ids: Sequence[str]) -> dict[tuple[str, int], int]:
-    """The newest block of which a wallet's balances were read within the last hour, by wallet and chain.
+    """The newest block at which a wallet's balances were read within the last hour, by wallet and chain.
 
     Not of longer ago: a chain that somebody made for development may begin anew.
     """
