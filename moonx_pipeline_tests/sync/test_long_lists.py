@@ -197,6 +197,9 @@ class NoMemory:
     def newest_block(self, wallet: str, chain_id: int) -> int | None:
         return None
 
+    def shown(self, wallet: str, chain_id: int) -> list[str]:
+        return []
+
     def listed(self, chain_id: int) -> list[str]:
         return []
 

@@ -290,6 +290,39 @@ def test_a_way_that_is_away_leaves_the_good_reading_as_it_is(
     assert {chain.status for chain in portfolio(engine).chains} == {"fresh"}
 
 
+# A row that is missing in a list.
+
+
+def test_a_held_token_that_a_list_leaves_out_is_asked_for(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(runtime)
+    simulator.fault("missing_row", params={"token": LINK.address})
+
+    assert sync(runtime).status == "completed"
+
+    assert held(engine) == EVERYTHING
+    assert not any(position.flags for position in portfolio(engine).positions if position.token == LINK.address)
+    assert portfolio(engine).totals.complete
+
+
+def test_a_held_token_that_is_left_out_and_sold_is_gone(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(runtime)
+    simulator.fault("missing_row", params={"token": LINK.address})
+    simulator.simulation.world.set_balance(PLAIN_WALLET, LINK, 0)
+
+    for _ in range(2):
+        sync(runtime)
+
+        assert held(engine) == {key: balance for key, balance in EVERYTHING.items() if key != (1, LINK.address)}
+        assert portfolio(engine).totals.complete
+        assert simulator.requests("alchemy alchemy_getTokenBalances") == 1  # only while it was known as held
+
+
 # Nodes.
 
 RATE_CODES = [-32005, -32007, -32016, -32029, -32046, -32090, 15, 429]

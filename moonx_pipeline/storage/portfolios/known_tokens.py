@@ -64,3 +64,15 @@ def newest_blocks(connection: Connection, user_ids: Sequence[str]) -> dict[tuple
     """
     rows = connection.exec_driver_sql(_NEWEST, (list(user_ids),))
     return {(wallet, chain_id): block for wallet, chain_id, block in rows}
+
+
+_SHOWN = """
+SELECT wallet_address, chain_id, array_agg(token_address) FROM user_token_holdings
+WHERE user_id = ANY(%s) AND NOT is_spam GROUP BY wallet_address, chain_id
+"""
+
+
+def tokens_shown(connection: Connection, user_ids: Sequence[str]) -> dict[tuple[str, int], frozenset[str]]:
+    """The tokens held, except spam, by wallet and chain."""
+    rows = connection.exec_driver_sql(_SHOWN, (list(user_ids),))
+    return {(wallet, chain_id): frozenset(tokens) for wallet, chain_id, tokens in rows}

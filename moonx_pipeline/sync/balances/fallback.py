@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from moonx_pipeline.clock import utc_now
-from moonx_pipeline.domain.chains import CHAIN_BY_ID
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Way
 from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_DATA, NODE, label_of
 from moonx_pipeline.providers.alchemy import Alchemy, RpcReading
@@ -49,6 +49,9 @@ class Memory(Protocol):
 
     def newest_block(self, wallet: str, chain_id: int) -> int | None:
         """The newest block at which a wallet was read lately; ``None`` if none is known."""
+
+    def shown(self, wallet: str, chain_id: int) -> Collection[str]:
+        """The tokens that a wallet held, except spam."""
 
     def is_gap(self, wallet: str, chain_id: int) -> bool:
         """Whether it is not known, up to any block that logs reach back to, what a wallet received."""
@@ -90,7 +93,7 @@ class OtherWays:
         A source may ask one of its nodes that is behind: what has moved since would be undone.
         """
         block, chain = reading.block, CHAIN_BY_ID[reading.chain_id]
-        if block is None or reading.outcome is not ChainOutcome.OK:
+        if block is None or reading.outcome is not ChainOutcome.OK or reading.way is Way.BULK:  # which has looked
             return reading
         newest = self.memory.newest_block(reading.wallet, chain.id)
         if newest is None or block + chain.unsafe_blocks >= newest:
@@ -105,6 +108,18 @@ class OtherWays:
             reason=f"{said}, and block {newest} was read before: it is behind its chain.",
             error_code=NodeBehind.kind,
         )
+
+    def missing_in(self, reading: ChainBalances) -> frozenset[str]:
+        """Tokens that were held and that a list of the data API does not have, or has at 0."""
+        if reading.outcome is not ChainOutcome.OK or reading.way is not Way.DATA_API:
+            return frozenset()
+        shown = self.memory.shown(reading.wallet, reading.chain_id)
+        return frozenset(shown).difference(reading.balances, reading.unknown, reading.without_balance, {NATIVE_TOKEN})
+
+    def with_missing(self, reading: ChainBalances, missing: frozenset[str]) -> ChainBalances:
+        """Asks for tokens that are missing in a list; one that nobody has a balance of is gone."""
+        asked = self.single_tokens(replace(reading, unknown=reading.unknown | missing))
+        return replace(asked, unknown=asked.unknown - missing, without_balance=asked.without_balance - missing)
 
     def _left(self, chain_id: int) -> Sequence[str]:
         """The ways after the shared call, which is only made where it is the first one."""

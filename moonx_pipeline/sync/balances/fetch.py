@@ -185,6 +185,8 @@ class BalanceFetch:
             return None
         if said.outcome is not ChainOutcome.OK:
             return partial(self._ways.whole, said, error)
+        if missing := self._ways.missing_in(said):
+            return partial(self._ways.with_missing, said, missing)
         if said.unknown or (said.without_balance and said.way is not Way.BULK):
             return partial(self._ways.single_tokens, said)
         return None
