@@ -305,6 +305,7 @@ def test_a_held_token_that_a_list_leaves_out_is_asked_for(
     assert held(engine) == EVERYTHING
     assert not any(position.flags for position in portfolio(engine).positions if position.token == LINK.address)
     assert portfolio(engine).totals.complete
+    assert simulator.requests("alchemy alchemy_getTokenBalances") == 1
 
 
 def test_a_held_token_that_is_left_out_and_sold_is_gone(
