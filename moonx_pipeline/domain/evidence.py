@@ -11,12 +11,19 @@ import enum
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from statistics import median_low
 from typing import Final, NamedTuple
 
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 
 DEPTH_LIFE: Final = timedelta(hours=24)
 """How long a depth backs a price after it was read: it changes slowly, and prices have an age of their own."""
+
+
+_TOGETHER: Final = timedelta(hours=1)
+"""Quotes of one source that were read within this time are compared: the market moves less than ``_APART`` in it."""
+
+_APART: Final = 2
 
 
 class DepthState(enum.Enum):
@@ -68,6 +75,11 @@ class Evidence(NamedTuple):
         """Whether the depth of its pools was ever known."""
         return self.depth is not None and self.depth.state is not DepthState.UNKNOWN
 
+    @property
+    def is_without_pools(self) -> bool:
+        """Whether the source that knows pools has answered, and never knew one."""
+        return self.depth is None and PriceSource.DEXSCREENER in self.answered
+
     def depth_now(self, now: datetime) -> PoolDepth | None:
         """The depth that is still believed: a thin one until an answer contradicts it, any other for a day."""
         depth = self.depth
@@ -98,8 +110,30 @@ def merge(known: Evidence, new: Evidence) -> Evidence:
 
 
 def with_quotes_of(evidence: Evidence, others: Iterable[Evidence]) -> Evidence:
-    """A token's evidence with the quotes of tokens that are worth the same, the latest of each source."""
-    return evidence._replace(quotes=_latest_quotes([*(other.quotes for other in others), evidence.quotes]))
+    """A token's evidence with the quotes of tokens that are worth the same, the latest of each source.
+
+    A source may price one of them by a pool that somebody poisoned. So a quote far from what the same source said of
+    the others at the time is left out; of two, the higher one.
+    """
+    parts = [*(other.quotes for other in others), evidence.quotes]
+    return evidence._replace(quotes=_latest_quotes(_without_outliers(parts)))
+
+
+def _without_outliers(parts: Iterable[Mapping[PriceSource, Quote]]) -> list[dict[PriceSource, Quote]]:
+    kept = [dict(part) for part in parts]
+    for source in {source for part in kept for source in part}:
+        said = [part[source] for part in kept if source in part]
+        latest = max(quote.read_at for quote in said)
+        middle = median_low(quote.price_usd for quote in said if latest - quote.read_at <= _TOGETHER)
+        for part in kept:
+            if source in part and not _is_near(part[source].price_usd, middle):
+                del part[source]
+    return kept
+
+
+def _is_near(one: Decimal, other: Decimal) -> bool:
+    low, high = sorted((one, other))
+    return high <= low * _APART
 
 
 def _latest_quotes(parts: Iterable[Mapping[PriceSource, Quote]]) -> dict[PriceSource, Quote]:

@@ -13,6 +13,11 @@ REFERENCE_AGE: Final = timedelta(hours=24)
 PAR: Final = Decimal(1)
 """What a dollar is worth if no source says, and what its price is measured against if none was accepted."""
 
+DOLLAR_FACTOR: Final = Decimal("1.25")
+"""A dollar's quotes that differ by more contradict each other, and a move by more is a jump: other prices are converted
+at it, and one that lost its peg has a second source that says so.
+"""
+
 STABLE_AGE_FACTOR: Final = 7
 """A stablecoin's price may be this many times older by its own source: it hardly trades while nothing moves."""
 

@@ -13,7 +13,8 @@ rule                  what it does
 ``outvoted``          two that agree outvote one that is far apart from them
 ``far_apart``         one against one, far apart: not counted
 ``unconfirmed``       a DEX price that no depth backs, for a token that no list names, if no other source confirms it or
-                      the depth of its pools was never known: counted up to a bound
+                      the depth of its pools was never known; for a listed one, if no pool is known and no other source
+                      confirms it: counted up to a bound
 ``jump``              a price that moved far within a day, and that no other source confirms: not counted
 ====================  ==================================================================================================
 
@@ -40,7 +41,7 @@ from moonx_pipeline.domain.flags import (
     USDT_AT_PAR,
 )
 from moonx_pipeline.domain.identity import Identity
-from moonx_pipeline.domain.price_limits import PAR, REFERENCE_AGE, STABLE_AGE_FACTOR, PriceLimits
+from moonx_pipeline.domain.price_limits import DOLLAR_FACTOR, PAR, REFERENCE_AGE, STABLE_AGE_FACTOR, PriceLimits
 from moonx_pipeline.domain.quotes import PriceSource, Quote
 
 _LISTINGS: Final = frozenset({PriceSource.BINANCE, PriceSource.COINGECKO})
@@ -143,7 +144,7 @@ def choose_price(
         flags.add(SOURCES_DISAGREE)
     if rule == "trust":
         rule = case.name_of_trust(best, agreeing)
-    if not identity.is_listed and (rule == "single_source" or (rule == "two_agree" and not evidence.is_measured)):
+    if _is_unconfirmed(rule, evidence, identity):
         flags.add(UNCONFIRMED_PRICE)
     if not agreeing and case.jumped(best, evidence.accepted):
         flags.add(PRICE_JUMP)
@@ -162,6 +163,12 @@ def choose_price(
         is_open=rule == "single_source" or bool(flags & {SOURCES_FAR_APART, PRICE_JUMP, UNCONFIRMED_PRICE, OLD_PRICE}),
         is_acceptable=not flags & {SOURCES_FAR_APART, PRICE_JUMP},
     )
+
+
+def _is_unconfirmed(rule: str, evidence: Evidence, identity: Identity) -> bool:
+    if identity.is_listed:
+        return rule == "single_source" and evidence.is_without_pools and not identity.is_major
+    return rule == "single_source" or (rule == "two_agree" and not evidence.is_measured)
 
 
 def _without_voters(case: _Case, refused: Sequence[Quote], outdated: Sequence[Quote], uses: list[Use]) -> Choice:
@@ -265,7 +272,11 @@ class _Case:
         return not _apart(one.price_usd, other.price_usd, 1 + self.limits.disagreement_percent / 100)
 
     def far_apart(self, one: Quote, other: Quote) -> bool:
-        return _apart(one.price_usd, other.price_usd, self.limits.far_factor)
+        return _apart(one.price_usd, other.price_usd, self.bounded(self.limits.far_factor))
+
+    def bounded(self, factor: Decimal) -> Decimal:
+        """A factor between two prices, narrower for a dollar."""
+        return min(factor, DOLLAR_FACTOR) if self.identity.is_dollar else factor
 
     def in_chorus(self, refused: Sequence[Quote]) -> list[Quote]:
         """Quotes that may set no price, and that raise a doubt since another source says the same."""
@@ -278,7 +289,7 @@ class _Case:
             reference = PAR
         else:
             return False
-        return _apart(quote.price_usd, reference, self.limits.jump_factor)
+        return _apart(quote.price_usd, reference, self.bounded(self.limits.jump_factor))
 
     def name_of_trust(self, best: Quote, agreeing: Sequence[Quote]) -> str:
         """The kind of trust by which a quote was chosen."""

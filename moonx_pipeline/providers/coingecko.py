@@ -165,7 +165,9 @@ class CoinGecko:
             scope=scope,
         )
         now = utc_now()
-        quotes = {name.lower(): _quote(price, now) for name, price in answer.value.items()}
+        # Contracts come in any case; the id of a coin is exact.
+        named = ((name if chain_id is None else name.lower(), price) for name, price in answer.value.items())
+        quotes = {name: _quote(price, now) for name, price in named}
         return {name: quote for name, quote in quotes.items() if quote is not None}
 
 

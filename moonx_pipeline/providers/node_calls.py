@@ -204,7 +204,9 @@ class NodeCalls:
         if refused is not None and meaning is Meaning.RATE:
             return self._limited(refused, headers, batch)
         if by_status is not None:
-            return self._too_large() if meaning is Meaning.BATCH else by_status
+            # One object for all of them, whatever its status: it took the list itself for a call that it does not know.
+            is_of_list = meaning is Meaning.BATCH or (meaning is Meaning.MISUSE and len(batch) > 1)
+            return self._too_large() if is_of_list else by_status
         return self._too_large() if len(batch) > 1 else None
 
     def _problem_of_many(

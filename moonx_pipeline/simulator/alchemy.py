@@ -96,7 +96,11 @@ class AlchemyRoutes:
             if name not in left_out
             for number, holding in enumerate(self._listed(body, wallet, CHAIN_OF_NETWORK[name]))
         ]
-        page = [self._row(*item, body, spoiled, rich=rich) for item in listed[start : start + _PAGE]]
+        page = [
+            self._row(*item, body, spoiled, rich=rich)
+            for item in listed[start : start + _PAGE]
+            if item[2].token.is_native or not spoiled.has("missing_row", item[2].token)
+        ]
         if spoiled.has("duplicate_tokens"):
             page = [*page, *page[:5]]
         key = base64.b64encode(str(start + _PAGE).encode()).decode() if start + _PAGE < len(listed) else None

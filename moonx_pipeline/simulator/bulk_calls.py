@@ -64,6 +64,8 @@ def bulk_answer(world: World, chain_id: int, asked: list[Asked]) -> str:
         known = world.token(chain_id, token)
         if token == _COIN:
             rows.append(f"01{held[wallet].get(NATIVE_TOKEN, 0):064x}")
+        elif (chain_id, token) in world.ledger.destroyed:
+            rows.append(f"02{0:064x}")
         elif known is not None and not known.is_native:
             rows.append(f"01{held[wallet].get(token, 0):064x}")
         else:

@@ -22,6 +22,7 @@ kind               of                            what it does; params
 partial_error      alchemy lists                 ``network`` is left out, with an error
 silent_network     alchemy lists                 ``network`` is left out, without a word
 missing_page       alchemy lists                 a page without rows
+missing_row        alchemy lists                 without the row of ``token``
 endless_page_key   alchemy lists                 the last page names the first
 duplicate_tokens   alchemy lists                 rows twice
 0x_balance         alchemy lists, JSON-RPC       a balance ``0x``; without a token, the native coin's
@@ -60,7 +61,7 @@ from typing import Any, Final
 from moonx_pipeline.simulator.fault_answers import BROKEN, OF_ANY_PROVIDER, has_answer
 
 LIST_FAULTS: Final = frozenset(
-    {"partial_error", "silent_network", "missing_page", "endless_page_key", "duplicate_tokens"}
+    {"partial_error", "silent_network", "missing_page", "missing_row", "endless_page_key", "duplicate_tokens"}
 )
 ROW_FAULTS: Final = frozenset({"0x_balance", "three_word_balance", "token_error"})
 NAME_FAULTS: Final = frozenset(

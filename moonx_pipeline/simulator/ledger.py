@@ -23,6 +23,7 @@ class Ledger:
         self._changed: dict[tuple[str, int, str], int] = {}
         self._extra: dict[tuple[str, int], dict[str, Holding]] = {}
         self._rows: dict[tuple[str, int, str], dict[str, Any]] = {}
+        self.destroyed: set[tuple[int, str]] = set()
         self._received: dict[int, list[tuple[int, str, str, int]]] = {}
 
     def holdings(self, wallet: str, chain_id: int) -> list[Holding]:
@@ -72,4 +73,6 @@ class Ledger:
 
     def row(self, wallet: str, token: SimToken) -> dict[str, Any]:
         """The overwritten fields of a row."""
+        if (token.chain_id, token.address) in self.destroyed:
+            return {"tokenBalance": "0x"}
         return self._rows.get((wallet, token.chain_id, token.address), {})

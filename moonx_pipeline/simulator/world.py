@@ -110,6 +110,10 @@ class World:
 
     # Tokens.
 
+    def destroy(self, token: SimToken) -> None:
+        """Ends a contract: it has no code any more, and Alchemy's lists say ``0x`` of it."""
+        self.ledger.destroyed.add((token.chain_id, token.address))
+
     def add_token(
         self,
         symbol: str | None,

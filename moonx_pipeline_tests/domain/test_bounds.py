@@ -166,7 +166,7 @@ def test_what_is_kept_out_anyway_takes_nothing_of_the_bound() -> None:
 def test_unconfirmed_positions_never_add_more_than_the_bound(worth: list[int], sure: int) -> None:
     holdings = [held(number, usd, WALLETS[number % 3]) for number, usd in enumerate(worth, 1)]
     known: dict[int, Known | Evidence] = dict.fromkeys(range(1, len(worth) + 1), ONE_SOURCE)
-    known |= {number: Known(LISTED, ONE_SOURCE) for number in range(100, 100 + sure)}
+    known |= {number: Known(LISTED, evidence(quote("coingecko", "1"))) for number in range(100, 100 + sure)}
     made = positions([*holdings, *(held(number, 50_000) for number in range(100, 100 + sure))], known)
     total = totals_of(made, []).value_usd - 50_000 * sure
     assert Decimal(0) <= total <= LIMITS.unconfirmed_usd

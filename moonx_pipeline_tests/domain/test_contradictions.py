@@ -84,7 +84,7 @@ def test_a_listing_is_in_doubt_if_all_that_trade_in_drained_pools_say_otherwise(
     assert choice.is_open is in_doubt
 
 
-@pytest.mark.parametrize(("usd", "jumps"), [("0.09", True), ("0.11", False), ("9.9", False), ("10.1", True)])
+@pytest.mark.parametrize(("usd", "jumps"), [("0.79", True), ("0.8", False), ("1.25", False), ("1.26", True)])
 def test_a_dollar_is_measured_against_a_dollar_if_no_price_was_accepted(usd: str, jumps: bool) -> None:
     choice = choose(evidence(quote("coingecko", usd)), DOLLAR)
     assert (PRICE_JUMP in choice.flags, choice.is_open) == (jumps, jumps)
@@ -92,6 +92,22 @@ def test_a_dollar_is_measured_against_a_dollar_if_no_price_was_accepted(usd: str
     confirmed = evidence(quote("coingecko", usd), quote("defillama", usd))
     assert choose(confirmed, DOLLAR).flags == ()
     assert choose(evidence(quote("coingecko", usd), accepted=(usd, AN_HOUR)), DOLLAR).flags == ()
+
+
+@pytest.mark.parametrize(("wrong", "outvoted"), [("0.5", True), ("0.79", True), ("0.85", False), ("2", True)])
+def test_two_that_agree_on_a_dollar_outvote_a_listing_that_is_apart(wrong: str, outvoted: bool) -> None:
+    known = evidence(quote("coingecko", wrong), quote("defillama", "1.001"), quote("alchemy", "1"))
+    price = "1.001" if outvoted else wrong
+    chosen = choose(known, DOLLAR)
+    assert (str(chosen.quote.price_usd) if chosen.quote else None, chosen.flags) == (price, (SOURCES_DISAGREE,))
+    assert said(choose(known, NAMED)) == ("coingecko", "listing", (SOURCES_DISAGREE,))
+
+
+def test_a_dollar_that_lost_its_peg_counts_if_two_sources_say_so() -> None:
+    lost = evidence(quote("coingecko", "0.3"), quote("alchemy", "0.29"), accepted=("1", AN_HOUR))
+    assert said(choose(lost, DOLLAR)) == ("coingecko", "listing", ())
+    alone = evidence(quote("coingecko", "0.3"), accepted=("1", AN_HOUR))
+    assert said(choose(alone, DOLLAR)) == ("coingecko", "listing", (PRICE_JUMP,))
 
 
 @pytest.mark.parametrize("identity", [NAMED, MAJOR, UNLISTED])
@@ -185,6 +201,20 @@ def test_one_price_that_nobody_confirms_is_unconfirmed(source: str) -> None:
 )
 def test_a_price_that_something_else_speaks_for_needs_no_second_source(identity: Identity, known) -> None:
     assert choose(known, identity).flags == ()
+
+
+@pytest.mark.parametrize("source", ["alchemy", "defillama"])
+def test_a_listed_tokens_single_price_is_unconfirmed_if_no_pool_is_known(source: str) -> None:
+    known = evidence(quote(source), asked=AN_HOUR)
+    choice = choose(known, NAMED)
+    assert said(choice) == (source, "single_source", (UNCONFIRMED_PRICE,))
+    assert choice.is_open
+    assert choose(known, MAJOR).flags == ()
+    confirmed = evidence(quote("alchemy"), quote("defillama"), asked=AN_HOUR)
+    assert choose(confirmed, NAMED).flags == ()
+    assert choose(evidence(quote("coingecko"), asked=AN_HOUR), NAMED).flags == ()
+    unknown = evidence(quote(source), asked=AN_HOUR, depth=depth(UNKNOWN))
+    assert choose(unknown, NAMED).flags == ()
 
 
 def test_two_that_agree_confirm_each_other_while_the_last_known_depth_bounds_them() -> None:

@@ -33,7 +33,7 @@ from moonx_pipeline_tests.support.examples import (
     quote,
 )
 
-AN_HOUR, A_DAY = timedelta(hours=1), timedelta(days=1)
+A_SECOND, AN_HOUR, A_DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 
 
 @given(evidences)
@@ -166,3 +166,39 @@ def test_of_two_quotes_of_one_time_a_tokens_own_goes_before_one_that_is_lent() -
     assert with_quotes_of(own, [other, other]).quotes == own.quotes
     later = evidence(quote("coingecko", "1999.9", read=-AN_HOUR))
     assert with_quotes_of(own, [later]).quotes == later.quotes
+
+
+@pytest.mark.parametrize("poisoned", ["1000000", "4000.1", "999.4"])
+def test_a_price_far_from_those_of_the_same_source_is_not_lent(poisoned: str) -> None:
+    others = [evidence(quote("alchemy", usd, read=A_SECOND)) for usd in ("2000", "2001", "1999")]
+    worse = evidence(quote("alchemy", poisoned), quote("binance", "2002"))
+    for parts in ([worse, *others], [*others, worse]):
+        lent = with_quotes_of(NO_EVIDENCE, parts).quotes
+        assert lent[PriceSource.ALCHEMY].price_usd in {2000, 2001, 1999}
+        assert lent[PriceSource.BINANCE].price_usd == 2002
+    assert with_quotes_of(worse, others).quotes[PriceSource.ALCHEMY].price_usd != Decimal(poisoned)
+
+
+def test_of_two_prices_of_one_source_far_apart_the_higher_is_not_lent() -> None:
+    own, other = evidence(quote("alchemy", "1000000")), evidence(quote("alchemy", "2000", read=AN_HOUR))
+    assert with_quotes_of(own, [other]).quotes == other.quotes
+    assert with_quotes_of(other, [own]).quotes == other.quotes
+    near = evidence(quote("alchemy", "4000"))
+    assert with_quotes_of(near, [other]).quotes == near.quotes
+
+
+def test_a_price_that_was_read_long_before_says_nothing_about_one_of_now() -> None:
+    own, before = evidence(quote("alchemy", "9")), evidence(quote("alchemy", "2", read=AN_HOUR + A_SECOND))
+    assert with_quotes_of(own, [before, before, before]).quotes == own.quotes
+
+
+@pytest.mark.parametrize(
+    ("known", "is_without"),
+    [
+        (evidence(asked=NOW), True),
+        (evidence(quote("alchemy")), False),
+        (evidence(asked=NOW, depth=depth(UNKNOWN)), False),
+    ],
+)
+def test_without_pools_is_what_the_source_that_knows_pools_never_had_one_of(known, is_without: bool) -> None:
+    assert known.is_without_pools is is_without

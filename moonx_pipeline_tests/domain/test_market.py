@@ -90,6 +90,12 @@ def test_of_prices_of_one_source_and_time_the_same_one_is_lent_every_time() -> N
     assert lent == {Decimal(2500)}  # of its own chain's form
 
 
+def test_a_poisoned_pool_of_one_form_of_a_coin_prices_none_of_them() -> None:
+    known = {key: evidence(quote("alchemy", "2000", read=A_SECOND)) for key in (ETHER, BASE_ETHER)}
+    market = market_of({**known, BRIDGED_WETH: listed(evidence(quote("alchemy", "1000000")), "weth")})
+    assert {usd(market, key) for key in (ETHER, BASE_ETHER, BRIDGED_WETH)} == {Decimal(2000)}
+
+
 def _orders(known: dict[TokenKey, Evidence]) -> list[list[TokenKey]]:
     keys = list(known)
     return [keys[n:] + keys[:n] for n in range(len(keys))] + [keys[::-1]]
@@ -150,7 +156,8 @@ def test_a_pool_may_be_quoted_in_any_trusted_token_or_in_the_native_coin_itself(
     ("said", "rate"),
     [
         ([quote("coingecko", "0.9987")], "0.9987"),
-        ([quote("coingecko", "0.12")], "0.12"),
+        ([quote("coingecko", "0.81")], "0.81"),
+        ([quote("coingecko", "0.5")], None),
         ([quote("coingecko", "0.001")], None),
         ([quote("coingecko", "1000")], None),
         ([quote("coingecko", "0.05"), quote("defillama", "0.051")], "0.05"),

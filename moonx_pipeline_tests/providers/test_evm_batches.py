@@ -57,6 +57,7 @@ NODES: dict[str, Rule] = {
     "no arrays: an object": takes_at_most(0, 200, refused(-32600, "Batch requests are not supported")),
     "no arrays: an object with 400": takes_at_most(0, 400, refused(-32700, "parse error")),
     "no arrays: an object with 500": takes_at_most(0, 500, refused(-32603, "batching is disabled")),
+    "no arrays: a call that it does not know, with 500": takes_at_most(0, 500, refused(-32600, "invalid request")),
     "no arrays: 405 and HTML": takes_at_most(0, 405, "<html>no</html>"),
     "two at most: 413": takes_at_most(2, 413, "request entity too large"),
     "two at most: one error in an array": takes_at_most(2, 200, [refused(-32600, "batch too large", 1)]),

@@ -119,6 +119,14 @@ def test_coingecko_quotes_coins_and_contracts_and_leaves_out_what_it_does_not_li
     assert link.read_at - link.price_at > timedelta(days=199)
 
 
+def test_the_id_of_a_coin_at_coingecko_is_exact(runtime: Runtime, scope: CallScope, world: World) -> None:
+    world.add_token("CASE", price="3", coingecko_id="Upper-Case")
+
+    quotes = runtime.providers.coingecko.coin_prices(["Upper-Case"], scope)
+
+    assert {name: quote.price_usd for name, quote in quotes.items()} == {"Upper-Case": 3}
+
+
 def test_coingecko_is_asked_for_hundreds_of_coins_in_a_call(runtime: Runtime, scope: CallScope) -> None:
     ids = sorted({token.coin for token in TOKENS.values() if token.coin} | {f"coin-{n}" for n in range(200)})
     quotes = runtime.providers.coingecko.coin_prices(ids[:COINS_A_CALL], scope)

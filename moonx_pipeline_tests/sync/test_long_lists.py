@@ -196,6 +196,12 @@ class NoMemory:
     def tokens(self, wallet: str, chain_id: int) -> list[str]:
         return []
 
+    def newest_block(self, wallet: str, chain_id: int) -> int | None:
+        return None
+
+    def shown(self, wallet: str, chain_id: int) -> list[str]:
+        return []
+
     def listed(self, chain_id: int) -> list[str]:
         return []
 

@@ -129,6 +129,17 @@ def test_a_quote_in_usdt_is_converted_by_what_a_usdt_is_worth(engine: Engine, ru
     assert asked.usd(USDT_KEY) == Decimal("0.5")
 
 
+def test_a_quote_in_usdt_is_not_converted_by_one_sources_wrong_price(
+    engine: Engine, runtime: Runtime, world: World
+) -> None:
+    world.set_source_price("coingecko", world.named("USDT"), "0.5")
+
+    asked = ask(runtime, ETHER)
+
+    assert asked.usd(ETHER) == Decimal("2500.10")
+    assert asked.usd(USDT_KEY) == 1
+
+
 def test_where_nobody_says_what_a_usdt_is_worth_it_counts_as_one_and_says_so(
     engine: Engine, runtime: Runtime, simulator
 ) -> None:

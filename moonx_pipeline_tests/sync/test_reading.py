@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from moonx_pipeline.domain.chains import DEFAULT_CHAINS, NATIVE_TOKEN
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, DEFAULT_CHAINS, NATIVE_TOKEN
 from moonx_pipeline.settings import Settings
 from moonx_pipeline.simulator.server import RunningSimulator
 from moonx_pipeline.simulator.tokens import TOKENS
@@ -39,6 +39,11 @@ def without_alchemy(engine: Engine, simulator: RunningSimulator, *slugs: str) ->
     return open_runtime(
         Settings.from_environment({**environment, **FAST, **UNLIMITED, **simulator.node_environment(*slugs)}), engine
     )
+
+
+def refuse_contracts(simulator: RunningSimulator) -> None:
+    """Lets nobody ask contracts themselves."""
+    simulator.fault("outage", endpoint="eth_call")
 
 
 def chain_status(engine: Engine, chain_id: int) -> Any:
@@ -162,11 +167,38 @@ def test_a_token_that_a_list_did_not_read_is_asked_for_by_its_contract(
 
 
 @pytest.mark.parametrize("row", UNREAD)
+def test_a_token_that_no_list_reads_is_asked_of_its_contract(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator, row: dict[str, Any]
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **row)
+
+    assert sync(runtime).status == "completed"
+
+    assert held(engine) == EVERYTHING
+    assert (portfolio(engine).totals.unread, portfolio(engine).totals.complete) == (0, True)
+
+
+def test_a_contract_that_was_destroyed_leaves_nothing_unread(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    simulator.simulation.world.destroy(LINK)
+
+    for _ in range(2):
+        assert sync(runtime).status == "completed"
+
+        assert held(engine) == {key: balance for key, balance in EVERYTHING.items() if key != (1, LINK.address)}
+        assert (portfolio(engine).totals.unread, portfolio(engine).totals.complete) == (0, True)
+
+
+@pytest.mark.parametrize("row", UNREAD)
 def test_a_token_never_read_and_unknown_is_left_out_by_count_until_it_is_read(
     engine: Engine, runtime: Runtime, simulator: RunningSimulator, row: dict[str, Any]
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **row)
+    refuse_contracts(simulator)
 
     first = sync(runtime)
 
@@ -188,6 +220,7 @@ def test_a_token_that_is_read_as_nothing_at_last_is_a_change_that_is_told(
 ) -> None:
     register(engine, "ann", PLAIN_WALLET)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, tokenBalance="0x")
+    refuse_contracts(simulator)
     sync(runtime)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, tokenBalance="0x0")
 
@@ -205,6 +238,7 @@ def test_a_token_that_nobody_read_keeps_its_last_balance_and_says_so(
     register(engine, "ann", PLAIN_WALLET)
     sync(runtime)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, **row)
+    refuse_contracts(simulator)
 
     assert sync(runtime).status == "completed"
 
@@ -248,11 +282,46 @@ def test_a_way_that_is_away_leaves_the_good_reading_as_it_is(
     register(engine, "ann", PLAIN_WALLET)
     simulator.simulation.world.set_row(PLAIN_WALLET, LINK, tokenBalance="0x")
     simulator.fault("outage", endpoint="alchemy_getTokenBalances")
+    simulator.fault("outage", endpoint="eth_call")
 
     assert sync(runtime).status == "completed"
 
     assert portfolio(engine).totals.unread == 1
     assert {chain.status for chain in portfolio(engine).chains} == {"fresh"}
+
+
+# A row that is missing in a list.
+
+
+def test_a_held_token_that_a_list_leaves_out_is_asked_for(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(runtime)
+    simulator.fault("missing_row", params={"token": LINK.address})
+
+    assert sync(runtime).status == "completed"
+
+    assert held(engine) == EVERYTHING
+    assert not any(position.flags for position in portfolio(engine).positions if position.token == LINK.address)
+    assert portfolio(engine).totals.complete
+    assert simulator.requests("alchemy alchemy_getTokenBalances") == 1
+
+
+def test_a_held_token_that_is_left_out_and_sold_is_gone(
+    engine: Engine, runtime: Runtime, simulator: RunningSimulator
+) -> None:
+    register(engine, "ann", PLAIN_WALLET)
+    sync(runtime)
+    simulator.fault("missing_row", params={"token": LINK.address})
+    simulator.simulation.world.set_balance(PLAIN_WALLET, LINK, 0)
+
+    for _ in range(2):
+        sync(runtime)
+
+        assert held(engine) == {key: balance for key, balance in EVERYTHING.items() if key != (1, LINK.address)}
+        assert portfolio(engine).totals.complete
+        assert simulator.requests("alchemy alchemy_getTokenBalances") == 1  # only while it was known as held
 
 
 # Nodes.
@@ -305,6 +374,53 @@ def test_a_token_that_a_node_can_not_do_is_unread_and_costs_no_other(
     assert (1, LINK.address) not in held(engine)
     assert chain_status(engine, 1).unread == 1
     assert portfolio(engine).totals.unread == 1
+
+
+# A source that is behind.
+
+
+@pytest.mark.parametrize("by_node", [True, False], ids=["node", "alchemy"])
+def test_an_older_block_undoes_nothing_that_a_later_one_said(
+    engine: Engine, simulator: RunningSimulator, by_node: bool
+) -> None:
+    runtime = without_alchemy(engine, simulator, "base") if by_node else sources_with(engine, simulator)
+    world, unsafe = simulator.simulation.world, CHAIN_BY_ID[8453].unsafe_blocks
+    ether = next(one.token for one in world.holdings(PLAIN_WALLET, 8453) if one.token.is_native)
+    register(engine, "ann", PLAIN_WALLET)
+    sync(runtime)
+    before = held(engine)
+    simulator.fault("outage", network="base-mainnet", endpoint="eth_getBalance")
+    world.set_balance(PLAIN_WALLET, ether, 1)
+    newest = world.blocks[8453] - 1
+    world.blocks[8453] = newest - unsafe - 1
+
+    sync(runtime)
+
+    assert held(engine) == before
+    base = chain_status(engine, 8453)
+    assert (base.status, base.error_code, base.block) == ("stale", "unavailable", newest)
+    assert f"block {newest - unsafe - 1} of Base, and block {newest} was read before" in base.error
+
+    world.blocks[8453] = newest - unsafe  # as after a reorganisation
+    sync(runtime)
+
+    assert held(engine) == {**before, (8453, NATIVE_TOKEN): 1}
+    assert chain_status(engine, 8453).status == "fresh"
+
+
+def test_a_chain_that_begins_anew_is_read_again_within_an_hour(engine: Engine, simulator: RunningSimulator) -> None:
+    runtime, blocks = without_alchemy(engine, simulator, "base"), simulator.simulation.world.blocks
+    register(engine, "ann", PLAIN_WALLET)
+    sync(runtime)
+    blocks[8453] = 5
+    sync(runtime)
+    assert chain_status(engine, 8453).status == "stale"
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE user_chain_status SET last_success_at = last_success_at - interval '1 hour'")
+
+    sync(runtime)
+
+    assert (chain_status(engine, 8453).status, chain_status(engine, 8453).block) == ("fresh", 5)
 
 
 # What else is known of a reading.

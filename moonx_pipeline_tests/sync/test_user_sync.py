@@ -281,6 +281,7 @@ def test_a_token_whose_balance_can_not_be_read_keeps_its_last_one(
     sync(runtime)
     link = next(token for chain_id, token in expected(PLAIN_WALLET) if chain_id == 1 and token != NATIVE_TOKEN)
     simulator.fault("0x_balance", params={"token": link})
+    simulator.fault("outage", endpoint="eth_call")
 
     assert sync(runtime).status == "completed"
 

@@ -48,3 +48,31 @@ def known_chains(connection: Connection, user_ids: Sequence[str]) -> dict[tuple[
         (user_id, wallet, chain_id): KnownChain(block, full_read_at, Coverage(coverage), tuple(tokens))
         for user_id, wallet, chain_id, block, full_read_at, coverage, tokens in rows
     }
+
+
+_NEWEST = """
+SELECT wallet_address, chain_id, max(block) FROM user_chain_status
+WHERE user_id = ANY(%s) AND block IS NOT NULL AND last_success_at > now() - interval '1 hour'
+GROUP BY wallet_address, chain_id
+"""
+
+
+def newest_blocks(connection: Connection, user_ids: Sequence[str]) -> dict[tuple[str, int], int]:
+    """The newest block at which a wallet's balances were read within the last hour, by wallet and chain.
+
+    Not of longer ago: a chain that somebody made for development may begin anew.
+    """
+    rows = connection.exec_driver_sql(_NEWEST, (list(user_ids),))
+    return {(wallet, chain_id): block for wallet, chain_id, block in rows}
+
+
+_SHOWN = """
+SELECT wallet_address, chain_id, array_agg(token_address) FROM user_token_holdings
+WHERE user_id = ANY(%s) AND NOT is_spam GROUP BY wallet_address, chain_id
+"""
+
+
+def tokens_shown(connection: Connection, user_ids: Sequence[str]) -> dict[tuple[str, int], frozenset[str]]:
+    """The tokens held, except spam, by wallet and chain."""
+    rows = connection.exec_driver_sql(_SHOWN, (list(user_ids),))
+    return {(wallet, chain_id): frozenset(tokens) for wallet, chain_id, tokens in rows}

@@ -12,12 +12,13 @@ from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from moonx_pipeline.clock import utc_now
+from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
 from moonx_pipeline.domain.portfolio import ChainBalances, ChainOutcome, Way
-from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_DATA, NODE
-from moonx_pipeline.providers.alchemy import RpcReading
+from moonx_pipeline.domain.providers import ALCHEMY, ALCHEMY_DATA, NODE, label_of
+from moonx_pipeline.providers.alchemy import Alchemy, RpcReading
 from moonx_pipeline.providers.error_table import effect_of
 from moonx_pipeline.providers.errors import ProviderError, RateLimited
-from moonx_pipeline.providers.evm import EvmNode
+from moonx_pipeline.providers.evm import EvmNode, NodeBehind
 from moonx_pipeline.providers.scope import CallScope
 from moonx_pipeline.sync.calls import ProviderCalls
 
@@ -45,6 +46,12 @@ class Memory(Protocol):
 
     def tokens(self, wallet: str, chain_id: int) -> Collection[str]:
         """Contracts that a wallet may hold: those it held, and major coins."""
+
+    def newest_block(self, wallet: str, chain_id: int) -> int | None:
+        """The newest block at which a wallet was read lately; ``None`` if none is known."""
+
+    def shown(self, wallet: str, chain_id: int) -> Collection[str]:
+        """The tokens that a wallet held, except spam."""
 
     def is_gap(self, wallet: str, chain_id: int) -> bool:
         """Whether it is not known, up to any block that logs reach back to, what a wallet received."""
@@ -80,6 +87,40 @@ class OtherWays:
                 reading, error = (self._by_data if way == "alchemy-data" else self._by_rpc)(reading, error)
         return self.single_tokens(reading)
 
+    def unless_older(self, reading: ChainBalances) -> ChainBalances:
+        """The reading; a failed one if it is of a block far before one that was read lately.
+
+        A source may ask one of its nodes that is behind: what has moved since would be undone.
+        """
+        block, chain = reading.block, CHAIN_BY_ID[reading.chain_id]
+        if block is None or reading.outcome is not ChainOutcome.OK or reading.way is Way.BULK:  # which has looked
+            return reading
+        newest = self.memory.newest_block(reading.wallet, chain.id)
+        if newest is None or block + chain.unsafe_blocks >= newest:
+            return reading
+        said = f"{label_of(reading.source or '')} answered for block {block} of {chain.name}"
+        return ChainBalances(
+            reading.wallet,
+            chain.id,
+            ChainOutcome.FAILED,
+            tokens=reading.tokens,
+            source=reading.source,
+            reason=f"{said}, and block {newest} was read before: it is behind its chain.",
+            error_code=NodeBehind.kind,
+        )
+
+    def missing_in(self, reading: ChainBalances) -> frozenset[str]:
+        """Tokens that were held and that a list of the data API does not have, or has at 0."""
+        if reading.outcome is not ChainOutcome.OK or reading.way is not Way.DATA_API:
+            return frozenset()
+        shown = self.memory.shown(reading.wallet, reading.chain_id)
+        return frozenset(shown).difference(reading.balances, reading.unknown, reading.without_balance, {NATIVE_TOKEN})
+
+    def with_missing(self, reading: ChainBalances, missing: frozenset[str]) -> ChainBalances:
+        """Asks for tokens that are missing in a list; one that nobody has a balance of is gone."""
+        asked = self.single_tokens(replace(reading, unknown=reading.unknown | missing))
+        return replace(asked, unknown=asked.unknown - missing, without_balance=asked.without_balance - missing)
+
     def _left(self, chain_id: int) -> Sequence[str]:
         """The ways after the shared call, which is only made where it is the first one."""
         ways = self.calls.providers.list_ways(chain_id)
@@ -101,6 +142,8 @@ class OtherWays:
             if tokens:
                 ask = partial(node.balances, wallet, tokens)
                 reading = self._once_more(reading, NODE.breaker_of(chain_id), ask)
+        if alchemy is not None and node is None and reading.unknown:
+            reading = self._once_more(reading, ALCHEMY.breaker_of(chain_id), partial(_by_contracts, alchemy, reading))
         return reading
 
     def _once_more(self, reading: ChainBalances, key: str, ask: Callable[[CallScope], ChainBalances]) -> ChainBalances:
@@ -128,7 +171,7 @@ class OtherWays:
             return alchemy.read_balances(group, with_metadata=False, scope=scope).balances[pair]
 
         try:
-            return self.calls.make(ALCHEMY_DATA, ask), error
+            return self.unless_older(self.calls.make(ALCHEMY_DATA, ask)), error
         except ProviderError as problem:
             return _after(failed, problem), problem
 
@@ -159,9 +202,11 @@ class OtherWays:
         tokens = tuple(dict.fromkeys(self.memory.tokens(wallet, chain_id)))
         try:
             ask = partial(node.balances, wallet, tokens, listed=self.memory.listed(wallet, chain_id))
-            read = self.calls.make(NODE.breaker_of(chain_id), ask)
+            read = self.unless_older(self.calls.make(NODE.breaker_of(chain_id), ask))
         except ProviderError as error:
             return _after(failed, error)
+        if not read.is_read:
+            return read
         tokens_read = {token: info for token, info in failed.tokens.items() if token in read.balances}
         # What was received since the block known so far is looked for later, unless it can't be: then a search replaces
         # that look.
@@ -177,6 +222,17 @@ def is_of_account(error: ProviderError | None) -> bool:
 def _worth_asking_again(error: ProviderError | None) -> bool:
     """Whether JSON-RPC may answer when the data API did not; both share one account's key and limit."""
     return not isinstance(error, RateLimited) and not is_of_account(error)
+
+
+def _by_contracts(alchemy: Alchemy, reading: ChainBalances, scope: CallScope) -> ChainBalances:
+    """What contracts themselves say, in one call: one without code, as after its end, has no balance of anybody."""
+    wallet, chain_id = reading.wallet, reading.chain_id
+    said = alchemy.bulk(chain_id).read([(wallet, token) for token in _unsure(reading)], scope)
+    return replace(
+        reading,
+        balances={token: balance for (_, token), balance in said.balances.items()},
+        without_balance=frozenset(token for _, token in said.refused),
+    )
 
 
 def _unsure(reading: ChainBalances) -> tuple[str, ...]:

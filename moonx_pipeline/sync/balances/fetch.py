@@ -170,7 +170,8 @@ class BalanceFetch:
     def _go_on(self, said: Mapping[Pair, _Said], error: ProviderError | None) -> None:
         """Ends complete readings, and faults; asks the fallbacks for what an incomplete reading lacks."""
         ended: dict[Pair, _Said] = {}
-        for pair, one in said.items():
+        for pair, answer in said.items():
+            one = self._ways.unless_older(answer) if isinstance(answer, ChainBalances) else answer
             ask = self._fallback(one, error)
             if ask is None:
                 ended[pair] = one
@@ -184,6 +185,8 @@ class BalanceFetch:
             return None
         if said.outcome is not ChainOutcome.OK:
             return partial(self._ways.whole, said, error)
+        if missing := self._ways.missing_in(said):
+            return partial(self._ways.with_missing, said, missing)
         if said.unknown or (said.without_balance and said.way is not Way.BULK):
             return partial(self._ways.single_tokens, said)
         return None

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from moonx_pipeline.domain.majors import MAJOR_IDS
 from moonx_pipeline.storage.connection.retries import autocommit
 from moonx_pipeline.storage.portfolios.holdings import held_tokens, place_in_list
+from moonx_pipeline.storage.portfolios.known_tokens import newest_blocks, tokens_shown
 from moonx_pipeline.storage.tokens.registry import contracts_of, listed_contracts
 from moonx_pipeline.sync.balances.fallback import PlaceInList
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,10 @@ class StoredMemory:
     searches: bool
     gaps: Collection[tuple[str, int]] = frozenset()
     _listed: dict[int, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _newest: list[Mapping[tuple[str, int], int]] = field(default_factory=list, init=False, repr=False, compare=False)
+    _shown: list[Mapping[tuple[str, int], frozenset[str]]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     def place_in_list(self, wallet: str, chain_id: int) -> PlaceInList:
         """Where the reading of a wallet's list continues."""
@@ -41,6 +50,28 @@ class StoredMemory:
         with self._connect() as connection:
             held = held_tokens(connection, self.owners[wallet], wallet, chain_id)
             return [*held, *contracts_of(connection, chain_id, MAJOR_IDS)]
+
+    def newest_block(self, wallet: str, chain_id: int) -> int | None:
+        """The newest block at which a wallet was read lately; ``None`` if none is known."""
+        return self._of_batch(self._newest, newest_blocks).get((wallet, chain_id))
+
+    def shown(self, wallet: str, chain_id: int) -> frozenset[str]:
+        """The tokens that a wallet held, except spam."""
+        return self._of_batch(self._shown, tokens_shown).get((wallet, chain_id), frozenset())
+
+    def _of_batch(
+        self,
+        kept: list[Mapping[tuple[str, int], T]],
+        read: Callable[[Connection, Sequence[str]], dict[tuple[str, int], T]],
+    ) -> Mapping[tuple[str, int], T]:
+        """What is stored of all wallets of the batch, read once."""
+        if not kept:
+            try:
+                with self._connect() as connection:
+                    kept.append(read(connection, sorted(set(self.owners.values()))))
+            except SQLAlchemyError:
+                return {}  # what is left to do needs the database, and says so
+        return kept[0]
 
     def is_gap(self, wallet: str, chain_id: int) -> bool:
         """Whether it is not known, up to any block that logs reach back to, what a wallet received."""

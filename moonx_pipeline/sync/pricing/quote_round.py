@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from moonx_pipeline.domain.chains import CHAIN_BY_ID, NATIVE_TOKEN
-from moonx_pipeline.domain.market import Market
+from moonx_pipeline.domain.market import USDT_KEY, Market
 from moonx_pipeline.domain.portfolio import TokenKey
 from moonx_pipeline.domain.quotes import PriceSource
 from moonx_pipeline.providers.price_source import PricesByContract
@@ -65,6 +65,8 @@ class QuoteRound:
         pools = self._pools.start(plan.pools)
         coins, direct = listings.start_coins(plan.coins), listings.start_binance(plan.binance)
         listings.take_coins(coins)
+        if plan.binance and market.choice(USDT_KEY).quote is not None and market.usdt_rate() is None:
+            self._confirm([USDT_KEY])  # Binance's quotes are converted by it
         listings.take_binance(plan.binance, direct)
         listings.take_contracts(contracts)
         self._pools.judge(pools)
