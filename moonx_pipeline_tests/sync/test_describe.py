@@ -118,6 +118,55 @@ def test_a_listed_token_that_alchemy_does_not_know_is_asked_itself(
     assert describe(runtime, token)[key(token)].info == WHOLE
 
 
+# -- metadata of a month ago
+
+
+def test_a_token_with_a_market_is_asked_again_after_a_month(
+    engine: Engine, runtime: Runtime, simulator, world: World
+) -> None:
+    token, spam = (world.add_token(symbol, name="Token", decimals=6) for symbol in ("TKN", "SPAM"))
+    list_token(engine, token)
+    describe(runtime, token, spam)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE token_metadata SET symbol = 'OLD', name = 'Old name', decimals = 8")
+    let_pass(engine, timedelta(days=29))
+    assert describe(runtime, token, spam) == {}
+
+    let_pass(engine, timedelta(days=2))
+    assert lacks_metadata({key(token)}, stored(engine, {key(token)}), [], stored_market(runtime, {key(token)}))
+    assert {key: what.info for key, what in describe(runtime, token, spam).items()} == {key(token): WHOLE}
+
+    before = simulator.requests("alchemy")
+    assert describe(runtime, token, spam) == {}
+    assert simulator.requests("alchemy") == before
+
+
+def test_what_is_still_so_after_a_month_is_not_asked_again_at_once(
+    engine: Engine, runtime: Runtime, world: World
+) -> None:
+    token = world.add_token("TKN", name="Token", decimals=6)
+    list_token(engine, token)
+    describe(runtime, token)
+    let_pass(engine, timedelta(days=31))
+
+    assert describe(runtime, token)[key(token)].info == WHOLE
+    assert describe(runtime, token) == {}
+
+
+def test_decimals_of_a_month_ago_stay_while_the_contract_can_not_be_asked(
+    engine: Engine, runtime: Runtime, simulator, world: World
+) -> None:
+    token = world.add_token("TKN", name="Token", decimals=6)
+    list_token(engine, token)
+    describe(runtime, token)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE token_metadata SET decimals = 8")
+    let_pass(engine, timedelta(days=31))
+    simulator.fault("outage", "alchemy", endpoint="eth_call")
+
+    assert describe(runtime, token)[key(token)].info == WHOLE._replace(decimals=8)
+
+
 # -- decimals that an answer gives otherwise
 
 

@@ -35,11 +35,13 @@ class TokenStore(NamedTuple):
     Attributes:
         tokens: Metadata.
         incomplete: Tokens whose metadata lacks something.
+        aged: Tokens whose metadata is complete and was read more than 30 days ago.
         known: Listings and evidence; an entry for each token that was asked for.
     """
 
     tokens: dict[TokenKey, TokenInfo]
     incomplete: dict[TokenKey, Incomplete]
+    aged: set[TokenKey]
     known: dict[TokenKey, Known]
 
 
@@ -96,22 +98,25 @@ def read_tokens(connection: Connection, keys: Collection[TokenKey]) -> TokenStor
     rows = connection.exec_driver_sql(_READ, ([key.chain_id for key in keys], [key.address for key in keys]))
     tokens: dict[TokenKey, TokenInfo] = {}
     incomplete: dict[TokenKey, Incomplete] = {}
+    aged: set[TokenKey] = set()
     facts: dict[TokenKey, _Facts] = {}
     for row in rows.all():
         chain_id, address, *of_token, source, answered_at, price_usd, price_at, read_at, change, at_par, _, _, _ = row
         mine = facts.get((chain_id, address))  # type: ignore[call-overload]  # equal to the key, and faster
         if mine is None:
             key = TokenKey(chain_id, address)
-            has_info, *info, asked_at, tries, has_listing, symbol, name, logo_url, coin, lists = of_token
+            has_info, *info, asked_at, tries, is_aged, has_listing, symbol, name, logo_url, coin, lists = of_token
             if has_info:
                 tokens[key] = TokenInfo(*info)
                 if is_incomplete(tokens[key]):
                     incomplete[key] = Incomplete(asked_at, tries)
+                elif is_aged:
+                    aged.add(key)
             listing = Listing(symbol, name, logo_url, coin, tuple(lists)) if has_listing else None
             mine = facts[key] = _Facts(listing)
         if source is not None:
             mine.take(source, answered_at, (price_usd, price_at, read_at, change, at_par), row[-3:])
-    return TokenStore(tokens, incomplete, {key: mine.known for key, mine in facts.items()})
+    return TokenStore(tokens, incomplete, aged, {key: mine.known for key, mine in facts.items()})
 
 
 def is_incomplete(info: TokenInfo) -> bool:

@@ -7,7 +7,7 @@ WITH tokens AS (
     ON CONFLICT (chain_id, token_address) DO UPDATE
     SET symbol = excluded.symbol, name = excluded.name, decimals = excluded.decimals, logo_url = excluded.logo_url,
         source = excluded.source, tries = excluded.tries, read_at = now()
-    WHERE excluded.tries > 0 OR (m.symbol, m.name, m.decimals, m.logo_url)
+    WHERE excluded.tries > 0 OR m.read_at < now() - interval '30 days' OR (m.symbol, m.name, m.decimals, m.logo_url)
         IS DISTINCT FROM (excluded.symbol, excluded.name, excluded.decimals, excluded.logo_url)
 )
 INSERT INTO token_evidence AS e (chain_id, token_address, source, answered_at, price_usd, price_at, read_at, change_24h,

@@ -1,4 +1,5 @@
-"""Metadata of tokens: asked for once if the answer is complete, else again at growing intervals.
+"""Metadata of tokens: asked for again at growing intervals until the answer is complete, and then once a month if the
+token has a market: tokens are renamed, and a proxy's next code may count in other decimals.
 
 Decimals that an answer gives otherwise than they are known are settled by the contract: ten thousand tokens would
 become a trillion by one wrong answer.
@@ -40,7 +41,7 @@ def fetch_metadata(
     *,
     most: int,
 ) -> dict[TokenKey, FetchedMetadata]:
-    """Fetches metadata that is unknown or incomplete.
+    """Fetches metadata that is unknown, incomplete or a month old.
 
     Metadata that came with the balances costs nothing; for the rest the chain's own source is asked, tokens with a
     market first. A source that fails leaves its tokens unchanged.
@@ -54,10 +55,9 @@ def fetch_metadata(
         most: The most tokens to ask about; the next syncs ask about the others.
     """
     described = _came_along(keys, book, readings)
-    disputed = [key for key, what in described.items() if _contradicts(what.info, book.tokens.get(key))]
     missing = [key for key in keys if _is_wanted(key, book, market) and not _is_whole(described.get(key))]
-    with_market = {key for key in missing if market.is_listed(key) or market.choice(key).quote is not None}
-    missing.sort(key=lambda key: (key not in with_market, key in book.incomplete, key))
+    with_market = {key for key in missing if _has_market(key, market)}
+    missing.sort(key=lambda key: (key not in with_market, key in book.tokens, key))
     by_chain: dict[int, list[TokenKey]] = {}
     for key in missing[:most]:
         by_chain.setdefault(key.chain_id, []).append(key)
@@ -65,6 +65,7 @@ def fetch_metadata(
         answers = _ask(chain_id, wanted, with_market, calls)
         for key, (info, source) in answers.items():
             described[key] = _joined(key, info, source, book, described.get(key))
+    disputed = [key for key, what in described.items() if _contradicts(what.info, book.tokens.get(key))]
     return described | _settled(disputed, described, book, calls)
 
 
@@ -92,7 +93,7 @@ def _settled(
 
 
 def lacks_metadata(keys: Set[TokenKey], book: TokenStore, readings: Iterable[ChainBalances], market: Market) -> bool:
-    """Whether there is metadata to fetch or store: for an unknown token, or new metadata that came with balances."""
+    """Whether there is metadata to fetch or store: of unknown or aged tokens, or what came along and is new."""
     return any(_is_wanted(key, book, market) for key in keys) or bool(_came_along(keys, book, readings))
 
 
@@ -102,7 +103,11 @@ def _is_wanted(key: TokenKey, book: TokenStore, market: Market) -> bool:
     incomplete = book.incomplete.get(key)
     if incomplete is not None:
         return market.now - incomplete.read_at > waits_for(incomplete.tries)
-    return key not in book.tokens
+    return key not in book.tokens or (key in book.aged and _has_market(key, market))
+
+
+def _has_market(key: TokenKey, market: Market) -> bool:
+    return market.is_listed(key) or market.choice(key).quote is not None
 
 
 def _is_whole(described: FetchedMetadata | None) -> bool:
