@@ -59,7 +59,7 @@ _TESTS: Final = {
     "identity": ("test_identity.py", "test_market.py"),
     "inputs": ("test_inputs.py",),
     "pools": ("test_pools.py",),
-    "price_limits": ("test_pricing.py",),
+    "price_limits": ("test_pricing.py", "test_contradictions.py"),
     "pricing": ("test_pricing.py", "test_contradictions.py", "test_vault_shares.py"),
     "spam": ("test_spam.py", "test_valuation.py"),
     "market": ("test_market.py", "test_valuation.py", "test_vault_shares.py"),
