@@ -243,6 +243,7 @@ def test_what_a_server_announces_is_read_past_to_the_answer(interim: bytes) -> N
     assert [call.outcome for call in scope.calls] == ["ok"]
 
 
+@pytest.mark.slow
 def test_an_answer_after_hints_is_never_taken_for_that_of_the_next_call() -> None:
     """Two calls over one connection: each gets its own answer."""
     bodies = iter([b"[1]", b"[2]"])

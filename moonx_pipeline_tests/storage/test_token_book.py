@@ -97,8 +97,8 @@ def test_what_is_written_is_read_back(engine: Engine, known: Evidence) -> None:
 def test_a_token_of_which_nothing_is_stored_has_an_entry_of_nothing(engine: Engine) -> None:
     with engine.connect() as connection:
         book = read_tokens(connection, [MINE, key_of(8, 137)])
-        assert read_tokens(connection, []) == ({}, {}, {})
-    assert book == ({}, {}, {MINE: Known(), key_of(8, 137): Known()})
+        assert read_tokens(connection, []) == TokenStore({}, {}, set(), {})
+    assert book == TokenStore({}, {}, set(), {MINE: Known(), key_of(8, 137): Known()})
 
 
 def test_many_tokens_are_read_and_written_in_a_round_trip_each(engine: Engine) -> None:

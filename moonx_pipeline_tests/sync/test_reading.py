@@ -344,6 +344,7 @@ def test_calls_that_a_node_refuses_for_the_rate_are_asked_again(
     assert chain_status(engine, 1).unread == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", RATE_CODES)
 def test_a_node_that_refuses_all_for_the_rate_fails_its_chain_with_that_reason(
     engine: Engine, simulator: RunningSimulator, code: int
