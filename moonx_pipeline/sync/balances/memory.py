@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -35,6 +36,7 @@ class StoredMemory:
     searches: bool
     gaps: Collection[tuple[str, int]] = frozenset()
     _listed: dict[int, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _once: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
     _newest: list[Mapping[tuple[str, int], int]] = field(default_factory=list, init=False, repr=False, compare=False)
     _shown: list[Mapping[tuple[str, int], frozenset[str]]] = field(
         default_factory=list, init=False, repr=False, compare=False
@@ -64,13 +66,14 @@ class StoredMemory:
         kept: list[Mapping[tuple[str, int], T]],
         read: Callable[[Connection, Sequence[str]], dict[tuple[str, int], T]],
     ) -> Mapping[tuple[str, int], T]:
-        """What is stored of all wallets of the batch, read once."""
-        if not kept:
-            try:
-                with self._connect() as connection:
-                    kept.append(read(connection, sorted(set(self.owners.values()))))
-            except SQLAlchemyError:
-                return {}  # what is left to do needs the database, and says so
+        """What is stored of all wallets of the batch, read once: answers of its chains come at the same time."""
+        with self._once:
+            if not kept:
+                try:
+                    with self._connect() as connection:
+                        kept.append(read(connection, sorted(set(self.owners.values()))))
+                except SQLAlchemyError:
+                    return {}  # what is left to do needs the database, and says so
         return kept[0]
 
     def is_gap(self, wallet: str, chain_id: int) -> bool:
