@@ -58,7 +58,7 @@ test: install ## Run the whole suite.
 	@$(MAKE) --no-print-directory web || echo "The page could not be built (see above): what needs it is skipped."
 	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
-test-fast: install ## Run the quick part of the suite, in a minute and a half.
+test-fast: install ## Run the quick part of the suite, in two minutes.
 	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "(unit or db) and not slow"
 
 test-image: install ## Build the image by buildah, and start all parts from it; as root, 10 minutes.
