@@ -83,14 +83,14 @@ def _asked(why_not: Callable[[], str | None]) -> dict[str, Any]:
 def _daemon(settings: Settings) -> dict[str, Any]:
     from moonx_pipeline.storage.monitoring.dagster_daemon import daemon_lives
 
-    started = time.monotonic()
-    try:
-        lives = daemon_lives(settings)
-    except OperatorError as problem:
-        return {"ok": False, "error": str(problem)}
-    if lives:
-        return {"ok": True, "latencyMs": round((time.monotonic() - started) * 1000, 1)}
-    return {"ok": False, "error": "it does not beat: no schedule, sensor or backfill goes on ('make up' starts it)"}
+    def why_not() -> str | None:
+        try:
+            lives = daemon_lives(settings)
+        except OperatorError as problem:
+            return str(problem)
+        return None if lives else "it does not beat: no schedule, sensor or backfill goes on ('make up' starts it)"
+
+    return _asked(why_not)
 
 
 def _reach(host: str, port: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the chart gives each part of the Secret, and as whom the part signs in to the database."""
+"""What the chart gives each part of the Secret, and the user by which the part signs in to the database."""
 
 from __future__ import annotations
 

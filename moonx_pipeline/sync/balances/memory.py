@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,12 +35,8 @@ class StoredMemory:
     owners: Mapping[str, str]
     searches: bool
     gaps: Collection[tuple[str, int]] = frozenset()
-    _listed: dict[int, list[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _once: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
-    _newest: list[Mapping[tuple[str, int], int]] = field(default_factory=list, init=False, repr=False, compare=False)
-    _shown: list[Mapping[tuple[str, int], frozenset[str]]] = field(
-        default_factory=list, init=False, repr=False, compare=False
-    )
+    _kept: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def place_in_list(self, wallet: str, chain_id: int) -> PlaceInList:
         """Where the reading of a wallet's list continues."""
@@ -55,26 +51,29 @@ class StoredMemory:
 
     def newest_block(self, wallet: str, chain_id: int) -> int | None:
         """The newest block at which a wallet was read lately; ``None`` if none is known."""
-        return self._of_batch(self._newest, newest_blocks).get((wallet, chain_id))
+        return self._of_batch(newest_blocks).get((wallet, chain_id))
 
     def shown(self, wallet: str, chain_id: int) -> frozenset[str]:
         """The tokens that a wallet held, except spam."""
-        return self._of_batch(self._shown, tokens_shown).get((wallet, chain_id), frozenset())
+        return self._of_batch(tokens_shown).get((wallet, chain_id), frozenset())
 
     def _of_batch(
-        self,
-        kept: list[Mapping[tuple[str, int], T]],
-        read: Callable[[Connection, Sequence[str]], dict[tuple[str, int], T]],
-    ) -> Mapping[tuple[str, int], T]:
-        """What is stored of all wallets of the batch, read once: answers of its chains come at the same time."""
+        self, read: Callable[[Connection, Sequence[str]], dict[tuple[str, int], T]]
+    ) -> dict[tuple[str, int], T]:
+        """What is stored of all wallets of the batch; nothing if the database is away: what is left to do says so."""
+        try:
+            return self._read_once(read, lambda connection: read(connection, sorted(set(self.owners.values()))))
+        except SQLAlchemyError:
+            return {}
+
+    def _read_once(self, name: object, read: Callable[[Connection], T]) -> T:
+        """What is read for the whole batch, once: answers of its chains come at the same time."""
         with self._once:
-            if not kept:
-                try:
-                    with self._connect() as connection:
-                        kept.append(read(connection, sorted(set(self.owners.values()))))
-                except SQLAlchemyError:
-                    return {}  # what is left to do needs the database, and says so
-        return kept[0]
+            if name not in self._kept:
+                with self._connect() as connection:
+                    self._kept[name] = read(connection)
+            found: T = self._kept[name]
+            return found
 
     def is_gap(self, wallet: str, chain_id: int) -> bool:
         """Whether it is not known, up to any block that logs reach back to, what a wallet received."""
@@ -84,10 +83,8 @@ class StoredMemory:
         """Contracts to search besides: those that lists name, if any are searched."""
         if not self.searches and not self.is_gap(wallet, chain_id):
             return []
-        if chain_id not in self._listed:  # thousands of rows, the same for each wallet of a batch
-            with self._connect() as connection:
-                self._listed[chain_id] = listed_contracts(connection, chain_id)
-        return self._listed[chain_id]
+        # Thousands of rows, the same for each wallet of a batch.
+        return self._read_once(chain_id, lambda connection: listed_contracts(connection, chain_id))
 
     def _connect(self) -> Connection:
         # No transaction around the statements: it would cost two more round trips.
